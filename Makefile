@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Two commands do it all on a fresh Debian: `make demo` and `make test`. `make help` lists the rest.
+
+O       ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+ARCH    := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+
+PACKAGES := libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng
+# Deferred so that a fresh machine can run the set-up step before anything asks pkg-config.
+DEPS_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
+DEPS_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+
+WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -Iinclude -I$O/bpf -DPOOLSCOPE_VERSION='"$(VERSION)"' \
+             $(DEPS_CFLAGS)
+SAN    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+AGENT_SRC := $(sort $(wildcard agent/*.c agent/*/*.c))
+LIB_SRC   := $(filter-out agent/main.c,$(AGENT_SRC))
+BPF_OBJ   := $(patsubst bpf/%.bpf.c,$O/bpf/%.bpf.o,$(sort $(wildcard bpf/*.bpf.c)))
+SKELETONS := $(BPF_OBJ:.bpf.o=.skel.h)
+UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN  := $(patsubst tests/unit/%.c,$O/unit/%,$(UNIT_SRC))
+WORK_SRC  := $(sort $(wildcard tests/workloads/*.c))
+WORKLOADS := $(patsubst tests/workloads/%.c,$O/workloads/%,$(WORK_SRC))
+
+.PHONY: all setup demo test unit live test-runtimes test-vm bench lint install clean help sanitized
+all: $O/poolscope $(WORKLOADS)
+
+help:
+	@echo 'make demo           set up, build, and show the live dashboard over a built-in workload'
+	@echo 'make test           set up, build, and run every test that this machine can run'
+	@echo 'make                build $O/poolscope'
+	@echo 'make install        install (DESTDIR=, PREFIX=)'
+	@echo 'make test-runtimes  tests that need heavy runtimes (OpenCV, ...)'
+	@echo 'make test-vm        tests in virtual machines with other kernels'
+	@echo 'make bench          measure cost and print the figures'
+	@echo 'make lint           style, structure and static checks'
+
+$O/poolscope: $(AGENT_SRC:%.c=$O/%.o)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(DEPS_LIBS) -lm
+$O/san/poolscope: $(AGENT_SRC:%.c=$O/san/%.o)
+	$(CC) $(ALL_CFLAGS) $(SAN) -o $@ $^ $(DEPS_LIBS) -lm
+sanitized: $O/san/poolscope
+
+$O/agent/%.o: agent/%.c $(SKELETONS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$O/san/agent/%.o: agent/%.c $(SKELETONS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
+
+$O/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -Wall -Werror -target bpf -mcpu=v2 -D__TARGET_ARCH_$(ARCH) -Iinclude -Ibpf -Itools -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	llvm-strip -g $@
+$O/bpf/%.skel.h: $O/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp && mv $@.tmp $@
+
+$O/san/libagent.a: $(LIB_SRC:%.c=$O/san/%.o)
+	@rm -f $@ && ar rcs $@ $^
+$O/unit/%: tests/unit/%.c $O/san/libagent.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SAN) -Iagent -MMD -MP -MF $@.d -o $@ $< $O/san/libagent.a $(DEPS_LIBS) -lcmocka -lm
+$O/workloads/%: tests/workloads/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -pthread -MMD -MP -MF $@.d -o $@ $< -lm
+
+setup:
+	tools/setup build
+demo: setup
+	@$(MAKE) --no-print-directory all
+	tools/demo $O
+test:
+	tools/setup build test
+	@$(MAKE) --no-print-directory all sanitized
+	tools/run-tests unit live
+unit: $(UNIT_BIN)
+live: all sanitized
+	tools/run-tests live
+test-runtimes:
+	tools/setup build test runtimes
+	@$(MAKE) --no-print-directory all sanitized
+	tools/run-tests runtimes
+test-vm:
+	tools/setup build test vm
+	@$(MAKE) --no-print-directory all
+	tools/run-tests vm
+bench:
+	tools/setup build bench
+	@$(MAKE) --no-print-directory all
+	tools/bench/run $O
+lint:
+	tools/setup build lint
+	tools/lint
+
+install: $O/poolscope
+	install -D -m 755 $O/poolscope $(DESTDIR)$(PREFIX)/sbin/poolscope
+	tools/install-extras "$(DESTDIR)$(PREFIX)"
+clean:
+	rm -rf $O
+
+-include $(shell find $O -name '*.d' 2>/dev/null)

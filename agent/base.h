@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What every room may use: cleanup attributes, units and the word for "not known".
+ * It must not know any room, and does no I/O. */
+#ifndef POOLSCOPE_BASE_H
+#define POOLSCOPE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* A figure that could not be read. Prints `n/a`, is `null` in JSON, has no metric sample. */
+#define UNKNOWN_U64 UINT64_MAX
+#define UNKNOWN_I64 INT64_MIN
+
+#define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+/* USER_HZ is 100 on every architecture poolscope builds for (include/asm-generic/param.h):
+ * the unit of the start time in /proc/PID/stat. */
+#define NSEC_PER_TICK 10000000ULL
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* `_cleanup_(foo_freep) struct foo *foo = NULL;` frees at scope exit. */
+#define _cleanup_(function) __attribute__((cleanup(function)))
+
+/* Hands the value out and leaves NULL behind, so that the cleanup attribute frees nothing. */
+#define TAKE_PTR(pointer)                                                                        \
+	({                                                                                       \
+		__typeof__(pointer) *_slot = &(pointer);                                         \
+		__typeof__(pointer) _taken = *_slot;                                             \
+		*_slot = NULL;                                                                   \
+		_taken;                                                                          \
+	})
+
+/* The same for a file descriptor; leaves -1 behind. */
+#define TAKE_FD(fd)                                                                              \
+	({                                                                                       \
+		int *_slot = &(fd);                                                              \
+		int _taken = *_slot;                                                             \
+		*_slot = -1;                                                                     \
+		_taken;                                                                          \
+	})
+
+#define DEFINE_CLEANUP(type, function)                                                           \
+	static inline void function##p(type *slot)                                               \
+	{                                                                                        \
+		if (*slot)                                                                       \
+			function(*slot);                                                         \
+		*slot = NULL;                                                                    \
+	}
+
+static inline void freep(void *slot)
+{
+	void **pointer = slot;
+
+	free(*pointer);
+	*pointer = NULL;
+}
+
+/* Why something failed, for a person. Functions that take one fill it when they fail (and only
+ * then); the edge prints it as "poolscope: WHAT: WHY\n  REMEDY". Fields may be "". */
+struct explain {
+	char what[256];   /* what failed: "cannot attach to PID 4711" */
+	char why[256];    /* "it is a kernel thread" */
+	char remedy[320]; /* what the user can do next */
+};
+
+static inline int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The fact: the one record through which everything that poolscope learns travels from the
+ * sources to the model. It must not know who makes facts or what they mean. */
+#ifndef POOLSCOPE_FACT_H
+#define POOLSCOPE_FACT_H
+
+#include "base.h"
+
+/* Room for a comm (TASK_COMM_LEN, 16 since Linux 2.6) with its NUL. Bytes are the target's own:
+ * hostile until escaped by a view. */
+#define FACT_NAME_SIZE 16
+#define FACT_SYMBOL_SIZE 128
+#define FACT_PATH_SIZE 256
+
+/* A thread. The tid is the one that the procfs in use (--procfs) shows; start_ns is boottime. A start
+ * read from /proc is truncated to clock ticks, so compare with thread_id_equal() only. */
+struct thread_id {
+	uint32_t tid;
+	uint64_t start_ns; /* 0: not known; equals any start of the same tid */
+};
+
+static inline bool thread_id_equal(struct thread_id a, struct thread_id b)
+{
+	return a.tid == b.tid && (!a.start_ns || !b.start_ns ||
+				  a.start_ns / NSEC_PER_TICK == b.start_ns / NSEC_PER_TICK);
+}
+
+enum fact_kind {
+	FACT_TICK = 1, /* a refresh: the time goes on; one per refresh, before the snapshot */
+
+	/* the target as a whole */
+	FACT_TARGET,      /* a target is attached (or its description changed: exec) */
+	FACT_TARGET_GONE, /* it ended */
+	FACT_MEMORY,      /* RSS by kind */
+	FACT_CGROUP,
+	FACT_CHILDREN, /* children that are not followed, and what they hold */
+
+	/* threads */
+	FACT_THREAD_BORN,    /* seen being created */
+	FACT_THREAD_SEEN,    /* was there already (attach, reseed) */
+	FACT_THREAD_EXITED,  /* time_ns is when it ended */
+	FACT_THREAD_RENAMED, /* `thread.name` is the new name */
+	FACT_THREAD_SAMPLED, /* state and CPU time */
+	FACT_THREAD_ROUTINE, /* its start routine, once resolved to a symbol and a module */
+
+	/* address ranges; `range.who` made the call */
+	FACT_RANGE_MADE,        /* mmap returned: replaces whatever was there */
+	FACT_RANGE_FREED,       /* munmap (or mremap's source) at entry */
+	FACT_RANGE_FREE_FAILED, /* that call of `who` failed: what it freed last is there again */
+	FACT_RANGE_MOVED,       /* mremap returned: `range` is the new place, `old` the former */
+	FACT_RANGE_PROTECTED,   /* mprotect returned */
+	FACT_BRK,               /* brk returned: heap is [range.start, range.start + range.length) now */
+	FACT_RANGE_SEEN,        /* a mapping in /proc/PID/maps (only between SEED_BEGIN and SEED_END) */
+	FACT_SEED_BEGIN,
+	FACT_SEED_END, /* time_ns: when the seed was read; events before it are still to be drained */
+	FACT_RESIDENT, /* page-table reading of one span; time_ns: when the reading began */
+	FACT_ARENA,    /* the glibc heap at range.start belongs to arena.address */
+	FACT_THREAD_ARENA,
+
+	/* the observer itself */
+	FACT_LOSS,    /* events lost so far, by reason */
+	FACT_EVENTS,  /* events received so far, by probe */
+	FACT_VARIANT, /* which variant of the memory probes is in use */
+	FACT_KIND_COUNT,
+};
+
+enum target_end {
+	TARGET_END_UNKNOWN, /* gone, nobody could say how */
+	TARGET_END_EXITED,  /* code */
+	TARGET_END_SIGNALLED,
+	TARGET_END_OOM_KILLED,
+};
+
+enum seed_reason {
+	SEED_ATTACH,    /* unowned bytes are `before_attach` */
+	SEED_INHERITED, /* a followed child just after fork: unowned bytes are `inherited` */
+	SEED_LOST,      /* a reseed after lost events: unowned bytes are `lost` */
+	SEED_EXEC,      /* a new image: everything that was there is dropped first */
+};
+
+/* What a range is; more than one may be set. */
+enum range_flag {
+	RANGE_ANON = 1 << 0,
+	RANGE_FILE = 1 << 1,    /* file mapping; private: copy-on-write pages are `image` */
+	RANGE_SHARED = 1 << 2,  /* shared: never charged */
+	RANGE_HUGETLB = 1 << 3, /* looks anonymous, is not in RssAnon: never charged */
+	RANGE_STACK = 1 << 4,   /* MAP_STACK, or the [stack] of the main thread in a seed */
+	RANGE_NORESERVE = 1 << 5,
+	RANGE_HEAP = 1 << 6, /* [heap] in a seed */
+	RANGE_GROWSDOWN = 1 << 7,
+	RANGE_DONTUNMAP = 1 << 8, /* FACT_RANGE_MOVED: the source stays mapped, empty */
+};
+
+enum loss_reason {
+	LOSS_RING,      /* the ring buffer was full (or past its share) */
+	LOSS_MAP,       /* a kernel map was full */
+	LOSS_RECURSION, /* recursion_misses of a program */
+	LOSS_KRETPROBE, /* `missed` of a kretprobe link */
+	LOSS_REASON_COUNT,
+};
+
+/* A probe of which received events are counted; the label `probe` of events_total. */
+enum probe {
+	PROBE_THREAD_BORN,
+	PROBE_THREAD_EXITED,
+	PROBE_THREAD_RENAMED,
+	PROBE_EXEC,
+	PROBE_MMAP,
+	PROBE_MUNMAP,
+	PROBE_MREMAP,
+	PROBE_MPROTECT,
+	PROBE_BRK,
+	PROBE_COUNT,
+};
+
+struct fact_target {
+	uint32_t pid;        /* in the procfs in use */
+	uint32_t ns_pid;     /* in the innermost PID namespace of the target */
+	uint32_t parent_pid; /* 0: unknown */
+	uint64_t start_ns;   /* boottime */
+	uint32_t policy;     /* index of the policy entry that matched (struct policy) */
+	bool followed;       /* came by --follow-forks */
+	char name[64];       /* the group: the label `process` */
+	char comm[FACT_NAME_SIZE];
+	char exe[FACT_PATH_SIZE];
+	char unit[128];      /* systemd unit, "" if none */
+	char container[80];  /* container id, "" if none */
+	char runtime[64];    /* "" if not known, else "cpython 3.11.2", "glibc 2.36", "go", ... */
+};
+
+struct fact_target_gone {
+	enum target_end how;
+	int code; /* exit code or signal number; -1: not known */
+};
+
+struct fact_memory { /* bytes; UNKNOWN_U64 where it could not be read */
+	uint64_t rss_anon, rss_file, rss_shmem, swapped;
+	uint64_t stopped; /* 1: the target is stopped (SIGSTOP), 0: not */
+};
+
+struct fact_cgroup { /* UNKNOWN_U64: not known; limits: UNKNOWN_U64 also when there is none */
+	char path[FACT_PATH_SIZE];
+	uint64_t memory_max, memory_current, oom_kills, pids_max;
+	double cpu_quota_cores; /* NAN: none */
+	uint64_t host_memory_total;
+};
+
+struct fact_children {
+	uint32_t count;
+	uint64_t rss_anon; /* sum, bytes */
+};
+
+struct fact_thread {
+	struct thread_id id;
+	struct thread_id creator; /* BORN: the caller of clone; tid 0: not known */
+	char name[FACT_NAME_SIZE];
+	bool is_leader, is_io_worker; /* io_worker: PF_IO_WORKER */
+	uint64_t tls_base;            /* thread pointer (thread control block); 0: not known */
+	uint64_t stack_pointer;       /* 0: not known */
+	uint64_t stack_start, stack_length; /* exact range from clone3 or the descriptor; 0: not known */
+	uint64_t start_routine;             /* user address; 0: not known */
+	char state;                         /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
+	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
+};
+
+struct fact_routine {
+	struct thread_id id;
+	char symbol[FACT_SYMBOL_SIZE]; /* "" if it has none */
+	char module[FACT_NAME_SIZE * 4]; /* base name of the object file, "" if unknown */
+};
+
+struct fact_range {
+	struct thread_id who; /* tid 0: nobody (a seed) */
+	uint64_t start, length;
+	uint64_t old_start, old_length; /* MOVED only */
+	uint32_t protection;            /* PROT_*; SEEN, MADE, PROTECTED */
+	uint32_t flags;                 /* enum range_flag */
+};
+
+struct fact_seed {
+	enum seed_reason reason;
+};
+
+struct fact_resident { /* bytes present and anonymous (not file, not zero page, not hugetlb) */
+	uint64_t start, length;
+	uint64_t resident, swapped;
+	bool outside; /* pages found where the model has no range; start and length only frame them */
+};
+
+struct fact_arena {
+	struct thread_id who;   /* THREAD_ARENA: the thread whose arena word was read */
+	uint64_t heap, address; /* ARENA: heap_info's address; address: ar_ptr */
+};
+
+struct fact_loss {
+	uint64_t lost[LOSS_REASON_COUNT]; /* since the agent's start, target wide; UNKNOWN_U64: the
+					     kernel cannot say (a kretprobe's misses before 6.7) */
+};
+
+struct fact_events {
+	uint64_t received[PROBE_COUNT];
+};
+
+struct fact_tick {
+	uint64_t realtime_ns; /* CLOCK_REALTIME at time_ns */
+};
+
+struct fact {
+	enum fact_kind kind;
+	uint32_t target;  /* id of the target, given by the wiring at attach, never reused; 0: none */
+	uint64_t time_ns; /* boottime */
+	union {
+		struct fact_tick tick;
+		struct fact_target target_info;
+		struct fact_target_gone gone;
+		struct fact_memory memory;
+		struct fact_cgroup cgroup;
+		struct fact_children children;
+		struct fact_thread thread;
+		struct fact_routine routine;
+		struct fact_range range;
+		struct fact_seed seed;
+		struct fact_resident resident;
+		struct fact_arena arena;
+		struct fact_loss loss;
+		struct fact_events events;
+		char variant[16]; /* "fexit", "tracepoint", "kretprobe" */
+	};
+};
+
+/* Where a source puts its facts. emit() copies what it keeps; a return other than 0 (-errno) stops
+ * the source, which returns it. */
+struct fact_sink {
+	int (*emit)(void *context, const struct fact *fact);
+	void *context;
+};
+
+/* A stretch of address space that the residency source is asked to read; sorted, disjoint. */
+struct span {
+	uint64_t start, length;
+	bool changed; /* touched since it was last read: read it first */
+};
+
+#endif

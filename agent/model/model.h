@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The model: applies facts, answers with snapshots. Pure: no I/O, no clock (facts carry the time),
+ * no library beyond libc, no logging. */
+#ifndef POOLSCOPE_MODEL_MODEL_H
+#define POOLSCOPE_MODEL_MODEL_H
+
+#include "../fact.h"
+#include "policy.h"
+#include "snapshot.h"
+
+struct model;
+
+struct model_options {
+	const struct policy *policy; /* borrowed; must outlive the model */
+	uint32_t max_threads;        /* a target; 0: 65,536 */
+	uint32_t max_ranges;         /* a target; 0: 262,144 */
+	bool keep_ended;             /* ended targets stay in the snapshot (top); else only in groups */
+};
+
+int model_new(const struct model_options *options, struct model **ret_model);
+void model_free(struct model *model);
+DEFINE_CLEANUP(struct model *, model_free)
+
+/* Applying a fact twice changes nothing. 0; -ENOENT: the fact's target is not known; -EINVAL: the
+ * fact makes no sense (model unchanged); -ENOMEM. A full table is no error: it is counted. */
+int model_apply(struct model *model, const struct fact *fact);
+
+/* Judges what events alone can change (thread limits). Call after a batch of events and at
+ * model_deadline(). now_ns: boottime. */
+void model_judge(struct model *model, uint64_t now_ns);
+/* Boottime at which model_judge() must be called even without events; UINT64_MAX: never. */
+uint64_t model_deadline(const struct model *model);
+
+/* A change of a limit's state, each reported once, in order. */
+struct limit_transition {
+	uint64_t time_ns;
+	uint32_t target, pid;
+	char process[64], pool[64]; /* pool "": the process */
+	struct snapshot_limit limit; /* as it is now; limit.since_realtime_ns set */
+	enum limit_state before;
+};
+/* true: *ret_transition filled. */
+bool model_next_transition(struct model *model, struct limit_transition *ret_transition);
+
+/* True when what was lost makes the target's ranges unsure: reseed it. Cleared by SEED_BEGIN. */
+bool model_wants_reseed(const struct model *model, uint32_t target);
+
+/* Ranges that can hold anonymous pages, sorted, disjoint. Caller frees *ret_spans. */
+int model_spans(const struct model *model, uint32_t target, struct span **ret_spans, size_t *ret_count);
+
+/* A complete copy of what the model knows, as of the last FACT_TICK. Caller frees. */
+int model_snapshot(struct model *model, struct snapshot **ret_snapshot);
+
+#endif

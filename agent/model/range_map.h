@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The interval map of one address space: which range of addresses belongs to which thread, and
+ * what is resident in it. Implements DESIGN.md's rules 1, 2, 4 and 6 on addresses. It must not know
+ * threads beyond an opaque owner number, nor pools, nor where facts come from. */
+#ifndef POOLSCOPE_MODEL_RANGE_MAP_H
+#define POOLSCOPE_MODEL_RANGE_MAP_H
+
+#include "snapshot.h"
+
+/* Who a range belongs to: an index that the caller gives to a thread (kept after its death), or
+ * OWNER_NONE with a reason. */
+#define OWNER_NONE UINT32_MAX
+
+/* One range: disjoint from all others. */
+struct range {
+	uint64_t start, end;
+	uint32_t owner;                 /* OWNER_NONE: `reason` says why */
+	enum unattributed reason;
+	enum region region;
+	uint32_t protection, flags;     /* PROT_*, enum range_flag */
+	bool usable;                    /* was made writable once; else a bare reservation */
+	bool changed;                   /* since the last residency reading */
+	uint64_t changed_ns;            /* boottime of the last mapping event: older readings are void */
+	uint64_t provisional_until_ns;  /* seeded: events older than this may still charge it; 0: settled */
+	uint64_t resident, swapped;     /* bytes; valid when scanned_ns != 0 */
+	uint64_t scanned_ns;
+	uint64_t seen_seed;             /* number of the seed that saw it last */
+};
+
+struct range_map;
+
+int range_map_new(uint32_t max_ranges, struct range_map **ret_map);
+void range_map_free(struct range_map *map);
+
+/* All take boottime `time_ns`. 0, or -ENOSPC (bound reached: counted, map unchanged beyond the part
+ * that fits), or -ENOMEM, or -EINVAL (empty, wraps). `caller` is the owner number of the thread
+ * that made the call. */
+int range_map_made(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
+int range_map_freed(struct range_map *map, uint64_t start, uint64_t length, uint32_t caller, uint64_t time_ns);
+/* The last freed range of this caller is there again (what was not overlapped meanwhile). */
+int range_map_free_failed(struct range_map *map, uint32_t caller, uint64_t time_ns);
+int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
+int range_map_protected(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
+int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end, uint32_t caller, uint64_t time_ns);
+/* A birth takes its stack over, whoever owned it. */
+int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
+
+/* A seed: begin, seen..., end. What a reseed does not see again is dropped, unless an event newer
+ * than the seed made it. drop_all: exec. */
+void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool drop_all);
+int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_t time_ns);
+void range_map_seed_end(struct range_map *map, uint64_t time_ns);
+
+/* A reading of the page tables that began at time_ns; void for ranges that changed later. Returns
+ * the bytes of it that met no range. */
+uint64_t range_map_resident(struct range_map *map, const struct fact_resident *fact, uint64_t time_ns);
+
+/* In address order; the pointer is good until the next change. NULL: no more. */
+const struct range *range_map_first(const struct range_map *map);
+const struct range *range_map_next(const struct range_map *map, const struct range *range);
+/* The range that holds the address, or NULL. */
+const struct range *range_map_find(const struct range_map *map, uint64_t address);
+/* All ranges of `owner` in `region` get another owner. */
+void range_map_reassign(struct range_map *map, uint32_t owner, uint32_t new_owner);
+
+size_t range_map_count(const struct range_map *map);
+uint64_t range_map_refused(const struct range_map *map); /* ranges that the bound refused */
+
+#endif

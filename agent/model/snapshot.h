@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The snapshot: everything that a view may show, at one moment, complete in itself. Every view is a
+ * function of one `const struct snapshot *`. It must not point into the model: it outlives it.
+ *
+ * Unknown figures are UNKNOWN_U64 / UNKNOWN_I64 / NAN. Times named `_realtime_ns` are CLOCK_REALTIME
+ * (0: not known). Strings that come from a target are raw, hostile bytes: views escape them. */
+#ifndef POOLSCOPE_MODEL_SNAPSHOT_H
+#define POOLSCOPE_MODEL_SNAPSHOT_H
+
+#include "../fact.h"
+#include "policy.h"
+
+enum region { REGION_STACK, REGION_ARENA, REGION_HEAP, REGION_MMAP, REGION_COUNT };
+const char *region_name(enum region region); /* "stack", ... */
+
+enum unattributed { UNATTRIBUTED_BEFORE_ATTACH, UNATTRIBUTED_IMAGE, UNATTRIBUTED_INHERITED,
+		    UNATTRIBUTED_LOST, UNATTRIBUTED_COUNT };
+const char *unattributed_name(enum unattributed reason); /* "before_attach", ... */
+const char *loss_reason_name(enum loss_reason reason);   /* "ring", "map", "recursion", "kretprobe" */
+const char *probe_name(enum probe probe);                /* "thread_born", "mmap", ... */
+
+enum limit_state { LIMIT_OK, LIMIT_WARN, LIMIT_OVER };
+const char *limit_state_name(enum limit_state state); /* "ok", "warn", "over" */
+
+enum verdict_state { VERDICT_NONE, VERDICT_STEADY, VERDICT_FILLING, VERDICT_FULL, VERDICT_LEAKING,
+		     VERDICT_CHURNING, VERDICT_ORPHANED, VERDICT_UNKNOWN, VERDICT_COUNT };
+const char *verdict_state_name(enum verdict_state state);
+
+/* Regions are exclusive: they add up to the totals. */
+struct snapshot_bytes {
+	uint64_t resident[REGION_COUNT], mapped[REGION_COUNT];
+	uint64_t resident_bytes, mapped_bytes;
+	uint64_t orphaned_bytes; /* resident, of threads that have exited; part of resident_bytes */
+	int64_t grown_bytes;     /* resident now less resident at attach */
+	bool shared;             /* part of it is an arena that several threads share */
+};
+
+struct snapshot_limit {
+	enum limit_kind kind;
+	enum limit_state state;
+	enum limit_source source;
+	uint64_t value, max; /* count or bytes; max with percentages resolved; UNKNOWN_U64: no bound */
+	uint64_t since_realtime_ns; /* when the present state began */
+	uint64_t violations;        /* how often it became `over` */
+	bool is_percent;            /* max came from a percentage of a natural bound */
+};
+
+struct snapshot_verdict {
+	enum verdict_state state; /* VERDICT_NONE: null */
+	double confidence;
+	uint64_t projected_resident_bytes;
+	char why[256];
+};
+
+struct snapshot_pool {
+	char name[64];   /* a valid glob for --limit that matches itself */
+	char kind[32];   /* "threads", "io_uring workers", "ThreadPoolExecutor", ...; "" unknown */
+	int32_t parent;  /* index in pools, -1: none */
+	uint64_t threads, threads_peak, threads_started, threads_exited;
+	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */
+	uint64_t running;                           /* threads in state R at the last sample */
+	struct snapshot_bytes memory;
+	uint64_t thread_resident_mean, thread_resident_max; /* over living threads */
+	int64_t growth_per_minute;                           /* bytes; over the last minute */
+	uint64_t *history; /* resident bytes, oldest first, one a refresh; owned */
+	size_t n_history;
+	struct snapshot_limit *limits; /* owned */
+	size_t n_limits;
+	struct snapshot_verdict verdict;
+};
+
+struct snapshot_thread {
+	struct thread_id id, creator; /* creator.tid 0: not known */
+	char name[FACT_NAME_SIZE];
+	uint32_t pool;   /* index in pools */
+	char state;      /* 0: not known */
+	double cpu_percent; /* of one core since the last refresh; NAN: not known */
+	char start_routine[FACT_SYMBOL_SIZE]; /* symbol, "main" for the leader, "" unknown */
+	char module[64];
+	uint64_t started_realtime_ns;
+	uint64_t age_ns;
+	uint64_t stack_used; /* resident part of its own stack; UNKNOWN_U64 */
+	struct snapshot_bytes memory;
+};
+
+struct snapshot_target {
+	uint32_t id; /* as in the facts */
+	struct fact_target info;
+	uint64_t started_realtime_ns, attached_realtime_ns;
+	char variant[16];
+	bool ended, stopped;
+	struct fact_target_gone end; /* when ended */
+	uint64_t ended_realtime_ns;
+
+	uint64_t threads, threads_peak, threads_running;
+	struct fact_memory memory;
+	uint64_t attributed_bytes; /* the sum over pools */
+	uint64_t unattributed[UNATTRIBUTED_COUNT], unattributed_bytes;
+	int64_t unexplained_bytes; /* rss_anon - attributed - unattributed; UNKNOWN_I64 */
+	double age_seconds;        /* of the oldest page-table reading that counts; NAN: none yet */
+	struct fact_cgroup cgroup;
+	struct fact_children children;
+	int64_t growth_1m, growth_5m;         /* of RssAnon + RssFile + RssShmem, bytes a minute;
+						 UNKNOWN_I64 before the window is full enough */
+	int64_t growth_anon, growth_file, growth_shmem; /* the parts of growth_1m */
+	double seconds_to_memory_max;         /* at growth_1m; NAN: does not grow, or no bound */
+	uint64_t events_received, events_lost; /* of this target; UNKNOWN_U64: not told apart */
+	uint64_t reseeds;
+	double reseed_age_seconds; /* NAN: none */
+	uint64_t ranges, ranges_refused, threads_refused; /* tables and what their bounds refused */
+
+	struct snapshot_limit *limits; /* of the process; owned */
+	size_t n_limits;
+	struct snapshot_verdict verdict;
+	struct snapshot_pool *pools; /* sorted by name; the view sorts for itself */
+	size_t n_pools;
+	struct snapshot_thread *threads_list; /* sorted by tid */
+	size_t n_threads_list;
+	uint64_t *history; /* rss_anon, oldest first; owned */
+	size_t n_history;
+};
+
+/* All targets of one name: what Prometheus sees. Gauges are sums over the living, peaks and maxima
+ * the largest process; counters keep what ended processes counted. */
+struct snapshot_group_limit {
+	enum limit_kind kind;
+	double used_ratio; /* of the worst process; NAN: unknown */
+	bool over;
+	uint64_t violations;
+};
+
+struct snapshot_group_pool {
+	char name[64], kind[32];
+	uint64_t threads, running, busy, peak, capacity, queued;
+	uint64_t started_total, exited_total;
+	uint64_t resident[REGION_COUNT], mapped[REGION_COUNT], orphaned, thread_resident_max;
+	struct snapshot_group_limit limits[LIMIT_KIND_COUNT];
+	size_t n_limits;
+	struct snapshot_verdict verdict;
+};
+
+struct snapshot_group {
+	char name[64];
+	uint64_t processes, processes_started_total, threads, threads_limit;
+	double cpu_limit_cores;
+	uint64_t rss_anon, rss_file, rss_shmem, memory_limit, swapped;
+	uint64_t unattributed[UNATTRIBUTED_COUNT];
+	int64_t unexplained;
+	struct snapshot_group_limit limits[LIMIT_KIND_COUNT];
+	size_t n_limits;
+	struct snapshot_verdict verdict;
+	struct snapshot_group_pool *pools; /* owned; names are unique */
+	size_t n_pools;
+};
+
+struct snapshot {
+	uint64_t time_ns, realtime_ns; /* of the refresh */
+	uint64_t refresh;              /* 1, 2, ... */
+	struct snapshot_target *targets;
+	size_t n_targets;
+	struct snapshot_group *groups;
+	size_t n_groups;
+	uint64_t lost[LOSS_REASON_COUNT]; /* UNKNOWN_U64: the kernel cannot say */
+	uint64_t received[PROBE_COUNT];
+	uint64_t reseeds;
+	uint64_t series_dropped; /* pools that max_pools folded into `other` */
+
+	/* set by the wiring, not by the model */
+	char host[64], version[32];
+	struct {
+		char group[24], variant[16]; /* probe_attached{group,variant} */
+	} attached[8];
+	size_t n_attached;
+};
+
+void snapshot_free(struct snapshot *snapshot);
+DEFINE_CLEANUP(struct snapshot *, snapshot_free)
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* glibc from outside: where struct pthread keeps the start routine and the stack, found by evidence and not
+ * assumed; later the arenas. Reads the target with process_vm_readv, never stops it. */
+#ifndef POOLSCOPE_SOURCE_GLIBC_H
+#define POOLSCOPE_SOURCE_GLIBC_H
+
+#include "../fact.h"
+
+/* Offsets from the thread pointer (fsbase) into struct pthread; 0: not known. */
+struct glibc_descriptor {
+	uint32_t tid, start_routine, stack_block, stack_size, guard_size;
+};
+
+/* Learns the offsets from one or more living threads (tid, TLS base, stack pointer, as in
+ * FACT_THREAD_SEEN) of a process. ns_tid is the tid that the target itself sees. -ENOENT: the evidence does
+ * not suffice (musl, Go, static): offsets stay 0. */
+int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *threads, size_t n_threads,
+		struct glibc_descriptor *ret_descriptor);
+/* Fills start_routine and the stack range of a thread from its descriptor. -ESRCH, -EFAULT, -EINVAL
+ * (what stands there contradicts itself). */
+int glibc_read_thread(uint32_t pid, const struct glibc_descriptor *descriptor, struct fact_thread *thread);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel probes: load by trial, filter by target, drain the ring into facts. Hands out the ids
+ * of targets. It must not know what facts mean. */
+#ifndef POOLSCOPE_SOURCE_PROBES_H
+#define POOLSCOPE_SOURCE_PROBES_H
+
+#include "../fact.h"
+
+struct probes;
+
+/* Groups and variants as DESIGN.md's table has them, in order of preference. */
+enum probe_group { GROUP_THREADS, GROUP_MEMORY, GROUP_ITERATOR, GROUP_COUNT };
+
+struct probe_trial { /* what a trial load said; one per (group, variant) */
+	enum probe_group group;
+	const char *group_name, *variant; /* "threads", "tp_btf" ... static strings */
+	int error;          /* 0: loads and attaches; else -errno */
+	bool used;          /* the variant that this agent would use, or uses */
+	char why[160], remedy[200]; /* when error != 0 */
+};
+
+struct probes_options {
+	const char *memory_variant; /* "fexit", "tracepoint", "kretprobe"; NULL: the first that loads */
+	uint32_t ring_bytes;        /* power of two, multiple of the page size; 0: 4 MiB */
+	const char *procfs;         /* NULL: /proc */
+};
+
+/* 0; -EPERM, -ENOSYS, -EOPNOTSUPP, ... with *explain filled. */
+int probes_open(const struct probes_options *options, struct probes **ret_probes, struct explain *explain);
+void probes_free(struct probes *probes);
+DEFINE_CLEANUP(struct probes *, probes_free)
+
+/* Tries every variant of every group without keeping any (doctor). Returns the number filled. */
+size_t probes_try_all(const struct probes_options *options, struct probe_trial *trials, size_t max);
+/* The variants in use. */
+size_t probes_in_use(const struct probes *probes, struct probe_trial *trials, size_t max);
+
+/* From now on, events of this process (PID of the procfs in use) are reported, under *ret_target.
+ * -ESRCH: no such process; -EXDEV: its PID cannot be translated to the kernel's. */
+int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
+		      struct explain *explain);
+void probes_remove_target(struct probes *probes, uint32_t target);
+
+int probes_fd(const struct probes *probes); /* poll for reading; a thread event wakes at once */
+/* Emits all that is in the ring. A followed child appears as FACT_TARGET (pid, ns_pid, parent_pid,
+ * start_ns and `followed` set, the rest empty) before its own facts. Returns the number of events
+ * or -errno. */
+int probes_drain(struct probes *probes, const struct fact_sink *sink);
+/* FACT_THREAD_SEEN for every living thread of the target, by the task iterator. -EOPNOTSUPP: none. */
+int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink);
+/* FACT_EVENTS and FACT_LOSS with target 0 (of the agent), and FACT_LOSS per target. */
+int probes_counters(struct probes *probes, const struct fact_sink *sink);
+/* Where struct pthread holds the start routine, relative to the thread pointer; 0: unknown, then
+ * births carry none. Found by evidence in source/glibc. */
+int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset);
+
+#endif
