@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The event loop: file descriptors, boottime timers and signals, in one thread. It must not know
+ * what it waits for. */
+#include "loop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Ready sources taken in one round. epoll hands out the rest first in the next one. */
+#define ROUND_MAX 64
+
+enum source_kind { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_FD };
+
+struct loop_source {
+	struct loop_source *next; /* of all sources of the loop */
+	struct loop *loop;
+	enum source_kind kind;
+	int fd;
+	bool removed; /* freed after the round: an event of it may be waiting there */
+	void *context;
+	int (*on_timer)(void *context);
+	int (*on_signal)(void *context, int signal);
+	int (*on_fd)(void *context, int fd);
+};
+
+struct loop {
+	int epoll_fd;
+	bool quit;
+	bool signals_blocked;
+	sigset_t mask_before;
+	struct loop_source *sources;
+};
+
+uint64_t boottime_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+int loop_new(struct loop **ret_loop)
+{
+	_cleanup_(loop_freep) struct loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop)
+		return -ENOMEM;
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll_fd < 0)
+		return -errno;
+	*ret_loop = TAKE_PTR(loop);
+	return 0;
+}
+
+static void source_free(struct loop_source *source)
+{
+	if (source->kind != SOURCE_FD && source->fd >= 0)
+		close(source->fd);
+	free(source);
+}
+
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	while (loop->sources) {
+		struct loop_source *source = loop->sources;
+
+		loop->sources = source->next;
+		source_free(source);
+	}
+	if (loop->signals_blocked)
+		sigprocmask(SIG_SETMASK, &loop->mask_before, NULL);
+	if (loop->epoll_fd >= 0)
+		close(loop->epoll_fd);
+	free(loop);
+}
+
+/* Takes the fd of timers and signals over, also when it fails. */
+static int source_add(struct loop *loop, enum source_kind kind, int fd, void *context, struct loop_source **ret_source)
+{
+	struct loop_source *source = calloc(1, sizeof(*source));
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
+	int r;
+
+	if (!source) {
+		if (kind != SOURCE_FD)
+			close(fd);
+		return -ENOMEM;
+	}
+	source->loop = loop;
+	source->kind = kind;
+	source->fd = fd;
+	source->context = context;
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		r = -errno;
+		source_free(source);
+		return r;
+	}
+	source->next = loop->sources;
+	loop->sources = source;
+	*ret_source = source;
+	return 0;
+}
+
+int loop_add_fd(struct loop *loop, int fd, int (*callback)(void *context, int fd), void *context)
+{
+	struct loop_source *source;
+	int r = source_add(loop, SOURCE_FD, fd, context, &source);
+
+	if (r < 0)
+		return r;
+	source->on_fd = callback;
+	return 0;
+}
+
+void loop_remove_fd(struct loop *loop, int fd)
+{
+	for (struct loop_source *source = loop->sources; source; source = source->next) {
+		if (source->kind != SOURCE_FD || source->fd != fd || source->removed)
+			continue;
+		epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		source->removed = true;
+		return;
+	}
+}
+
+int loop_add_timer(struct loop *loop, int (*callback)(void *context), void *context, struct loop_source **ret_timer)
+{
+	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	struct loop_source *timer;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = source_add(loop, SOURCE_TIMER, fd, context, &timer);
+	if (r < 0)
+		return r;
+	timer->on_timer = callback;
+	*ret_timer = timer;
+	return 0;
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / NSEC_PER_SEC), .tv_nsec = (long)(ns % NSEC_PER_SEC) };
+}
+
+int loop_timer_at(struct loop_source *timer, uint64_t boottime_ns)
+{
+	struct itimerspec when = { 0 };
+
+	/* A zero would disarm: the epoch of boottime is one nanosecond later then. */
+	if (boottime_ns != UINT64_MAX)
+		when.it_value = timespec_of(boottime_ns ? boottime_ns : 1);
+	return timerfd_settime(timer->fd, TFD_TIMER_ABSTIME, &when, NULL) < 0 ? -errno : 0;
+}
+
+int loop_timer_every(struct loop_source *timer, uint64_t interval_ns)
+{
+	struct itimerspec when = { .it_interval = timespec_of(interval_ns), .it_value = timespec_of(interval_ns) };
+
+	return timerfd_settime(timer->fd, 0, &when, NULL) < 0 ? -errno : 0;
+}
+
+int loop_signals(struct loop *loop, const sigset_t *signals, int (*callback)(void *context, int signal),
+		 void *context)
+{
+	struct loop_source *source;
+	int fd, r;
+
+	if (loop->signals_blocked)
+		return -EALREADY;
+	fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	r = source_add(loop, SOURCE_SIGNAL, fd, context, &source);
+	if (r < 0)
+		return r;
+	source->on_signal = callback;
+	if (sigprocmask(SIG_BLOCK, signals, &loop->mask_before) < 0)
+		return -errno;
+	loop->signals_blocked = true;
+	return 0;
+}
+
+static int dispatch_timer(struct loop_source *source)
+{
+	uint64_t expirations;
+
+	/* Nothing to read: the timer was set anew after this round's events were collected. */
+	if (read(source->fd, &expirations, sizeof(expirations)) != sizeof(expirations))
+		return 0;
+	return source->on_timer(source->context);
+}
+
+static int dispatch_signal(struct loop_source *source)
+{
+	struct signalfd_siginfo info;
+
+	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	return source->on_signal(source->context, (int)info.ssi_signo);
+}
+
+static int dispatch_fd(struct loop_source *source)
+{
+	return source->on_fd(source->context, source->fd);
+}
+
+static int (*const dispatch[])(struct loop_source *source) = {
+	[SOURCE_TIMER] = dispatch_timer,
+	[SOURCE_SIGNAL] = dispatch_signal,
+	[SOURCE_FD] = dispatch_fd,
+};
+
+static void sweep(struct loop *loop)
+{
+	struct loop_source **slot = &loop->sources;
+
+	while (*slot) {
+		struct loop_source *source = *slot;
+
+		if (source->removed) {
+			*slot = source->next;
+			source_free(source);
+		} else {
+			slot = &source->next;
+		}
+	}
+}
+
+int loop_run(struct loop *loop)
+{
+	struct epoll_event events[ROUND_MAX];
+	int r = 0;
+
+	loop->quit = false;
+	while (!loop->quit && r == 0) {
+		int n = epoll_wait(loop->epoll_fd, events, ROUND_MAX, -1);
+
+		if (n < 0 && errno != EINTR)
+			r = -errno;
+		for (int urgent = 1; urgent >= 0; urgent--) {
+			for (int i = 0; i < n && r == 0 && !loop->quit; i++) {
+				struct loop_source *source = events[i].data.ptr;
+
+				if (!source->removed && (source->kind != SOURCE_FD) == urgent)
+					r = dispatch[source->kind](source);
+			}
+		}
+		sweep(loop);
+	}
+	return r;
+}
+
+void loop_quit(struct loop *loop)
+{
+	loop->quit = true;
+}
