@@ -19,30 +19,42 @@ struct range {
 	enum region region;
 	uint32_t protection, flags;     /* PROT_*, enum range_flag */
 	bool usable;                    /* was made writable once; else a bare reservation */
+	bool unproven;                  /* seeded without access: the first reading tells if it was usable */
 	bool changed;                   /* since the last residency reading */
 	uint64_t changed_ns;            /* boottime of the last mapping event: older readings are void */
 	uint64_t provisional_until_ns;  /* seeded: events older than this may still charge it; 0: settled */
-	uint64_t resident, swapped;     /* bytes; valid when scanned_ns != 0 */
+	uint64_t resident, swapped;     /* bytes; valid when scanned_ns != 0 (what was added since is empty) */
 	uint64_t scanned_ns;
 	uint64_t seen_seed;             /* number of the seed that saw it last */
 };
 
+/* Can it hold pages that count? Only such ranges are worth a reading; the sums need usable ones alone. */
+static inline bool range_counts(const struct range *range)
+{
+	return !(range->flags & (RANGE_SHARED | RANGE_HUGETLB)) && (range->usable || range->unproven);
+}
+
 struct range_map;
 
+/* max_ranges 0: 262,144. */
 int range_map_new(uint32_t max_ranges, struct range_map **ret_map);
 void range_map_free(struct range_map *map);
+DEFINE_CLEANUP(struct range_map *, range_map_free)
 
 /* All take boottime `time_ns`. 0, or -ENOSPC (bound reached: counted, map unchanged beyond the part
- * that fits), or -ENOMEM, or -EINVAL (empty, wraps). `caller` is the owner number of the thread
- * that made the call. */
+ * that fits), or -ENOMEM, or -EINVAL (empty, unaligned, beyond user space). `caller` is the owner number
+ * of the thread that made the call (OWNER_NONE: not known; then the reason is `lost`). Lengths are rounded
+ * up to pages, as the kernel does. The same event a second time changes nothing but `changed`. */
 int range_map_made(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
 int range_map_freed(struct range_map *map, uint64_t start, uint64_t length, uint32_t caller, uint64_t time_ns);
 /* The last freed range of this caller is there again (what was not overlapped meanwhile). */
 int range_map_free_failed(struct range_map *map, uint32_t caller, uint64_t time_ns);
 int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
 int range_map_protected(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
+/* heap_start == heap_end: no heap. */
 int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end, uint32_t caller, uint64_t time_ns);
-/* A birth takes its stack over, whoever owned it. */
+/* A birth takes its stack over, whoever owned it: the whole pages of the range, the guard among them
+ * (which stays unusable). */
 int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
 
 /* A seed: begin, seen..., end. What a reseed does not see again is dropped, unless an event newer
@@ -60,10 +72,12 @@ const struct range *range_map_first(const struct range_map *map);
 const struct range *range_map_next(const struct range_map *map, const struct range *range);
 /* The range that holds the address, or NULL. */
 const struct range *range_map_find(const struct range_map *map, uint64_t address);
-/* All ranges of `owner` in `region` get another owner. */
+/* All ranges of `owner` get another owner. Walks the whole map. */
 void range_map_reassign(struct range_map *map, uint32_t owner, uint32_t new_owner);
+/* This thread makes no more calls: what it freed last needs no correction. Its ranges stay its own. */
+void range_map_owner_gone(struct range_map *map, uint32_t owner);
 
-size_t range_map_count(const struct range_map *map);
+size_t range_map_count(const struct range_map *map);     /* ranges, in address order */
 uint64_t range_map_refused(const struct range_map *map); /* ranges that the bound refused */
 
 #endif
