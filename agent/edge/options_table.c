@@ -66,12 +66,9 @@ static int set_limit(struct options *options, const char *argument, struct expla
 
 static int set_listen(struct options *options, const char *argument, struct explain *explain)
 {
-	char host[64];
-	uint16_t port;
-
-	if (address_parse(argument, host, sizeof(host), &port) < 0)
+	if (address_check(argument) < 0)
 		return refuse(explain, "listen", argument, "it is not ADDRESS:PORT",
-			      "Write an IP address and a port, such as 127.0.0.1:10464; [::1]:10464; :10464 for every address.");
+			      "Write such as 127.0.0.1:10464 or [::1]:10464; :10464 is every address of the machine.");
 	options->listen = argument;
 	return 0;
 }
