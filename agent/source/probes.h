@@ -42,9 +42,11 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 void probes_remove_target(struct probes *probes, uint32_t target);
 
 int probes_fd(const struct probes *probes); /* poll for reading; a thread event wakes at once */
-/* Emits all that is in the ring. A followed child appears as FACT_TARGET (pid, ns_pid, parent_pid,
- * start_ns and `followed` set, the rest empty) before its own facts. Returns the number of events
- * or -errno. */
+/* Emits what is in the ring. A followed child appears as FACT_TARGET (pid, ns_pid, parent_pid, start_ns, comm
+ * and `followed` set, the rest empty) before its own facts; a FACT_TARGET of a target that is known already
+ * says that it has called exec: describe and seed it anew, only its leader lives on. FACT_TARGET_GONE comes once,
+ * after the exits of its threads; the target stays in the tables until removed or reaped. Reads at most 65,536
+ * records a call; probes_fd() stays readable when there are more. Returns the number of records or -errno. */
 int probes_drain(struct probes *probes, const struct fact_sink *sink);
 /* FACT_THREAD_SEEN for every living thread of the target, by the task iterator. -EOPNOTSUPP: none. */
 int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink);

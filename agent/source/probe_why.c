@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Why the kernel refused a probe, and what to do, in words. It must not know how probes are loaded. */
+#include "probe_why.h"
+
+#include <bpf/libbpf.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38 /* Linux 5.8 */
+#define CAP_BPF 39
+#endif
+/* include/linux/errno.h: leaks out of the trampoline code */
+#define KERNEL_ENOTSUPP 524
+
+#define LOG_PREFIX "libbpf: "
+
+/* libbpf's print function has no context argument, so this cannot be anywhere else. */
+static char first_complaint[256];
+
+static int log_keep(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	size_t length;
+
+	if (level != LIBBPF_WARN || first_complaint[0])
+		return 0;
+	vsnprintf(first_complaint, sizeof(first_complaint), format, arguments);
+	length = strlen(LOG_PREFIX);
+	if (strncmp(first_complaint, LOG_PREFIX, length) == 0)
+		memmove(first_complaint, first_complaint + length, sizeof(first_complaint) - length);
+	first_complaint[strcspn(first_complaint, "\n")] = '\0';
+	return 0;
+}
+
+void probe_log_capture(void)
+{
+	first_complaint[0] = '\0';
+	libbpf_set_print(log_keep);
+}
+
+const char *probe_log_first(void)
+{
+	return first_complaint;
+}
+
+static bool file_says(const char *path, const char *word)
+{
+	char text[128] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t size = -1;
+
+	if (fd >= 0) {
+		size = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	return size > 0 && strstr(text, word);
+}
+
+static bool capable(unsigned int capability)
+{
+	capng_get_caps_process();
+	return capng_have_capability(CAPNG_EFFECTIVE, capability) ||
+	       capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+}
+
+static bool has_tracefs(void)
+{
+	return access("/sys/kernel/tracing/events", F_OK) == 0 || access("/sys/kernel/debug/tracing/events", F_OK) == 0;
+}
+
+static bool is_tracepoint(const char *variant)
+{
+	return strcmp(variant, "tracepoint") == 0;
+}
+
+static bool lacks_bpf(const char *variant, int error)
+{
+	return error == -EPERM && !capable(CAP_BPF);
+}
+
+static bool lacks_perfmon(const char *variant, int error)
+{
+	return (error == -EPERM || error == -EACCES) && !capable(CAP_PERFMON);
+}
+
+static bool lacks_btf(const char *variant, int error)
+{
+	return access("/sys/kernel/btf/vmlinux", F_OK) < 0;
+}
+
+static bool locked_down(const char *variant, int error)
+{
+	return error == -EPERM && file_says("/sys/kernel/security/lockdown", "[confidentiality]");
+}
+
+static bool lacks_tracefs(const char *variant, int error)
+{
+	return is_tracepoint(variant) && !has_tracefs() && capable(CAP_DAC_READ_SEARCH);
+}
+
+static bool lacks_tracefs_rights(const char *variant, int error)
+{
+	return is_tracepoint(variant) && !capable(CAP_DAC_READ_SEARCH);
+}
+
+static bool lacks_kprobes(const char *variant, int error)
+{
+	return strcmp(variant, "kretprobe") == 0 && access("/sys/bus/event_source/devices/kprobe", F_OK) < 0;
+}
+
+static bool lacks_trampolines(const char *variant, int error)
+{
+	return strcmp(variant, "fexit") == 0 &&
+	       (error == -KERNEL_ENOTSUPP || error == -EOPNOTSUPP || error == -EINVAL || error == -EBUSY);
+}
+
+static bool refuses_trampolines(const char *variant, int error)
+{
+	return strcmp(variant, "fexit") == 0 && error == -EPERM;
+}
+
+static bool lacks_memory(const char *variant, int error)
+{
+	return error == -ENOMEM;
+}
+
+static bool lacks_function(const char *variant, int error)
+{
+	return error == -ESRCH || error == -ENOENT;
+}
+
+/* In order: the first that applies is told. `%s` in why is the function or event. */
+static const struct {
+	bool (*applies)(const char *variant, int error);
+	const char *why, *remedy;
+} reasons[] = {
+	{lacks_btf, "this kernel has no type information (/sys/kernel/btf/vmlinux)",
+	 "use a kernel with CONFIG_DEBUG_INFO_BTF=y; Debian 11 and later, Ubuntu 20.10, RHEL 8.2 have it"},
+	{lacks_bpf, "the right to load BPF programs is missing (CAP_BPF)",
+	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"},
+	{lacks_perfmon, "the right to trace is missing (CAP_PERFMON)",
+	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"},
+	{locked_down, "the kernel is locked down (lockdown=confidentiality): no program may read kernel memory",
+	 "boot without lockdown=confidentiality; lockdown=integrity does not hinder poolscope"},
+	{lacks_tracefs_rights, "tracefs is for root only, and CAP_DAC_READ_SEARCH is missing",
+	 "run as root, or give the binary cap_dac_read_search too; it is needed until the probes are attached"},
+	{lacks_tracefs, "tracefs is not mounted, and could not be",
+	 "mount -t tracefs tracefs /sys/kernel/tracing (in a container: mount it from the host)"},
+	{lacks_kprobes, "this kernel is built without kprobes",
+	 "nothing to do if another variant works; else use a kernel with CONFIG_KPROBE_EVENTS=y"},
+	{lacks_trampolines, "this kernel cannot attach programs to functions directly (%s)",
+	 "nothing to do if another variant works; it takes Linux 5.5 on x86-64, 6.4 on arm64, with CONFIG_FUNCTION_TRACER=y"},
+	{refuses_trampolines, "this kernel refuses programs on functions (%s), though the rights are there",
+	 "nothing to do if another variant works; its policy or its build forbids it"},
+	{lacks_function, "this kernel has no %s", "nothing to do if another variant works"},
+	{lacks_memory, "the kernel has no memory for the maps, or RLIMIT_MEMLOCK is too low (before Linux 5.11)",
+	 "raise it (ulimit -l unlimited, LimitMEMLOCK=infinity), or ask for a smaller ring"},
+};
+
+void probe_why(const char *variant, const char *where, int error, struct probe_trial *trial)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		const char *mark = strstr(reasons[i].why, "%s");
+
+		if (!reasons[i].applies(variant, error))
+			continue;
+		if (mark)
+			snprintf(trial->why, sizeof(trial->why), "%.*s%s%s", (int)(mark - reasons[i].why),
+				 reasons[i].why, where, mark + strlen("%s"));
+		else
+			snprintf(trial->why, sizeof(trial->why), "%s", reasons[i].why);
+		snprintf(trial->remedy, sizeof(trial->remedy), "%s", reasons[i].remedy);
+		return;
+	}
+	snprintf(trial->why, sizeof(trial->why), "%.150s", first_complaint[0] ? first_complaint : strerror(-error));
+	snprintf(trial->remedy, sizeof(trial->remedy),
+		 "please report this with the output of `poolscope doctor` and `uname -a`");
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel probes in use: who is watched, what the ring holds, what was lost. It must not know what facts mean, nor
+ * how programs are loaded. */
+#include "probes.h"
+
+#include "probe_event.h"
+#include "probe_load.h"
+#include "probe_loss.h"
+#include "probe_spaces.h"
+#include "probe_tasks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Records of one drain: a target that outruns the reader must not keep it in here. */
+#define DRAIN_MAX_RECORDS 65536
+/* The first PID namespace: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define FIRST_PID_NAMESPACE 0xeffffffcU
+
+struct probes {
+	struct probe_set set;
+	struct probe_trial trials[GROUP_COUNT];
+	struct ring_buffer *ring;
+	struct probe_spaces *spaces;
+	char procfs[256];
+	uint32_t pid_namespace, last_target;
+	uint64_t page_size;
+	uint64_t received[PROBE_COUNT];
+
+	/* of the drain that runs */
+	const struct fact_sink *sink;
+	uint32_t drained;
+	int error;
+};
+
+static uint64_t boottime_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static int fail(struct explain *explain, int error, const char *what, const char *why, const char *remedy)
+{
+	snprintf(explain->what, sizeof(explain->what), "%s", what);
+	snprintf(explain->why, sizeof(explain->why), "%s", why);
+	snprintf(explain->remedy, sizeof(explain->remedy), "%s", remedy);
+	return error;
+}
+
+/* The first choice failed somewhere: find out what works, group by group. */
+static int choose_by_trial(const struct probes_options *options, const char *variants[GROUP_COUNT],
+			   struct explain *explain)
+{
+	struct probe_trial trials[16];
+	size_t n_trials = probe_set_try_all(options, trials, ARRAY_SIZE(trials));
+
+	for (size_t group = 0; group < GROUP_COUNT; group++) {
+		const struct probe_trial *refused = NULL;
+
+		variants[group] = NULL;
+		for (size_t i = 0; i < n_trials && !variants[group]; i++) {
+			if (trials[i].group != group || (group == GROUP_MEMORY && options->memory_variant &&
+							 strcmp(trials[i].variant, options->memory_variant) != 0))
+				continue;
+			if (!trials[i].error)
+				variants[group] = trials[i].variant;
+			else
+				refused = refused && trials[i].error != -EPERM ? refused : &trials[i];
+		}
+		if (!variants[group] && refused)
+			return fail(explain, refused->error, "cannot attach the kernel probes", refused->why,
+				    refused->remedy);
+	}
+	return 0;
+}
+
+static int probes_load(struct probes *probes, const struct probes_options *options, struct explain *explain)
+{
+	struct probe_trial trial = {0};
+	const char *variants[GROUP_COUNT];
+	int r = probe_set_prefer(options, variants);
+
+	if (r < 0)
+		return fail(explain, r, "cannot use the variant asked for", "there is no such variant",
+			    "use fexit, tracepoint or kretprobe");
+	for (int attempt = 0; attempt < 2; attempt++) {
+		memcpy(probes->set.variants, variants, sizeof(variants));
+		r = probe_set_load(&probes->set, options, &trial);
+		if (r >= 0)
+			return 0;
+		if (attempt == 0) {
+			int chosen = choose_by_trial(options, variants, explain);
+
+			if (chosen < 0)
+				return chosen;
+		}
+	}
+	return fail(explain, r, "cannot attach the kernel probes", trial.why, trial.remedy);
+}
+
+static int handle_record(void *context, void *data, size_t size);
+
+int probes_open(const struct probes_options *options, struct probes **ret_probes, struct explain *explain)
+{
+	_cleanup_(probes_freep) struct probes *probes = calloc(1, sizeof(*probes));
+	const char *procfs = options->procfs ? options->procfs : "/proc";
+	uint32_t bytes = options->ring_bytes;
+	int r;
+
+	if (!probes)
+		return fail(explain, -ENOMEM, "cannot attach the kernel probes", "out of memory", "");
+	probes->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (bytes & (bytes - 1) || bytes & (probes->page_size - 1))
+		return fail(explain, -EINVAL, "cannot make the ring buffer",
+			    "its size is not a power of two of whole pages", "ask for 4MiB, for example");
+	snprintf(probes->procfs, sizeof(probes->procfs), "%s", procfs);
+	r = probe_tasks_namespace(procfs, &probes->pid_namespace);
+	if (r < 0)
+		return fail(explain, r, "cannot tell which PID namespace the procfs shows", strerror(-r),
+			    "check --procfs; reading it takes CAP_SYS_PTRACE");
+	r = probe_spaces_new(&probes->spaces);
+	if (r < 0)
+		return fail(explain, r, "cannot attach the kernel probes", "out of memory", "");
+	r = probes_load(probes, options, explain);
+	if (r < 0)
+		return r;
+	probes->ring = ring_buffer__new(bpf_map__fd(probes->set.object->maps.ring), handle_record, probes, NULL);
+	if (!probes->ring)
+		return fail(explain, -errno, "cannot read the ring buffer", strerror(errno),
+			    "ask for a smaller ring");
+	probes->set.object->bss->reader_waits = 1;
+	*ret_probes = TAKE_PTR(probes);
+	return 0;
+}
+
+void probes_free(struct probes *probes)
+{
+	if (!probes)
+		return;
+	ring_buffer__free(probes->ring);
+	probe_set_clear(&probes->set);
+	probe_spaces_free(probes->spaces);
+	free(probes);
+}
+
+size_t probes_try_all(const struct probes_options *options, struct probe_trial *trials, size_t max)
+{
+	size_t count = probe_set_try_all(options, trials, max);
+	bool chosen[GROUP_COUNT] = {false};
+
+	for (size_t i = 0; i < count; i++) {
+		enum probe_group group = trials[i].group;
+
+		if (group == GROUP_MEMORY && options->memory_variant &&
+		    strcmp(options->memory_variant, trials[i].variant) != 0)
+			continue;
+		trials[i].used = !trials[i].error && !chosen[group];
+		chosen[group] |= trials[i].used;
+	}
+	return count;
+}
+
+size_t probes_in_use(const struct probes *probes, struct probe_trial *trials, size_t max)
+{
+	static const char *const names[] = {"threads", "memory", "iterator"};
+	size_t count = 0;
+
+	_Static_assert(ARRAY_SIZE(names) == GROUP_COUNT, "every group has a name");
+	for (size_t group = 0; group < GROUP_COUNT && count < max; group++)
+		trials[count++] = (struct probe_trial){.group = (enum probe_group)group,
+						       .group_name = names[group],
+						       .variant = probes->set.variants[group],
+						       .used = true};
+	return count;
+}
+
+static int take_first(void *context, const struct task_record *record)
+{
+	*(struct task_record *)context = *record;
+	return 1;
+}
+
+/* The kernel's number for a PID of the procfs in use. Without the iterator the two are the same in the first
+ * namespace only. */
+static int translate(struct probes *probes, uint32_t pid, struct task_record *ret_record)
+{
+	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace, .pid = pid};
+	int r = probe_tasks_read(&probes->set, &request, take_first, ret_record);
+
+	if (r == -EOPNOTSUPP && probes->pid_namespace == FIRST_PID_NAMESPACE) {
+		*ret_record = (struct task_record){.kernel_tgid = pid, .tid = pid};
+		return 0;
+	}
+	return r > 0 ? 0 : r == 0 ? -EXDEV : r;
+}
+
+static bool process_exists(const struct probes *probes, uint32_t pid)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%u/stat", probes->procfs, pid);
+	return access(path, F_OK) == 0;
+}
+
+static void watch(struct probes *probes, uint32_t tgid, uint32_t step)
+{
+	uint32_t *slot = &probes->set.object->bss->watched[tgid & (EVENT_FILTER_SLOTS - 1)];
+
+	__atomic_fetch_add(slot, step, __ATOMIC_SEQ_CST);
+}
+
+static int process_insert(struct probes *probes, uint32_t tgid, const struct process *process)
+{
+	int fd = bpf_map__fd(probes->set.object->maps.processes);
+
+	watch(probes, tgid, 1);
+	if (bpf_map_update_elem(fd, &tgid, process, BPF_NOEXIST) == 0)
+		return 0;
+	int error = -errno;
+	watch(probes, tgid, (uint32_t)-1);
+	return error;
+}
+
+int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
+		      struct explain *explain)
+{
+	struct task_record record = {0};
+	struct process process = {0};
+	struct probe_space *space;
+	char what[64];
+	int r;
+
+	snprintf(what, sizeof(what), "cannot attach to PID %u", pid);
+	if (!process_exists(probes, pid))
+		return fail(explain, -ESRCH, what, "there is no such process", "list processes with ps -e");
+	r = translate(probes, pid, &record);
+	if (r == -EXDEV && !process_exists(probes, pid))
+		return fail(explain, -ESRCH, what, "it has just ended", "");
+	if (r == -EXDEV || r == -EOPNOTSUPP)
+		return fail(explain, -EXDEV, what,
+			    "its PID cannot be translated: the kernel shows this PID namespace's tasks only",
+			    "run poolscope in the PID namespace of that procfs (--pid=host, hostPID: true)");
+	if (r < 0)
+		return fail(explain, r, what, strerror(-r), "run `poolscope doctor`");
+	probes->set.object->bss->procfs_level = record.level;
+
+	space = probe_spaces_find(probes->spaces, record.kernel_tgid);
+	if (space && (!record.start_ns || space->start_ns == record.start_ns)) {
+		*ret_target = space->target;
+		return 0;
+	}
+	r = probe_spaces_add(probes->spaces, record.kernel_tgid, record.start_ns, probes->last_target + 1, &space);
+	if (r < 0)
+		return fail(explain, r, what, "out of memory", "");
+	process.space = record.kernel_tgid;
+	process.share = (uint16_t)(space->target % EVENT_SHARES);
+	process.flags = follow_forks ? PROCESS_FOLLOW : 0;
+	process.start_ns = record.start_ns;
+	r = process_insert(probes, record.kernel_tgid, &process);
+	/* It is there already when a followed parent has just made it; its birth is still in the ring. */
+	if (r < 0 && r != -EEXIST) {
+		probe_spaces_remove(probes->spaces, record.kernel_tgid);
+		return fail(explain, r, what, r == -E2BIG ? "too many processes are watched" : strerror(-r),
+			    "attach to fewer processes, or without --follow-forks");
+	}
+	*ret_target = ++probes->last_target;
+	return 0;
+}
+
+void probes_remove_target(struct probes *probes, uint32_t target)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	int fd = bpf_map__fd(probes->set.object->maps.processes);
+	uint32_t key, *previous = NULL;
+	uint32_t tgids[64]; /* the process and what shares its memory: as a rule, one */
+	size_t n_tgids = 0;
+
+	if (!space)
+		return;
+	for (size_t i = 0; i < 2 * EVENT_MAX_PROCESSES && bpf_map_get_next_key(fd, previous, &key) == 0; i++) {
+		struct process process;
+
+		previous = &key;
+		if (n_tgids < ARRAY_SIZE(tgids) && bpf_map_lookup_elem(fd, &key, &process) == 0 &&
+		    process.space == space->tgid)
+			tgids[n_tgids++] = key;
+	}
+	for (size_t i = 0; i < n_tgids; i++)
+		if (bpf_map_delete_elem(fd, &tgids[i]) == 0)
+			watch(probes, tgids[i], (uint32_t)-1);
+	probe_loss_forget(&probes->set, space->tgid);
+	probe_spaces_remove(probes->spaces, space->tgid);
+}
+
+int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	int fd = bpf_map__fd(probes->set.object->maps.processes);
+	struct process process;
+
+	if (!space || bpf_map_lookup_elem(fd, &space->tgid, &process) < 0)
+		return -ESRCH;
+	process.routine_offset = start_routine_offset;
+	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
+}
+
+int probes_fd(const struct probes *probes)
+{
+	return ring_buffer__epoll_fd(probes->ring);
+}
+
+static int emit(struct probes *probes, const struct fact *fact)
+{
+	return probes->sink->emit(probes->sink->context, fact);
+}
+
+/* How a process ended is told once, after the exits that are in the ring with it. */
+static int end_space(struct probes *probes, struct probe_space *space)
+{
+	if (space->end_told)
+		return 0;
+	space->end_told = true;
+	if (space->end.kind != FACT_TARGET_GONE)
+		space->end = (struct fact){.kind = FACT_TARGET_GONE, .time_ns = boottime_now(), .gone.code = -1};
+	space->end.target = space->target;
+	return emit(probes, &space->end);
+}
+
+static int birth_of_space(struct probes *probes, const struct event_header *header, struct probe_space **ret_space)
+{
+	struct probe_space *space = probe_spaces_find(probes->spaces, header->space);
+	int r;
+
+	if (space && space->start_ns == header->start_ns) {
+		*ret_space = space;
+		return 0;
+	}
+	if (space) {
+		r = end_space(probes, space);
+		if (r < 0)
+			return r;
+	}
+	r = probe_spaces_add(probes->spaces, header->space, header->start_ns, probes->last_target + 1, ret_space);
+	if (r >= 0)
+		probes->last_target++;
+	return r;
+}
+
+static int pass_on(struct probes *probes, struct probe_space *space, const void *data)
+{
+	struct fact facts[PROBE_EVENT_MAX_FACTS];
+	int n = probe_event_facts(data, space->target, probes->page_size, facts);
+
+	for (int i = 0; i < n; i++) {
+		int r;
+
+		if (facts[i].kind == FACT_TARGET_GONE) {
+			if (space->end.kind != FACT_TARGET_GONE)
+				space->end = facts[i];
+			probe_spaces_end_later(probes->spaces, space);
+			continue;
+		}
+		r = emit(probes, &facts[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int handle_record(void *context, void *data, size_t size)
+{
+	struct probes *probes = context;
+	const struct event_header *header = data;
+	struct probe_space *space;
+	struct share *share;
+	int r = probe_event_check(data, size);
+
+	if (r < 0)
+		return 0;
+	share = &probes->set.object->bss->shares[header->share % EVENT_SHARES];
+	__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
+	probes->drained++;
+	if (probe_event_probe(data) < PROBE_COUNT)
+		probes->received[probe_event_probe(data)]++;
+	space = probe_spaces_find(probes->spaces, header->space);
+	if (header->kind == EVENT_PROCESS_BORN)
+		r = birth_of_space(probes, header, &space);
+	if (r >= 0 && space)
+		r = pass_on(probes, space, data);
+	if (r >= 0 && space && header->kind == EVENT_PROCESS_FREED) {
+		r = end_space(probes, space);
+		probe_loss_forget(&probes->set, space->tgid);
+		probe_spaces_remove(probes->spaces, space->tgid);
+	}
+	probes->error = r;
+	return r < 0 || probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;
+}
+
+int probes_drain(struct probes *probes, const struct fact_sink *sink)
+{
+	struct probe_space *space;
+	int r;
+
+	probes->sink = sink;
+	probes->drained = 0;
+	probes->error = 0;
+	r = ring_buffer__consume(probes->ring);
+	if (r < 0 && r != -ECANCELED && !probes->error)
+		probes->error = r;
+	/* A full drain's worth was read: more may wait, and the exits of those who ended among it. */
+	while (r != -ECANCELED && probes->error >= 0 && (space = probe_spaces_next_ended(probes->spaces)))
+		probes->error = end_space(probes, space);
+	__atomic_store_n(&probes->set.object->bss->reader_waits, 1, __ATOMIC_RELEASE);
+	probes->sink = NULL;
+	return probes->error < 0 ? probes->error : (int)probes->drained;
+}
+
+struct seen_context {
+	const struct fact_sink *sink;
+	uint32_t target;
+	uint64_t time_ns;
+};
+
+static int emit_seen(void *context, const struct task_record *record)
+{
+	struct seen_context *seen = context;
+	struct fact fact;
+
+	/* A zombie leader is no living thread. */
+	if (record->exit_state)
+		return 0;
+	probe_tasks_fact(record, seen->target, seen->time_ns, &fact);
+	return seen->sink->emit(seen->sink->context, &fact);
+}
+
+int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	struct seen_context seen = {.sink = sink, .target = target, .time_ns = boottime_now()};
+	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace};
+
+	if (!space)
+		return -ESRCH;
+	request.kernel_tgid = space->tgid;
+	return probe_tasks_read(&probes->set, &request, emit_seen, &seen);
+}
+
+int probes_counters(struct probes *probes, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_EVENTS, .time_ns = boottime_now()};
+	struct probe_space *space = NULL;
+	int r;
+
+	memcpy(fact.events.received, probes->received, sizeof(fact.events.received));
+	r = sink->emit(sink->context, &fact);
+	if (r < 0)
+		return r;
+	memset(&fact.loss, 0, sizeof(fact.loss));
+	fact.kind = FACT_LOSS;
+	probe_loss_read(&probes->set, &fact.loss);
+	r = sink->emit(sink->context, &fact);
+	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {
+		memset(&fact.loss, 0, sizeof(fact.loss));
+		fact.target = space->target;
+		fact.loss.lost[LOSS_RING] = probe_loss_of_space(&probes->set, space->tgid);
+		r = sink->emit(sink->context, &fact);
+	}
+	return r < 0 ? r : 0;
+}

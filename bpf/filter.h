@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who is watched, and the one place that reserves ring space and counts what did not fit. It must not know what the
+ * events are. */
+#ifndef POOLSCOPE_BPF_FILTER_H
+#define POOLSCOPE_BPF_FILTER_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "poolscope/event.h"
+
+/* Set before load. */
+const volatile __u64 memory_bytes;        /* beyond this fill of the ring only thread events get room */
+const volatile __u64 wake_bytes;          /* from this fill on memory events wake the reader */
+const volatile __u64 page_mask;           /* page size - 1 */
+const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
+const volatile bool has_task_pt_regs;     /* Linux 5.15 */
+
+/* Shared with the agent while running. */
+__u32 watched[EVENT_FILTER_SLOTS];
+struct share shares[EVENT_SHARES];
+__u32 procfs_level; /* of the PID namespace whose numbers are reported */
+__u32 reader_waits; /* 1: it has seen the ring empty since it was last woken */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EVENT_MAX_PROCESSES);
+	__type(key, __u32);
+	__type(value, struct process);
+} processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_LOSS_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EVENT_MAX_PROCESSES);
+	__type(key, __u32); /* space */
+	__type(value, __u64);
+} lost_by_space SEC(".maps");
+
+static __always_inline struct process *process_find(__u32 tgid)
+{
+	if (!watched[tgid & (EVENT_FILTER_SLOTS - 1)])
+		return NULL;
+	return bpf_map_lookup_elem(&processes, &tgid);
+}
+
+static __always_inline struct process *process_current(void)
+{
+	return process_find(bpf_get_current_pid_tgid() >> 32);
+}
+
+static __always_inline struct task_struct *task_current(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* Not inlined away into a hot path by accident: losses are rare. */
+static __noinline int loss_count(__u32 space, __u32 reason)
+{
+	__u64 *total = bpf_map_lookup_elem(&lost, &reason), *own, zero = 0;
+
+	if (total)
+		__sync_fetch_and_add(total, 1);
+	own = bpf_map_lookup_elem(&lost_by_space, &space);
+	if (!own) {
+		bpf_map_update_elem(&lost_by_space, &space, &zero, BPF_NOEXIST);
+		own = bpf_map_lookup_elem(&lost_by_space, &space);
+	}
+	if (own)
+		__sync_fetch_and_add(own, 1);
+	return 0;
+}
+
+/* The slot counts entries, so whoever adds or removes an entry changes it, once, and a slot that two
+ * processes share stays open until both are gone. */
+static __always_inline int process_add(__u32 tgid, const struct process *process)
+{
+	__u32 *slot = &watched[tgid & (EVENT_FILTER_SLOTS - 1)];
+
+	__sync_fetch_and_add(slot, 1);
+	if (bpf_map_update_elem(&processes, &tgid, process, BPF_NOEXIST) == 0)
+		return 0;
+	__sync_fetch_and_add(slot, -1);
+	loss_count(process->space, EVENT_LOSS_MAP);
+	return -1;
+}
+
+static __always_inline void process_remove(__u32 tgid)
+{
+	if (bpf_map_delete_elem(&processes, &tgid) == 0)
+		__sync_fetch_and_add(&watched[tgid & (EVENT_FILTER_SLOTS - 1)], -1);
+}
+
+/* The number of a task in the PID namespace of the procfs in use. */
+static __always_inline __u32 pid_number(struct pid *pid, __u32 level)
+{
+	struct upid number = {};
+
+	if (level > BPF_CORE_READ(pid, level))
+		return 0;
+	bpf_core_read(&number.nr, sizeof(number.nr),
+		      (char *)pid + bpf_core_field_offset(pid->numbers) + level * bpf_core_type_size(struct upid) +
+			      bpf_core_field_offset(number.nr));
+	return number.nr;
+}
+
+static __always_inline __u32 task_number(struct task_struct *task)
+{
+	if (!procfs_level)
+		return BPF_CORE_READ(task, pid);
+	return pid_number(BPF_CORE_READ(task, thread_pid), procfs_level);
+}
+
+/* Where every task's user registers lie on its kernel stack. Taken from the running task where the
+ * helper exists: the padding above them depends on how the kernel was built. */
+static __always_inline __u64 regs_offset(void)
+{
+	if (has_task_pt_regs) {
+		__u64 typed = bpf_task_pt_regs(bpf_get_current_task_btf()), regs = 0;
+
+		/* The verifier forbids arithmetic on a pointer of the kernel's, and on its copy, but not on this. */
+		bpf_probe_read_kernel(&regs, sizeof(regs), &typed);
+		return regs - (__u64)BPF_CORE_READ(task_current(), stack);
+	}
+	return thread_size - sizeof(struct pt_regs);
+}
+
+static __always_inline const struct pt_regs *task_regs(struct task_struct *task)
+{
+	return (const struct pt_regs *)((__u64)BPF_CORE_READ(task, stack) + regs_offset());
+}
+
+static __always_inline const struct pt_regs *current_regs(void)
+{
+	if (has_task_pt_regs)
+		return (const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return task_regs(task_current());
+}
+
+/* A memory event may take what is free below memory_bytes, and its target at most eight times what
+ * it leaves free: one alone fills eight ninths, and a newcomer always finds room. */
+static __always_inline bool ring_has_room(const struct share *share, __u64 filled, __u64 size)
+{
+	__u64 free_bytes = memory_bytes - filled;
+
+	return filled + size <= memory_bytes && share->produced - share->consumed <= 8 * free_bytes;
+}
+
+/* Every record passes here; `size` is a constant. NULL: counted as lost. */
+static __always_inline void *event_reserve(const struct process *process, __u64 size, __u16 kind, bool urgent,
+					   struct task_struct *task)
+{
+	struct share *share = &shares[process->share & (EVENT_SHARES - 1)];
+	struct event_header *header = NULL;
+
+	if (urgent || ring_has_room(share, bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA), size))
+		header = bpf_ringbuf_reserve(&ring, size, 0);
+	if (!header) {
+		loss_count(process->space, EVENT_LOSS_RING);
+		return NULL;
+	}
+	__sync_fetch_and_add(&share->produced, size);
+	__builtin_memset(header, 0, size);
+	header->kind = kind;
+	header->share = process->share;
+	header->space = process->space;
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->start_ns = BPF_CORE_READ(task, start_boottime);
+	header->tid = task_number(task);
+	return header;
+}
+
+static __always_inline void event_submit(void *record, bool urgent)
+{
+	__u64 wake = BPF_RB_FORCE_WAKEUP;
+
+	if (!urgent && (!reader_waits || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < wake_bytes))
+		wake = BPF_RB_NO_WAKEUP;
+	if (wake == BPF_RB_FORCE_WAKEUP)
+		reader_waits = 0;
+	bpf_ringbuf_submit(record, wake);
+}
+
+#endif

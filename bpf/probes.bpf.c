@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The programs: thin wrappers that attach the handlers in each of their variants. The agent turns on one variant of
+ * each group (agent/source/probes_load.c has the table). */
+#include "kernel.h"
+
+#include "filter.h"
+#include "memory.h"
+#include "threads.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Threads: a tp_btf program may follow a task pointer by itself, a raw tracepoint's has to copy. */
+#define THREAD_PROBE(name, handler, by_pointer, by_copy)                                                     \
+	SEC("?tp_btf/" #name) int tp_btf_##name(__u64 *ctx)                                                  \
+	{                                                                                                    \
+		struct task_struct *task = (struct task_struct *)ctx[0];                                     \
+		return handler by_pointer;                                                                   \
+	}                                                                                                    \
+	SEC("?raw_tp/" #name) int raw_tp_##name(__u64 *ctx)                                                  \
+	{                                                                                                    \
+		struct task_struct *task = (struct task_struct *)ctx[0];                                     \
+		return handler by_copy;                                                                      \
+	}
+
+THREAD_PROBE(task_newtask, on_birth, (task, ctx[1]), (task, ctx[1]))
+THREAD_PROBE(sched_process_exit, on_exit, (task), (task))
+THREAD_PROBE(sched_process_exec, on_exec, (task, ctx[1]), (task, ctx[1]))
+THREAD_PROBE(sched_process_free, on_free, (task, task->tgid), (task, BPF_CORE_READ(task, tgid)))
+THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
+	     (task, BPF_CORE_READ(task, tgid), (const char *)ctx[1]))
+
+#define EXIT_PROBE(call)                                                                                     \
+	SEC("?fexit") int fexit_##call(__u64 *ctx)                                                           \
+	{                                                                                                    \
+		struct process *process = process_current();                                                 \
+		return process ? on_##call(process, (const struct pt_regs *)ctx[0], ctx[1]) : 0;             \
+	}                                                                                                    \
+	SEC("?tracepoint") int tracepoint_##call(struct trace_event_raw_sys_exit *ctx)                       \
+	{                                                                                                    \
+		struct process *process = process_current();                                                 \
+		return process ? on_##call(process, current_regs(), ctx->ret) : 0;                           \
+	}                                                                                                    \
+	SEC("?kretprobe") int kretprobe_##call(struct pt_regs *ctx)                                          \
+	{                                                                                                    \
+		struct process *process = process_current();                                                 \
+		return process ? on_##call(process, current_regs(), returned(ctx)) : 0;                      \
+	}
+
+#define ENTRY_PROBE(call)                                                                                    \
+	SEC("?fentry") int fentry_##call(__u64 *ctx)                                                         \
+	{                                                                                                    \
+		struct process *process = process_current();                                                 \
+		return process ? on_##call##_entry(process, (const struct pt_regs *)ctx[0]) : 0;             \
+	}                                                                                                    \
+	SEC("?tracepoint") int tracepoint_entry_##call(struct trace_event_raw_sys_enter *ctx)                \
+	{                                                                                                    \
+		struct process *process = process_current();                                                 \
+		return process ? on_##call##_entry(process, current_regs()) : 0;                             \
+	}                                                                                                    \
+	SEC("?kprobe") int kprobe_entry_##call(struct pt_regs *ctx)                                          \
+	{                                                                                                    \
+		struct process *process = process_current();                                                 \
+		return process ? on_##call##_entry(process, current_regs()) : 0;                             \
+	}
+
+static __always_inline long returned(const struct pt_regs *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return ctx->ax;
+#else
+	return ctx->regs[0];
+#endif
+}
+
+EXIT_PROBE(mmap)
+EXIT_PROBE(munmap)
+EXIT_PROBE(mremap)
+EXIT_PROBE(mprotect)
+EXIT_PROBE(brk)
+ENTRY_PROBE(munmap)
+ENTRY_PROBE(mremap)
+
+/* One program type has one attach point under fexit: pkey_mprotect needs a program of its own there. */
+SEC("?fexit") int fexit_pkey_mprotect(__u64 *ctx)
+{
+	struct process *process = process_current();
+
+	return process ? on_mprotect(process, (const struct pt_regs *)ctx[0], ctx[1]) : 0;
+}
+
+/* The task iterator. Set by the agent before each run: */
+__u32 wanted_namespace; /* inode number of the PID namespace whose numbers are asked for */
+__u32 wanted_pid;       /* leaders with this number there; 0: all */
+__u32 wanted_tgid;      /* not 0: instead, all threads of this kernel tgid */
+
+static __always_inline bool number_in_namespace(struct pid *pid, struct task_record *record)
+{
+	__u32 top = BPF_CORE_READ(pid, level);
+
+	for (__u32 level = 0; level < MAX_PID_NS_LEVEL + 1; level++) {
+		struct pid_namespace *namespace = NULL;
+		struct upid number = {};
+
+		if (level > top)
+			return false;
+		bpf_core_read(&namespace, sizeof(namespace),
+			      (char *)pid + bpf_core_field_offset(pid->numbers) +
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(number.ns));
+		if (BPF_CORE_READ(namespace, ns.inum) != wanted_namespace)
+			continue;
+		record->level = level;
+		record->tid = pid_number(pid, level);
+		return true;
+	}
+	return false;
+}
+
+SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct task_record record = {};
+
+	if (!task)
+		return 0;
+	if (wanted_tgid ? task->tgid != wanted_tgid : task->pid != task->tgid)
+		return 0;
+	if (!number_in_namespace(BPF_CORE_READ(task, thread_pid), &record))
+		return 0;
+	if (!wanted_tgid && wanted_pid && record.tid != wanted_pid)
+		return 0;
+	record.kernel_tid = task->pid;
+	record.kernel_tgid = task->tgid;
+	if (bpf_core_field_exists(task->__state))
+		record.state = BPF_CORE_READ(task, __state);
+	else
+		record.state = BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
+	record.exit_state = task->exit_state;
+	record.flags = task->flags;
+	record.start_ns = task->start_boottime;
+	/* What /proc's user and system time add up to (kernel/sched/cputime.c, cputime_adjust). */
+	record.cpu_ns = task->se.sum_exec_runtime;
+	bpf_core_read(&record.name, sizeof(record.name), &task->comm);
+	if (!(record.flags & PF_IO_WORKER) && !record.exit_state) {
+		record.tls_base = task_tls(task);
+		record.stack_pointer = regs_sp(task_regs(task));
+	}
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads and processes: what a birth, an exit, a new name and an exec put in the ring, and how they change who is
+ * watched. It must not know how the handlers are attached. */
+#ifndef POOLSCOPE_BPF_THREADS_H
+#define POOLSCOPE_BPF_THREADS_H
+
+#include "filter.h"
+
+static __always_inline struct event_thread *thread_event(const struct process *process, __u16 kind,
+							  struct task_struct *task)
+{
+	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task);
+
+	if (event)
+		bpf_core_read(&event->name, sizeof(event->name), &task->comm);
+	return event;
+}
+
+static __always_inline __u64 task_tls(struct task_struct *task)
+{
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(task, thread.fsbase);
+#else
+	return BPF_CORE_READ(task, thread.uw.tp_value);
+#endif
+}
+
+static __always_inline __u64 regs_sp(const struct pt_regs *regs)
+{
+	__u64 sp = 0;
+
+	bpf_probe_read_kernel(&sp, sizeof(sp), &regs->sp);
+	return sp;
+}
+
+/* The stack that clone3 was given; other calls tell its top only. */
+static __always_inline void clone3_stack(struct event_thread *event)
+{
+	const struct pt_regs *regs = current_regs();
+	__u64 number = 0, args = 0, stack[2] = {};
+
+#if defined(__TARGET_ARCH_x86)
+	bpf_probe_read_kernel(&number, sizeof(number), &regs->orig_ax);
+	bpf_probe_read_kernel(&args, sizeof(args), &regs->di);
+#else
+	bpf_probe_read_kernel(&number, sizeof(__s32), &regs->syscallno);
+	bpf_probe_read_kernel(&args, sizeof(args), &regs->orig_x0);
+#endif
+	if (number != NR_clone3 || bpf_probe_read_user(stack, sizeof(stack), (void *)(args + CLONE_ARGS_STACK)))
+		return;
+	event->stack_start = stack[0];
+	event->stack_length = stack[1];
+}
+
+/* io_uring's workers carry their creator's registers and TLS base, a vfork child its parent's: a
+ * stack that is another's must not be reported. */
+static __always_inline void birth_describe(struct event_thread *event, const struct process *process,
+					   struct task_struct *child, struct task_struct *creator, __u64 flags)
+{
+	__u32 task_flags = BPF_CORE_READ(child, flags);
+
+	event->creator_tid = task_number(creator);
+	event->creator_start_ns = BPF_CORE_READ(creator, start_boottime);
+	if (!(flags & CLONE_THREAD))
+		event->header.flags |= EVENT_THREAD_LEADER;
+	if (task_flags & PF_IO_WORKER) {
+		event->header.flags |= EVENT_THREAD_IO_WORKER;
+		return;
+	}
+	event->stack_pointer = regs_sp(task_regs(child));
+	if (flags & CLONE_VM) {
+		if (event->stack_pointer == regs_sp(current_regs()))
+			event->stack_pointer = 0;
+		clone3_stack(event);
+	}
+	if (!(flags & CLONE_VM) || flags & CLONE_SETTLS)
+		event->tls_base = task_tls(child);
+	if (process->routine_offset && event->tls_base && flags & CLONE_THREAD)
+		bpf_probe_read_user(&event->start_routine, sizeof(event->start_routine),
+				    (void *)(event->tls_base + process->routine_offset));
+}
+
+static __always_inline void process_describe(struct event_thread *event, struct task_struct *task,
+					     struct task_struct *parent)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+
+	event->pid = event->header.tid;
+	event->inner_pid = pid_number(pid, BPF_CORE_READ(pid, level));
+	event->parent_pid = task_number(BPF_CORE_READ(parent, group_leader));
+	event->header.flags |= EVENT_THREAD_LEADER;
+}
+
+/* Runs before the child does, in the creator's context: whatever the child will do is seen. */
+static __always_inline int on_birth(struct task_struct *child, __u64 flags)
+{
+	__u32 creator_tgid = bpf_get_current_pid_tgid() >> 32, tgid;
+	bool thread = flags & CLONE_THREAD, own_space = !(flags & (CLONE_THREAD | CLONE_VM));
+	struct task_struct *creator = task_current();
+	struct process *process = process_find(creator_tgid), next = {};
+	struct event_thread *event;
+
+	if (!thread) {
+		tgid = BPF_CORE_READ(child, tgid);
+		/* The number has just been given anew: what is known under it is stale. */
+		if (process_find(tgid))
+			process_remove(tgid);
+	}
+	if (!process || (own_space && !(process->flags & PROCESS_FOLLOW)))
+		return 0;
+	next = *process;
+	if (!thread) {
+		next.start_ns = BPF_CORE_READ(child, start_boottime);
+		next.flags = process->flags & PROCESS_FOLLOW;
+		if (own_space)
+			next.space = tgid;
+		else
+			next.flags |= PROCESS_GUEST | (flags & CLONE_VFORK ? PROCESS_VFORK : 0);
+	}
+	event = thread_event(&next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child);
+	/* A child that the reader never hears of must not be watched: its events would have no owner. */
+	if (!event && own_space)
+		return 0;
+	if (!thread && process_add(tgid, &next) && event && own_space) {
+		bpf_ringbuf_discard(event, 0);
+		__sync_fetch_and_add(&shares[next.share & (EVENT_SHARES - 1)].produced, -(__u64)sizeof(*event));
+		return 0;
+	}
+	if (!event)
+		return 0;
+	birth_describe(event, &next, child, creator, flags);
+	if (own_space)
+		process_describe(event, child, creator);
+	event_submit(event, true);
+	return 0;
+}
+
+static __always_inline int on_exit(struct task_struct *task)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = process_find(tgid);
+	struct event_thread *event;
+	struct signal_struct *signal;
+
+	if (!process)
+		return 0;
+	event = thread_event(process, EVENT_THREAD_EXITED, task);
+	if (!event)
+		return 0;
+	signal = BPF_CORE_READ(task, signal);
+	/* Threads that exit side by side may all see 0; the reader takes the first for the end. */
+	if (process->space == tgid && BPF_CORE_READ(signal, live.counter) == 0)
+		event->header.flags |= EVENT_THREAD_LAST;
+	if (BPF_CORE_READ(signal, oom_mm))
+		event->header.flags |= EVENT_THREAD_OOM;
+	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
+		event->exit_code = BPF_CORE_READ(signal, group_exit_code);
+	else
+		event->exit_code = BPF_CORE_READ(task, group_leader, exit_code);
+	event_submit(event, true);
+	return 0;
+}
+
+/* The leader's task is freed after all threads of the process have passed their exit. */
+static __always_inline int on_free(struct task_struct *task, __u32 tgid)
+{
+	struct process *process = process_find(tgid);
+	struct event_thread *event;
+
+	if (!process || BPF_CORE_READ(task, pid) != tgid)
+		return 0;
+	/* The number may have gone to another process before the task was freed. */
+	if (process->start_ns && process->start_ns != BPF_CORE_READ(task, start_boottime))
+		return 0;
+	if (process->space == tgid) {
+		event = event_reserve(process, sizeof(event->header), EVENT_PROCESS_FREED, true, task);
+		if (event)
+			event_submit(event, false);
+	}
+	process_remove(tgid);
+	return 0;
+}
+
+static __always_inline int on_rename(struct task_struct *task, __u32 tgid, const char *name)
+{
+	struct process *process = process_find(tgid);
+	struct event_thread *event;
+
+	/* What a vfork child renames is its image to be, not a thread of its parent. */
+	if (!process || process->flags & PROCESS_VFORK)
+		return 0;
+	event = thread_event(process, EVENT_THREAD_RENAMED, task);
+	if (!event)
+		return 0;
+	__builtin_memset(event->name, 0, sizeof(event->name));
+	bpf_probe_read_kernel_str(event->name, sizeof(event->name), name);
+	event_submit(event, true);
+	return 0;
+}
+
+/* A guest leaves the address space: for its host that is an exit, for itself a birth, if followed. */
+static __always_inline int guest_exec(struct task_struct *task, __u32 tgid, const struct process *process)
+{
+	struct process next = *process;
+	struct event_thread *event = thread_event(process, EVENT_THREAD_EXITED, task);
+
+	if (event)
+		event_submit(event, true);
+	process_remove(tgid);
+	if (!(next.flags & PROCESS_FOLLOW))
+		return 0;
+	next.space = tgid;
+	next.flags = PROCESS_FOLLOW;
+	next.routine_offset = 0;
+	event = thread_event(&next, EVENT_PROCESS_BORN, task);
+	if (!event)
+		return 0;
+	process_add(tgid, &next);
+	birth_describe(event, &next, task, task, 0);
+	event->creator_tid = 0;
+	event->creator_start_ns = 0;
+	process_describe(event, task, BPF_CORE_READ(task, real_parent));
+	event_submit(event, true);
+	return 0;
+}
+
+static __always_inline int on_exec(struct task_struct *task, __u32 old_tid)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = process_find(tgid);
+	struct event_thread *event;
+
+	if (!process)
+		return 0;
+	if (process->flags & PROCESS_GUEST)
+		return guest_exec(task, tgid, process);
+	process->routine_offset = 0;
+	event = thread_event(process, EVENT_EXEC, task);
+	if (!event)
+		return 0;
+	process_describe(event, task, BPF_CORE_READ(task, real_parent));
+	/* The tracepoint tells the kernel's own number only, and the old one no longer leads to a task. */
+	if (old_tid != tgid) {
+		event->header.flags |= EVENT_THREAD_TOOK_OVER;
+		event->old_tid = procfs_level ? 0 : old_tid;
+	}
+	event->tls_base = task_tls(task);
+	event->stack_pointer = regs_sp(current_regs());
+	event_submit(event, true);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What passes between the probes in the kernel and the agent: records of the ring, values of the maps. Both sides
+ * compile it. It must not know facts, nor what any of it means. */
+#ifndef POOLSCOPE_EVENT_H
+#define POOLSCOPE_EVENT_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+/* The first filter: how many processes with tgid % EVENT_FILTER_SLOTS are watched. 64 KiB. */
+#define EVENT_FILTER_SLOTS 16384
+/* Watched processes at one time, targets and followed children together. */
+#define EVENT_MAX_PROCESSES 8192
+/* Accounts of ring space; a target has account (id % EVENT_SHARES), its followed children have the same. */
+#define EVENT_SHARES 256
+
+enum event_kind {
+	EVENT_THREAD_BORN = 1,
+	EVENT_PROCESS_BORN, /* a followed child (by fork, or by exec after vfork); it is its first thread's birth too */
+	EVENT_THREAD_EXITED,
+	EVENT_THREAD_RENAMED,
+	EVENT_EXEC,
+	EVENT_PROCESS_FREED, /* nothing of `space` will follow */
+	EVENT_MMAP,
+	EVENT_MUNMAP,        /* at entry */
+	EVENT_MUNMAP_FAILED, /* at exit */
+	EVENT_MREMAP_SOURCE, /* at entry */
+	EVENT_MREMAP,
+	EVENT_MREMAP_FAILED,
+	EVENT_MPROTECT,
+	EVENT_BRK,
+	EVENT_KIND_COUNT,
+};
+
+enum event_thread_flag {
+	EVENT_THREAD_LEADER = 1 << 0,
+	EVENT_THREAD_IO_WORKER = 1 << 1,
+	EVENT_THREAD_LAST = 1 << 2, /* EXITED: no thread of the process lives any more; exit_code is the process's */
+	EVENT_THREAD_OOM = 1 << 3,  /* EXITED: the out-of-memory killer chose it */
+	EVENT_THREAD_TOOK_OVER = 1 << 4, /* EXEC: another thread than the leader did it and is the leader now */
+};
+
+/* tids are those of the procfs in use, 0 when invisible there; times are boottime. */
+struct event_header {
+	__u16 kind;
+	__u16 share;
+	__u32 space; /* kernel tgid of the process that owns the address space */
+	__u64 time_ns;
+	__u64 start_ns; /* the thread that it is about, or that made the call */
+	__u32 tid;
+	__u32 flags; /* enum event_thread_flag; else the call's own flags */
+};
+
+struct event_thread {
+	struct event_header header;
+	__u64 creator_start_ns;
+	__u64 tls_base, stack_pointer;
+	__u64 stack_start, stack_length; /* from clone3's arguments, else 0 */
+	__u64 start_routine;
+	__u32 creator_tid;
+	__u32 pid, inner_pid, parent_pid; /* PROCESS_BORN, EXEC; inner_pid: in the innermost PID namespace */
+	__u32 old_tid;                    /* TOOK_OVER: the tid that vanished; 0: cannot be told */
+	__s32 exit_code;                  /* as wait(2) reports it */
+	char name[16];
+};
+
+struct event_memory {
+	struct event_header header; /* flags: of mmap, of mremap */
+	__u64 start, length;
+	__u64 old_start, old_length; /* MREMAP */
+	__u64 protection;
+};
+
+/* Value of the map `processes`, by kernel tgid. */
+enum process_flag {
+	PROCESS_FOLLOW = 1 << 0,
+	PROCESS_GUEST = 1 << 1, /* made by CLONE_VM: lives in the address space of `space` */
+	PROCESS_VFORK = 1 << 2, /* a guest that is about to exec */
+};
+
+struct process {
+	__u32 space;
+	__u16 share;
+	__u16 flags;
+	__u64 start_ns;       /* of the leader: tells a reused tgid; 0: not known */
+	__u32 routine_offset; /* of the start routine from the thread pointer; 0: not known */
+	__u32 unused;
+};
+
+/* Bytes in the ring are produced - consumed; each side writes its own only. */
+struct share {
+	__u64 produced, consumed;
+};
+
+enum event_loss { EVENT_LOSS_RING, EVENT_LOSS_MAP, EVENT_LOSS_COUNT };
+
+/* What the task iterator writes for each task. */
+struct task_record {
+	__u32 kernel_tid, kernel_tgid;
+	__u32 tid;   /* in the namespace asked for */
+	__u32 level; /* of that namespace */
+	__u32 state, exit_state, flags;
+	__u32 unused;
+	__u64 start_ns, cpu_ns;
+	__u64 tls_base, stack_pointer;
+	char name[16];
+};
+
+#endif
