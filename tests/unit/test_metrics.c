@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fixture_export.h"
 #include "view/metrics.h"
@@ -237,6 +238,44 @@ static void test_families_are_well_formed(void **state)
 	}
 }
 
+/* Feeds text to a shell command, which must accept it and say nothing. */
+static void assert_accepted(const char *text, const char *command)
+{
+	char said[4096] = "", line[1024];
+	char path[] = "/tmp/test_metrics.XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	snprintf(line, sizeof(line), "(%s) <%s 2>&1", command, path);
+	FILE *checker = popen(line, "r");
+	size_t n = fread(said, 1, sizeof(said) - 1, checker);
+	int status = pclose(checker);
+
+	unlink(path);
+	if (status || n)
+		fail_msg("%s ended with %d and said:\n%s", command, status, said);
+}
+
+/* What others say of it, hostile names included: Prometheus' own linter and the strict parser of
+ * python3-prometheus-client, which also must read back as many samples as there are. */
+static void test_others_accept_it(void **state)
+{
+	static const char parse[] = "/usr/bin/python3 -c 'import sys; "
+				    "from prometheus_client.openmetrics.parser import text_string_to_metric_families as f; "
+				    "t = sys.stdin.read(); n = sum(len(m.samples) for m in f(t)); "
+				    "assert n == sum(not l.startswith(\"#\") for l in t.splitlines()), n'";
+
+	for (int mapped = 0; mapped < 2; mapped++) {
+		_cleanup_(freep) char *text = render(&fixture_snapshot, METRICS_TEXT, mapped);
+		_cleanup_(freep) char *open = render(&fixture_snapshot, METRICS_OPENMETRICS, mapped);
+
+		assert_accepted(text, "promtool check metrics");
+		assert_accepted(open, parse);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_label_sets_are_unique),
 		cmocka_unit_test(test_series_budget_of_a_pool),
 		cmocka_unit_test(test_families_are_well_formed),
+		cmocka_unit_test(test_others_accept_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
