@@ -12,12 +12,15 @@ struct glibc_descriptor {
 };
 
 /* Learns the offsets from one or more living threads (tid, TLS base, stack pointer, as in
- * FACT_THREAD_SEEN) of a process. ns_tid is the tid that the target itself sees. -ENOENT: the evidence does
- * not suffice (musl, Go, static): offsets stay 0. */
+ * FACT_THREAD_SEEN) of a process; 64 of them suffice. The tid's own offset must prove itself: there stands the
+ * tid that the target itself sees. With the leader alone, stack offsets are those of a known layout, which the
+ * readings of later threads check again. -ENOENT: the evidence does not suffice (musl, Go). */
 int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *threads, size_t n_threads,
 		struct glibc_descriptor *ret_descriptor);
-/* Fills start_routine and the stack range of a thread from its descriptor. -ESRCH, -EFAULT, -EINVAL
- * (what stands there contradicts itself). */
-int glibc_read_thread(uint32_t pid, const struct glibc_descriptor *descriptor, struct fact_thread *thread);
+/* Fills start_routine and the stack range of threads from their descriptors, by batched reads; what stands
+ * there must fit the thread (its TLS base lies on its stack), or the thread is left as it is. The leader has
+ * neither. Returns how many were filled, or -errno when the process cannot be read at all. */
+int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_descriptor *descriptor,
+		       struct fact_thread *threads, size_t n_threads);
 
 #endif

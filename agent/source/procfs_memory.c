@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Figures of a process that are read at each refresh: resident sets, cgroup limits, children. It must not
+ * know what they are judged by. */
+#include "procfs_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static int read_status(struct procfs *procfs, uint32_t pid, struct proc_status *ret_status)
+{
+	ssize_t n = procfs_read(procfs, "%u/status", pid);
+	struct proc_dir dir;
+	int r;
+
+	if (n >= 0 && proc_parse_status(procfs->buffer, (size_t)n, ret_status) == 0 &&
+	    ret_status->vm_size != UNKNOWN_U64)
+		return 0;
+	r = procfs_living(procfs, pid, &dir);
+	if (r < 0)
+		return r;
+	n = procfs_read(procfs, "%s/status", dir.path);
+	if (n < 0)
+		return (int)n;
+	return proc_parse_status(procfs->buffer, (size_t)n, ret_status);
+}
+
+/* ---- RssAnon where the kernel's counter lags ------------------------------------------------------- */
+
+#define ROLLUP_MAX (16ULL << 30) /* smaps_rollup walks every page: 3.5 to 7 ms a GiB */
+#define ROLLUP_SHARE 200         /* it may take one part in so many of the time */
+
+static uint64_t read_rollup(struct procfs *procfs, uint32_t pid)
+{
+	struct proc_dir dir;
+	ssize_t n;
+
+	if (procfs_living(procfs, pid, &dir) < 0)
+		return UNKNOWN_U64;
+	n = procfs_read(procfs, "%s/smaps_rollup", dir.path);
+	return n < 0 ? UNKNOWN_U64 : proc_find_kilobytes(procfs->buffer, (size_t)n, "Anonymous:");
+}
+
+static uint64_t thread_cpu_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* The lag is measured as often as its cost allows and added in between. */
+static uint64_t correct_rss(struct procfs *procfs, uint32_t target, uint32_t pid,
+			    const struct proc_status *status, uint64_t now_ns)
+{
+	struct rss_correction *correction = &procfs->corrections[target % RSS_CORRECTIONS];
+	uint64_t cpu = thread_cpu_now(), rollup;
+	int64_t corrected;
+
+	if (correction->target != target)
+		*correction = (struct rss_correction){.target = target};
+	if (now_ns >= correction->next_ns && status->rss_anon < ROLLUP_MAX) {
+		rollup = read_rollup(procfs, pid);
+		if (rollup != UNKNOWN_U64)
+			correction->bytes = (int64_t)rollup - (int64_t)status->rss_anon;
+		correction->next_ns = now_ns + (thread_cpu_now() - cpu) * ROLLUP_SHARE;
+	}
+	corrected = (int64_t)status->rss_anon + correction->bytes;
+	return corrected > 0 ? (uint64_t)corrected : 0;
+}
+
+int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_MEMORY, .target = target, .time_ns = source_boottime()};
+	struct proc_status status;
+	int r = read_status(procfs, pid, &status);
+
+	if (r < 0)
+		return r == -EINVAL ? -ESRCH : r;
+	fact.memory = (struct fact_memory){
+		.rss_anon = status.rss_anon,
+		.rss_file = status.rss_file,
+		.rss_shmem = status.rss_shmem,
+		.swapped = status.swapped,
+		.stopped = status.state == 'T',
+	};
+	if (!procfs->rss_exact && status.rss_anon != UNKNOWN_U64)
+		fact.memory.rss_anon = correct_rss(procfs, target, pid, &status, fact.time_ns);
+	return sink->emit(sink->context, &fact);
+}
+
+int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_CGROUP, .target = target, .time_ns = source_boottime()};
+	ssize_t n = procfs_read(procfs, "%u/cgroup", pid);
+
+	if (n < 0)
+		return (int)n;
+	cgroup_tree_read(procfs->cgroups, procfs->buffer, (size_t)n, &fact.cgroup);
+	n = procfs_read(procfs, "meminfo");
+	fact.cgroup.host_memory_total =
+		n < 0 ? UNKNOWN_U64 : proc_find_kilobytes(procfs->buffer, (size_t)n, "MemTotal:");
+	return sink->emit(sink->context, &fact);
+}
+
+/* ---- children ---------------------------------------------------------------------------------------- */
+
+struct child_walk {
+	struct procfs *procfs;
+	uint32_t pid;
+	struct pid_list list;
+};
+
+static int child_visit(void *context, uint32_t pid)
+{
+	struct child_walk *walk = context;
+	struct proc_stat stat;
+
+	if (procfs_stat(walk->procfs, pid, pid, &stat) < 0 || stat.parent_pid != walk->pid || stat.state == 'Z')
+		return 0;
+	return pid_list_add(&walk->list, pid);
+}
+
+static int children_visit(void *context, uint32_t tid)
+{
+	struct child_walk *walk = context;
+	ssize_t n = procfs_read(walk->procfs, "%u/task/%u/children", walk->pid, tid);
+	char *save = NULL;
+
+	if (n < 0)
+		return 0;
+	for (char *word = strtok_r(walk->procfs->buffer, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		int r = pid_list_add(&walk->list, (uint32_t)strtoul(word, NULL, 10));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+#define CHILDREN_THREADS_MAX 64
+
+/* A thread's list of its own children (CONFIG_PROC_CHILDREN) costs the threads; a scan costs the processes
+ * of the machine. */
+static int find_children(struct child_walk *walk)
+{
+	struct stat tasks;
+	char path[48];
+
+	snprintf(path, sizeof(path), "%u/task/%u/children", walk->pid, walk->pid);
+	if (faccessat(walk->procfs->fd, path, R_OK, 0) != 0)
+		return procfs_each_number(walk->procfs, ".", child_visit, walk);
+	snprintf(path, sizeof(path), "%u/task", walk->pid);
+	/* A folder's link count tells its subfolders, without reading them. */
+	if (fstatat(walk->procfs->fd, path, &tasks, 0) < 0 || tasks.st_nlink > CHILDREN_THREADS_MAX)
+		return procfs_each_number(walk->procfs, ".", child_visit, walk);
+	return procfs_each_number(walk->procfs, path, children_visit, walk);
+}
+
+int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_CHILDREN, .target = target, .time_ns = source_boottime()};
+	struct child_walk walk = {.procfs = procfs, .pid = pid};
+	_cleanup_(pid_list_clear) struct pid_list list = {0};
+	struct proc_status status;
+	int r = find_children(&walk);
+
+	list = walk.list;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < list.count; i++) {
+		if (read_status(procfs, list.pids[i], &status) < 0)
+			continue;
+		fact.children.count++;
+		if (status.rss_anon != UNKNOWN_U64)
+			fact.children.rss_anon += status.rss_anon;
+	}
+	return sink->emit(sink->context, &fact);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The mappings of a process as facts. It must not know who owns them. */
+#include "procfs_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HUGETLB_MOUNTS 16
+
+struct seed_walk {
+	struct procfs *procfs;
+	const struct fact_sink *sink;
+	struct fact fact;
+	uint32_t pid;
+	bool knows_mounts;
+	struct {
+		uint32_t major, minor;
+	} hugetlb[HUGETLB_MOUNTS]; /* devices of the hugetlbfs that the target has mounted */
+	size_t n_hugetlb;
+};
+
+#define HUGE_PAGE (2ULL << 20) /* none is smaller on x86-64 */
+
+/* The mount table of the target itself: it may have a mount namespace of its own. */
+static void read_mounts(struct seed_walk *walk)
+{
+	char *save = NULL;
+
+	walk->knows_mounts = true;
+	if (procfs_read(walk->procfs, "%u/mountinfo", walk->pid) <= 0)
+		return;
+	for (char *line = strtok_r(walk->procfs->buffer, "\n", &save);
+	     line && walk->n_hugetlb < HUGETLB_MOUNTS; line = strtok_r(NULL, "\n", &save)) {
+		unsigned int major, minor;
+
+		if (strstr(line, " - hugetlbfs ") && sscanf(line, "%*u %*u %u:%u", &major, &minor) == 2) {
+			walk->hugetlb[walk->n_hugetlb].major = major;
+			walk->hugetlb[walk->n_hugetlb++].minor = minor;
+		}
+	}
+}
+
+/* A file of a hugetlbfs has no name that tells it; only whole huge pages can be one. */
+static bool is_hugetlb_file(struct seed_walk *walk, const struct proc_mapping *mapping)
+{
+	if ((mapping->start | mapping->end) % HUGE_PAGE)
+		return false;
+	if (!walk->knows_mounts)
+		read_mounts(walk);
+	for (size_t i = 0; i < walk->n_hugetlb; i++) {
+		if (walk->hugetlb[i].major == mapping->dev_major && walk->hugetlb[i].minor == mapping->dev_minor)
+			return true;
+	}
+	return false;
+}
+
+static int seed_visit(void *context, const struct proc_mapping *mapping)
+{
+	struct seed_walk *walk = context;
+	uint32_t flags;
+
+	if (proc_mapping_flags(mapping, &flags) < 0)
+		return 0;
+	if ((flags & RANGE_FILE) && is_hugetlb_file(walk, mapping))
+		flags |= RANGE_HUGETLB;
+	walk->fact.kind = FACT_RANGE_SEEN;
+	walk->fact.range = (struct fact_range){
+		.start = mapping->start,
+		.length = mapping->end - mapping->start,
+		.protection = mapping->protection,
+		.flags = flags,
+	};
+	return walk->sink->emit(walk->sink->context, &walk->fact);
+}
+
+int procfs_seed(struct procfs *procfs, uint32_t target, uint32_t pid, enum seed_reason reason,
+		const struct fact_sink *sink)
+{
+	struct seed_walk walk = {
+		.procfs = procfs, .sink = sink, .pid = pid,
+		.fact = {.kind = FACT_SEED_BEGIN, .target = target, .time_ns = source_boottime(), .seed = {reason}},
+	};
+	int r = sink->emit(sink->context, &walk.fact), end;
+
+	if (r)
+		return r;
+	r = procfs_each_mapping(procfs, pid, seed_visit, &walk);
+	/* Closed even when it broke off, or the model would wait for the end for ever. */
+	walk.fact = (struct fact){
+		.kind = FACT_SEED_END, .target = target, .time_ns = source_boottime(), .seed = {reason},
+	};
+	end = sink->emit(sink->context, &walk.fact);
+	return r ? r : end;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads of a process as /proc shows them, for kernels or rights without a task iterator. It must not know
+ * their stacks. */
+#include "procfs_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct thread_walk {
+	struct procfs *procfs;
+	const struct fact_sink *sink;
+	struct fact fact;
+	uint32_t pid;
+};
+
+static int thread_visit(void *context, uint32_t tid)
+{
+	struct thread_walk *walk = context;
+	struct fact_thread *thread = &walk->fact.thread;
+	struct proc_stat stat;
+
+	/* It may end between the listing and the reading. */
+	if (procfs_stat(walk->procfs, walk->pid, tid, &stat) < 0 || stat.state == 'X' || stat.state == 'x')
+		return 0;
+	/* A leader that has exited stays as a zombie while others live: it is no thread any more. */
+	if (stat.state == 'Z')
+		return 0;
+	*thread = (struct fact_thread){
+		.id = {.tid = tid, .start_ns = stat.start_ns},
+		.is_leader = tid == walk->pid,
+		.is_io_worker = stat.flags & PROC_PF_IO_WORKER,
+		.state = stat.state,
+		.cpu_ns = stat.cpu_ns,
+	};
+	memcpy(thread->name, stat.comm, sizeof(thread->name));
+	walk->fact.time_ns = source_boottime();
+	return walk->sink->emit(walk->sink->context, &walk->fact);
+}
+
+static int walk_threads(struct procfs *procfs, enum fact_kind kind, uint32_t target, uint32_t pid,
+			const struct fact_sink *sink)
+{
+	struct thread_walk walk = {
+		.procfs = procfs, .sink = sink, .pid = pid, .fact = {.kind = kind, .target = target},
+	};
+	char path[32];
+
+	snprintf(path, sizeof(path), "%u/task", pid);
+	return procfs_each_number(procfs, path, thread_visit, &walk);
+}
+
+int procfs_threads(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
+{
+	return walk_threads(procfs, FACT_THREAD_SEEN, target, pid, sink);
+}
+
+int procfs_sample(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
+{
+	return walk_threads(procfs, FACT_THREAD_SAMPLED, target, pid, sink);
+}
