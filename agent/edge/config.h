@@ -22,7 +22,7 @@ struct config_entry {
 };
 
 struct config {
-	char listen[64];       /* HOST:PORT; the default unless the file says otherwise */
+	char listen[256];      /* HOST:PORT; the default unless the file says otherwise */
 	struct policy *policy; /* entries[0] is for what no entry matches: built in + defaults */
 	struct config_entry *entries; /* policy->n_entries of them; entries[0] matches nothing */
 };

@@ -378,13 +378,12 @@ static int read_target(struct reader *reader, const struct yaml_node *item)
 static int read_listen(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
 {
 	const char *text = scalar(reader, node, CONFIG_LISTEN_DEFAULT);
-	char *listen = schema_of(reader)->config->listen, host[64];
-	uint16_t port;
+	char *listen = schema_of(reader)->config->listen;
 
 	if (!text)
 		return 0;
-	if (strlen(text) >= sizeof(((struct config *)NULL)->listen) || address_parse(text, host, sizeof(host), &port) < 0)
-		complain(reader, node, "listen '%.60s' is not understood; write an IP address and a port, such as %s", text,
+	if (strlen(text) >= sizeof(((struct config *)NULL)->listen) || address_check(text) < 0)
+		complain(reader, node, "listen '%.60s' is not understood; write ADDRESS:PORT, such as %s", text,
 			 CONFIG_LISTEN_DEFAULT);
 	else
 		strcpy(listen, text);

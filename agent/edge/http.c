@@ -36,6 +36,7 @@ struct http {
 	char name[64];
 	int epoll_fd;
 	uint64_t request_timeout_ns;
+	bool has_closed; /* a connection, in the last run */
 	uint32_t n_slots;
 	struct slot slots[];
 };
@@ -147,6 +148,7 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (slot)
 			slot->fd = -1;
+		http->has_closed = true;
 		return;
 	}
 	const union MHD_ConnectionInfo *info =
@@ -251,6 +253,7 @@ int http_run(struct http *http)
 		if (slot->fd >= 0 && slot->since_ns + http->request_timeout_ns <= now)
 			shutdown(slot->fd, SHUT_RDWR);
 	}
+	http->has_closed = false;
 	return MHD_run(http->daemon) == MHD_YES ? 0 : -EIO;
 }
 
@@ -259,6 +262,10 @@ uint64_t http_deadline(const struct http *http)
 	unsigned long long timeout_ms;
 	uint64_t deadline = UINT64_MAX;
 
+	/* With all places taken libmicrohttpd (0.9.75) does not listen, and begins anew only in the run
+	 * after the one that freed a place, which nothing but this asks for. */
+	if (http->has_closed)
+		return boottime_now();
 	if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES)
 		deadline = boottime_now() + timeout_ms * NSEC_PER_MSEC;
 	for (uint32_t i = 0; i < http->n_slots; i++) {

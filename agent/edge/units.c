@@ -4,6 +4,7 @@
 #include "units.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -107,39 +108,30 @@ int duration_parse(const char *text, uint64_t *ret_ns)
 	return figure_parse(text, duration_units, ARRAY_SIZE(duration_units), ret_ns);
 }
 
-int address_parse(const char *text, char *ret_host, size_t host_size, uint16_t *ret_port)
+int address_check(const char *text)
 {
 	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + 2];
-	unsigned char address[sizeof(struct in6_addr)];
+	char host[256];
+	struct in6_addr address;
 	uint64_t port;
 	size_t length;
 
 	if (!colon || count_parse(colon + 1, &port) < 0)
 		return -EINVAL;
-	if (port > UINT16_MAX)
-		return -ERANGE;
 	length = (size_t)(colon - text);
-	if (length >= sizeof(host))
+	if (port > UINT16_MAX || length >= sizeof(host))
 		return -EINVAL;
 	memcpy(host, text, length);
 	host[length] = '\0';
 	if (length > 2 && host[0] == '[' && host[length - 1] == ']') {
 		host[length - 1] = '\0';
-		memmove(host, host + 1, length - 1);
-		if (inet_pton(AF_INET6, host, address) != 1)
-			return -EINVAL;
-	} else if (length == 0) {
-		strcpy(host, "0.0.0.0");
-	} else if (strcmp(host, "localhost") == 0) {
-		strcpy(host, "127.0.0.1");
-	} else if (inet_pton(AF_INET, host, address) != 1) {
-		return -EINVAL;
+		return inet_pton(AF_INET6, host + 1, &address) == 1 ? 0 : -EINVAL;
 	}
-	if (strlen(host) >= host_size)
-		return -EINVAL;
-	strcpy(ret_host, host);
-	*ret_port = (uint16_t)port;
+	/* Of a name only the letters are looked at (RFC 1123); a bare IPv6 address is ambiguous. */
+	for (const char *at = host; *at; at++) {
+		if (!isalnum((unsigned char)*at) && *at != '.' && *at != '-')
+			return -EINVAL;
+	}
 	return 0;
 }
 

@@ -12,8 +12,8 @@ int bytes_parse(const char *text, uint64_t *ret_bytes);    /* 512, 1.5GiB, 80MiB
 int percent_parse(const char *text, uint64_t *ret_percent); /* "90%", "12.5%" -> 9000, 1250; up to 100 % */
 int duration_parse(const char *text, uint64_t *ret_ns);    /* 500ms, 30s, 5m, 2h, 1d */
 
-/* HOST:PORT, [IPV6]:PORT or :PORT (all IPv4 addresses). Names are not looked up. Port 0: any free one. */
-int address_parse(const char *text, char *ret_host, size_t host_size, uint16_t *ret_port);
+/* Looks like HOST:PORT, [IPV6]:PORT or :PORT (every address)? Names are not looked up. 0 or -EINVAL. */
+int address_check(const char *text);
 
 /* What a string that a parser refused lacks, for an error message: "6G" -> "6GiB"; NULL: no idea. */
 const char *bytes_hint(const char *text, char *buffer, size_t size);

@@ -160,12 +160,4 @@ static int status_of(const char *answer)
 	return status;
 }
 
-static const char *body_of(const char *answer)
-{
-	const char *body = strstr(answer, "\r\n\r\n");
-
-	assert_non_null(body);
-	return body + 4;
-}
-
 #endif

@@ -207,7 +207,7 @@ static const struct {
 	{ "targets:\n  - match: { pid: 4 }\n", "2:14: match has no key 'pid'; it has name, exe, cmdline, unit, cgroup, container" },
 	{ "defaults:\n  match: { name: a }\n", "2:3: defaults has no key 'match'; it has follow_forks, max_pools, process, pools, "
 					       "pool_rules, warn, for, clear_for" },
-	{ "listen: x\n", "1:1: listen 'x' is not understood; write an IP address and a port, such as 127.0.0.1:10464" },
+	{ "listen: x\n", "1:1: listen 'x' is not understood; write ADDRESS:PORT, such as 127.0.0.1:10464" },
 	{ "listen:\n", "1:1: listen has no value; write 127.0.0.1:10464" },
 	{ "listen: [a]\n", "1:1: listen must be a single value, not a list; write 127.0.0.1:10464" },
 	{ "defaults:\n  warn: 80\n", "2:3: warn '80' is not understood; write a percentage of the limit above 0% and up to 100%, such "

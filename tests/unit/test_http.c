@@ -20,6 +20,14 @@ static void assert_has(const char *text, const char *part)
 		fail_msg("\"%s\" is not in:\n%s", part, text);
 }
 
+static const char *body_of(const char *answer)
+{
+	const char *body = strstr(answer, "\r\n\r\n");
+
+	assert_non_null(body);
+	return body + 4;
+}
+
 static int start(void **state)
 {
 	struct server *server = calloc(1, sizeof(*server));

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Attached before memory grows, poolscope's figures are the workload's own; attached later, it charges
+what there is evidence for and says of the rest that it does not know."""
+import signal
+
+import pytest
+
+from harness import POOLSCOPE, REGIONS, SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of, run
+
+THREE = ("resize:threads=6,stack=256K,mmap=1M,arena=2M,start_every=50ms,routine=resize_main,named",
+         "decode:threads=4,stack=64K,mmap=3M,arena=512K,routine=decode_main",
+         "upload:threads=5,arena=1M,ramp=300ms,routine=upload_main")
+
+
+def compare(target, truth, tids=None):
+    """Every thread, and every pool as the sum of its threads, region by region."""
+    listed = {thread["tid"]: thread for thread in target["thread_list"]}
+    sums = {}
+    for thread in truth["threads"]:
+        found = listed[tids[thread["tid"]] if tids else thread["tid"]]
+        figures = regions_of(found["memory"])
+        for region in REGIONS:
+            assert close_enough(figures[region], thread["resident"][region]), (region, thread, found)
+        pool = sums.setdefault(found["pool"], {"role": thread["pool"], **dict.fromkeys(REGIONS, 0)})
+        assert pool["role"] == thread["pool"], f"{found['pool']} mixes two roles"
+        for region in REGIONS:
+            pool[region] += thread["resident"][region]
+    shown = {pool["name"]: pool for pool in target["pools"]}
+    assert len({pool["role"] for pool in sums.values()}) == len(sums), "a role is split over two pools"
+    for name, expected in sums.items():
+        for region, figure in regions_of(shown[name]["memory"]).items():
+            assert close_enough(figure, expected[region]), (name, region, figure, expected)
+
+
+@pytest.mark.parametrize("binary", [POOLSCOPE, SANITIZED], ids=["plain", "sanitized"])
+def test_before_growth_every_thread_and_pool_is_right(pools, watch, final, binary):
+    workload = pools(*THREE, options=("--heap", "3M"))
+    watching = watch(workload.pid, after=8, binary=binary)
+    truth = workload.fill()
+    target = final(watching, workload)
+    compare(target, truth)
+    assert_identity(target)
+    assert_adds_up(target)
+    assert target["threads"] == len(truth["threads"]) + 1
+    leader = next(t for t in target["thread_list"] if t["tid"] == workload.pid)
+    assert leader["pool"] == "main"
+    assert close_enough(leader["memory"]["heap"]["resident_bytes"], truth["main"]["heap"])
+    assert close_enough(leader["memory"]["stack"]["resident_bytes"], truth["main"]["stack"])
+    assert target["events"]["lost"] == 0
+
+
+def test_names_of_pools(pools, watch, final):
+    workload = pools(*THREE)
+    watching = watch(workload.pid)
+    workload.fill()
+    target = final(watching, workload)
+    names = {pool["name"] for pool in target["pools"]}
+    assert "resize-*" in names and "main" in names
+    assert any("decode_main" in name for name in names) and any("upload_main" in name for name in names), names
+
+
+def test_after_growth_evidence_counts_and_nothing_else(pools, watch, final):
+    workload = pools(*THREE)
+    truth = workload.fill()
+    target = final(watch(workload.pid, after=1), workload)
+    assert_identity(target)
+    assert_adds_up(target)
+    listed = {thread["tid"]: thread for thread in target["thread_list"]}
+    for thread in truth["threads"]:
+        figures = regions_of(listed[thread["tid"]]["memory"])
+        for region in ("stack", "arena"):
+            assert close_enough(figures[region], thread["resident"][region]), (region, thread, figures)
+        assert figures["mmap"] == 0, "nobody saw who mapped it"
+    mmaps = sum(thread["resident"]["mmap"] for thread in truth["threads"])
+    assert target["memory"]["unattributed"]["before_attach"] >= mmaps
+
+
+def test_attach_in_the_middle_of_growth(pools, watch, final):
+    workload = pools("busy:threads=60,mmap=512K,arena=512K,start_every=10ms,ramp=2s")
+    workload.ask("start")
+    watching = watch(workload.pid, after=8)
+    workload.ask("full")
+    workload.ask("still")
+    truth = workload.ask("truth")
+    target = final(watching, workload)
+    assert_identity(target)
+    assert_adds_up(target)
+    assert target["threads"] == len(truth["threads"]) + 1
+
+
+def test_stopped_target(pools, watch):
+    workload = pools(*THREE)
+    workload.fill()
+    workload.freeze()
+    target = watch(workload.pid, after=1).wait().target()
+    assert target["stopped"] is True
+    assert_identity(target)
+
+
+def test_memory_of_ended_threads_is_orphaned(pools, watch, final):
+    workload = pools("batch:threads=4,mmap=1M,churn=200ms,hold,named")
+    watching = watch(workload.pid)
+    workload.ask("start")
+    truth = {"pools": [{"ended": 0}]}
+    while truth["pools"][0]["ended"] < 8:
+        truth = workload.ask("truth")
+    workload.ask("still")
+    truth = workload.ask("truth")
+    target = final(watching, workload)
+    pool = next(p for p in target["pools"] if p["name"] == "batch-*")
+    assert close_enough(pool["memory"]["orphaned_bytes"], truth["pools"][0]["orphaned"])
+    assert pool["threads_exited"] == truth["pools"][0]["ended"]
+    assert pool["threads_started"] == truth["pools"][0]["started"]
+    assert_identity(target)
+    assert_adds_up(target)
+
+
+def test_shared_arenas_are_divided_and_marked(pools, watch, final):
+    workload = pools("crowd:threads=12,arena=1M", options=("--arenas", "3"))
+    workload.fill()
+    target = final(watch(workload.pid, after=1), workload)
+    assert_identity(target)
+    assert_adds_up(target)
+    assert any(t["memory"]["shared"] for t in target["thread_list"])
+
+
+def test_leader_is_gone_but_threads_live(puppet, watch, final):
+    workload = puppet()
+    workload.script("main spawn a")
+    watching = watch(workload.pid)
+    workload.script("a mmap x 1M\na touch x\nmain exit\na mmap y 2M\na touch y")
+    tid = workload.ask("truth")["threads"]["a"]["tid"]
+    target = final(watching, workload)
+    thread = next(t for t in target["thread_list"] if t["tid"] == tid)
+    assert close_enough(thread["memory"]["mmap"]["resident_bytes"], 3 << 20)
+
+
+def test_all_processes_of_a_name(pools):
+    first, second = pools("a:threads=2"), pools("b:threads=3")
+    for workload in (first, second):
+        workload.fill()
+    found = {target["pid"]: target for target in run("dump", "--json", "-n", "pools").json()["targets"]}
+    assert found[first.pid]["threads"] == 3 and found[second.pid]["threads"] == 4
+
+
+def test_dump_for_people(pools):
+    workload = pools("resize:threads=3,mmap=1M,named")
+    workload.fill()
+    done = run("dump", "-p", workload.pid)
+    assert done.code == 0, done
+    assert "resize-*" in done.out and str(workload.pid) in done.out
+
+
+def test_nothing_is_left_in_the_target(pools, watch):
+    workload = pools("a:threads=2")
+    workload.fill()
+    before = open(f"/proc/{workload.pid}/maps").read()
+    assert watch(workload.pid, after=1).wait().code == 0
+    assert open(f"/proc/{workload.pid}/maps").read() == before
+    assert "TracerPid:\t0" in open(f"/proc/{workload.pid}/status").read()
+
+
+def test_interrupted_agent_ends_quietly(pools, agent):
+    workload = pools("a:threads=2")
+    workload.fill()
+    watching = agent("top", "-p", workload.pid).attached(workload.pid)
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.wait().code == 0

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bad input gets a clear error (what failed, why, what to do) and its exit code, or a counted, healed loss."""
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import Agent, assert_adds_up, assert_identity, run
+
+
+def refused(done, code, *words):
+    assert done.code == code, done
+    assert done.out.strip() == "", done
+    for word in words:
+        assert str(word) in done.err, f"no {word!r} in: {done}"
+    assert "Sanitizer" not in done.err and "libbpf:" not in done.err, done
+
+
+def test_no_such_pid():
+    refused(run("dump", "-p", "4194303"), 4, 4194303)
+
+
+def test_gone_before_attach():
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    refused(run("dump", "-p", gone.pid), 4, gone.pid)
+
+
+def test_no_process_of_that_name():
+    refused(run("dump", "-n", "no-such-name"), 4, "no-such-name")
+
+
+def test_a_thread_is_not_a_process(puppet):
+    workload = puppet()
+    tid = workload.ask("main spawn a")["tid"]
+    refused(run("dump", "-p", tid), 4, tid, workload.pid)
+
+
+def test_zombie():
+    zombie = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        refused(run("dump", "-p", zombie.pid), 4, zombie.pid)
+    finally:
+        zombie.wait()
+
+
+def test_kernel_thread():
+    threads = [p.parent.name for p in Path("/proc").glob("[0-9]*/stat")
+               if int(p.read_text().rsplit(")", 1)[1].split()[6]) & 0x00200000]  # PF_KTHREAD
+    assert threads, "no kernel thread is visible here"
+    refused(run("dump", "-p", threads[0]), 4, threads[0], "kernel")
+
+
+USAGE = [
+    ["dump"], ["dump", "-p"], ["dump", "-p", "abc"], ["dump", "-p", "-5"], ["dump", "-p", "0"], ["dump", "--nonsense"],
+    ["no-such-command"], [], ["dump", "-p", "1", "--after", "soon"], ["dump", "-p", "1", "--limit", "threads"],
+    ["dump", "-p", "1", "--limit", "a:bananas=4"], ["dump", "-p", "1", "--limit", "a:threads=many"],
+    ["dump", "-p", "1", "--ring", "5000"], ["dump", "-p", "1", "--variant", "magic"], ["check"], ["record", "-p", "1"],
+]
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_wrong_usage(arguments):
+    done = run(*arguments)
+    assert done.code == 2 and done.err.strip() and not done.out.strip(), done
+
+
+def test_help_is_no_error():
+    done = run("--help")
+    assert done.code == 0 and "dump" in done.out and "serve" in done.out
+
+
+def test_limit_over_and_fail_on_over(pools):
+    workload = pools("resize:threads=3,named")
+    workload.fill()
+    over = ("dump", "-p", workload.pid, "--limit", "resize-*:threads=2", "--fail-on-over")
+    assert run(*over).code == 3
+    assert run(*over[:-1]).code == 0
+    assert run("dump", "-p", workload.pid, "--limit", "resize-*:threads=3", "--fail-on-over").code == 0
+
+
+def test_no_rights(pools):
+    workload = pools("a:threads=1")
+    done = run("dump", "-p", workload.pid, prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                                   "--bounding-set=-all", "--inh-caps=-all"))
+    refused(done, 1)
+    assert "root" in done.err or "CAP_" in done.err, done
+
+
+HIDE_TRACEFS = ("for d in /sys/kernel/tracing /sys/kernel/debug; do "
+                "[ ! -d $d ] || { mount -t tmpfs none $d && %s; }; done; exec \"$@\"")
+
+
+def test_tracefs_is_mounted_where_it_is_missing(pools):
+    workload = pools("a:threads=2")
+    workload.fill()
+    done = run("dump", "--json", "-p", workload.pid, prefix=("unshare", "-m", "sh", "-c", HIDE_TRACEFS % "true", "sh"))
+    assert done.target()["threads"] == 3
+
+
+def test_tracefs_is_missing_and_may_not_be_mounted(pools):
+    workload = pools("a:threads=2")
+    workload.fill()
+    rights = "-all,+bpf,+perfmon,+sys_ptrace,+dac_read_search,+dac_override"
+    done = run("dump", "--json", "-p", workload.pid,
+               prefix=("unshare", "-m", "sh", "-c", HIDE_TRACEFS % "mount -o remount,ro $d", "sh",
+                       "setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"))
+    if done.code == 0:  # a kernel that loads another variant needs no tracefs
+        assert done.target()["variant"] != "tracepoint"
+    else:
+        refused(done, 1, "tracefs", "mount")
+
+
+def test_broken_config(tmp_path):
+    config = tmp_path / "bad.yaml"
+    config.write_text("targets:\n  - name: a\n    match: { comm: a }\n    polls: []\n")
+    for command in (["check", config], ["serve", "-c", config]):
+        done = run(*command)
+        assert done.code == 2 and f"{config}:4" in done.err + done.out and "polls" in done.err + done.out, done
+    done = run("check", tmp_path / "missing.yaml")
+    assert done.code in (1, 2) and "missing.yaml" in done.err, done
+
+
+def test_taken_port(pools):
+    workload = pools("a:threads=1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused(run("serve", "-p", workload.pid, "--listen", address), 1, address)
+
+
+HOSTILE = [b"\x1b[2J\x1b]0;x\x07", b'"\\\n\t{}', b"\xff\xfe\x80\xc3", b"\xe2\x80\xae*?[a]", b" ", b"%s%n|`$(x)"]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: name.hex())
+def test_hostile_thread_names(puppet, name):
+    workload = puppet()
+    workload.script("main spawn a\na name " + name.hex())
+    tid = workload.ask("truth")["threads"]["a"]["tid"]
+    done = run("dump", "--json", "-p", workload.pid)
+    assert done.code == 0, done
+    done.out.encode("utf-8")  # valid UTF-8: no surrogate came through
+    thread = next(t for t in json.loads(done.out)["targets"][0]["thread_list"] if t["tid"] == tid)
+    if name.isascii():
+        assert thread["name"] == name.decode()
+    for arguments in (("dump", "-p", workload.pid), ("dump", "-p", workload.pid, "--limit", "*:threads=1")):
+        table = run(*arguments)
+        assert table.code == 0, table
+        shown = table.out + table.err
+        assert not any(ord(c) < 32 and c not in "\n" or 0x7f <= ord(c) < 0xa0 or "\ud800" <= c <= "\udfff" for c in shown), shown
+
+
+def test_pool_name_is_a_glob_that_matches_itself(puppet):
+    workload = puppet()
+    workload.script("main spawn a\na name " + b"w[1]*?\\x".hex())
+    target = run("dump", "--json", "-p", workload.pid).target()
+    name = next(t["pool"] for t in target["thread_list"] if t["tid"] != workload.pid and t["name"].startswith("w["))
+    target = run("dump", "--json", "-p", workload.pid, "--limit", f"{name}:threads=7").target()
+    pool = next(p for p in target["pools"] if p["name"] == name)
+    assert [limit["max"] for limit in pool["limits"] if limit["limit"] == "threads"] == [7]
+
+
+def test_ring_too_small_is_counted_and_healed(pools, watch, final):
+    workload = pools("storm:threads=300,mmap=64K,arena=64K,named")
+    watching = watch(workload.pid, "--ring", "4096", after=6)
+    truth = workload.fill()
+    target = final(watching, workload)
+    assert target["events"]["lost"] > 0 and target["events"]["reseeds"] > 0
+    assert target["threads"] == len(truth["threads"]) + 1
+    assert_identity(target)
+    assert_adds_up(target)
+
+
+def test_no_room_for_output(pools):
+    workload = pools("a:threads=1")
+    workload.fill()
+    for arguments in (("dump", "--json"), ("dump",)):
+        with open("/dev/full", "wb") as full:
+            done = run(*arguments, "-p", workload.pid, stdout=full)
+        assert done.code == 1 and "No space left" in done.err, done
+    done = run("record", "-p", workload.pid, "-o", "/dev/full", "--duration", "2")
+    assert done.code == 1 and "No space left" in done.err, done
+
+
+def test_reader_goes_away(pools):
+    workload = pools("a:threads=1")
+    workload.fill()
+    agent = Agent("top", "-p", workload.pid).attached(workload.pid)
+    agent.process.stdout.close()
+    agent.process.stdout = None
+    try:
+        assert agent.wait().code in (0, 1)
+    finally:
+        agent.close()
+
+

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How targets end or become something else: exit, signals, exec, fork."""
+import os
+import signal
+
+import pytest
+
+from harness import assert_adds_up, assert_identity
+
+
+def test_exit_code(puppet, watch):
+    workload = puppet()
+    watching = watch(workload.pid, after=30)
+    workload.send("main quit 3")
+    target = watching.wait().target()
+    assert (target["ended"]["how"], target["ended"]["code"]) == ("exited", 3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV], ids=lambda s: s.name)
+def test_signal(puppet, watch, number):
+    workload = puppet()
+    watching = watch(workload.pid, after=30)
+    os.kill(workload.pid, number)
+    target = watching.wait().target()
+    assert (target["ended"]["how"], target["ended"]["code"]) == ("signalled", number)
+
+
+def test_exec_drops_what_was(puppet, watch, final):
+    workload = puppet()
+    workload.script("main spawn a")
+    watching = watch(workload.pid)
+    workload.script("a mmap x 32M\na touch x")
+    workload.send("main exec")
+    assert workload.read()["ready"] == workload.pid
+    workload.script("main mmap y 1M\nmain touch y")
+    truth = workload.ask("truth")
+    target = final(watching, workload)
+    assert target["ended"] is None and target["pid"] == workload.pid
+    assert target["threads"] == 2  # main and the one that reads commands
+    main = next(t for t in target["thread_list"] if t["tid"] == truth["threads"]["main"]["tid"])
+    assert main["memory"]["mmap"]["resident_bytes"] == 1 << 20
+    assert target["memory"]["attributed_resident_bytes"] < 16 << 20
+    assert_identity(target)
+    assert_adds_up(target)
+
+
+def test_exec_by_another_thread_keeps_the_pid(puppet, watch, final):
+    workload = puppet()
+    workload.script("main spawn a")
+    watching = watch(workload.pid)
+    workload.send("a exec")
+    assert workload.read()["ready"] == workload.pid
+    target = final(watching, workload)
+    assert target["ended"] is None and target["threads"] == 2
+    assert_identity(target)
+
+
+def test_children_are_left_alone(puppet, watch, final):
+    workload = puppet()
+    watching = watch(workload.pid)
+    workload.script("main mmap x 2M\nmain touch x\nmain fork 1M")
+    target = final(watching, workload)
+    assert target["pid"] == workload.pid and target["threads"] == 2
+    assert_identity(target)
+
+
+def test_children_are_followed(puppet, watch):
+    workload = puppet()
+    watching = watch(workload.pid, "-f")
+    workload.script("main mmap x 2M\nmain touch x")
+    child = workload.ask("main fork 1M")["child"]
+    workload.freeze()
+    os.kill(child, signal.SIGSTOP)
+    assert watching.running()
+    targets = {target["pid"]: target for target in watching.wait().json()["targets"]}
+    assert set(targets) == {workload.pid, child}
+    assert targets[child]["parent_pid"] == workload.pid
+    assert targets[child]["memory"]["unattributed"]["inherited"] >= 2 << 20
+    made = next(t for t in targets[child]["thread_list"] if t["tid"] == child)
+    assert made["memory"]["mmap"]["resident_bytes"] == 1 << 20
+    main = next(t for t in targets[workload.pid]["thread_list"] if t["tid"] == workload.pid)
+    assert main["memory"]["mmap"]["resident_bytes"] == 2 << 20
+    for target in targets.values():
+        assert_identity(target)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The rule of ownership, case by case: a script of memory calls, and who must own what after it. All
+figures are page-exact, on a stopped target, and the identity must hold to the byte."""
+import pytest
+
+from harness import assert_adds_up, assert_identity, regions_of
+
+K, M = 1 << 10, 1 << 20
+
+# name: script, {actor: mmap bytes}. Actors a and b exist; ranges lie far apart.
+CASES = {
+    "mmap is its caller's": ("a mmap x 1M\nb touch x", {"a": 1 * M, "b": 0}),
+    "another thread unmaps": ("a mmap x 1M\na touch x\nb munmap x", {"a": 0, "b": 0}),
+    "a part is unmapped": ("a mmap x 1M\na touch x\nb munmap x 256K 128K", {"a": 896 * K}),
+    "mapped over": ("a mmap x 1M\na touch x\nb mmap y 256K rw x 128K\nb touch y", {"a": 768 * K, "b": 256 * K}),
+    "mremap grows": ("a mmap x 1M\na touch x\nb mremap x 3M\nb touch x", {"a": 1 * M, "b": 2 * M}),
+    "mremap moves": ("a mmap x 1M\na touch x\nb mremap x 1M move", {"a": 1 * M, "b": 0}),
+    "mremap moves and grows": ("a mmap x 1M\na touch x\nb mremap x 2M move\na touch x", {"a": 1 * M, "b": 1 * M}),
+    "mremap shrinks": ("a mmap x 1M\na touch x\nb mremap x 256K", {"a": 256 * K, "b": 0}),
+    "reserved, then made usable": ("a mmap x 4M none\nb mprotect x rw 1M 1M\na touch x 1M 1M", {"a": 0, "b": 1 * M}),
+    "a reservation grows": ("a mmap x 4M none\na mprotect x rw 0 512K\nb mprotect x rw 512K 512K\na touch x 0 1M",
+                            {"a": 512 * K, "b": 512 * K}),
+    "toggled by another": ("a mmap x 1M\na touch x\nb mprotect x none\nb mprotect x rw\nb touch x", {"a": 1 * M, "b": 0}),
+    "locked pages stay": ("a mmap x 1M\na touch x\nb mprotect x none", {"a": 1 * M, "b": 0}),
+    "discarded and filled again": ("a mmap x 1M\na touch x\nb madvise x 4\nb touch x 0 512K", {"a": 512 * K, "b": 0}),
+    "pages that were only read": ("a mmap x 1M\na madvise x 15\na read x\na touch x 0 64K", {"a": 64 * K}),
+    "guards are not memory": ("a mmap x 1M\na touch x 0 64K\na madvise x 102 512K 64K", {"a": 64 * K}),
+    "an address is used again": ("a mmap x 1M\na touch x\nb munmap x\nb mmap y 1M rw x 0\nb touch y",
+                                 {"a": 0, "b": 1 * M}),
+}
+
+
+@pytest.fixture
+def pair(puppet):
+    workload = puppet()
+    workload.script("main spawn a\nmain spawn b")
+    return workload
+
+
+def threads_of(target, truth):
+    listed = {thread["tid"]: thread for thread in target["thread_list"]}
+    return {name: listed[entry["tid"]] for name, entry in truth["threads"].items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_owner(pair, watch, final, name):
+    script, expected = CASES[name]
+    watching = watch(pair.pid, after=2)
+    if "102" in script:  # MADV_GUARD_INSTALL: Linux 6.13 and later
+        pair.script(script.rsplit("\n", 1)[0])
+        pair.send(script.rsplit("\n", 1)[1])
+        pair.read()
+    else:
+        pair.script(script)
+    truth = pair.ask("truth")
+    target = final(watching, pair)
+    threads = threads_of(target, truth)
+    assert {who: threads[who]["memory"]["mmap"]["resident_bytes"] for who in expected} == expected
+    assert_identity(target)
+    assert_adds_up(target)
+
+
+def test_stack_and_arena_are_page_exact(pair, watch, final):
+    watching = watch(pair.pid, after=2)
+    pair.script("a stack 512K\nb stack 64K\na malloc 3M\nb malloc 256K")
+    truth = pair.ask("truth")
+    target = final(watching, pair)
+    for who, thread in threads_of(target, truth).items():
+        if who != "main":
+            figures = regions_of(thread["memory"])
+            assert (figures["stack"], figures["arena"]) == (truth["threads"][who]["stack"], truth["threads"][who]["arena"])
+    assert_identity(target)
+
+
+def test_heap_up_and_down(pair, watch, final):
+    watching = watch(pair.pid, after=2)
+    pair.script("main sbrk 4M\nmain sbrk -3M")
+    truth = pair.ask("truth")
+    target = final(watching, pair)
+    assert threads_of(target, truth)["main"]["memory"]["heap"]["resident_bytes"] == 1 * M
+    assert_identity(target)
+
+
+def test_dead_threads_leave_orphans_and_stacks_are_inherited(pair, watch, final):
+    watching = watch(pair.pid, after=2)
+    pair.script("a mmap x 1M\na touch x\na stack 512K\na exit\nmain spawn c\nc stack 128K\nc mmap y 256K\nc touch y")
+    truth = pair.ask("truth")
+    target = final(watching, pair)
+    thread = threads_of(target, truth)["c"]
+    assert thread["memory"]["stack"]["resident_bytes"] == truth["threads"]["c"]["stack"]
+    assert thread["memory"]["mmap"]["resident_bytes"] == 256 * K
+    assert sum(pool["memory"]["orphaned_bytes"] for pool in target["pools"]) >= 1 * M
+    assert sum(pool["threads_exited"] for pool in target["pools"]) == 1
+    assert_identity(target)
+    assert_adds_up(target)
