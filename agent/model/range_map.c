@@ -47,22 +47,24 @@ static struct range range_from(const struct fact_range *fact, uint64_t end, uint
 }
 
 /* The same event, applied before. */
-static bool is_there(const struct range_map *map, const struct range *range)
+static bool is_same(const struct range *there, const struct range *range)
 {
-	const struct range *there = range_map_find(map, range->start);
-
-	return there && there->end >= range->end &&
-	       there->changed_ns >= range->changed_ns && there->owner == range->owner &&
+	return there->start <= range->start && there->end >= range->end && there->changed_ns >= range->changed_ns &&
+	       there->owner == range->owner && (there->owner != OWNER_NONE || there->reason == range->reason) &&
 	       there->region == range->region && there->protection == range->protection &&
-	       there->flags == range->flags && there->usable == range->usable;
+	       there->flags == range->flags && there->usable == range->usable &&
+	       there->provisional_until_ns == range->provisional_until_ns;
 }
 
 int map_make(struct range_map *map, const struct range *range)
 {
+	struct range_node *there = range_tree_at(&map->tree, range->start);
 	int r;
 
-	if (is_there(map, range))
+	if (there && is_same(&there->range, range)) {
+		there->range.changed = true;
 		return 0;
+	}
 	r = map_place(map, range, range->changed_ns);
 	map_join(map, range->start, range->end);
 	return r;
@@ -98,30 +100,24 @@ int range_map_freed(struct range_map *map, uint64_t start, uint64_t length, uint
 	return r;
 }
 
-/* Puts back those parts of a freed range that nothing has taken meanwhile. */
-static int restore(struct range_map *map, struct range_node *freed)
+int map_fill(struct range_map *map, const struct range *range)
 {
-	uint64_t at = freed->range.start, end = freed->range.end;
+	uint64_t at = range->start;
 	int result = 0;
 
-	while (at < end) {
+	while (at < range->end) {
 		const struct range_node *other = range_tree_at(&map->tree, at);
-		uint64_t stop = other && other->range.start < end ? other->range.start : end;
-		struct range part;
-		int r;
+		bool blocked = other && other->range.start < range->end;
+		uint64_t stop = blocked ? other->range.start : range->end;
 
-		if (at == freed->range.start && stop == end) {
-			map_put_node(map, freed);
-			return 0;
-		}
 		if (at < stop) {
-			part = range_slice(&freed->range, at, stop);
-			r = map_put(map, &part);
+			struct range part = range_slice(range, at, stop);
+			int r = map_put(map, &part);
+
 			result = r < 0 ? r : result;
 		}
-		at = stop < end ? other->range.end : end;
+		at = blocked ? other->range.end : range->end;
 	}
-	free(freed);
 	return result;
 }
 
@@ -139,11 +135,13 @@ int range_map_free_failed(struct range_map *map, uint32_t caller, uint64_t time_
 	list = limbo_take(map, limbo);
 	while (list) {
 		struct range_node *node = list;
+		struct range range = node->range;
 		int r;
 
 		list = node->right;
-		range_touch(&node->range, time_ns);
-		r = restore(map, node);
+		free(node); /* first: the bound has room for it again */
+		range_touch(&range, time_ns);
+		r = map_fill(map, &range);
 		result = r < 0 ? r : result;
 	}
 	map_join(map, start, end);
@@ -235,7 +233,7 @@ static void drop_heap_above(struct range_map *map, uint64_t address, uint64_t ti
 	struct range_node *node, *next;
 
 	/* Where the bound forbids this cut, the heap keeps a part too much, which the next reading finds empty. */
-	if (address >= map->heap_top || map_cut(map, address, address, time_ns) < 0)
+	if (address >= map->heap_top || map_cut(map, address, map->heap_top, time_ns) < 0)
 		return;
 	for (node = range_tree_at(&map->tree, address); node && node->range.start < map->heap_top; node = next) {
 		next = range_tree_next(node);
@@ -271,9 +269,9 @@ int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end,
 	range_charge(&grown, caller);
 	range_touch(&grown, time_ns);
 	drop_heap_above(map, end, time_ns);
-	at = map->heap_start == start && map->heap_end >= start ? map->heap_end : start;
-	map->heap_start = start;
+	at = map->heap_end > start ? map->heap_end : start;
 	map->heap_end = map->heap_top = end;
+	map->heap_seed = 0;
 	while (at < end) {
 		const struct range *heap = next_heap(map, at, end, time_ns);
 		uint64_t next = heap ? heap->end : end;

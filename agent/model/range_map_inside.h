@@ -37,8 +37,9 @@ struct range_map {
 	uint32_t max;
 	uint64_t refused;
 
-	uint64_t heap_start, heap_end; /* after the last brk event, or the first seed; 0: not known */
-	uint64_t heap_top;             /* no byte of the heap lies above */
+	uint64_t heap_end;  /* after the last brk event, or as the first seed saw it; 0: not known */
+	uint64_t heap_seed; /* the seed that told heap_end; 0: an event did */
+	uint64_t heap_top;  /* no byte of the heap lies above */
 
 	uint64_t seed; /* number of the last seed */
 	enum unattributed seed_reason;
@@ -79,6 +80,8 @@ size_t list_length(const struct range_node *list);
 /* Into free space. -ENOSPC, -ENOMEM. */
 int map_put(struct range_map *map, const struct range *range);
 void map_put_node(struct range_map *map, struct range_node *node);
+/* Into the gaps of [range->start, range->end) alone, with their share of the figures. */
+int map_fill(struct range_map *map, const struct range *range);
 /* Cut, drop what was there, put. */
 int map_place(struct range_map *map, const struct range *range, uint64_t time_ns);
 /* The same, and joined; nothing to do when this very event was applied before. */

@@ -32,7 +32,7 @@ static int leave_empty(struct range_map *map, const struct range_node *list, uin
 
 		left.resident = left.swapped = 0;
 		range_touch(&left, time_ns);
-		r = map_put(map, &left);
+		r = map_fill(map, &left);
 		result = r < 0 ? r : result;
 	}
 	return result;
@@ -57,23 +57,25 @@ static void put_moved(struct range_map *map, struct range_node *list, uint64_t s
 			range->flags &= ~RANGE_HEAP;
 			range->region = REGION_MMAP;
 		}
+		range->provisional_until_ns = 0;
 		range_touch(range, time_ns);
 		map_put_node(map, node);
 	}
 }
 
-/* Where moved bytes came from is not known: a seed has seen them here already, or events were lost. */
-static int put_unknown(struct range_map *map, const struct range *like, uint64_t end, uint64_t time_ns)
+/* Whatever stands where bytes of unknown origin arrived is stale, unless a seed saw them there. */
+static void drop_settled(struct range_map *map, uint64_t start, uint64_t end, uint64_t time_ns)
 {
-	const struct range *there = range_map_find(map, like->start);
-	struct range range = *like;
+	struct range_node *node, *next;
 
-	if (there && is_provisional(there, time_ns))
-		return 0;
-	range.end = end;
-	range_charge(&range, OWNER_NONE);
-	range_touch(&range, time_ns);
-	return map_place(map, &range, time_ns);
+	for (node = range_tree_at(&map->tree, start); node && node->range.end <= end; node = next) {
+		next = range_tree_next(node);
+		if (is_provisional(&node->range, time_ns))
+			continue;
+		range_tree_remove(&map->tree, node);
+		map->count--;
+		free(node);
+	}
 }
 
 /* What mremap adds to a range is like it, but the caller's. */
@@ -97,63 +99,81 @@ static struct range range_added(const struct range *like, uint64_t start, uint64
 	return added;
 }
 
+/* From the limbo, if the source was reported at the call's entry, else from where it is still mapped. false: the
+ * event was applied before. */
+static bool take_source(struct range_map *map, uint64_t old_start, uint64_t old_end, uint64_t start, uint32_t caller,
+			uint64_t time_ns, struct range_node **ret_list)
+{
+	struct limbo *limbo = limbo_find(map, caller);
+	const struct range *there = range_map_find(map, start);
+
+	if (limbo && limbo->start == old_start && limbo->end == old_end) {
+		*ret_list = limbo_take(map, limbo);
+		return true;
+	}
+	limbo_forget(map, caller);
+	if (there && there->changed_ns >= time_ns && !is_provisional(there, time_ns))
+		return false;
+	/* Where the bound forbids a cut, what crosses the border stays behind, and counts as not known. */
+	map_cut(map, old_start, old_end, time_ns);
+	*ret_list = map_take(map, old_start, old_end);
+	return true;
+}
+
+static int keep_error(int first, int then)
+{
+	return first < 0 ? first : then;
+}
+
 int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns)
 {
 	uint64_t start = fact->start, old_start = fact->old_start, end, old_end, kept_end;
-	struct range like = { .start = start, .protection = PROT_READ | PROT_WRITE, .flags = RANGE_ANON,
-			      .region = REGION_MMAP, .usable = true };
-	const struct range *there = range_map_find(map, start);
-	struct limbo *limbo = limbo_find(map, caller);
+	struct range unknown = { .region = REGION_MMAP, .protection = PROT_READ | PROT_WRITE, .flags = RANGE_ANON,
+				 .usable = true }, like = unknown;
 	struct range_node *list;
 	size_t held;
-	int r = range_bounds(start, fact->length, &end), left_r = 0;
+	int r = range_bounds(start, fact->length, &end), result = 0;
 
-	if (r == 0 && !fact->old_length)
-		return map_duplicate(map, fact, end, time_ns);
-	if (r == 0)
+	if (r == 0 && fact->old_length)
 		r = range_bounds(old_start, fact->old_length, &old_end);
-	if (r < 0) {
+	if (r < 0 || !fact->old_length) {
 		limbo_forget(map, caller);
-		return r;
+		return r < 0 ? r : map_duplicate(map, fact, end, time_ns);
 	}
-	if (limbo && limbo->start == old_start && limbo->end == old_end) {
-		list = limbo_take(map, limbo);
-	} else {
-		limbo_forget(map, caller);
-		if (there && there->changed_ns >= time_ns && !is_provisional(there, time_ns))
-			return 0; /* applied before */
-		r = map_cut(map, old_start, old_end, time_ns);
-		if (r < 0)
-			return r;
-		list = map_take(map, old_start, old_end);
-	}
+	if (!take_source(map, old_start, old_end, start, caller, time_ns, &list))
+		return 0;
 	for (const struct range_node *node = list; node; node = node->right)
 		like = node->range;
+	kept_end = old_end - old_start < end - start ? start + (old_end - old_start) : end;
+
 	/* In hand, these count against the bound as those in limbo do. */
 	held = list_length(list);
 	map->in_limbo += held;
-	r = map_cut(map, start, end, time_ns);
+	r = map_cut(map, start, kept_end, time_ns);
 	if (r == 0 && (fact->flags & RANGE_DONTUNMAP) && start != old_start)
-		left_r = leave_empty(map, list, time_ns);
+		result = leave_empty(map, list, time_ns);
 	map->in_limbo -= held;
 	if (r < 0) {
 		map_drop(list);
 		return r;
 	}
-	kept_end = old_end - old_start < end - start ? start + (old_end - old_start) : end;
-	if (list) {
-		map_drop(map_take(map, start, end));
-		put_moved(map, list, start - old_start, end, time_ns);
-	} else {
-		r = put_unknown(map, &like, kept_end, time_ns);
-	}
+	if (list)
+		map_drop(map_take(map, start, kept_end));
+	else
+		drop_settled(map, start, kept_end, time_ns);
+	put_moved(map, list, start - old_start, kept_end, time_ns);
+
+	unknown.start = start;
+	unknown.end = kept_end;
+	range_charge(&unknown, OWNER_NONE);
+	range_touch(&unknown, time_ns);
+	result = keep_error(result, map_fill(map, &unknown));
 	if (kept_end < end) {
 		struct range added = range_added(&like, kept_end, end, caller, time_ns);
-		int added_r = map_make(map, &added);
 
-		r = added_r < 0 ? added_r : r;
+		result = keep_error(result, map_make(map, &added));
 	}
 	map_join(map, old_start, old_end);
 	map_join(map, start, end);
-	return left_r < 0 ? left_r : r;
+	return result;
 }

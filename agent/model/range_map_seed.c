@@ -11,7 +11,7 @@ void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool 
 	if (drop_all) {
 		limbo_forget_all(map);
 		map_drop(map_take(map, 0, UINT64_MAX));
-		map->heap_start = map->heap_end = map->heap_top = 0;
+		map->heap_end = map->heap_seed = map->heap_top = 0;
 	}
 	map->seed++;
 	map->seed_reason = reason;
@@ -73,6 +73,18 @@ static void inherit_stack(const struct range_map *map, struct range *range)
 	range_charge(range, above->owner);
 }
 
+/* Events that are still to be drained go on from the end that the last event told, not from what is seen. */
+static void see_heap(struct range_map *map, uint64_t end)
+{
+	if (end > map->heap_top)
+		map->heap_top = end;
+	if (map->heap_end && map->heap_seed != map->seed)
+		return;
+	map->heap_seed = map->seed;
+	if (end > map->heap_end)
+		map->heap_end = end;
+}
+
 int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_t time_ns)
 {
 	struct range_node *node;
@@ -93,12 +105,8 @@ int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_
 				lowest = node->range.end < start ? node->range.end : start;
 		start = lowest < start ? lowest : start;
 	}
-	if ((fact->flags & RANGE_HEAP) && !map->heap_start) {
-		map->heap_start = start;
-		map->heap_end = end;
-	}
-	if ((fact->flags & RANGE_HEAP) && end > map->heap_top)
-		map->heap_top = end;
+	if (fact->flags & RANGE_HEAP)
+		see_heap(map, end);
 
 	for (at = start; at < end;) {
 		uint64_t stop = end;
@@ -129,8 +137,7 @@ int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_
 		result = r < 0 ? r : result;
 		at = stop;
 	}
-	map_join(map, start, end);
-	return result;
+	return result; /* joined at the seed's end, when what it did not see is gone */
 }
 
 /* A run of usable memory from the start of a block, then a reservation to the block's end: a thread heap of
