@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The dashboard of `poolscope top`: its state, where everything stands on a screen, and the whole frame.
+ * Pure: it reads no clock, no terminal and no target. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dashboard_parts.h"
+
+void dashboard_init(struct dashboard_state *ui, bool utf8, unsigned int refresh_ms)
+{
+	*ui = (struct dashboard_state){
+		.utf8 = utf8,
+		.refresh_ms = refresh_ms,
+		.rows = 24,
+		.columns = 80,
+		.tables[TABLE_POOLS].sort = columns_find(TABLE_POOLS, "GROWN"),
+		.tables[TABLE_THREADS].sort = columns_find(TABLE_THREADS, "RES"),
+	};
+}
+
+void dashboard_resize(struct dashboard_state *ui, unsigned int rows, unsigned int columns)
+{
+	ui->rows = rows;
+	ui->columns = columns;
+}
+
+void dashboard_say(struct dashboard_state *ui, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(ui->message, sizeof(ui->message), format, arguments);
+	va_end(arguments);
+}
+
+static unsigned int smaller(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+/* Hands out lines from the top. */
+static struct rectangle take(struct rectangle *left, unsigned int rows)
+{
+	struct rectangle taken = *left;
+
+	taken.rows = smaller(rows, left->rows);
+	left->row += taken.rows;
+	left->rows -= taken.rows;
+	return taken;
+}
+
+static size_t collect_words(const struct dashboard_state *ui, const struct snapshot *snapshot,
+			    const struct snapshot_target *target, struct word *words)
+{
+	struct words_options options = { ui->utf8, ui->follows_forks, ui->waits_for };
+
+	return words_collect(snapshot, target, &options, words, WORDS_MAX);
+}
+
+void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *snapshot, unsigned int rows,
+		       unsigned int columns, struct dashboard_layout *layout)
+{
+	const struct snapshot_target *target = dashboard_target(ui, snapshot);
+	struct rectangle left = { 0, 0, rows, columns };
+	unsigned int n_words, pools, threads;
+	struct word words[WORDS_MAX];
+
+	*layout = (struct dashboard_layout){ .title = take(&left, 1) };
+	if (left.rows > 2) {
+		layout->bar = (struct rectangle){ rows - 1, 0, 1, columns };
+		left.rows--;
+	}
+	if (!target)
+		return;
+	if (snapshot->n_targets > 1 && left.rows > 8)
+		layout->targets = take(&left, 1);
+	/* Below 80x24 the tables keep two thirds: a header without them answers nothing. */
+	layout->header = take(&left, smaller(HEADER_LINES, left.rows > 5 ? left.rows / 3 : 0));
+	n_words = dashboard_draw_words(words, collect_words(ui, snapshot, target, words), left, NULL);
+	layout->words = take(&left, smaller(n_words, ui->all_words ? left.rows : left.rows > 3 ? left.rows / 4 : 0));
+
+	pools = smaller((unsigned int)target->n_pools + 1, left.rows);
+	threads = 0;
+	if (!ui->threads_hidden && left.rows >= 6) {
+		pools = smaller(pools, left.rows / 2);
+		threads = left.rows - pools;
+	}
+	if (!threads)
+		pools = left.rows;
+	layout->tables[TABLE_POOLS] = take(&left, pools);
+	if (threads > 7)
+		layout->threads_title = take(&left, 1);
+	layout->tables[TABLE_THREADS] = take(&left, left.rows);
+	if (!threads)
+		layout->tables[TABLE_THREADS].rows = 0;
+}
+
+static void draw_threads_title(const struct dashboard_state *ui, const struct snapshot_target *target,
+			       const struct table_rows *pools, const struct table_rows *threads,
+			       struct rectangle place, struct cells *cells)
+{
+	const struct dashboard_table *view = &ui->tables[TABLE_THREADS];
+	struct column_context context = { target, ui->utf8 };
+	char name[COLUMN_TEXT_SIZE] = "", text[COLUMN_TEXT_SIZE + 128];
+	size_t count;
+
+	if (!place.rows || !pools->count)
+		return;
+	column_text(columns_of(TABLE_POOLS, &count), &context, pools->rows[pools->selected], 0, name, sizeof(name));
+	snprintf(text, sizeof(text), "Threads of %s: %zu%s%s%s", name, threads->count,
+		 view->filter[0] ? " that match \"" : "", view->filter, view->filter[0] ? "\"" : "");
+	cells_write(cells, place.row, place.column, place.columns, ATTR_BOLD, text);
+}
+
+static int draw_tables(const struct dashboard_state *ui, const struct snapshot_target *target,
+		       const struct dashboard_layout *layout, struct cells *cells)
+{
+	_cleanup_(table_rows_free) struct table_rows pools = { 0 };
+	_cleanup_(table_rows_free) struct table_rows threads = { 0 };
+	int error = dashboard_rows(ui, target, TABLE_POOLS, &pools);
+
+	if (!error && layout->tables[TABLE_THREADS].rows)
+		error = dashboard_rows(ui, target, TABLE_THREADS, &threads);
+	if (error)
+		return error;
+	dashboard_draw_table(ui, target, TABLE_POOLS, &pools, layout->tables[TABLE_POOLS], cells);
+	draw_threads_title(ui, target, &pools, &threads, layout->threads_title, cells);
+	dashboard_draw_table(ui, target, TABLE_THREADS, &threads, layout->tables[TABLE_THREADS], cells);
+	return 0;
+}
+
+static void draw_nothing(const struct dashboard_state *ui, struct cells *cells)
+{
+	char text[96] = "No target yet.";
+
+	if (ui->waits_for[0])
+		snprintf(text, sizeof(text), "Waiting for %s to start.", ui->waits_for);
+	cells_write(cells, 2, 2, cells->columns, ATTR_NORMAL, text);
+}
+
+int dashboard_render(const struct snapshot *snapshot, const struct dashboard_state *ui, struct cells *cells)
+{
+	const struct snapshot_target *target = dashboard_target(ui, snapshot);
+	struct dashboard_layout layout;
+
+	for (size_t i = 0; i < (size_t)cells->rows * cells->columns; i++)
+		cells->grid[i] = (struct cell){ U' ', ATTR_NORMAL };
+	dashboard_arrange(ui, snapshot, cells->rows, cells->columns, &layout);
+	dashboard_draw_title(ui, snapshot, target, layout.title, cells);
+	dashboard_draw_bar(ui, layout.bar, cells);
+	if (ui->mode == MODE_HELP) {
+		struct rectangle rest = { 1, 0, cells->rows > 2 ? cells->rows - 2 : 0, cells->columns };
+
+		dashboard_draw_help(ui, rest, cells);
+		return 0;
+	}
+	if (!target) {
+		draw_nothing(ui, cells);
+		return 0;
+	}
+	if (ui->mode == MODE_SORT) {
+		struct rectangle menu = { layout.tables[TABLE_POOLS].row, 0,
+					  cells->rows - layout.tables[TABLE_POOLS].row - layout.bar.rows,
+					  SORT_MENU_COLUMNS };
+
+		dashboard_draw_sort_menu(ui, menu, cells);
+		for (size_t i = 0; i < TABLE_COUNT; i++) {
+			unsigned int taken = smaller(SORT_MENU_COLUMNS + 1, cells->columns);
+
+			layout.tables[i].column += taken;
+			layout.tables[i].columns -= taken;
+		}
+		layout.threads_title.column += SORT_MENU_COLUMNS + 1;
+	}
+	if (layout.targets.rows)
+		dashboard_draw_targets(ui, snapshot, layout.targets, cells);
+	dashboard_draw_header(target, layout.header, cells);
+	if (layout.words.rows) {
+		struct word words[WORDS_MAX];
+
+		dashboard_draw_words(words, collect_words(ui, snapshot, target, words), layout.words, cells);
+	}
+	return draw_tables(ui, target, &layout, cells);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the dashboard share among themselves and with the readable text: parts of a frame, each
+ * drawn into a rectangle of cells. Nobody else includes it. */
+#ifndef POOLSCOPE_VIEW_DASHBOARD_PARTS_H
+#define POOLSCOPE_VIEW_DASHBOARD_PARTS_H
+
+#include "dashboard.h"
+#include "dashboard_words.h"
+
+struct rectangle {
+	unsigned int row, column, rows, columns;
+};
+
+/* Rows of a table in the order of the screen. */
+struct table_rows {
+	const void **rows; /* owned array of struct snapshot_pool or struct snapshot_thread */
+	size_t count, selected;
+};
+void table_rows_free(struct table_rows *rows);
+
+/* The target that is shown, or NULL when there is none. */
+const struct snapshot_target *dashboard_target(const struct dashboard_state *ui, const struct snapshot *snapshot);
+/* Filtered, sorted, with the selection found; for threads those of the selected pool. -ENOMEM. */
+int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_target *target, enum table table,
+		   struct table_rows *ret_rows);
+bool dashboard_row_matches(enum table table, const void *row, const char *text);
+void dashboard_draw_table(const struct dashboard_state *ui, const struct snapshot_target *target,
+			  enum table table, const struct table_rows *rows, struct rectangle place,
+			  struct cells *cells);
+
+/* Where everything stands on a screen of this size. A rectangle without rows is not shown. */
+struct dashboard_layout {
+	struct rectangle title, targets, header, words, tables[TABLE_COUNT], threads_title, bar;
+};
+void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *snapshot, unsigned int rows,
+		       unsigned int columns, struct dashboard_layout *layout);
+
+/* Meters and figures of the target, the most important first; at most place.rows lines. */
+#define HEADER_LINES 5
+void dashboard_draw_title(const struct dashboard_state *ui, const struct snapshot *snapshot,
+			  const struct snapshot_target *target, struct rectangle place, struct cells *cells);
+void dashboard_draw_header(const struct snapshot_target *target, struct rectangle place, struct cells *cells);
+void dashboard_draw_targets(const struct dashboard_state *ui, const struct snapshot *snapshot,
+			    struct rectangle place, struct cells *cells);
+/* Wraps between words. Returns the lines needed; draws those that fit when cells is not NULL. */
+unsigned int dashboard_draw_words(const struct word *words, size_t count, struct rectangle place,
+				  struct cells *cells);
+
+void dashboard_draw_help(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
+unsigned int dashboard_help_lines(void);
+void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
+void dashboard_draw_sort_menu(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
+#define SORT_MENU_COLUMNS 16
+
+/* One row for each command: the keys, what the bottom line and the help say, what it does. */
+struct binding {
+	int keys[4];
+	const char *key_text, *label; /* label: NULL: not in the bottom line */
+	const char *help;
+	enum dashboard_action (*run)(struct dashboard_state *ui, const struct snapshot *snapshot, int key);
+};
+const struct binding *dashboard_bindings(size_t *ret_count);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a person must know now, as sentences: limits over or near, how the target ended, losses, the rate.
+ * Shared by the dashboard and the readable text; they must not know the screen. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dashboard_words.h"
+#include "escape.h"
+#include "format.h"
+
+#define NAME_SIZE 80
+
+struct collector {
+	const struct snapshot *snapshot;
+	const struct snapshot_target *target;
+	const struct words_options *options;
+	struct word *words;
+	size_t count, max;
+};
+
+__attribute__((format(printf, 3, 4))) static void say(struct collector *all, enum attribute attribute,
+						       const char *format, ...)
+{
+	va_list arguments;
+
+	if (all->count == all->max)
+		return;
+	all->words[all->count].attribute = attribute;
+	va_start(arguments, format);
+	vsnprintf(all->words[all->count].text, sizeof(all->words->text), format, arguments);
+	va_end(arguments);
+	all->count++;
+}
+
+static double seconds_since(const struct collector *all, uint64_t realtime_ns)
+{
+	uint64_t now = all->snapshot->realtime_ns;
+
+	return realtime_ns && now >= realtime_ns ? (double)(now - realtime_ns) / 1e9 : NAN;
+}
+
+static const char *signal_word(int code, char buffer[FORMAT_SIZE])
+{
+	const char *name = sigabbrev_np(code);
+
+	snprintf(buffer, FORMAT_SIZE, name ? "signal %d (SIG%s)" : "signal %d", code, name ? name : "");
+	return buffer;
+}
+
+static void say_end(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	char how[96], code[FORMAT_SIZE], when[FORMAT_SIZE];
+
+	if (!target->ended)
+		return;
+	switch (target->end.how) {
+	case TARGET_END_EXITED:
+		if (target->end.code < 0)
+			snprintf(how, sizeof(how), "exited");
+		else
+			snprintf(how, sizeof(how), "exited with code %d", target->end.code);
+		break;
+	case TARGET_END_SIGNALLED:
+		snprintf(how, sizeof(how), "killed by %s", signal_word(target->end.code, code));
+		break;
+	case TARGET_END_OOM_KILLED:
+		snprintf(how, sizeof(how), "killed by the kernel: out of memory (OOM kill)");
+		break;
+	default:
+		snprintf(how, sizeof(how), "gone, nobody could say how");
+		break;
+	}
+	say(all, ATTR_BANNER, "ENDED %s: %s%s",
+	    format_clock(when, target->ended_realtime_ns, all->snapshot->realtime_ns), how,
+	    all->options->waits_for && all->options->waits_for[0] ? "; waiting for its return" : "; this is the last frame");
+}
+
+static const struct {
+	const char *before, *after; /* "41 threads > 40" */
+	bool is_bytes;
+} limit_phrases[] = {
+	[LIMIT_THREADS] = { "", " threads", false },
+	[LIMIT_RESIDENT_BYTES] = { "RES ", "", true },
+	[LIMIT_RESIDENT_BYTES_PER_THREAD] = { "largest thread ", "", true },
+	[LIMIT_THREADS_STARTED_PER_MINUTE] = { "", " threads started a minute", false },
+};
+_Static_assert(ARRAY_SIZE(limit_phrases) == LIMIT_KIND_COUNT, "a phrase for each kind of limit");
+
+static const char *limit_figure(const struct snapshot_limit *limit, uint64_t value, char buffer[FORMAT_SIZE])
+{
+	return limit_phrases[limit->kind].is_bytes ? format_bytes(buffer, value) : format_count(buffer, value);
+}
+
+/* Of what a limit in percent is a share; UNKNOWN_U64 when that cannot be told. */
+static uint64_t natural_bound(const struct snapshot_target *target, const struct snapshot_pool *pool,
+			      const struct snapshot_limit *limit, const char **ret_name)
+{
+	bool in_cgroup = target->cgroup.memory_max != UNKNOWN_U64;
+
+	if (limit_phrases[limit->kind].is_bytes) {
+		*ret_name = in_cgroup ? "memory.max" : "the host's memory";
+		return in_cgroup ? target->cgroup.memory_max : target->cgroup.host_memory_total;
+	}
+	*ret_name = pool ? "its capacity" : "pids.max";
+	return pool ? pool->capacity : target->cgroup.pids_max;
+}
+
+static void say_limits(struct collector *all, const struct snapshot_pool *pool, const struct snapshot_limit *limits,
+		       size_t n_limits, enum limit_state state)
+{
+	for (size_t i = 0; i < n_limits; i++) {
+		const struct snapshot_limit *limit = &limits[i];
+		char name[NAME_SIZE] = "process", percent[64] = "", since[96] = "";
+		const char *bound_name = "";
+		uint64_t bound = natural_bound(all->target, pool, limit, &bound_name);
+
+		if (limit->state != state)
+			continue;
+		if (pool)
+			escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
+		if (limit->is_percent && bound != UNKNOWN_U64 && bound && limit->max != UNKNOWN_U64)
+			snprintf(percent, sizeof(percent), " (%.0f %% of %s)",
+				 (double)limit->max * 100 / (double)bound, bound_name);
+		if (limit->since_realtime_ns)
+			snprintf(since, sizeof(since), " since %s (%s)",
+				 format_clock(FORMAT_BUFFER, limit->since_realtime_ns, all->snapshot->realtime_ns),
+				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
+		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s",
+		    state == LIMIT_OVER ? "OVER" : "NEAR", name, limit_phrases[limit->kind].before,
+		    limit_figure(limit, limit->value, FORMAT_BUFFER), limit_phrases[limit->kind].after,
+		    limit->value > limit->max ? ">" : "of",
+		    limit_figure(limit, limit->max, FORMAT_BUFFER), percent, since);
+	}
+}
+
+static void say_all_limits(struct collector *all, enum limit_state state)
+{
+	const struct snapshot_target *target = all->target;
+
+	say_limits(all, NULL, target->limits, target->n_limits, state);
+	for (size_t i = 0; i < target->n_pools; i++)
+		say_limits(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits, state);
+}
+
+static void say_losses(struct collector *all)
+{
+	static const char *const reasons[] = {
+		[LOSS_RING] = "ring full",
+		[LOSS_MAP] = "kernel map full",
+		[LOSS_RECURSION] = "probe re-entered",
+		[LOSS_KRETPROBE] = "kretprobe missed",
+	};
+	_Static_assert(ARRAY_SIZE(reasons) == LOSS_REASON_COUNT, "words for each reason of a loss");
+	const struct snapshot_target *target = all->target;
+	char by_reason[160] = "", lost[96] = "", healed[96] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < LOSS_REASON_COUNT && used < sizeof(by_reason); i++) {
+		uint64_t count = all->snapshot->lost[i];
+
+		if (count && count != UNKNOWN_U64)
+			used += (size_t)snprintf(by_reason + used, sizeof(by_reason) - used, "%s%s %s",
+						 used ? ", " : "", reasons[i], format_count(FORMAT_BUFFER, count));
+	}
+	if (!used && !target->reseeds && (!target->events_lost || target->events_lost == UNKNOWN_U64))
+		return;
+	if (target->events_lost && target->events_lost != UNKNOWN_U64)
+		snprintf(lost, sizeof(lost), "%s events of this target lost%s",
+			 format_count(FORMAT_BUFFER, target->events_lost), used ? "; " : "");
+	if (target->reseeds)
+		snprintf(healed, sizeof(healed), "; read anew %s time%s, last %s ago",
+			 format_count(FORMAT_BUFFER, target->reseeds), target->reseeds == 1 ? "" : "s",
+			 format_duration(FORMAT_BUFFER, target->reseed_age_seconds));
+	say(all, ATTR_WARN, "LOST %s%s%s%s: owners of %s are unsure", lost, used ? "agent-wide " : "", by_reason, healed,
+	    format_bytes(FORMAT_BUFFER, target->unattributed[UNATTRIBUTED_LOST]));
+}
+
+/* What grows most, and what that means for the person who reads "41 minutes". */
+static const char *growing_part(const struct snapshot_target *target)
+{
+	int64_t anon = target->growth_anon, file = target->growth_file, shmem = target->growth_shmem;
+
+	if (file != UNKNOWN_I64 && file > anon && file >= shmem)
+		return "file pages grow most, which the kernel can take back";
+	if (shmem != UNKNOWN_I64 && shmem > anon && shmem > file)
+		return "shared memory grows most, which no thread is charged with";
+	return "";
+}
+
+static void say_rate(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	const char *part = growing_part(target);
+
+	if (target->ended || !isfinite(target->seconds_to_memory_max))
+		return;
+	say(all, ATTR_BOLD, "memory.max in about %s at this rate (a rate, not a verdict)%s%s",
+	    format_duration(FORMAT_BUFFER, target->seconds_to_memory_max), part[0] ? ": " : "", part);
+}
+
+static void say_children(struct collector *all)
+{
+	const struct fact_children *children = &all->target->children;
+	uint64_t own = all->target->memory.rss_anon;
+
+	if (all->options->follows_forks || !children->count || children->rss_anon == UNKNOWN_U64 ||
+	    own == UNKNOWN_U64 || children->rss_anon <= own)
+		return;
+	say(all, ATTR_WARN, "%u child%s %s %s, more than this process (%s): follow with -f", children->count,
+	    children->count == 1 ? "" : "ren", children->count == 1 ? "holds" : "hold",
+	    format_bytes(FORMAT_BUFFER, children->rss_anon), format_bytes(FORMAT_BUFFER, own));
+}
+
+static void say_verdict(struct collector *all)
+{
+	const struct snapshot_verdict *verdict = &all->target->verdict;
+	char why[256];
+
+	if (verdict->state == VERDICT_NONE)
+		return;
+	say(all, ATTR_BOLD, "Verdict: %s (%.0f %%): %s", verdict_state_name(verdict->state), verdict->confidence * 100,
+	    escape_text(verdict->why, sizeof(verdict->why), all->options->utf8, why, sizeof(why)));
+}
+
+static void say_refused(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+
+	if (target->threads_refused)
+		say(all, ATTR_WARN, "%s threads are not shown: the table of threads is full",
+		    format_count(FORMAT_BUFFER, target->threads_refused));
+	if (target->ranges_refused)
+		say(all, ATTR_WARN, "%s ranges have no owner: the table of ranges is full",
+		    format_count(FORMAT_BUFFER, target->ranges_refused));
+	if (all->snapshot->series_dropped)
+		say(all, ATTR_NORMAL, "%s pools are folded into `other`: raise max_pools to see them",
+		    format_count(FORMAT_BUFFER, all->snapshot->series_dropped));
+}
+
+/* Appends "name (figures)" to a list of pools. */
+static void append(const struct collector *all, char list[256], const struct snapshot_pool *pool,
+		   const char *figures)
+{
+	size_t used = strlen(list);
+	char name[NAME_SIZE];
+
+	escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
+	if (used + strlen(name) + strlen(figures) + 6 < 256)
+		snprintf(list + used, 256 - used, "%s%s (%s)", used ? ", " : "", name, figures);
+	else if (used < 4 || strcmp(list + used - 4, " ..."))
+		snprintf(list + used, 256 - used, " ...");
+}
+
+/* Told, never flagged: neither is a fault. */
+static void say_notes(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	double cores = target->cgroup.cpu_quota_cores;
+	char full[256] = "", wide[256] = "";
+
+	for (size_t i = 0; i < target->n_pools; i++) {
+		const struct snapshot_pool *pool = &target->pools[i];
+		char figures[2 * FORMAT_SIZE + 8];
+
+		snprintf(figures, sizeof(figures), "%s of %s", format_count(FORMAT_BUFFER, pool->threads),
+			 format_count(FORMAT_BUFFER, pool->capacity));
+		if (pool->capacity != UNKNOWN_U64 && pool->capacity && pool->threads >= pool->capacity)
+			append(all, full, pool, figures);
+		if (isfinite(cores) && cores > 0 && (double)pool->threads > cores && pool->threads > 1)
+			append(all, wide, pool, format_count(FORMAT_BUFFER, pool->threads));
+	}
+	if (full[0])
+		say(all, ATTR_NORMAL, "At capacity: %s", full);
+	if (wide[0])
+		say(all, ATTR_NORMAL, "More threads than the CPU quota of %.3g: %s", cores, wide);
+}
+
+size_t words_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
+		     const struct words_options *options, struct word *words, size_t max)
+{
+	struct collector all = { snapshot, target, options, words, 0, max };
+
+	say_end(&all);
+	if (target->stopped && !target->ended)
+		say(&all, ATTR_WARN, "STOPPED: the target stands still (SIGSTOP or a debugger)");
+	say_all_limits(&all, LIMIT_OVER);
+	say_verdict(&all);
+	say_rate(&all);
+	say_all_limits(&all, LIMIT_WARN);
+	say_losses(&all);
+	say_children(&all);
+	say_refused(&all);
+	say_notes(&all);
+	return all.count;
+}
