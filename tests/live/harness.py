@@ -33,14 +33,21 @@ def wait_for(condition, what):
 class Workload:
     """A program of tests/workloads that takes commands on stdin and answers with JSON lines."""
 
-    def __init__(self, *command, prefix=()):
-        argv = [*map(str, prefix), str(BUILD / "workloads" / command[0]), *map(str, command[1:])]
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    def __init__(self, *command, prefix=(), env=None):
+        argv = [*map(str, prefix), *self.program(command[0]), *map(str, command[1:])]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=env)
         self.buffer = b""
-        self.ns_pid = self.read()["ready"]
+        self.greeting = self.read()
+        self.ns_pid = self.greeting["ready"]
         self.pid = self.ns_pid
         if prefix:  # seen from here it has another number than it sees itself
-            self.pid = wait_for(lambda: self._descendant(), "the workload's PID outside its namespace")
+            self.pid = wait_for(self._descendant, "the workload's PID outside its namespace")
+
+    @staticmethod
+    def program(name):
+        if name.endswith(".py"):
+            return ["/usr/bin/python3", str(ROOT / "tests/workloads" / name)]
+        return [str(BUILD / "workloads" / name)]
 
     def _descendant(self):
         pid = self.process.pid

@@ -181,7 +181,7 @@ def test_no_room_for_output(pools):
         with open("/dev/full", "wb") as full:
             done = run(*arguments, "-p", workload.pid, stdout=full)
         assert done.code == 1 and "No space left" in done.err, done
-    done = run("record", "-p", workload.pid, "-o", "/dev/full", "--duration", "2")
+    done = run("dump", "-p", workload.pid, "-o", "/dev/full")
     assert done.code == 1 and "No space left" in done.err, done
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Other kernels: the probe variants that this machine may not load, booted by tools/vm/boot.
 KERNELS (environment) names the series, separated by blanks; 6.1 by default."""
+import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,3 +36,100 @@ def test_workload_runs_on_this_kernel(kernel, tmp_path):
                 [(BUILD / "workloads/pools", "/usr/bin/pools")])
     release, verdict = text.split()
     assert release.startswith(Path(kernel).parent.name + ".") and verdict == "fine"
+
+
+VARIANTS = ("tracepoint", "fexit", "kretprobe")
+REGIONS = ("stack", "arena", "heap", "mmap")
+PROGRAMS = [(BUILD / "poolscope", "/usr/sbin/poolscope"), (BUILD / "workloads/pools", "/usr/bin/pools")]
+# One target, watched by one agent per variant at the same time: they must see the same.
+COMPARE = """
+mkfifo /tmp/commands
+pools --control --wait --duration 200s --heap 2M \\
+  --pool resize:threads=6,stack=256K,mmap=1M,arena=2M,routine=resize_main,named \\
+  --pool decode:threads=4,mmap=3M,arena=512K,ramp=500ms,routine=decode_main \\
+  --pool batch:threads=3,mmap=256K,churn=300ms </tmp/commands >/tmp/answers &
+target=$!
+exec 3>/tmp/commands
+for variant in %(variants)s; do
+	poolscope dump --json --after 300 --variant $variant -p $target >/tmp/$variant 2>/tmp/$variant.err &
+	agents="$agents $!"
+done
+for agent in $agents; do
+	until ls -l /proc/$agent/fd 2>/dev/null | grep -q "/proc/$target/"; do
+		[ -d /proc/$agent ] || break
+		sleep 0.1
+	done
+done
+for command in start full still truth; do
+	echo $command >&3
+done
+until grep -q rss_anon /tmp/answers; do sleep 0.1; done
+kill -STOP $target
+kill -INT $agents
+for agent in $agents; do
+	wait $agent
+	echo "exit code $?"
+done
+tail -n 1 /tmp/answers
+for variant in %(variants)s; do
+	echo "=== $variant"
+	cat /tmp/$variant /tmp/$variant.err
+done
+kill -KILL $target
+""" % {"variants": " ".join(VARIANTS)}
+
+
+@pytest.fixture(scope="session")
+def compared(kernel, tmp_path_factory):
+    """{variant: target as JSON}, and the workload's truth, from one machine."""
+    text = boot(kernel, COMPARE, tmp_path_factory.mktemp("vm"), PROGRAMS)
+    parts = re.split(r"^=== (\w+)\n", text, flags=re.M)
+    assert parts[0].count("exit code 0") == len(VARIANTS), text
+    truth = json.loads(parts[0].strip().splitlines()[-1])
+    targets = {}
+    for variant, output in zip(parts[1::2], parts[2::2]):
+        targets[variant], = json.JSONDecoder().raw_decode(output)[0]["targets"]
+    return targets, truth
+
+
+def figures(target):
+    return {thread["tid"]: tuple(thread["memory"][region]["resident_bytes"] for region in REGIONS)
+            for thread in target["thread_list"]}
+
+
+def test_every_variant_is_the_one_asked_for(compared):
+    targets, _ = compared
+    assert {variant: target["variant"] for variant, target in targets.items()} == {v: v for v in VARIANTS}
+
+
+def test_fexit_sees_what_tracepoint_sees(compared):
+    targets, _ = compared
+    fexit, tracepoint = targets["fexit"], targets["tracepoint"]
+    assert figures(fexit) == figures(tracepoint)
+    for key in ("attributed_resident_bytes", "unattributed", "rss_anon_bytes"):
+        assert fexit["memory"][key] == tracepoint["memory"][key]
+    assert fexit["events"]["lost"] == tracepoint["events"]["lost"] == 0
+
+
+def test_kretprobe_differs_by_what_it_says_it_lost(compared):
+    targets, _ = compared
+    kretprobe, tracepoint = targets["kretprobe"], targets["tracepoint"]
+    missing = tracepoint["memory"]["attributed_resident_bytes"] - kretprobe["memory"]["attributed_resident_bytes"]
+    assert 0 <= missing <= kretprobe["memory"]["unattributed"]["lost"]
+    if kretprobe["memory"]["unattributed"]["lost"] == 0:
+        assert figures(kretprobe) == figures(tracepoint)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_identity_and_truth(compared, variant):
+    targets, truth = compared
+    target = targets[variant]
+    memory = target["memory"]
+    assert memory["unexplained_bytes"] == 0, memory
+    assert memory["rss_anon_bytes"] == memory["attributed_resident_bytes"] + memory["unattributed_bytes"]
+    if memory["unattributed"]["lost"]:
+        return
+    seen = figures(target)
+    for thread in truth["threads"]:
+        for region, figure in zip(REGIONS, seen[thread["tid"]]):
+            assert abs(figure - thread["resident"][region]) <= 64 << 10, (region, thread, seen[thread["tid"]])

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the live and runtime tests: everything that a test starts is ended when the test ends."""
+import os
+
+import pytest
+
+import harness
+
+
+def pytest_configure(config):
+    if os.geteuid() != 0:
+        pytest.exit("the live tests need root: they load BPF programs", returncode=1)
+    if not os.access(harness.POOLSCOPE, os.X_OK):
+        pytest.exit(f"{harness.POOLSCOPE} is not built; run make first", returncode=1)
+
+
+def factory(make):
+    @pytest.fixture
+    def fixture():
+        made = []
+
+        def start(*arguments, **options):
+            made.append(make(*arguments, **options))
+            return made[-1]
+        yield start
+        for thing in reversed(made):
+            thing.close()
+    return fixture
+
+
+pools = factory(harness.Pools)
+puppet = factory(harness.Puppet)
+workload = factory(harness.Workload)
+agent = factory(harness.Agent)
+
+
+@pytest.fixture
+def watch(agent):
+    """watch(pid, OPTIONS): a `dump --json` that has attached and reports after a while."""
+    def start(pid, *options, after=4, **more):
+        return agent("dump", "--json", "--after", str(after), "-p", str(pid), *options, **more).attached(pid)
+    return start
+
+
+@pytest.fixture
+def final(watch):
+    """final(agent, workload): freezes the workload before the agent reports, and returns the target."""
+    def finish(watching, workload):
+        workload.freeze()
+        assert watching.running(), "the workload was too slow for this --after; nothing was compared"
+        return watching.wait().target()
+    return finish

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The case that poolscope was made for, from Debian's own packages: each worker of an executor runs OpenCV's
+AKAZE once and keeps what it took. MALLOC_ARENA_MAX gives each thread its arena, as a host with 40 CPUs does."""
+import os
+import subprocess
+
+from harness import assert_adds_up, assert_identity
+
+MANY_CPUS = dict(os.environ, MALLOC_ARENA_MAX="320")
+WORKERS = 12
+KEPT = 30 << 20  # a worker keeps about 63 MiB; half of it is proof enough
+
+
+def pool_of(target, threads):
+    """The pool that grew most must be the executor's."""
+    pool = max(target["pools"], key=lambda p: p["memory"]["grown_bytes"] or 0)
+    assert pool["threads"] >= threads, [(p["name"], p["threads"], p["memory"]["grown_bytes"]) for p in target["pools"]]
+    return pool
+
+
+def assert_growth_is_attributed(target, before):
+    memory = target["memory"]
+    grown = memory["rss_anon_bytes"] - before
+    assert memory["attributed_resident_bytes"] >= 0.9 * grown, memory
+    assert_identity(target)
+    assert_adds_up(target)
+
+
+def run_jobs(program, watch, final, jobs, *options):
+    before = program.ask("truth")["rss_anon"]
+    watching = watch(program.pid, *options, after=600)
+    for count in jobs:
+        program.ask(f"run {count}")
+    return before, final(watching, program)
+
+
+def test_bounded_executor_fills(workload, watch, final):
+    program = workload("akaze_asyncio.py", "--workers", WORKERS, "--eager", env=MANY_CPUS)
+    before, target = run_jobs(program, watch, final, (1, WORKERS, WORKERS))
+    assert_growth_is_attributed(target, before)
+    pool = pool_of(target, WORKERS)
+    assert pool["memory"]["resident_bytes"] >= WORKERS * KEPT
+    assert pool["threads"] <= WORKERS + 1
+
+
+def test_default_executor(workload, watch, final):
+    program = workload("akaze_asyncio.py", env=MANY_CPUS)
+    before, target = run_jobs(program, watch, final, (8,))
+    assert_growth_is_attributed(target, before)
+    assert pool_of(target, 2)["memory"]["resident_bytes"] >= 2 * KEPT
+
+
+def test_true_leak_of_one_worker(workload, watch, final):
+    program = workload("akaze_asyncio.py", "--workers", 1, "--leak", env=MANY_CPUS)
+    program.ask("run 1")
+    before, target = run_jobs(program, watch, final, (40,))
+    assert target["memory"]["rss_anon_bytes"] - before >= 30 << 20, "the workload does not leak"
+    grown = sum(pool["memory"]["grown_bytes"] for pool in target["pools"])
+    assert grown >= 0.9 * (target["memory"]["rss_anon_bytes"] - before)
+    assert_identity(target)
+
+
+def test_fastapi_service_under_load(workload, watch, final):
+    program = workload("akaze_fastapi.py", env=MANY_CPUS)
+    url = f"http://127.0.0.1:{program.greeting['port']}"
+    subprocess.run(["curl", "-fsS", f"{url}/async"], check=True, stdout=subprocess.DEVNULL)
+    with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
+        before = next(int(line.split()[1]) << 10 for line in status if line.startswith("RssAnon"))
+    watching = watch(program.pid, "--limit", "*:threads=4", after=600)
+    subprocess.run(["wrk", "-t1", f"-c{WORKERS}", "-d8", "--timeout", "30s", f"{url}/sync"], check=True,
+                   stdout=subprocess.DEVNULL)
+    target = final(watching, program)
+    assert_growth_is_attributed(target, before)
+    pool = pool_of(target, WORKERS)
+    limit = next(limit for limit in pool["limits"] if limit["limit"] == "threads")
+    assert limit["state"] == "over"
