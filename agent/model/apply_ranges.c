@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Applies facts about address ranges: who made them, what a seed shows, what the page tables say.
+ * It must not know the rules of ownership: they are the range map's. */
+#include "model_inside.h"
+
+#include <errno.h>
+
+static uint32_t owner_of(const struct target *target, struct thread_id who)
+{
+	const struct thread *thread = who.tid ? threads_find(&target->threads, who) : NULL;
+
+	return thread ? thread->owner : OWNER_NONE;
+}
+
+static int range_made(struct target *target, const struct fact_range *range, uint32_t owner, uint64_t time_ns)
+{
+	return range_map_made(target->ranges, range, owner, time_ns);
+}
+
+static int range_freed(struct target *target, const struct fact_range *range, uint32_t owner, uint64_t time_ns)
+{
+	return range_map_freed(target->ranges, range->start, range->length, owner, time_ns);
+}
+
+static int range_free_failed(struct target *target, const struct fact_range *range, uint32_t owner,
+			     uint64_t time_ns)
+{
+	return range_map_free_failed(target->ranges, owner, time_ns);
+}
+
+static int range_moved(struct target *target, const struct fact_range *range, uint32_t owner, uint64_t time_ns)
+{
+	return range_map_moved(target->ranges, range, owner, time_ns);
+}
+
+static int range_protected(struct target *target, const struct fact_range *range, uint32_t owner,
+			   uint64_t time_ns)
+{
+	return range_map_protected(target->ranges, range, owner, time_ns);
+}
+
+static int range_brk(struct target *target, const struct fact_range *range, uint32_t owner, uint64_t time_ns)
+{
+	if (range->start + range->length < range->start)
+		return -EINVAL;
+	return range_map_brk(target->ranges, range->start, range->start + range->length, owner, time_ns);
+}
+
+static int range_seen(struct target *target, const struct fact_range *range, uint32_t owner, uint64_t time_ns)
+{
+	int r = range_map_seen(target->ranges, range, time_ns);
+
+	if (r == 0 && (range->flags & RANGE_STACK)) {
+		target->stack_start = range->start;
+		target->stack_length = range->length;
+	}
+	return r;
+}
+
+int apply_range(struct model *model, struct target *target, const struct fact *fact)
+{
+	static int (*const handlers[FACT_KIND_COUNT])(struct target *, const struct fact_range *, uint32_t,
+						      uint64_t) = {
+		[FACT_RANGE_MADE] = range_made,
+		[FACT_RANGE_FREED] = range_freed,
+		[FACT_RANGE_FREE_FAILED] = range_free_failed,
+		[FACT_RANGE_MOVED] = range_moved,
+		[FACT_RANGE_PROTECTED] = range_protected,
+		[FACT_BRK] = range_brk,
+		[FACT_RANGE_SEEN] = range_seen,
+	};
+	int r = handlers[fact->kind](target, &fact->range, owner_of(target, fact->range.who), fact->time_ns);
+
+	return r == -ENOSPC ? 0 : r; /* counted by the map */
+}
+
+int apply_seed_begin(struct model *model, struct target *target, const struct fact *fact)
+{
+	static const enum unattributed reasons[] = {
+		[SEED_ATTACH] = UNATTRIBUTED_BEFORE_ATTACH,
+		[SEED_INHERITED] = UNATTRIBUTED_INHERITED,
+		[SEED_LOST] = UNATTRIBUTED_LOST,
+		[SEED_EXEC] = UNATTRIBUTED_BEFORE_ATTACH,
+	};
+	enum seed_reason reason = fact->seed.reason;
+
+	_Static_assert(ARRAY_SIZE(reasons) == SEED_EXEC + 1, "a seed has no reason for unowned bytes");
+	if ((size_t)reason >= ARRAY_SIZE(reasons))
+		return -EINVAL;
+	range_map_seed_begin(target->ranges, reasons[reason], reason == SEED_EXEC);
+	if (reason == SEED_EXEC)
+		target_exec(model, target, fact->time_ns);
+	if (reason == SEED_LOST) {
+		target->reseeds++;
+		model->reseeds++;
+		target->reseed_ns = fact->time_ns;
+	} else {
+		target->seed_reason = reason; /* a reseed does not make the stack another's */
+	}
+	target->wants_reseed = false;
+	target->outside_streak = 0;
+	return 0;
+}
+
+int apply_seed_end(struct model *model, struct target *target, const struct fact *fact)
+{
+	range_map_seed_end(target->ranges, fact->time_ns);
+	leader_take_stack(target, fact->time_ns);
+	return 0;
+}
+
+int apply_resident(struct model *model, struct target *target, const struct fact *fact)
+{
+	const struct fact_resident *reading = &fact->resident;
+
+	if (!reading->outside && reading->resident > reading->length)
+		return -EINVAL;
+	target->read = true;
+	if (reading->outside)
+		target->outside |= reading->resident > 0;
+	else
+		(void)range_map_resident(target->ranges, reading, fact->time_ns);
+	return 0;
+}
+
+int apply_arena(struct model *model, struct target *target, const struct fact *fact)
+{
+	return arenas_add(&target->arenas, fact->arena.heap, fact->arena.address);
+}

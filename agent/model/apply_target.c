@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Applies facts about a target as a whole and about the observer: attach, end, memory, cgroup, losses.
+ * It must not know threads or ranges. */
+#include "model_inside.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Ended targets that stay for the eye; older ones go. */
+#define KEPT_ENDED_MAX 32
+#define TARGETS_MAX 16384
+
+static void strings_end(struct fact_target *info)
+{
+	info->name[sizeof(info->name) - 1] = info->comm[sizeof(info->comm) - 1] = '\0';
+	info->exe[sizeof(info->exe) - 1] = info->unit[sizeof(info->unit) - 1] = '\0';
+	info->container[sizeof(info->container) - 1] = info->runtime[sizeof(info->runtime) - 1] = '\0';
+}
+
+static void target_remove(struct model *model, uint32_t index)
+{
+	model->dropped_before += model->target[index]->pools.n_dropped;
+	target_free(model->target[index]);
+	memmove(&model->target[index], &model->target[index + 1],
+		(model->n_targets - index - 1) * sizeof(*model->target));
+	model->n_targets--;
+	model->last = NULL;
+}
+
+static int target_insert(struct model *model, struct target *target)
+{
+	uint32_t at = model->n_targets;
+
+	if (model->n_targets == model->target_capacity) {
+		uint32_t capacity = model->target_capacity ? model->target_capacity * 2 : 4;
+		struct target **table = reallocarray(model->target, capacity, sizeof(*table));
+
+		if (!table)
+			return -ENOMEM;
+		model->target = table;
+		model->target_capacity = capacity;
+	}
+	while (at > 0 && model->target[at - 1]->id > target->id)
+		at--;
+	memmove(&model->target[at + 1], &model->target[at], (model->n_targets - at) * sizeof(*model->target));
+	model->target[at] = target;
+	model->n_targets++;
+	return 0;
+}
+
+/* An attach; or, for a target that is known, another description: the group's name and the policy are
+ * judged again, the rest follows (after exec, with the seed). */
+static int target_describe(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct fact_target told = fact->target_info;
+	bool group_changed, policy_changed;
+
+	strings_end(&told);
+	group_changed = strcmp(told.name, target->info.name) != 0;
+	policy_changed = told.policy != target->info.policy;
+	if (group_changed) {
+		struct group *group = model_group(model, told.name);
+
+		if (!group)
+			return -ENOMEM;
+		group->processes_started++;
+		/* What was counted until now is the former group's: exec will say so, or the next refresh. */
+		if (!target->fresh_image && !*target->former_group)
+			memcpy(target->former_group, target->info.name, sizeof(target->former_group));
+	}
+	target->info = told;
+	target_note_own_name(target, told.comm);
+	if (!policy_changed)
+		return 0;
+	target_bind_policy(model, target, fact->time_ns);
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		limit_tracks_bind(target->pools.pool[i].limits, target->policy, target->pools.pool[i].name,
+				  fact->time_ns);
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		struct thread *thread = &target->threads.thread[i];
+
+		if (thread->living && !thread->pending)
+			thread_settle(model, target, thread, fact->time_ns);
+	}
+	return 0;
+}
+
+static struct target *target_find(struct model *model, uint32_t id)
+{
+	for (uint32_t i = 0; i < model->n_targets; i++) {
+		if (model->target[i]->id == id)
+			return model->target[i];
+	}
+	return NULL;
+}
+
+int apply_target(struct model *model, const struct fact *fact)
+{
+	struct target *target = target_find(model, fact->target);
+	struct fact copy = *fact;
+	int r;
+
+	if (!fact->target || !fact->target_info.pid)
+		return -EINVAL;
+	strings_end(&copy.target_info);
+	if (target)
+		return target->ended ? -ENOENT : target_describe(model, target, &copy);
+	if (model->n_targets >= TARGETS_MAX)
+		return 0;
+	struct group *group = model_group(model, copy.target_info.name);
+
+	if (!group)
+		return -ENOMEM;
+	r = target_new(model, &copy, &target);
+	if (r < 0)
+		return r;
+	target_bind_policy(model, target, fact->time_ns);
+	r = target_insert(model, target);
+	if (r < 0) {
+		target_free(target);
+		return r;
+	}
+	group->processes_started++;
+	return 0;
+}
+
+/* The last figures stay: threads that ended since the last refresh ended with the process. (A refresh
+ * leaves a target without threads alone, see target_refresh().) */
+static void revive_for_the_last_frame(struct target *target)
+{
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		struct thread *thread = &target->threads.thread[i];
+
+		if (thread->living || !thread->id.tid)
+			continue;
+		thread->living = true;
+		target->threads.living++;
+		if (thread->pool != POOL_NONE)
+			target->pools.pool[thread->pool].threads++;
+	}
+}
+
+int apply_target_gone(struct model *model, struct target *target, const struct fact *fact)
+{
+	uint32_t index = 0, kept = 0, oldest = 0;
+
+	target->ended = true;
+	group_retire(model, target);
+	target->ended_ns = fact->time_ns;
+	target->end = fact->gone;
+	target->wants_reseed = false;
+	revive_for_the_last_frame(target);
+	while (model->target[index] != target)
+		index++;
+	if (!model->options.keep_ended) {
+		target_remove(model, index);
+		return 0;
+	}
+	for (uint32_t i = model->n_targets; i-- > 0;) {
+		if (model->target[i]->ended) {
+			kept++;
+			oldest = i;
+		}
+	}
+	if (kept > KEPT_ENDED_MAX)
+		target_remove(model, oldest);
+	return 0;
+}
+
+int apply_memory(struct model *model, struct target *target, const struct fact *fact)
+{
+	target->memory = fact->memory;
+	return 0;
+}
+
+int apply_cgroup(struct model *model, struct target *target, const struct fact *fact)
+{
+	target->cgroup = fact->cgroup;
+	target->cgroup.path[sizeof(target->cgroup.path) - 1] = '\0';
+	return 0;
+}
+
+int apply_children(struct model *model, struct target *target, const struct fact *fact)
+{
+	target->children = fact->children;
+	return 0;
+}
+
+static bool has_grown(uint64_t before, uint64_t now)
+{
+	return now != UNKNOWN_U64 && before != UNKNOWN_U64 && now > before;
+}
+
+static void doubt(struct target *target)
+{
+	target->wants_reseed = target->exits_unsure = true;
+	target->unsure_rounds = 0;
+}
+
+int apply_loss(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct fact_loss *known = target ? &target->loss : &model->loss;
+	bool grown = false;
+
+	for (int reason = 0; reason < LOSS_REASON_COUNT; reason++) {
+		/* What the agent as a whole loses on its ring and maps is told for each target too; misses of a
+		 * program cannot be told apart. */
+		if (target || reason == LOSS_RECURSION || reason == LOSS_KRETPROBE)
+			grown |= has_grown(known->lost[reason], fact->loss.lost[reason]);
+	}
+	*known = fact->loss;
+	if (target)
+		target->has_loss = true;
+	if (!grown)
+		return 0;
+	if (target)
+		doubt(target);
+	for (uint32_t i = 0; !target && i < model->n_targets; i++) {
+		if (!model->target[i]->ended)
+			doubt(model->target[i]);
+	}
+	return 0;
+}
+
+int apply_events(struct model *model, struct target *target, const struct fact *fact)
+{
+	*(target ? &target->events : &model->events) = fact->events;
+	if (target)
+		target->has_events = true;
+	return 0;
+}
+
+int apply_variant(struct model *model, struct target *target, const struct fact *fact)
+{
+	char *variant = target ? target->variant : model->variant;
+
+	memcpy(variant, fact->variant, sizeof(fact->variant));
+	variant[sizeof(fact->variant) - 1] = '\0';
+	for (uint32_t i = 0; !target && i < model->n_targets; i++)
+		memcpy(model->target[i]->variant, model->variant, sizeof(model->variant));
+	return 0;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Applies facts about threads: born, seen, renamed, sampled, exited, and what they run.
+ * It must not know how pools are named. */
+#include "model_inside.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Precise once known: /proc's start is truncated to clock ticks. */
+static void take_start(struct thread_id *known, struct thread_id told)
+{
+	if (told.start_ns && (!known->start_ns || known->start_ns % NSEC_PER_TICK == 0))
+		known->start_ns = told.start_ns;
+}
+
+/* Hostile bytes, and none of them trusted to be the NUL. */
+static void take_name(char ret_name[FACT_NAME_SIZE], const char *name)
+{
+	memset(ret_name, 0, FACT_NAME_SIZE);
+	strncpy(ret_name, name, FACT_NAME_SIZE - 1);
+}
+
+static bool fill_u64(uint64_t *known, uint64_t told)
+{
+	bool news = !*known && told;
+
+	if (news)
+		*known = told;
+	return news;
+}
+
+/* What the fact tells and the model did not know. True when the stack became known. */
+static bool thread_fill(struct thread *thread, const struct fact_thread *told, uint64_t time_ns)
+{
+	bool stack = false;
+
+	take_start(&thread->id, told->id);
+	if (!thread->creator.tid)
+		thread->creator = told->creator;
+	thread->leader |= told->is_leader;
+	thread->io_worker |= told->is_io_worker;
+	fill_u64(&thread->tls_base, told->tls_base);
+	fill_u64(&thread->start_routine, told->start_routine);
+	if (told->stack_length && !thread->stack_length &&
+	    told->stack_start + told->stack_length > told->stack_start) {
+		thread->stack_start = told->stack_start;
+		thread->stack_length = told->stack_length;
+		stack = true;
+	}
+	/* a stack that is looked for needs both; the pointer itself moves, the first is as good as any */
+	stack |= fill_u64(&thread->stack_pointer, told->stack_pointer);
+	if (told->state && time_ns >= thread->seen_ns)
+		thread->state = told->state;
+	return stack;
+}
+
+static void thread_sample(struct thread *thread, const struct fact_thread *told, uint64_t time_ns)
+{
+	if (told->state && time_ns >= thread->seen_ns)
+		thread->state = told->state;
+	if (told->cpu_ns != UNKNOWN_U64 && time_ns > thread->cpu_time_ns) {
+		if (thread->cpu_ns != UNKNOWN_U64 && told->cpu_ns >= thread->cpu_ns)
+			thread->cpu_percent = 100.0 * (double)(told->cpu_ns - thread->cpu_ns) /
+					      (double)(time_ns - thread->cpu_time_ns);
+		thread->cpu_ns = told->cpu_ns;
+		thread->cpu_time_ns = time_ns;
+	}
+	if (time_ns > thread->seen_ns)
+		thread->seen_ns = time_ns;
+}
+
+static bool carries_creators_name(const struct target *target, const struct thread *thread)
+{
+	const struct thread *creator = threads_find(&target->threads, thread->creator);
+
+	return !creator || !strcmp(creator->name, thread->name);
+}
+
+/* May the name or the routine that decides its pool still come? */
+static bool must_wait(const struct target *target, const struct thread *thread)
+{
+	if (thread->leader || thread->io_worker)
+		return false;
+	if (thread->born)
+		return carries_creators_name(target, thread);
+	return thread->start_routine && thread->routine == ROUTINE_NONE;
+}
+
+static int thread_enter(struct model *model, struct target *target, const struct fact *fact, bool born)
+{
+	const struct fact_thread *told = &fact->thread;
+	struct thread *thread;
+	int r;
+
+	if (threads_has_exited(&target->threads, told->id))
+		return 0;
+	r = threads_add(&target->threads, told->id, &thread);
+	if (r < 0)
+		return r == -ENOSPC ? 0 : r;
+	thread->born = born;
+	thread->known_ns = fact->time_ns;
+	take_name(thread->name, told->name);
+	thread_fill(thread, told, fact->time_ns);
+	thread_sample(thread, told, fact->time_ns);
+	if (thread->leader)
+		target_note_own_name(target, thread->name);
+	thread_take_stack(model, target, thread, born, fact->time_ns);
+	if (born)
+		births_change(&target->births, fact->time_ns, 1);
+	target->had_threads = true;
+	if (target->threads.living > target->threads_peak)
+		target->threads_peak = target->threads.living;
+	judge_threads(model, target, POOL_NONE, fact->time_ns);
+	if (must_wait(target, thread))
+		thread_await_name(target, thread);
+	else
+		thread_settle(model, target, thread, fact->time_ns);
+	return 0;
+}
+
+static void thread_rename(struct model *model, struct target *target, struct thread *thread, const char *name,
+			  uint64_t time_ns)
+{
+	char renamed[FACT_NAME_SIZE];
+
+	take_name(renamed, name);
+	if (time_ns < thread->renamed_ns || !strcmp(renamed, thread->name))
+		return;
+	memcpy(thread->name, renamed, sizeof(renamed));
+	thread->renamed_ns = time_ns;
+	if (thread->leader)
+		target_note_own_name(target, thread->name);
+	thread_settle(model, target, thread, time_ns);
+}
+
+int apply_thread_arrived(struct model *model, struct target *target, const struct fact *fact)
+{
+	const struct fact_thread *told = &fact->thread;
+	bool born = fact->kind == FACT_THREAD_BORN;
+	struct thread *thread;
+
+	if (!told->id.tid)
+		return -EINVAL;
+	if (told->state == 'Z' || told->state == 'X')
+		return 0; /* ended; a leader stays in /proc so while others live */
+	target_settle_due(model, target, fact->time_ns, false);
+	thread = threads_find_tid(&target->threads, told->id.tid);
+	if (thread && !thread_id_equal(thread->id, told->id)) {
+		if (told->id.start_ns < thread->id.start_ns)
+			return 0; /* of a former user of this tid, read before it ended */
+		thread_leave(model, target, thread, fact->time_ns);
+		thread = NULL;
+	}
+	if (!born)
+		target->sampled = true;
+	if (!thread)
+		return thread_enter(model, target, fact, born);
+	bool stack = thread_fill(thread, told, fact->time_ns);
+
+	if (!born)
+		thread_sample(thread, told, fact->time_ns);
+	if (stack)
+		thread_take_stack(model, target, thread, false, fact->time_ns);
+	if (born && !thread->born)
+		thread_upgrade_born(model, target, thread, fact->time_ns);
+	else if (!born && *told->name)
+		thread_rename(model, target, thread, told->name, fact->time_ns);
+	return 0;
+}
+
+int apply_thread_exited(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread;
+
+	if (!fact->thread.id.tid)
+		return -EINVAL;
+	target_settle_due(model, target, fact->time_ns, false);
+	thread = threads_find(&target->threads, fact->thread.id);
+	if (thread)
+		thread_leave(model, target, thread, fact->time_ns);
+	else
+		threads_note_exit(&target->threads, fact->thread.id);
+	return 0;
+}
+
+int apply_thread_renamed(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->thread.id);
+
+	if (!fact->thread.id.tid)
+		return -EINVAL;
+	if (thread)
+		thread_rename(model, target, thread, fact->thread.name, fact->time_ns);
+	return 0;
+}
+
+int apply_thread_sampled(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->thread.id);
+
+	if (!fact->thread.id.tid)
+		return -EINVAL;
+	if (thread)
+		thread_sample(thread, &fact->thread, fact->time_ns);
+	target->sampled = true;
+	return 0;
+}
+
+int apply_thread_routine(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->routine.id);
+	struct fact_routine told = fact->routine;
+
+	if (!told.id.tid)
+		return -EINVAL;
+	if (!thread)
+		return 0;
+	told.symbol[sizeof(told.symbol) - 1] = told.module[sizeof(told.module) - 1] = '\0';
+	thread->routine = threads_routine(&target->threads, &told);
+	/* A newborn may still name itself: its name comes before its routine. */
+	if (!thread->pending || !thread->born)
+		thread_settle(model, target, thread, fact->time_ns);
+	return 0;
+}
+
+int apply_thread_arena(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->arena.who);
+
+	if (!fact->arena.who.tid)
+		return -EINVAL;
+	if (thread)
+		thread->arena = fact->arena.address;
+	return 0;
+}

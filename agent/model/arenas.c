@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Keeps which heap belongs to which arena, and divides among the attached threads what nobody owns.
+ * It must not know pools. */
+#include "arenas.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* HEAP_MAX_SIZE of glibc on 64 bits (2 * DEFAULT_MMAP_THRESHOLD_MAX, malloc/arena.c): heaps are aligned to
+ * it and none is larger. */
+#define HEAP_MAX_SIZE (64ULL << 20)
+#define HEAPS_MAX 65536
+
+/* The first heap at or above the address. */
+static uint32_t heap_position(const struct arenas *arenas, uint64_t heap)
+{
+	uint32_t low = 0, high = arenas->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (arenas->heap[middle].heap < heap)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
+{
+	uint32_t at;
+
+	if (!heap || !arena || heap % HEAP_MAX_SIZE)
+		return -EINVAL;
+	at = heap_position(arenas, heap);
+	if (at < arenas->count && arenas->heap[at].heap == heap) {
+		arenas->heap[at].arena = arena;
+		return 0;
+	}
+	if (arenas->count == HEAPS_MAX) {
+		arenas->refused++;
+		return 0;
+	}
+	if (arenas->count == arenas->capacity) {
+		uint32_t capacity = arenas->capacity ? arenas->capacity * 2 : 16;
+		struct arena_heap *table = reallocarray(arenas->heap, capacity, sizeof(*table));
+
+		if (!table)
+			return -ENOMEM;
+		arenas->heap = table;
+		arenas->capacity = capacity;
+	}
+	memmove(arenas->heap + at + 1, arenas->heap + at, (arenas->count - at) * sizeof(*arenas->heap));
+	arenas->heap[at] = (struct arena_heap){heap, arena};
+	arenas->count++;
+	return 0;
+}
+
+void arenas_clear(struct arenas *arenas)
+{
+	free(arenas->heap);
+	*arenas = (struct arenas){.count = 0};
+}
+
+uint64_t arenas_find(const struct arenas *arenas, uint64_t address)
+{
+	uint64_t heap = address - address % HEAP_MAX_SIZE;
+	uint32_t at = arenas->count ? heap_position(arenas, heap) : 0;
+
+	return at < arenas->count && arenas->heap[at].heap == heap ? arenas->heap[at].arena : 0;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	const struct arena_member *left = a, *right = b;
+	int order = compare_u64(left->arena, right->arena);
+
+	return order ? order : compare_u64(left->thread, right->thread);
+}
+
+int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *threads)
+{
+	struct arena_member *member;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < threads->n_slots; i++)
+		count += threads->thread[i].living && threads->thread[i].arena;
+	*sharing = (struct arena_sharing){.count = 0};
+	if (!count)
+		return 0;
+	member = calloc(count, sizeof(*member));
+	if (!member)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		if (threads->thread[i].living && threads->thread[i].arena)
+			member[sharing->count++] =
+				(struct arena_member){.arena = threads->thread[i].arena, .thread = i};
+	}
+	qsort(member, count, sizeof(*member), compare_members);
+	sharing->member = member;
+	return 0;
+}
+
+bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped)
+{
+	uint32_t low = 0, high = sharing->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (sharing->member[middle].arena < arena)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == sharing->count || sharing->member[low].arena != arena)
+		return false;
+	sharing->member[low].resident += resident;
+	sharing->member[low].mapped += mapped;
+	return true;
+}
+
+void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads)
+{
+	for (uint32_t first = 0, next; first < sharing->count; first = next) {
+		const struct arena_member *sum = &sharing->member[first];
+		uint32_t attached;
+
+		for (next = first + 1; next < sharing->count && sharing->member[next].arena == sum->arena; next++)
+			;
+		attached = next - first;
+		for (uint32_t i = 0; i < attached; i++) {
+			struct snapshot_bytes *bytes = &threads->thread[sharing->member[first + i].thread].memory;
+
+			/* the remainder goes to the first, so that the parts add up */
+			bytes->resident[REGION_ARENA] += sum->resident / attached + (i ? 0 : sum->resident % attached);
+			bytes->mapped[REGION_ARENA] += sum->mapped / attached + (i ? 0 : sum->mapped % attached);
+			bytes->shared |= attached > 1 && sum->resident > 0;
+		}
+	}
+	free(sharing->member);
+	*sharing = (struct arena_sharing){.count = 0};
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* glibc's thread arenas of one target: which heap belongs to which arena, and how the bytes that no living
+ * thread grew are shared among the threads attached to it (DESIGN.md, rule 3). It must not know pools. */
+#ifndef POOLSCOPE_MODEL_ARENAS_H
+#define POOLSCOPE_MODEL_ARENAS_H
+
+#include "threads.h"
+
+struct arena_heap {
+	uint64_t heap, arena; /* addresses: heap_info, ar_ptr */
+};
+
+struct arenas {
+	struct arena_heap *heap; /* by heap, ascending */
+	uint32_t count, capacity;
+	uint64_t refused;
+};
+
+int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena);
+void arenas_clear(struct arenas *arenas);
+/* The arena of the heap that holds the address; 0: none known. */
+uint64_t arenas_find(const struct arenas *arenas, uint64_t address);
+
+/* The division at a refresh: begin, add what no living thread owns, end charges the members. */
+struct arena_member {
+	uint64_t arena;
+	uint32_t thread;
+	uint64_t resident, mapped; /* of the arena; on its first member */
+};
+
+struct arena_sharing {
+	struct arena_member *member; /* by arena, then thread */
+	uint32_t count;
+};
+
+int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *threads);
+/* false: no living thread is attached to that arena. */
+bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped);
+void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads);
+
+#endif

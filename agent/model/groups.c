@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* All processes of one name as one: gauges summed over the living, counters that keep what ended processes
+ * counted. It must not know threads or ranges. */
+#include "model_inside.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* Names come from the config, or are comms of targets: bounded, the rest is one group. */
+#define GROUPS_MAX 1024
+#define GROUP_POOLS_MAX 512
+
+struct group *model_group(struct model *model, const char *name)
+{
+	for (uint32_t i = 0; i < model->n_groups; i++) {
+		if (!strcmp(model->group[i].name, name))
+			return &model->group[i];
+	}
+	if (model->n_groups >= GROUPS_MAX && strcmp(name, POOL_NAME_OTHER) != 0)
+		return model_group(model, POOL_NAME_OTHER);
+	if (model->n_groups == model->group_capacity) {
+		uint32_t capacity = model->group_capacity ? model->group_capacity * 2 : 4;
+		struct group *table = reallocarray(model->group, capacity, sizeof(*table));
+
+		if (!table)
+			return NULL;
+		model->group = table;
+		model->group_capacity = capacity;
+	}
+	struct group *group = &model->group[model->n_groups++];
+
+	*group = (struct group){.n_pools = 0};
+	strncpy(group->name, name, sizeof(group->name) - 1);
+	return group;
+}
+
+static struct ended_pool *group_pool(struct group *group, const char *name, const char *kind)
+{
+	for (uint32_t i = 0; i < group->n_pools; i++) {
+		if (!strcmp(group->pool[i].name, name))
+			return &group->pool[i];
+	}
+	if (group->n_pools >= GROUP_POOLS_MAX && strcmp(name, POOL_NAME_OTHER) != 0)
+		return group_pool(group, POOL_NAME_OTHER, "");
+	if (group->n_pools == group->capacity) {
+		uint32_t capacity = group->capacity ? group->capacity * 2 : 8;
+		struct ended_pool *table = reallocarray(group->pool, capacity, sizeof(*table));
+
+		if (!table)
+			return NULL;
+		group->pool = table;
+		group->capacity = capacity;
+	}
+	struct ended_pool *pool = &group->pool[group->n_pools++];
+
+	*pool = (struct ended_pool){.kind = kind};
+	strncpy(pool->name, name, sizeof(pool->name) - 1);
+	return pool;
+}
+
+static void violations_move(struct limit_track *tracks, bool *limited, uint64_t *violations, bool keep)
+{
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
+		if (!tracks[kind].rule)
+			continue;
+		limited[kind] = true;
+		violations[kind] += tracks[kind].violations;
+		if (!keep)
+			tracks[kind].violations = 0;
+	}
+}
+
+void group_retire(struct model *model, struct target *target)
+{
+	struct group *group =
+		model_group(model, *target->former_group ? target->former_group : target->info.name);
+
+	target->former_group[0] = '\0';
+	if (!group)
+		return;
+	violations_move(target->limits, group->limited, group->violations, target->ended);
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+		struct ended_pool *kept;
+
+		if (!pool_is_listed(pool))
+			continue;
+		kept = group_pool(group, pool->name, pool->kind);
+		if (!kept)
+			continue;
+		kept->started += pool->started;
+		kept->exited += pool->exited;
+		violations_move(pool->limits, kept->limited, kept->violations, target->ended);
+		/* The target goes on elsewhere: what it counted here must not be counted again. */
+		if (!target->ended)
+			pool->started = pool->exited = 0;
+	}
+}
+
+static void add_known(uint64_t *sum, uint64_t value)
+{
+	*sum = *sum == UNKNOWN_U64 || value == UNKNOWN_U64 ? UNKNOWN_U64 : add_saturated(*sum, value);
+}
+
+static void keep_largest(uint64_t *largest, uint64_t value)
+{
+	if (value > *largest)
+		*largest = value;
+}
+
+static struct snapshot_group_limit *group_limit(struct snapshot_group_limit *limits, size_t *n_limits,
+						enum limit_kind kind)
+{
+	for (size_t i = 0; i < *n_limits; i++) {
+		if (limits[i].kind == kind)
+			return &limits[i];
+	}
+	limits[*n_limits] = (struct snapshot_group_limit){.kind = kind, .used_ratio = NAN};
+	return &limits[(*n_limits)++];
+}
+
+static void add_kept_limits(struct snapshot_group_limit *limits, size_t *n_limits, const bool *limited,
+			    const uint64_t *violations)
+{
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
+		if (limited[kind])
+			group_limit(limits, n_limits, kind)->violations += violations[kind];
+	}
+}
+
+static void add_limits(struct snapshot_group_limit *limits, size_t *n_limits, const struct snapshot_limit *of,
+		       size_t n_of)
+{
+	for (size_t i = 0; i < n_of; i++) {
+		struct snapshot_group_limit *limit = group_limit(limits, n_limits, of[i].kind);
+		double ratio = of[i].value == UNKNOWN_U64 || of[i].max == UNKNOWN_U64 || !of[i].max
+				       ? NAN
+				       : (double)of[i].value / (double)of[i].max;
+
+		if (isnan(limit->used_ratio) || ratio > limit->used_ratio)
+			limit->used_ratio = ratio;
+		limit->over |= of[i].state == LIMIT_OVER;
+		limit->violations += of[i].violations;
+	}
+}
+
+/* Finds or makes; the array has room for all. */
+static struct snapshot_group_pool *fill_pool(struct snapshot_group *group, const char *name, const char *kind)
+{
+	for (size_t i = 0; i < group->n_pools; i++) {
+		if (!strcmp(group->pools[i].name, name))
+			return &group->pools[i];
+	}
+	struct snapshot_group_pool *pool = &group->pools[group->n_pools++];
+
+	strncpy(pool->name, name, sizeof(pool->name) - 1);
+	strncpy(pool->kind, kind, sizeof(pool->kind) - 1);
+	return pool;
+}
+
+static void add_pool(struct snapshot_group *group, const struct snapshot_pool *of)
+{
+	struct snapshot_group_pool *pool = fill_pool(group, of->name, of->kind);
+
+	pool->threads += of->threads;
+	pool->running += of->running;
+	add_known(&pool->busy, of->busy);
+	add_known(&pool->capacity, of->capacity);
+	add_known(&pool->queued, of->queued);
+	keep_largest(&pool->peak, of->threads_peak);
+	keep_largest(&pool->thread_resident_max, of->thread_resident_max);
+	pool->started_total += of->threads_started;
+	pool->exited_total += of->threads_exited;
+	for (int region = 0; region < REGION_COUNT; region++) {
+		pool->resident[region] += of->memory.resident[region];
+		pool->mapped[region] += of->memory.mapped[region];
+	}
+	pool->orphaned += of->memory.orphaned_bytes;
+	add_limits(pool->limits, &pool->n_limits, of->limits, of->n_limits);
+}
+
+/* Limits that processes share (one cgroup) count once. */
+static bool cgroup_counted(const struct snapshot *snapshot, const struct snapshot_target *target)
+{
+	for (const struct snapshot_target *other = snapshot->targets; other < target; other++) {
+		if (!other->ended && !strcmp(other->info.name, target->info.name) &&
+		    !strcmp(other->cgroup.path, target->cgroup.path))
+			return true;
+	}
+	return false;
+}
+
+static void add_target(struct snapshot_group *group, const struct snapshot *snapshot,
+		       const struct snapshot_target *target)
+{
+	group->processes++;
+	group->threads += target->threads;
+	if (!cgroup_counted(snapshot, target)) {
+		add_known(&group->threads_limit, target->cgroup.pids_max);
+		add_known(&group->memory_limit, target->cgroup.memory_max);
+		group->cpu_limit_cores += target->cgroup.cpu_quota_cores; /* NAN stays */
+	}
+	add_known(&group->rss_anon, target->memory.rss_anon);
+	add_known(&group->rss_file, target->memory.rss_file);
+	add_known(&group->rss_shmem, target->memory.rss_shmem);
+	add_known(&group->swapped, target->memory.swapped);
+	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
+		group->unattributed[reason] += target->unattributed[reason];
+	if (target->unexplained_bytes == UNKNOWN_I64 || group->unexplained == UNKNOWN_I64 ||
+	    __builtin_add_overflow(group->unexplained, target->unexplained_bytes, &group->unexplained))
+		group->unexplained = UNKNOWN_I64;
+	add_limits(group->limits, &group->n_limits, target->limits, target->n_limits);
+	for (size_t i = 0; i < target->n_pools; i++)
+		add_pool(group, &target->pools[i]);
+}
+
+static int compare_group_pools(const void *a, const void *b)
+{
+	return strcmp(((const struct snapshot_group_pool *)a)->name, ((const struct snapshot_group_pool *)b)->name);
+}
+
+static int group_fill(const struct group *kept, const struct snapshot *snapshot, struct snapshot_group *group)
+{
+	size_t room = kept->n_pools;
+
+	for (size_t i = 0; i < snapshot->n_targets; i++) {
+		if (!snapshot->targets[i].ended && !strcmp(snapshot->targets[i].info.name, kept->name))
+			room += snapshot->targets[i].n_pools;
+	}
+	memcpy(group->name, kept->name, sizeof(group->name));
+	group->processes_started_total = kept->processes_started;
+	group->pools = calloc(room ? room : 1, sizeof(*group->pools));
+	if (!group->pools)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->n_targets; i++) {
+		if (!snapshot->targets[i].ended && !strcmp(snapshot->targets[i].info.name, kept->name))
+			add_target(group, snapshot, &snapshot->targets[i]);
+	}
+	if (!group->processes) {
+		group->threads_limit = group->memory_limit = UNKNOWN_U64;
+		group->cpu_limit_cores = NAN;
+	}
+	add_kept_limits(group->limits, &group->n_limits, kept->limited, kept->violations);
+	for (uint32_t i = 0; i < kept->n_pools; i++) {
+		size_t before = group->n_pools;
+		struct snapshot_group_pool *pool = fill_pool(group, kept->pool[i].name, kept->pool[i].kind);
+
+		if (group->n_pools > before)
+			pool->busy = pool->capacity = pool->queued = UNKNOWN_U64;
+		pool->started_total += kept->pool[i].started;
+		pool->exited_total += kept->pool[i].exited;
+		add_kept_limits(pool->limits, &pool->n_limits, kept->pool[i].limited, kept->pool[i].violations);
+	}
+	qsort(group->pools, group->n_pools, sizeof(*group->pools), compare_group_pools);
+	return 0;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	return strcmp(((const struct snapshot_group *)a)->name, ((const struct snapshot_group *)b)->name);
+}
+
+int groups_fill(struct model *model, struct snapshot *snapshot)
+{
+	if (!model->n_groups)
+		return 0;
+	snapshot->groups = calloc(model->n_groups, sizeof(*snapshot->groups));
+	if (!snapshot->groups)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < model->n_groups; i++) {
+		int r = group_fill(&model->group[i], snapshot, &snapshot->groups[snapshot->n_groups++]);
+
+		if (r < 0)
+			return r;
+	}
+	qsort(snapshot->groups, snapshot->n_groups, sizeof(*snapshot->groups), compare_groups);
+	return 0;
+}

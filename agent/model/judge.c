@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Judges what a target holds against its limits, and keeps the changes of state for the wiring to fetch.
+ * It must not know how values come about. */
+#include "model_inside.h"
+
+#include <string.h>
+
+uint64_t model_realtime(const struct model *model, uint64_t time_ns)
+{
+	if (!model->realtime_ns || !time_ns)
+		return 0;
+	/* modular: a time after the last tick lies ahead of it */
+	return model->realtime_ns + (time_ns - model->time_ns);
+}
+
+void limit_fill(const struct model *model, const struct limit_track *track, struct snapshot_limit *ret_limit)
+{
+	*ret_limit = (struct snapshot_limit){
+		.kind = track->rule->kind,
+		.state = limit_track_state(track),
+		.source = track->rule->source,
+		.value = track->value,
+		.max = track->max,
+		.since_realtime_ns = model_realtime(model, track->since_ns),
+		.violations = track->violations,
+		.is_percent = track->rule->is_percent,
+	};
+}
+
+static void note_transition(struct model *model, const struct target *target, const char *pool,
+			    const struct limit_track *track, enum limit_state before, uint64_t now_ns)
+{
+	uint32_t at = (model->transition_first + model->n_transitions) % TRANSITIONS_MAX;
+
+	/* Nobody fetches them: the state and the violations still stand in the snapshot. */
+	if (model->n_transitions == TRANSITIONS_MAX)
+		return;
+	model->n_transitions++;
+	struct limit_transition *entry = &model->transition[at].entry;
+
+	*entry = (struct limit_transition){
+		.time_ns = now_ns,
+		.target = target->id,
+		.pid = target->info.pid,
+		.before = before,
+	};
+	memcpy(entry->process, target->info.name, sizeof(entry->process));
+	strncpy(entry->pool, pool, sizeof(entry->pool) - 1);
+	limit_fill(model, track, &entry->limit);
+	model->transition[at].since_ns = track->since_ns;
+}
+
+bool model_next_transition(struct model *model, struct limit_transition *ret_transition)
+{
+	if (!model->n_transitions)
+		return false;
+	*ret_transition = model->transition[model->transition_first].entry;
+	/* Before the first tick no clock was known; it may be now. */
+	ret_transition->limit.since_realtime_ns =
+		model_realtime(model, model->transition[model->transition_first].since_ns);
+	model->transition_first = (model->transition_first + 1) % TRANSITIONS_MAX;
+	model->n_transitions--;
+	return true;
+}
+
+static void judge(struct model *model, struct target *target, const char *pool, struct limit_track *track,
+		  uint64_t value, const struct limit_bounds *bounds, uint64_t now_ns)
+{
+	enum limit_state before;
+
+	if (limit_track_judge(track, value, bounds, now_ns, &before))
+		note_transition(model, target, pool, track, before, now_ns);
+}
+
+static void judge_thread_counts(struct model *model, struct target *target, const char *pool,
+				struct limit_track *limits, uint64_t threads, struct births *births,
+				uint64_t natural_bound, uint64_t now_ns)
+{
+	const struct limit_bounds bounds = {.threads = natural_bound, .bytes = UNKNOWN_U64};
+
+	judge(model, target, pool, &limits[LIMIT_THREADS], threads, &bounds, now_ns);
+	if (limits[LIMIT_THREADS_STARTED_PER_MINUTE].rule)
+		judge(model, target, pool, &limits[LIMIT_THREADS_STARTED_PER_MINUTE],
+		      births_count(births, now_ns), &bounds, now_ns);
+}
+
+/* The thread limits of a pool and of the process; POOL_NONE: of the process alone. */
+void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns)
+{
+	judge_thread_counts(model, target, "", target->limits, target->threads.living, &target->births,
+			    target->cgroup.pids_max, now_ns);
+	if (pool == POOL_NONE)
+		return;
+	struct pool *judged = &target->pools.pool[pool];
+
+	/* no runtime tells a pool's capacity yet, so a percentage of it cannot be judged */
+	judge_thread_counts(model, target, judged->name, judged->limits, judged->threads, &judged->births,
+			    UNKNOWN_U64, now_ns);
+}
+
+static uint64_t sum_known(uint64_t a, uint64_t b)
+{
+	return a == UNKNOWN_U64 || b == UNKNOWN_U64 ? UNKNOWN_U64 : add_saturated(a, b);
+}
+
+static void judge_memory(struct model *model, struct target *target, uint64_t now_ns)
+{
+	const struct fact_memory *memory = &target->memory;
+	const struct limit_bounds bounds = {
+		.threads = UNKNOWN_U64,
+		.bytes = target->cgroup.memory_max != UNKNOWN_U64 ? target->cgroup.memory_max
+								  : target->cgroup.host_memory_total,
+	};
+	uint64_t rss = sum_known(sum_known(memory->rss_anon, memory->rss_file), memory->rss_shmem);
+
+	judge(model, target, "", &target->limits[LIMIT_RESIDENT_BYTES], rss, &bounds, now_ns);
+	judge(model, target, "", &target->limits[LIMIT_RESIDENT_BYTES_PER_THREAD],
+	      target->oldest_scan_ns ? target->thread_resident_max : UNKNOWN_U64, &bounds, now_ns);
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+		bool known = target->oldest_scan_ns != 0;
+
+		judge(model, target, pool->name, &pool->limits[LIMIT_RESIDENT_BYTES],
+		      known ? pool->memory.resident_bytes : UNKNOWN_U64, &bounds, now_ns);
+		judge(model, target, pool->name, &pool->limits[LIMIT_RESIDENT_BYTES_PER_THREAD],
+		      known ? pool->thread_resident_max : UNKNOWN_U64, &bounds, now_ns);
+	}
+}
+
+void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns)
+{
+	judge_threads(model, target, POOL_NONE, now_ns);
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		judge_threads(model, target, i, now_ns);
+	if (memory_too)
+		judge_memory(model, target, now_ns);
+}
+
+static uint64_t tracks_deadline(const struct limit_track *limits)
+{
+	uint64_t threads = limit_track_deadline(&limits[LIMIT_THREADS]);
+	uint64_t started = limit_track_deadline(&limits[LIMIT_THREADS_STARTED_PER_MINUTE]);
+
+	return threads < started ? threads : started;
+}
+
+uint64_t target_judge_deadline(const struct target *target)
+{
+	uint64_t deadline = tracks_deadline(target->limits);
+
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		uint64_t of_pool = tracks_deadline(target->pools.pool[i].limits);
+
+		deadline = of_pool < deadline ? of_pool : deadline;
+	}
+	return deadline;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Limits: which rule counts for a pool, what its maximum is now, and the state it is in. It must not know
+ * where the values come from. */
+#ifndef POOLSCOPE_MODEL_LIMITS_H
+#define POOLSCOPE_MODEL_LIMITS_H
+
+#include "policy.h"
+#include "snapshot.h"
+
+/* A condition that turns a state on after it has held, and off after it has been gone, for a while. */
+struct latch {
+	bool on, contrary;      /* contrary: the condition differs from the state, since: */
+	uint64_t contrary_since_ns;
+};
+
+struct limit_track { /* one limit of one pool; rule NULL: the user asked for none */
+	const struct limit_rule *rule;
+	struct latch warn, over;
+	uint64_t value, max; /* as judged last; UNKNOWN_U64: could not be judged */
+	uint64_t since_ns;   /* when the present state began */
+	uint64_t violations;
+};
+
+/* What a percentage refers to; UNKNOWN_U64: nothing known. */
+struct limit_bounds {
+	uint64_t threads, bytes;
+};
+
+/* For each kind the first rule whose glob matches the pool ("": the process); states start anew. */
+void limit_tracks_bind(struct limit_track tracks[LIMIT_KIND_COUNT], const struct policy_entry *entry,
+		       const char *pool, uint64_t time_ns);
+uint64_t limit_rule_max(const struct limit_rule *rule, const struct limit_bounds *bounds);
+enum limit_state limit_track_state(const struct limit_track *track);
+/* Judges a value; true when the state changed, *ret_before is what it was. An unknown value or maximum
+ * changes nothing. */
+bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
+		       uint64_t now_ns, enum limit_state *ret_before);
+/* When the state may change although nothing happens; UINT64_MAX: never. */
+uint64_t limit_track_deadline(const struct limit_track *track);
+
+static inline uint64_t add_saturated(uint64_t a, uint64_t b)
+{
+	return a + b < a ? UINT64_MAX : a + b;
+}
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads in and out of pools: when a newborn's name counts, what is counted where.
+ * It must not know how a pool's name is made, nor ranges. */
+#include "model_inside.h"
+
+#include <string.h>
+
+/* DESIGN.md, "a newborn that still carries its creator's name": how long its rename is waited for. */
+#define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
+/* A thread that moves to another pool this soon after it came takes its count of a start along: its
+ * routine was resolved late, or it named itself late. Later moves count neither as start nor as end. */
+#define SETTLING_NS NSEC_PER_SEC
+
+const char *thread_symbol(const struct target *target, const struct thread *thread)
+{
+	if (thread->routine != ROUTINE_NONE)
+		return target->threads.routine[thread->routine].symbol;
+	return thread->leader ? "main" : "";
+}
+
+const char *thread_module(const struct target *target, const struct thread *thread)
+{
+	return thread->routine != ROUTINE_NONE ? target->threads.routine[thread->routine].module : "";
+}
+
+static bool is_own_name(const struct target *target, const char *name)
+{
+	for (uint32_t i = 0; i < target->n_own_names; i++) {
+		if (!strcmp(target->own_names[i], name))
+			return true;
+	}
+	return false;
+}
+
+static uint32_t pool_of(struct target *target, const struct thread *thread, uint64_t now_ns)
+{
+	const struct pool_subject subject = {
+		.name = thread->name,
+		.symbol = thread_symbol(target, thread),
+		.module = thread_module(target, thread),
+		.process = target->info.comm,
+		.leader = thread->leader,
+		.io_worker = thread->io_worker,
+		.own_name = is_own_name(target, thread->name),
+	};
+	uint32_t pool = POOL_NONE;
+
+	/* Without memory for a new pool the thread stays where it is. */
+	(void)pools_place(&target->pools, target->policy, &subject, now_ns, &pool);
+	return pool;
+}
+
+static void count_arrival(struct pool *pool, const struct thread *thread)
+{
+	if (thread->born) {
+		pool->started++;
+		births_change(&pool->births, thread->known_ns, 1);
+	} else {
+		pool->seen++;
+	}
+}
+
+static void take_arrival_back(struct pool *pool, const struct thread *thread)
+{
+	if (thread->born && pool->started > 0) {
+		pool->started--;
+		births_change(&pool->births, thread->known_ns, -1);
+	} else if (!thread->born && pool->seen > 0) {
+		pool->seen--;
+	}
+}
+
+/* Puts the thread where its name and routine say now, and judges the pools concerned. */
+void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns)
+{
+	uint32_t before = thread->pool, after;
+
+	threads_pending_remove(&target->threads, thread);
+	after = pool_of(target, thread, now_ns);
+	if (after == before || after == POOL_NONE)
+		return;
+	struct pool *pool = &target->pools.pool[after];
+	bool settling = now_ns <= add_saturated(thread->known_ns, SETTLING_NS);
+
+	if (before != POOL_NONE) {
+		struct pool *left = &target->pools.pool[before];
+
+		left->threads--;
+		if (settling)
+			take_arrival_back(left, thread);
+	}
+	if (before == POOL_NONE || settling)
+		count_arrival(pool, thread);
+	thread->pool = after;
+	if (++pool->threads > pool->threads_peak)
+		pool->threads_peak = pool->threads;
+	if (before != POOL_NONE)
+		judge_threads(model, target, before, now_ns);
+	judge_threads(model, target, after, now_ns);
+}
+
+/* The thread has ended. One that ends before its name counted is a start and an end of the pool that it
+ * would have come to, though never a member. */
+void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
+{
+	bool member = thread->pool != POOL_NONE;
+
+	if (!member)
+		thread->pool = pool_of(target, thread, time_ns);
+	uint32_t index = thread->pool;
+
+	range_map_owner_gone(target->ranges, thread->owner);
+	threads_end(&target->threads, thread, time_ns);
+	judge_threads(model, target, POOL_NONE, time_ns);
+	if (index == POOL_NONE)
+		return;
+	struct pool *pool = &target->pools.pool[index];
+
+	if (member)
+		pool->threads--;
+	else
+		count_arrival(pool, thread);
+	pool->exited++;
+	judge_threads(model, target, index, time_ns);
+}
+
+void thread_await_name(struct target *target, struct thread *thread)
+{
+	threads_pending_add(&target->threads, thread);
+}
+
+/* A thread that the seed had found turns out to have been born since the attach. */
+void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
+{
+	struct pool *pool = thread->pool != POOL_NONE ? &target->pools.pool[thread->pool] : NULL;
+
+	if (pool)
+		take_arrival_back(pool, thread);
+	thread->born = true;
+	thread->known_ns = time_ns;
+	births_change(&target->births, time_ns, 1);
+	if (pool)
+		count_arrival(pool, thread);
+}
+
+static uint64_t settle_due(const struct thread *thread)
+{
+	return add_saturated(thread->known_ns, NAME_WAIT_NS);
+}
+
+/* Newborns whose time to name themselves is over; with seen_too also those that were there already and
+ * only wait for their routine: the list is in order of arrival, so they may stand behind others. */
+void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too)
+{
+	struct threads *threads = &target->threads;
+	uint32_t next;
+
+	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = next) {
+		struct thread *thread = &threads->thread[i];
+		bool due = settle_due(thread) <= now_ns;
+
+		next = thread->pending_next;
+		if (due || (seen_too && !thread->born))
+			thread_settle(model, target, thread, now_ns);
+		else if (!seen_too)
+			break;
+	}
+}
+
+uint64_t target_settle_deadline(const struct target *target)
+{
+	uint32_t first = target->threads.pending_first;
+
+	return first == THREAD_NONE ? UINT64_MAX : settle_due(&target->threads.thread[first]);
+}
+
+uint32_t thread_shown_pool(const struct target *target, const struct thread *thread)
+{
+	const struct thread *host;
+
+	if (thread->pool != POOL_NONE)
+		return thread->pool;
+	host = threads_find(&target->threads, thread->creator);
+	if (!host || host->pool == POOL_NONE)
+		host = threads_find_tid(&target->threads, target->info.pid);
+	return host ? host->pool : POOL_NONE;
+}

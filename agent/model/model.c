@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The model as others see it: facts in, by a table from kind to handler; snapshots, spans and deadlines
+ * out. It must not know what a single fact means. */
+#include "model_inside.h"
+
+#include <errno.h>
+#include <string.h>
+
+int model_new(const struct model_options *options, struct model **ret_model)
+{
+	_cleanup_(model_freep) struct model *model = calloc(1, sizeof(*model));
+
+	if (!options->policy || !options->policy->n_entries)
+		return -EINVAL;
+	if (!model)
+		return -ENOMEM;
+	model->options = *options;
+	model->transition = calloc(TRANSITIONS_MAX, sizeof(*model->transition));
+	if (!model->transition)
+		return -ENOMEM;
+	*ret_model = TAKE_PTR(model);
+	return 0;
+}
+
+void model_free(struct model *model)
+{
+	if (!model)
+		return;
+	for (uint32_t i = 0; i < model->n_targets; i++)
+		target_free(model->target[i]);
+	for (uint32_t i = 0; i < model->n_groups; i++)
+		free(model->group[i].pool);
+	free(model->target);
+	free(model->group);
+	free(model->transition);
+	free(model);
+}
+
+static struct target *target_find(const struct model *model, uint32_t id)
+{
+	uint32_t low = 0, high = model->n_targets;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (model->target[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < model->n_targets && model->target[low]->id == id ? model->target[low] : NULL;
+}
+
+static int apply_tick(struct model *model, const struct fact *fact)
+{
+	if (fact->time_ns < model->time_ns)
+		return -EINVAL;
+	if (model->refresh && fact->time_ns == model->time_ns)
+		return 0;
+	model->refresh++;
+	model->time_ns = fact->time_ns;
+	model->realtime_ns = fact->tick.realtime_ns;
+	for (uint32_t i = 0; i < model->n_targets; i++)
+		target_refresh(model, model->target[i], fact->time_ns);
+	return 0;
+}
+
+struct handler {
+	int (*apply)(struct model *, struct target *, const struct fact *);
+	bool agent_wide; /* target 0 is the agent as a whole: apply() gets NULL */
+};
+
+static const struct handler handlers[] = {
+	[FACT_TARGET_GONE] = {apply_target_gone, false},
+	[FACT_MEMORY] = {apply_memory, false},
+	[FACT_CGROUP] = {apply_cgroup, false},
+	[FACT_CHILDREN] = {apply_children, false},
+	[FACT_THREAD_BORN] = {apply_thread_arrived, false},
+	[FACT_THREAD_SEEN] = {apply_thread_arrived, false},
+	[FACT_THREAD_EXITED] = {apply_thread_exited, false},
+	[FACT_THREAD_RENAMED] = {apply_thread_renamed, false},
+	[FACT_THREAD_SAMPLED] = {apply_thread_sampled, false},
+	[FACT_THREAD_ROUTINE] = {apply_thread_routine, false},
+	[FACT_RANGE_MADE] = {apply_range, false},
+	[FACT_RANGE_FREED] = {apply_range, false},
+	[FACT_RANGE_FREE_FAILED] = {apply_range, false},
+	[FACT_RANGE_MOVED] = {apply_range, false},
+	[FACT_RANGE_PROTECTED] = {apply_range, false},
+	[FACT_BRK] = {apply_range, false},
+	[FACT_RANGE_SEEN] = {apply_range, false},
+	[FACT_SEED_BEGIN] = {apply_seed_begin, false},
+	[FACT_SEED_END] = {apply_seed_end, false},
+	[FACT_RESIDENT] = {apply_resident, false},
+	[FACT_ARENA] = {apply_arena, false},
+	[FACT_THREAD_ARENA] = {apply_thread_arena, false},
+	[FACT_LOSS] = {apply_loss, true},
+	[FACT_EVENTS] = {apply_events, true},
+	[FACT_VARIANT] = {apply_variant, true},
+};
+_Static_assert(ARRAY_SIZE(handlers) == FACT_KIND_COUNT, "a kind of fact has no handler");
+
+int model_apply(struct model *model, const struct fact *fact)
+{
+	const struct handler *handler;
+	struct target *target = NULL;
+
+	if (fact->kind == FACT_TICK)
+		return apply_tick(model, fact);
+	if (fact->kind == FACT_TARGET)
+		return apply_target(model, fact);
+	if ((size_t)fact->kind >= ARRAY_SIZE(handlers) || !handlers[fact->kind].apply)
+		return -EINVAL;
+	handler = &handlers[fact->kind];
+	if (fact->target || !handler->agent_wide) {
+		target = model->last && model->last->id == fact->target ? model->last
+									 : target_find(model, fact->target);
+		if (!target || target->ended)
+			return -ENOENT;
+		model->last = target;
+	}
+	return handler->apply(model, target, fact);
+}
+
+void model_judge(struct model *model, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < model->n_targets; i++) {
+		struct target *target = model->target[i];
+
+		if (target->ended)
+			continue;
+		target_settle_due(model, target, now_ns, false);
+		if (target_judge_deadline(target) <= now_ns)
+			judge_target(model, target, false, now_ns);
+	}
+}
+
+uint64_t model_deadline(const struct model *model)
+{
+	uint64_t deadline = UINT64_MAX;
+
+	for (uint32_t i = 0; i < model->n_targets; i++) {
+		const struct target *target = model->target[i];
+		uint64_t settle, judge;
+
+		if (target->ended)
+			continue;
+		settle = target_settle_deadline(target);
+		judge = target_judge_deadline(target);
+		deadline = settle < deadline ? settle : deadline;
+		deadline = judge < deadline ? judge : deadline;
+	}
+	return deadline;
+}
+
+bool model_wants_reseed(const struct model *model, uint32_t target)
+{
+	const struct target *found = target_find(model, target);
+
+	return found && found->wants_reseed;
+}
+
+int model_spans(const struct model *model, uint32_t target, struct span **ret_spans, size_t *ret_count)
+{
+	const struct target *found = target_find(model, target);
+	const struct range *range;
+	struct span *spans;
+	size_t count = 0;
+
+	if (!found || found->ended)
+		return -ENOENT;
+	spans = calloc(range_map_count(found->ranges) + 1, sizeof(*spans));
+	if (!spans)
+		return -ENOMEM;
+	for (range = range_map_first(found->ranges); range; range = range_map_next(found->ranges, range)) {
+		if (range_counts(range))
+			spans[count++] = (struct span){range->start, range->end - range->start, range->changed};
+	}
+	*ret_spans = spans;
+	*ret_count = count;
+	return 0;
+}
+
+int model_snapshot(struct model *model, struct snapshot **ret_snapshot)
+{
+	_cleanup_(snapshot_freep) struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	int r;
+
+	if (!snapshot)
+		return -ENOMEM;
+	snapshot->time_ns = model->time_ns;
+	snapshot->realtime_ns = model->realtime_ns;
+	snapshot->refresh = model->refresh;
+	snapshot->reseeds = model->reseeds;
+	snapshot->series_dropped = model->dropped_before;
+	memcpy(snapshot->lost, model->loss.lost, sizeof(snapshot->lost));
+	memcpy(snapshot->received, model->events.received, sizeof(snapshot->received));
+	snapshot->targets = calloc(model->n_targets + 1, sizeof(*snapshot->targets));
+	if (!snapshot->targets)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < model->n_targets; i++) {
+		snapshot->series_dropped += model->target[i]->pools.n_dropped;
+		r = target_fill(model, model->target[i], &snapshot->targets[snapshot->n_targets++]);
+		if (r < 0)
+			return r;
+	}
+	r = groups_fill(model, snapshot);
+	if (r < 0)
+		return r;
+	*ret_snapshot = TAKE_PTR(snapshot);
+	return 0;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of the model share: a target, and the functions between the parts. For agent/model
+ * alone: other rooms know model.h and snapshot.h. */
+#ifndef POOLSCOPE_MODEL_MODEL_INSIDE_H
+#define POOLSCOPE_MODEL_MODEL_INSIDE_H
+
+#include "arenas.h"
+#include "history.h"
+#include "limits.h"
+#include "model.h"
+#include "pools.h"
+#include "range_map.h"
+#include "threads.h"
+
+/* Columns of a target's history. */
+enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_COLUMNS };
+#define TARGET_HISTORY_ROWS 334 /* five minutes at HISTORY_SPACING_NS */
+#define GROWTH_LONG_NS (300 * NSEC_PER_SEC)
+#define GROWTH_SHORT_NS (60 * NSEC_PER_SEC)
+#define OWN_NAMES 4
+
+struct target {
+	uint32_t id;
+	struct fact_target info;
+	const struct policy_entry *policy;
+	char variant[16];
+	uint64_t attached_ns, ended_ns;
+	bool ended;
+	bool fresh_image; /* exec since the last refresh */
+	char former_group[64]; /* "": none; what was counted so far is that group's */
+	struct fact_target_gone end;
+
+	struct threads threads;
+	struct pools pools;
+	struct range_map *ranges;
+	struct arenas arenas;
+	char own_names[OWN_NAMES][FACT_NAME_SIZE]; /* the process's own: no name family */
+	uint32_t n_own_names;
+	uint32_t threads_peak;
+	struct births births;
+	uint64_t stack_start, stack_length; /* [stack] of the main thread, as the seed showed it */
+	bool stacks_sought;                 /* some thread's stack is still to be found */
+	bool had_threads;
+
+	struct fact_memory memory;
+	struct fact_cgroup cgroup;
+	struct fact_children children;
+	struct fact_loss loss;
+	struct fact_events events;
+	bool has_loss, has_events;
+	uint64_t last_refresh_ns, before_last_refresh_ns;
+	struct history history;
+	struct limit_track limits[LIMIT_KIND_COUNT];
+
+	bool wants_reseed;
+	bool exits_unsure;      /* events were lost: an exit may be among them */
+	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
+	bool sampled;           /* since the last refresh */
+	bool read, outside;     /* since the last refresh: page tables read; pages in no range */
+	uint32_t outside_streak;
+	enum seed_reason seed_reason;
+	uint64_t reseeds, reseed_ns;
+
+	/* as of the last refresh */
+	uint64_t attributed, unattributed[UNATTRIBUTED_COUNT];
+	uint64_t oldest_scan_ns; /* 0: no figure yet */
+	bool whole;              /* every range had a figure once */
+	uint64_t thread_resident_max, threads_running;
+};
+
+struct ended_pool { /* what ended processes counted */
+	char name[POOL_NAME_SIZE];
+	const char *kind;
+	uint64_t started, exited, violations[LIMIT_KIND_COUNT];
+	bool limited[LIMIT_KIND_COUNT];
+};
+
+struct group {
+	char name[64];
+	uint64_t processes_started, violations[LIMIT_KIND_COUNT];
+	bool limited[LIMIT_KIND_COUNT];
+	struct ended_pool *pool;
+	uint32_t n_pools, capacity;
+};
+
+#define TRANSITIONS_MAX 512
+
+struct model {
+	struct model_options options;
+	struct target **target; /* by id, ascending */
+	uint32_t n_targets, target_capacity;
+	struct target *last; /* found by the last look-up, or NULL */
+	struct group *group;
+	uint32_t n_groups, group_capacity;
+	char variant[16];
+	struct fact_loss loss;
+	struct fact_events events;
+	uint64_t refresh, time_ns, realtime_ns;
+	uint64_t reseeds, dropped_before; /* of targets that went */
+	struct {
+		struct limit_transition entry;
+		uint64_t since_ns;
+	} *transition; /* ring of TRANSITIONS_MAX */
+	uint32_t transition_first, n_transitions;
+};
+
+/* target.c */
+int target_new(const struct model *model, const struct fact *fact, struct target **ret_target);
+void target_free(struct target *target);
+void target_note_own_name(struct target *target, const char *name);
+void target_bind_policy(struct model *model, struct target *target, uint64_t time_ns);
+void target_exec(struct model *model, struct target *target, uint64_t time_ns);
+
+/* Handlers: apply_target.c, apply_threads.c, apply_ranges.c */
+int apply_target(struct model *model, const struct fact *fact);
+int apply_target_gone(struct model *model, struct target *target, const struct fact *fact);
+int apply_memory(struct model *model, struct target *target, const struct fact *fact);
+int apply_cgroup(struct model *model, struct target *target, const struct fact *fact);
+int apply_children(struct model *model, struct target *target, const struct fact *fact);
+int apply_loss(struct model *model, struct target *target, const struct fact *fact);
+int apply_events(struct model *model, struct target *target, const struct fact *fact);
+int apply_variant(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_arrived(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_exited(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_renamed(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_sampled(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_routine(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_arena(struct model *model, struct target *target, const struct fact *fact);
+int apply_range(struct model *model, struct target *target, const struct fact *fact);
+int apply_seed_begin(struct model *model, struct target *target, const struct fact *fact);
+int apply_seed_end(struct model *model, struct target *target, const struct fact *fact);
+int apply_resident(struct model *model, struct target *target, const struct fact *fact);
+int apply_arena(struct model *model, struct target *target, const struct fact *fact);
+
+/* members.c: threads in and out of pools */
+void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
+void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
+void thread_await_name(struct target *target, struct thread *thread);
+void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
+void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too);
+uint64_t target_settle_deadline(const struct target *target);
+/* The pool that a thread is shown in; a newborn that is in none yet is a guest of its creator's. */
+uint32_t thread_shown_pool(const struct target *target, const struct thread *thread);
+const char *thread_symbol(const struct target *target, const struct thread *thread);
+const char *thread_module(const struct target *target, const struct thread *thread);
+
+/* stacks.c */
+void thread_take_stack(struct model *model, struct target *target, struct thread *thread, bool born,
+		       uint64_t time_ns);
+void leader_take_stack(struct target *target, uint64_t time_ns);
+void target_seek_stacks(struct target *target, uint64_t time_ns);
+
+/* judge.c */
+void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns);
+void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns);
+uint64_t target_judge_deadline(const struct target *target);
+void limit_fill(const struct model *model, const struct limit_track *track, struct snapshot_limit *ret_limit);
+uint64_t model_realtime(const struct model *model, uint64_t time_ns); /* 0 stays 0 */
+
+/* refresh.c: what a tick does */
+void target_refresh(struct model *model, struct target *target, uint64_t now_ns);
+
+/* groups.c */
+struct group *model_group(struct model *model, const char *name);
+/* Adds what the target has counted to what its group keeps. */
+void group_retire(struct model *model, struct target *target);
+int groups_fill(struct model *model, struct snapshot *snapshot);
+
+/* snapshot_target.c */
+int target_fill(struct model *model, struct target *target, struct snapshot_target *ret_target);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Names of pools: each is stable over restarts and a glob (fnmatch(3)) that matches itself and what it
+ * was made from. It must not know which pools exist. */
+#ifndef POOLSCOPE_MODEL_POOL_NAMES_H
+#define POOLSCOPE_MODEL_POOL_NAMES_H
+
+#include "../base.h"
+
+#define POOL_NAME_SIZE 64 /* as snapshot_pool.name */
+
+/* Reserved for the leader, and for what max_pools refuses. */
+#define POOL_NAME_MAIN "main"
+#define POOL_NAME_OTHER "other"
+
+/* The family of a thread's name: its last run of digits becomes `*`; all of them with fold_all. */
+void pool_name_family(const char *thread_name, bool fold_all, char ret_name[POOL_NAME_SIZE]);
+/* Module and symbol of a start routine, either may be "" but not both. */
+void pool_name_routine(const char *module, const char *symbol, char ret_name[POOL_NAME_SIZE]);
+/* A name as it stands, its special characters made safe. */
+void pool_name_literal(const char *name, char ret_name[POOL_NAME_SIZE]);
+
+#endif

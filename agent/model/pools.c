@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Groups threads into pools by rules, name families and start routines.
+ * It must not know threads beyond what a name is made from. */
+#include "pools.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+/* DESIGN.md, "Names of pools". */
+#define FAMILIES_PER_PATTERN 16
+#define DEFAULT_MAX_POOLS 32
+#define KIND_THREADS "threads"
+#define KIND_IO_WORKERS "io_uring workers"
+#define NAME_IO_WORKERS "iou-*"
+#define NAME_NONE "unnamed"
+
+struct pool_choice {
+	char name[POOL_NAME_SIZE], pattern[POOL_NAME_SIZE];
+	const char *kind;
+	bool reserved;
+};
+
+static void births_advance(struct births *births, uint64_t second)
+{
+	uint64_t steps = second > births->newest ? second - births->newest : 0;
+
+	if (steps > BIRTHS_SECONDS)
+		steps = BIRTHS_SECONDS;
+	for (uint64_t i = 1; i <= steps; i++) {
+		uint32_t *count = &births->count[(second - steps + i) % BIRTHS_SECONDS];
+
+		births->total -= *count;
+		*count = 0;
+	}
+	if (second > births->newest)
+		births->newest = second;
+}
+
+void births_change(struct births *births, uint64_t time_ns, int change)
+{
+	uint64_t second = time_ns / NSEC_PER_SEC;
+	uint32_t *count = &births->count[second % BIRTHS_SECONDS];
+
+	births_advance(births, second);
+	if (births->newest - second >= BIRTHS_SECONDS || (change < 0 && *count == 0))
+		return;
+	*count += change;
+	births->total += change;
+}
+
+uint64_t births_count(struct births *births, uint64_t now_ns)
+{
+	births_advance(births, now_ns / NSEC_PER_SEC);
+	return births->total;
+}
+
+void pools_clear(struct pools *pools)
+{
+	for (uint32_t i = 0; i < pools->count; i++)
+		history_clear(&pools->pool[i].history);
+	free(pools->pool);
+	*pools = (struct pools){.count = 0};
+}
+
+static bool glob_matches(const char *glob, const char *text)
+{
+	return !*glob || fnmatch(glob, text, 0) == 0;
+}
+
+static bool choose_by_rule(const struct policy_entry *policy, const struct pool_subject *subject,
+			   struct pool_choice *ret_choice)
+{
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct pool_rule *rule = &policy->rules[i];
+
+		if (!*rule->pool || !glob_matches(rule->thread_name, subject->name) ||
+		    !glob_matches(rule->start_routine, subject->symbol) ||
+		    !glob_matches(rule->module, subject->module))
+			continue;
+		*ret_choice = (struct pool_choice){.kind = KIND_THREADS, .reserved = true};
+		snprintf(ret_choice->name, sizeof(ret_choice->name), "%s", rule->pool);
+		return true;
+	}
+	return false;
+}
+
+static const struct pool *pool_by_name(const struct pools *pools, const char *name)
+{
+	for (uint32_t i = 0; i < pools->count; i++) {
+		if (!strcmp(pools->pool[i].name, name))
+			return &pools->pool[i];
+	}
+	return NULL;
+}
+
+static void choose_family(const struct pools *pools, const char *name, struct pool_choice *choice)
+{
+	uint32_t relatives = 0;
+
+	pool_name_family(name, false, choice->name);
+	pool_name_family(name, true, choice->pattern);
+	if (!strcmp(choice->name, choice->pattern) || pool_by_name(pools, choice->name))
+		return;
+	for (uint32_t i = 0; i < pools->count; i++)
+		relatives += !strcmp(pools->pool[i].pattern, choice->pattern) &&
+			     strcmp(pools->pool[i].name, choice->pattern) != 0;
+	if (relatives >= FAMILIES_PER_PATTERN)
+		memcpy(choice->name, choice->pattern, sizeof(choice->name));
+}
+
+static void choose(const struct pools *pools, const struct policy_entry *policy,
+		   const struct pool_subject *subject, struct pool_choice *choice)
+{
+	if (choose_by_rule(policy, subject, choice))
+		return;
+	*choice = (struct pool_choice){.kind = KIND_THREADS};
+	if (subject->leader) {
+		strcpy(choice->name, POOL_NAME_MAIN);
+		choice->reserved = true;
+	} else if (subject->io_worker) {
+		strcpy(choice->name, NAME_IO_WORKERS);
+		choice->kind = KIND_IO_WORKERS;
+	} else if (*subject->name && !subject->own_name) {
+		choose_family(pools, subject->name, choice);
+	} else if (*subject->symbol || *subject->module) {
+		pool_name_routine(subject->module, subject->symbol, choice->name);
+	} else {
+		pool_name_literal(*subject->process ? subject->process : NAME_NONE, choice->name);
+	}
+}
+
+bool pool_is_listed(const struct pool *pool)
+{
+	return pool->threads || pool->shown_threads || pool->seen || pool->started || pool->exited ||
+	       pool->memory.resident_bytes || pool->memory.mapped_bytes;
+}
+
+static void note_dropped(struct pools *pools, const char *name)
+{
+	uint64_t hash = 14695981039346656037ULL; /* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 1099511628211ULL;
+	for (uint32_t i = 0; i < pools->n_dropped; i++) {
+		if (pools->dropped_names[i] == hash)
+			return;
+	}
+	if (pools->n_dropped < ARRAY_SIZE(pools->dropped_names))
+		pools->dropped_names[pools->n_dropped++] = hash;
+}
+
+/* A slot for a new pool: one whose threads all turned out to belong elsewhere, or a fresh one. */
+static int pool_slot(struct pools *pools, struct pool **ret_pool)
+{
+	for (uint32_t i = 0; i < pools->count; i++) {
+		struct pool *pool = &pools->pool[i];
+
+		if (pool_is_listed(pool))
+			continue;
+		pools->room -= !pool->reserved;
+		history_clear(&pool->history);
+		*ret_pool = pool;
+		return 0;
+	}
+	if (pools->count == pools->capacity) {
+		uint32_t capacity = pools->capacity ? pools->capacity * 2 : 8;
+		struct pool *pool = reallocarray(pools->pool, capacity, sizeof(*pool));
+
+		if (!pool)
+			return -ENOMEM;
+		pools->pool = pool;
+		pools->capacity = capacity;
+	}
+	*ret_pool = &pools->pool[pools->count++];
+	(*ret_pool)->history = (struct history){.rows = 0};
+	return 0;
+}
+
+int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,
+		uint64_t time_ns, uint32_t *ret_pool)
+{
+	uint32_t max = policy->max_pools ? policy->max_pools : DEFAULT_MAX_POOLS;
+	struct pool_choice choice;
+	const struct pool *known;
+	struct pool *pool;
+	int r;
+
+	choose(pools, policy, subject, &choice);
+	known = pool_by_name(pools, choice.name);
+	if (!known && !choice.reserved && pools->room >= max) {
+		note_dropped(pools, choice.name);
+		choice = (struct pool_choice){.name = POOL_NAME_OTHER, .kind = "", .reserved = true};
+		known = pool_by_name(pools, choice.name);
+	}
+	if (known) {
+		*ret_pool = known - pools->pool;
+		return 0;
+	}
+	r = pool_slot(pools, &pool);
+	if (r < 0)
+		return r;
+	*pool = (struct pool){.kind = choice.kind, .reserved = choice.reserved};
+	memcpy(pool->name, choice.name, sizeof(pool->name));
+	memcpy(pool->pattern, choice.pattern, sizeof(pool->pattern));
+	pools->room += !choice.reserved;
+	limit_tracks_bind(pool->limits, policy, pool->name, time_ns);
+	/* without memory for it the pool has no sparkline, and that is all */
+	(void)history_init(&pool->history, POOL_HISTORY_ROWS, 1);
+	*ret_pool = pool - pools->pool;
+	return 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The pools of one target: which one a thread belongs to, and what each has counted. It must not know
+ * threads beyond what a name is made from. */
+#ifndef POOLSCOPE_MODEL_POOLS_H
+#define POOLSCOPE_MODEL_POOLS_H
+
+#include "history.h"
+#include "limits.h"
+#include "pool_names.h"
+#include "threads.h"
+
+#define POOL_HISTORY_ROWS 60 /* points of the sparkline; a minute at one refresh a second */
+#define BIRTHS_SECONDS 60
+
+/* Births in the last minute, by second. */
+struct births {
+	uint64_t newest; /* the second of the newest bucket */
+	uint32_t count[BIRTHS_SECONDS];
+	uint64_t total;
+};
+
+void births_change(struct births *births, uint64_t time_ns, int change);
+uint64_t births_count(struct births *births, uint64_t now_ns);
+
+struct pool {
+	char name[POOL_NAME_SIZE];
+	char pattern[POOL_NAME_SIZE]; /* of a name family: all digits folded; else "" */
+	const char *kind;
+	bool reserved;                    /* has room beyond max_pools */
+	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
+	uint64_t seen, started, exited;   /* there at attach; born since; ended */
+	struct births births;
+	struct limit_track limits[LIMIT_KIND_COUNT];
+	struct history history; /* resident bytes */
+	/* as of the last refresh */
+	struct snapshot_bytes memory;
+	uint64_t resident_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running;
+};
+
+struct pools {
+	struct pool *pool;
+	uint32_t count, capacity, room; /* room taken by pools that are not reserved */
+	uint64_t dropped_names[128];    /* hashes of what max_pools folded into `other` */
+	uint32_t n_dropped;
+};
+
+void pools_clear(struct pools *pools);
+
+/* What a thread's pool is judged by. Strings may be "". */
+struct pool_subject {
+	const char *name, *symbol, *module;
+	const char *process; /* comm of the process */
+	bool leader, io_worker;
+	bool own_name; /* the name is the process's own: it says nothing */
+};
+
+/* The pool that the subject belongs to, made if need be (its limits bound to the policy's). */
+int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,
+		uint64_t time_ns, uint32_t *ret_pool);
+/* Has anything to show: threads or what they left. */
+bool pool_is_listed(const struct pool *pool);
+
+#endif

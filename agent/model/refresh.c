@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a refresh does to a target: one walk over its ranges gives every figure of memory, then histories
+ * and limits follow. It must not know how facts are applied. */
+#include "model_inside.h"
+
+#include <string.h>
+
+/* Refreshes with a sample of threads but not of this one, after losses: its exit is among what was lost. */
+#define ROUNDS_UNTIL_GONE 3
+/* Readings in a row that found pages in no range. */
+#define OUTSIDE_READINGS 2
+
+static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *part)
+{
+	for (int region = 0; region < REGION_COUNT; region++) {
+		sum->resident[region] += part->resident[region];
+		sum->mapped[region] += part->mapped[region];
+	}
+	sum->shared |= part->shared;
+}
+
+static void bytes_total(struct snapshot_bytes *bytes, bool whole, uint64_t at_attach)
+{
+	bytes->resident_bytes = bytes->mapped_bytes = 0;
+	for (int region = 0; region < REGION_COUNT; region++) {
+		bytes->resident_bytes += bytes->resident[region];
+		bytes->mapped_bytes += bytes->mapped[region];
+	}
+	bytes->grown_bytes = whole ? (int64_t)(bytes->resident_bytes - at_attach) : UNKNOWN_I64;
+}
+
+static void figures_reset(struct target *target)
+{
+	struct threads *threads = &target->threads;
+
+	for (uint32_t i = 0; i < threads->n_slots; i++)
+		memset(&threads->thread[i].memory, 0, sizeof(threads->thread[i].memory));
+	for (uint32_t i = 0; i < threads->n_owners; i++)
+		threads->owner[i].ranges = 0;
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+
+		memset(&pool->memory, 0, sizeof(pool->memory));
+		pool->thread_resident_max = pool->thread_resident_sum = 0;
+		pool->shown_threads = pool->running = 0;
+	}
+	memset(target->unattributed, 0, sizeof(target->unattributed));
+	target->attributed = target->oldest_scan_ns = 0;
+	target->thread_resident_max = target->threads_running = 0;
+}
+
+/* Adds one range to whom it belongs. */
+static void figure_range(struct target *target, const struct range *range, struct arena_sharing *sharing)
+{
+	struct threads *threads = &target->threads;
+	uint64_t mapped = range->end - range->start, resident = range->scanned_ns ? range->resident : 0;
+	bool owned = range->owner < threads->n_owners;
+	struct owner *owner = owned ? &threads->owner[range->owner] : NULL;
+	struct snapshot_bytes *bytes;
+	uint64_t arena;
+
+	if (owner)
+		owner->ranges++;
+	if (!range->usable || (range->flags & (RANGE_SHARED | RANGE_HUGETLB)))
+		return;
+	if (owner && owner->thread != THREAD_NONE) {
+		bytes = &threads->thread[owner->thread].memory;
+	} else {
+		arena = range->region != REGION_STACK ? arenas_find(&target->arenas, range->start) : 0;
+		if (arena && arena_sharing_add(sharing, arena, resident, mapped))
+			return;
+		if (!owner || owner->pool >= target->pools.count) {
+			target->unattributed[owner ? UNATTRIBUTED_LOST : range->reason] += resident;
+			return;
+		}
+		bytes = &target->pools.pool[owner->pool].memory;
+		bytes->orphaned_bytes += resident;
+	}
+	bytes->resident[range->region] += resident;
+	bytes->mapped[range->region] += mapped;
+}
+
+/* True when every range that can hold pages has a figure. */
+static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
+{
+	const struct range *range;
+	bool whole = range_map_count(target->ranges) > 0;
+
+	for (range = range_map_first(target->ranges); range; range = range_map_next(target->ranges, range)) {
+		figure_range(target, range, sharing);
+		if (!range_counts(range))
+			continue;
+		if (!range->scanned_ns)
+			whole = false;
+		else if (!target->oldest_scan_ns || range->scanned_ns < target->oldest_scan_ns)
+			target->oldest_scan_ns = range->scanned_ns;
+	}
+	return whole;
+}
+
+static void figure_thread(struct target *target, struct thread *thread, bool attach)
+{
+	uint32_t shown = thread_shown_pool(target, thread);
+	struct pool *pool;
+
+	bytes_total(&thread->memory, false, 0);
+	if (attach && !thread->born)
+		thread->resident_at_attach = thread->memory.resident_bytes;
+	thread->memory.grown_bytes =
+		target->whole ? (int64_t)(thread->memory.resident_bytes - thread->resident_at_attach) : UNKNOWN_I64;
+	target->threads_running += thread->state == 'R';
+	if (thread->memory.resident_bytes > target->thread_resident_max)
+		target->thread_resident_max = thread->memory.resident_bytes;
+	if (shown == POOL_NONE) {
+		/* No pool could be made for want of memory: counted nowhere else, so say it here. */
+		target->unattributed[UNATTRIBUTED_LOST] += thread->memory.resident_bytes;
+		return;
+	}
+	pool = &target->pools.pool[shown];
+	bytes_add(&pool->memory, &thread->memory);
+	pool->shown_threads++;
+	pool->running += thread->state == 'R';
+	pool->thread_resident_sum += thread->memory.resident_bytes;
+	if (thread->memory.resident_bytes > pool->thread_resident_max)
+		pool->thread_resident_max = thread->memory.resident_bytes;
+}
+
+static void figure_all(struct target *target, uint64_t now_ns)
+{
+	struct arena_sharing sharing;
+	bool whole, attach;
+
+	figures_reset(target);
+	/* without memory for the sharing nothing is shared: orphaned and unattributed */
+	(void)arena_sharing_begin(&sharing, &target->threads);
+	whole = walk_ranges(target, &sharing);
+	arena_sharing_end(&sharing, &target->threads);
+	attach = whole && !target->whole;
+	target->whole |= whole;
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		if (target->threads.thread[i].living)
+			figure_thread(target, &target->threads.thread[i], attach);
+	}
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+
+		bytes_total(&pool->memory, target->whole, 0);
+		/* What a pool held when first read whole; of one made since attach, nothing. */
+		if (attach && pool->seen)
+			pool->resident_at_attach = pool->memory.resident_bytes;
+		if (target->whole)
+			pool->memory.grown_bytes -= (int64_t)pool->resident_at_attach;
+		target->attributed += pool->memory.resident_bytes;
+		history_put(&pool->history, now_ns, &pool->memory.resident_bytes);
+	}
+}
+
+static void history_sample(struct target *target, uint64_t now_ns)
+{
+	const struct fact_memory *memory = &target->memory;
+	uint64_t values[HISTORY_COLUMNS] = {
+		[HISTORY_ANON] = memory->rss_anon,
+		[HISTORY_FILE] = memory->rss_file,
+		[HISTORY_SHMEM] = memory->rss_shmem,
+		[HISTORY_TOTAL] = UNKNOWN_U64,
+	};
+
+	if (memory->rss_anon != UNKNOWN_U64 && memory->rss_file != UNKNOWN_U64 &&
+	    memory->rss_shmem != UNKNOWN_U64)
+		values[HISTORY_TOTAL] = memory->rss_anon + memory->rss_file + memory->rss_shmem;
+	history_put(&target->history, now_ns, values);
+}
+
+/* After losses an exit may be missing: who is in no sample any more has ended. */
+static void end_unseen(struct model *model, struct target *target, uint64_t now_ns)
+{
+	uint64_t newest = 0;
+
+	if (!target->exits_unsure || !target->sampled || ++target->unsure_rounds < ROUNDS_UNTIL_GONE)
+		return;
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		if (target->threads.thread[i].living && target->threads.thread[i].seen_ns > newest)
+			newest = target->threads.thread[i].seen_ns;
+	}
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		struct thread *thread = &target->threads.thread[i];
+
+		/* older than the refresh before the last: it missed at least one whole sample */
+		if (thread->living && thread->seen_ns < target->before_last_refresh_ns && thread->seen_ns < newest)
+			thread_leave(model, target, thread, now_ns);
+	}
+	target->exits_unsure = false;
+}
+
+static void heed_outside(struct target *target)
+{
+	if (!target->read)
+		return;
+	target->outside_streak = target->outside ? target->outside_streak + 1 : 0;
+	if (target->outside_streak >= OUTSIDE_READINGS) {
+		target->wants_reseed = true;
+		target->outside_streak = 0;
+	}
+	target->read = target->outside = false;
+}
+
+void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
+{
+	if (target->ended)
+		return;
+	if (*target->former_group)
+		group_retire(model, target);
+	target->fresh_image = false;
+	target_settle_due(model, target, now_ns, true);
+	/* Its last thread has gone, it is about to end: the last figures stay. */
+	if (target->had_threads && !target->threads.living)
+		return;
+	end_unseen(model, target, now_ns);
+	target->sampled = false;
+	threads_release(&target->threads);
+	target_seek_stacks(target, now_ns);
+	figure_all(target, now_ns);
+	threads_release_owners(&target->threads);
+	history_sample(target, now_ns);
+	heed_outside(target);
+	judge_target(model, target, true, now_ns);
+	target->before_last_refresh_ns = target->last_refresh_ns;
+	target->last_refresh_ns = now_ns;
+}

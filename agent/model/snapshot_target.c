@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Copies what the model knows of one target into a snapshot.
+ * It must not change the model, nor compute what a refresh has computed. */
+#include "model_inside.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+struct order { /* what is sorted, and where it stands */
+	uint64_t key;
+	const char *name;
+	uint32_t index;
+};
+
+static int compare_keys(const void *a, const void *b)
+{
+	return compare_u64(((const struct order *)a)->key, ((const struct order *)b)->key);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct order *)a)->name, ((const struct order *)b)->name);
+}
+
+static int limits_fill(const struct model *model, const struct limit_track *tracks,
+		       struct snapshot_limit **ret_limits, size_t *ret_count)
+{
+	struct snapshot_limit *limits;
+	size_t count = 0;
+
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++)
+		count += tracks[kind].rule != NULL;
+	if (!count)
+		return 0;
+	limits = calloc(count, sizeof(*limits));
+	if (!limits)
+		return -ENOMEM;
+	*ret_limits = limits;
+	*ret_count = count;
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
+		if (tracks[kind].rule)
+			limit_fill(model, &tracks[kind], limits++);
+	}
+	return 0;
+}
+
+static int pool_fill(const struct model *model, const struct pool *pool, struct snapshot_pool *ret_pool)
+{
+	int64_t growth = history_growth(&pool->history, 0, GROWTH_SHORT_NS);
+
+	*ret_pool = (struct snapshot_pool){
+		.parent = -1,
+		.threads = pool->threads > pool->shown_threads ? pool->threads : pool->shown_threads,
+		.threads_peak = pool->threads_peak,
+		.threads_started = pool->started,
+		.threads_exited = pool->exited,
+		.capacity = UNKNOWN_U64,
+		.busy = UNKNOWN_U64,
+		.busy_peak = UNKNOWN_U64,
+		.queued = UNKNOWN_U64,
+		.running = pool->running,
+		.memory = pool->memory,
+		.thread_resident_mean =
+			pool->shown_threads ? pool->thread_resident_sum / pool->shown_threads : 0,
+		.thread_resident_max = pool->thread_resident_max,
+		.growth_per_minute = growth,
+	};
+	memcpy(ret_pool->name, pool->name, sizeof(ret_pool->name));
+	strncpy(ret_pool->kind, pool->kind, sizeof(ret_pool->kind) - 1);
+	if (pool->history.count) {
+		ret_pool->history = calloc(pool->history.count, sizeof(*ret_pool->history));
+		if (!ret_pool->history)
+			return -ENOMEM;
+		ret_pool->n_history =
+			history_copy(&pool->history, 0, ret_pool->history, pool->history.count);
+	}
+	return limits_fill(model, pool->limits, &ret_pool->limits, &ret_pool->n_limits);
+}
+
+/* Sorted by name. *ret_place: where each pool of the model went; caller frees. */
+static int pools_fill(const struct model *model, const struct target *target, struct snapshot_target *ret_target,
+		      uint32_t **ret_place)
+{
+	const struct pools *pools = &target->pools;
+	_cleanup_(freep) struct order *order = calloc(pools->count + 1, sizeof(*order));
+	_cleanup_(freep) uint32_t *place = calloc(pools->count + 1, sizeof(*place));
+	uint32_t count = 0;
+
+	if (!order || !place)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < pools->count; i++) {
+		if (pool_is_listed(&pools->pool[i]))
+			order[count++] = (struct order){.name = pools->pool[i].name, .index = i};
+	}
+	if (count) {
+		qsort(order, count, sizeof(*order), compare_names);
+		ret_target->pools = calloc(count, sizeof(*ret_target->pools));
+		if (!ret_target->pools)
+			return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		int r = pool_fill(model, &pools->pool[order[i].index], &ret_target->pools[ret_target->n_pools++]);
+
+		if (r < 0)
+			return r;
+		place[order[i].index] = i;
+	}
+	*ret_place = TAKE_PTR(place);
+	return 0;
+}
+
+static void thread_fill(const struct model *model, const struct target *target, const struct thread *thread,
+			uint32_t pool, struct snapshot_thread *ret_thread)
+{
+	uint64_t start = thread->id.start_ns;
+
+	ret_thread->id = thread->id;
+	ret_thread->creator = thread->creator;
+	memcpy(ret_thread->name, thread->name, sizeof(ret_thread->name));
+	ret_thread->pool = pool;
+	ret_thread->state = thread->state;
+	ret_thread->cpu_percent = thread->cpu_percent;
+	strcpy(ret_thread->start_routine, thread_symbol(target, thread));
+	strcpy(ret_thread->module, thread_module(target, thread));
+	ret_thread->started_realtime_ns = model_realtime(model, start);
+	ret_thread->age_ns = start && model->time_ns > start ? model->time_ns - start : 0;
+	ret_thread->stack_used =
+		thread->memory.mapped[REGION_STACK] ? thread->memory.resident[REGION_STACK] : UNKNOWN_U64;
+	ret_thread->memory = thread->memory;
+}
+
+static int threads_fill(const struct model *model, const struct target *target, const uint32_t *place,
+			struct snapshot_target *ret_target)
+{
+	const struct threads *threads = &target->threads;
+	_cleanup_(freep) struct order *order = calloc(threads->living + 1, sizeof(*order));
+	uint32_t count = 0;
+
+	if (!order)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		if (threads->thread[i].living &&
+		    thread_shown_pool(target, &threads->thread[i]) != POOL_NONE)
+			order[count++] = (struct order){.key = threads->thread[i].id.tid, .index = i};
+	}
+	if (!count)
+		return 0;
+	qsort(order, count, sizeof(*order), compare_keys);
+	ret_target->threads_list = calloc(count, sizeof(*ret_target->threads_list));
+	if (!ret_target->threads_list)
+		return -ENOMEM;
+	ret_target->n_threads_list = count;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct thread *thread = &threads->thread[order[i].index];
+
+		thread_fill(model, target, thread, place[thread_shown_pool(target, thread)],
+			    &ret_target->threads_list[i]);
+	}
+	return 0;
+}
+
+static void growth_fill(const struct target *target, struct snapshot_target *ret_target)
+{
+	const struct fact_cgroup *cgroup = &target->cgroup;
+
+	ret_target->growth_1m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_SHORT_NS);
+	ret_target->growth_5m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_LONG_NS);
+	ret_target->growth_anon = history_growth(&target->history, HISTORY_ANON, GROWTH_SHORT_NS);
+	ret_target->growth_file = history_growth(&target->history, HISTORY_FILE, GROWTH_SHORT_NS);
+	ret_target->growth_shmem = history_growth(&target->history, HISTORY_SHMEM, GROWTH_SHORT_NS);
+	ret_target->seconds_to_memory_max = NAN;
+	if (ret_target->growth_1m == UNKNOWN_I64 || ret_target->growth_1m <= 0 ||
+	    cgroup->memory_max == UNKNOWN_U64 || cgroup->memory_current == UNKNOWN_U64)
+		return;
+	ret_target->seconds_to_memory_max =
+		cgroup->memory_max > cgroup->memory_current
+			? (double)(cgroup->memory_max - cgroup->memory_current) * 60.0 / (double)ret_target->growth_1m
+			: 0;
+}
+
+static uint64_t sum_of(const uint64_t *values, size_t count)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum = add_saturated(sum, values[i]);
+	return sum;
+}
+
+static uint64_t losses_of(const struct fact_loss *loss)
+{
+	uint64_t sum = 0;
+
+	for (int reason = 0; reason < LOSS_REASON_COUNT; reason++)
+		sum = add_saturated(sum, loss->lost[reason] == UNKNOWN_U64 ? 0 : loss->lost[reason]);
+	return sum;
+}
+
+static void identity_fill(const struct model *model, const struct target *target,
+			  struct snapshot_target *ret_target)
+{
+	uint64_t rss_anon = target->memory.rss_anon;
+	uint64_t end_ns = target->ended ? target->last_refresh_ns : model->time_ns;
+
+	ret_target->attributed_bytes = target->attributed;
+	memcpy(ret_target->unattributed, target->unattributed, sizeof(ret_target->unattributed));
+	ret_target->unattributed_bytes = sum_of(target->unattributed, UNATTRIBUTED_COUNT);
+	ret_target->unexplained_bytes = UNKNOWN_I64;
+	ret_target->age_seconds = NAN;
+	if (target->oldest_scan_ns)
+		ret_target->age_seconds = end_ns > target->oldest_scan_ns
+						  ? (double)(end_ns - target->oldest_scan_ns) / NSEC_PER_SEC
+						  : 0;
+	/* Figures as large as these are nobody's memory; then the difference says nothing. */
+	if (target->whole && rss_anon <= INT64_MAX && target->attributed <= INT64_MAX / 2 &&
+	    ret_target->unattributed_bytes <= INT64_MAX / 2)
+		ret_target->unexplained_bytes = (int64_t)rss_anon - (int64_t)target->attributed -
+						(int64_t)ret_target->unattributed_bytes;
+}
+
+int target_fill(struct model *model, struct target *target, struct snapshot_target *ret_target)
+{
+	_cleanup_(freep) uint32_t *place = NULL;
+	int r;
+
+	*ret_target = (struct snapshot_target){
+		.id = target->id,
+		.info = target->info,
+		.started_realtime_ns = model_realtime(model, target->info.start_ns),
+		.attached_realtime_ns = model_realtime(model, target->attached_ns),
+		.ended = target->ended,
+		.stopped = target->memory.stopped == 1,
+		.end = target->end,
+		.ended_realtime_ns = target->ended ? model_realtime(model, target->ended_ns) : 0,
+		.threads = target->threads.living,
+		.threads_peak = target->threads_peak,
+		.threads_running = target->threads_running,
+		.memory = target->memory,
+		.cgroup = target->cgroup,
+		.children = target->children,
+		.events_received =
+			target->has_events ? sum_of(target->events.received, PROBE_COUNT) : UNKNOWN_U64,
+		.events_lost = target->has_loss ? losses_of(&target->loss) : UNKNOWN_U64,
+		.reseeds = target->reseeds,
+		.reseed_age_seconds = NAN,
+		.ranges = range_map_count(target->ranges),
+		.ranges_refused = range_map_refused(target->ranges),
+		.threads_refused = target->threads.refused,
+	};
+	memcpy(ret_target->variant, target->variant, sizeof(ret_target->variant));
+	if (target->reseeds)
+		ret_target->reseed_age_seconds =
+			model->time_ns > target->reseed_ns
+				? (double)(model->time_ns - target->reseed_ns) / NSEC_PER_SEC
+				: 0;
+	identity_fill(model, target, ret_target);
+	growth_fill(target, ret_target);
+	r = pools_fill(model, target, ret_target, &place);
+	if (r < 0)
+		return r;
+	r = threads_fill(model, target, place, ret_target);
+	if (r < 0)
+		return r;
+	if (target->history.count) {
+		ret_target->history = calloc(target->history.count, sizeof(*ret_target->history));
+		if (!ret_target->history)
+			return -ENOMEM;
+		ret_target->n_history =
+			history_copy(&target->history, HISTORY_ANON, ret_target->history, target->history.count);
+	}
+	return limits_fill(model, target->limits, &ret_target->limits, &ret_target->n_limits);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The threads of one target, keyed by (tid, start), and the owner numbers under which the range map
+ * knows them. It must not know pools beyond their index, nor what ranges there are. */
+#ifndef POOLSCOPE_MODEL_THREADS_H
+#define POOLSCOPE_MODEL_THREADS_H
+
+#include "snapshot.h"
+
+#define THREAD_NONE UINT32_MAX
+#define ROUTINE_NONE UINT32_MAX
+#define POOL_NONE UINT32_MAX
+
+struct thread {
+	struct thread_id id, creator;
+	char name[FACT_NAME_SIZE];
+	bool living; /* false: ended since the last refresh, or the slot is free (id.tid 0) */
+	bool leader, io_worker;
+	bool born;         /* seen being created; else it was there already */
+	bool pending;      /* in the list of newborns whose name does not count yet */
+	bool stack_sought; /* its stack is still to be found by stack pointer and TLS base */
+	char state;
+	uint32_t owner, pool, routine;
+	uint32_t next_same_hash, pending_next, pending_before;
+	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine;
+	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
+	uint64_t cpu_ns, cpu_time_ns;
+	double cpu_percent;
+	uint64_t arena; /* its glibc arena; 0: not known */
+	uint64_t resident_at_attach;
+	struct snapshot_bytes memory; /* as of the last refresh */
+};
+
+struct routine {
+	char symbol[FACT_SYMBOL_SIZE], module[64];
+};
+
+/* Whom a range belongs to; outlives the thread as long as it owns ranges. */
+struct owner {
+	uint32_t thread; /* THREAD_NONE: it has ended, its ranges are orphans of: */
+	uint32_t pool;
+	uint32_t ranges; /* counted by the last walk */
+	bool used;
+};
+
+struct threads {
+	struct thread *thread; /* slots; the index of a thread stays */
+	uint32_t n_slots, capacity, living, max, first_free;
+	uint32_t *buckets;
+	uint32_t n_buckets; /* power of two */
+	struct owner *owner;
+	uint32_t n_owners, owner_capacity;
+	uint32_t *free_owners, n_free_owners;
+	struct routine *routine;
+	uint32_t n_routines, routine_capacity;
+	uint32_t pending_first, pending_last;
+	struct thread_id *exited; /* who ended lately, by tid: a late SEEN must not revive it */
+	uint64_t refused;
+};
+
+int threads_init(struct threads *threads, uint32_t max);
+void threads_clear(struct threads *threads);
+
+/* A living thread, or NULL. A start of 0 matches any. */
+struct thread *threads_find(const struct threads *threads, struct thread_id id);
+/* The living thread of that tid, whatever its start. */
+struct thread *threads_find_tid(const struct threads *threads, uint32_t tid);
+/* 0; -ENOSPC: the bound is reached (counted); -ENOMEM. The id must not be living. */
+int threads_add(struct threads *threads, struct thread_id id, struct thread **ret_thread);
+/* The thread is no longer living; its slot stays until threads_release(), its owner becomes an orphan of
+ * its pool. */
+void threads_end(struct threads *threads, struct thread *thread, uint64_t time_ns);
+bool threads_has_exited(const struct threads *threads, struct thread_id id);
+void threads_note_exit(struct threads *threads, struct thread_id id);
+void threads_forget_exits(struct threads *threads);
+/* Frees the slots of ended threads. */
+void threads_release(struct threads *threads);
+/* Frees the owners that have ended and own nothing, by the last count. */
+void threads_release_owners(struct threads *threads);
+
+void threads_pending_add(struct threads *threads, struct thread *thread);
+void threads_pending_remove(struct threads *threads, struct thread *thread);
+
+/* ROUTINE_NONE when the table is full. */
+uint32_t threads_routine(struct threads *threads, const struct fact_routine *routine);
+
+static inline uint32_t thread_index(const struct threads *threads, const struct thread *thread)
+{
+	return (uint32_t)(thread - threads->thread);
+}
+
+#endif
