@@ -136,6 +136,9 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 
 	if (r == 0 && fact->old_length)
 		r = range_bounds(old_start, fact->old_length, &old_end);
+	/* The kernel refuses a destination that overlaps the source. */
+	if (r == 0 && fact->old_length && start != old_start && start < old_end && old_start < end)
+		r = -EINVAL;
 	if (r < 0 || !fact->old_length) {
 		limbo_forget(map, caller);
 		return r < 0 ? r : map_duplicate(map, fact, end, time_ns);
