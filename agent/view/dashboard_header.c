@@ -298,36 +298,36 @@ static size_t line_length(const char *text, unsigned int width)
 unsigned int dashboard_draw_words(const struct word *words, size_t count, struct rectangle place,
 				  struct cells *cells)
 {
-	unsigned int line = 0;
+	unsigned int line = 0, total = cells ? dashboard_draw_words(words, count, place, NULL) : 0;
+	unsigned int last = total > place.rows ? place.rows - 1 : UINT32_MAX;
+	char more[32];
 
+	snprintf(more, sizeof(more), " (%u more: F2)", total - place.rows);
 	for (size_t i = 0; i < count; i++) {
 		const char *rest = words[i].text;
 		unsigned int indent = 0;
 
 		while (*rest) {
-			size_t length = line_length(rest, place.columns > indent ? place.columns - indent : 1);
-			char text[sizeof(words->text)];
+			unsigned int room = place.columns > indent ? place.columns - indent : 1;
+			size_t length = line_length(rest, room);
+			char text[sizeof(words->text) + sizeof(more)];
 
-			snprintf(text, sizeof(text), "%.*s", (int)length, rest);
-			if (cells && line < place.rows)
-				cells_write(cells, place.row + line, place.column + indent, place.columns - indent,
-					    words[i].attribute, text);
+			if (line == last && room > sizeof(more)) {
+				length = line_length(rest, room - (unsigned int)strlen(more));
+				snprintf(text, sizeof(text), "%.*s%s", (int)length, rest, more);
+			} else {
+				snprintf(text, sizeof(text), "%.*s", (int)length, rest);
+			}
+			if (cells && line < place.rows) {
+				cells_write(cells, place.row + line, place.column + indent, room, words[i].attribute, text);
+				if (words[i].attribute == ATTR_BANNER)
+					cells_paint(cells, place.row + line, place.column, place.columns, ATTR_BANNER);
+			}
 			line++;
 			rest += length;
 			rest += strspn(rest, " ");
 			indent = place.columns > 8 ? 2 : 0;
 		}
-		if (cells && words[i].attribute == ATTR_BANNER && line <= place.rows)
-			cells_paint(cells, place.row + line - 1, place.column, place.columns, ATTR_BANNER);
-	}
-	if (cells && place.rows && line > place.rows) {
-		char more[32];
-
-		snprintf(more, sizeof(more), " (%u more: F2)", line - place.rows);
-		cells_write(cells, place.row + place.rows - 1,
-			    place.columns > strlen(more) ? place.column + place.columns - (unsigned int)strlen(more)
-							 : place.column,
-			    place.columns, ATTR_DIM, more);
 	}
 	return line;
 }

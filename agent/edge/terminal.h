@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user's terminal, by ncursesw: cells to screen, keys to the dashboard's own, and the terminal as it was
+ * on every way out. It must not know what the cells say. One terminal a process. */
+#ifndef POOLSCOPE_EDGE_TERMINAL_H
+#define POOLSCOPE_EDGE_TERMINAL_H
+
+#include <signal.h>
+
+#include "../base.h"
+#include "../view/cells.h"
+
+struct terminal;
+
+/* Takes over the terminal on these descriptors (keys from `input`, screen on `output`), which both must be
+ * terminals (-ENOTTY: print text instead), of a type that ncurses knows (-EOPNOTSUPP). From now until
+ * terminal_free() SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT, and an exit() on the way, restore it first.
+ * Colours as the terminal has them, none with NO_COLOR. */
+int terminal_open(int input, int output, struct terminal **ret_terminal, struct explain *explain);
+/* Restores the terminal. */
+void terminal_free(struct terminal *terminal);
+DEFINE_CLEANUP(struct terminal *, terminal_free)
+
+bool terminal_is_utf8(const struct terminal *terminal);
+int terminal_fd(const struct terminal *terminal); /* poll for reading, then read all keys */
+/* The size as it is now; call it before each frame, a change is taken over here. */
+void terminal_size(struct terminal *terminal, unsigned int *ret_rows, unsigned int *ret_columns);
+/* Shows a frame; only what differs from the last one is sent. */
+void terminal_draw(struct terminal *terminal, const struct cells *cells);
+/* The next key (enum dashboard_key or a character), KEY_NONE when none waits; -EIO: the terminal is gone. */
+int terminal_read_key(struct terminal *terminal);
+
+/* Signals that the caller must block and hand over: SIGWINCH, SIGTSTP, SIGCONT. */
+void terminal_signals(sigset_t *set);
+/* SIGTSTP stops the process with the terminal restored and returns once it goes on. After any of them: draw. */
+void terminal_signal(struct terminal *terminal, int signal_number);
+
+#endif
