@@ -10,21 +10,21 @@
 static const struct lead {
 	unsigned char first, last, length, second_min, second_max;
 } leads[] = {
-	{0x00, 0x7f, 1, 0, 0},		{0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
+	{0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
 	{0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
 	{0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
 };
 
 size_t utf8_sequence(const unsigned char *text, size_t size)
 {
+	if (text[0] < 0x80)
+		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(leads); i++) {
 		const struct lead *lead = &leads[i];
 
 		if (text[0] < lead->first || text[0] > lead->last)
 			continue;
-		if (lead->length > size)
-			return 0;
-		if (lead->length > 1 && (text[1] < lead->second_min || text[1] > lead->second_max))
+		if (lead->length > size || text[1] < lead->second_min || text[1] > lead->second_max)
 			return 0;
 		for (size_t j = 2; j < lead->length; j++) {
 			if ((text[j] & 0xc0) != 0x80)
