@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The engine: runs the sources, hands every fact to the model, gives snapshots. It must not know
+ * how anything looks, nor what the user typed. */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "watched.h"
+
+/* A reseed costs a read of all mappings: a target that loses events all the time must not turn
+ * the agent into a load of its own. */
+#define RESEED_SPACING_NS NSEC_PER_SEC
+
+struct engine {
+	struct engine_options options;
+	struct probes *probes;
+	struct procfs *procfs;
+	struct model *model;
+	struct watched **watched;
+	size_t n_watched;
+	struct snapshot *snapshot;
+	char host[64];
+	struct fact *held; /* page-table readings wait here for the drain that makes them comparable */
+	size_t n_held, held_room;
+};
+
+int engine_new(const struct engine_options *options, struct engine **ret_engine, struct explain *explain)
+{
+	struct probes_options probes_options = {.memory_variant = options->variant,
+						.ring_bytes = options->ring_bytes,
+						.procfs = options->procfs};
+	struct model_options model_options = {.policy = options->policy, .keep_ended = options->keep_ended};
+	_cleanup_(engine_freep) struct engine *engine = calloc(1, sizeof(*engine));
+	int error;
+
+	if (!engine)
+		return -ENOMEM;
+	engine->options = *options;
+	if (gethostname(engine->host, sizeof(engine->host) - 1))
+		strcpy(engine->host, "localhost");
+	error = procfs_open(options->procfs, &engine->procfs, explain);
+	if (error)
+		return error;
+	error = model_new(&model_options, &engine->model);
+	if (error)
+		return error;
+	error = probes_open(&probes_options, &engine->probes, explain);
+	if (error)
+		return error;
+	*ret_engine = TAKE_PTR(engine);
+	return 0;
+}
+
+void engine_free(struct engine *engine)
+{
+	if (!engine)
+		return;
+	for (size_t i = 0; i < engine->n_watched; i++)
+		watched_free(engine->watched[i]);
+	free(engine->watched);
+	free(engine->held);
+	snapshot_free(engine->snapshot);
+	probes_free(engine->probes);
+	model_free(engine->model);
+	procfs_free(engine->procfs);
+	free(engine);
+}
+
+struct procfs *engine_procfs(struct engine *engine)
+{
+	return engine->procfs;
+}
+
+const struct probes *engine_probes(const struct engine *engine)
+{
+	return engine->probes;
+}
+
+int engine_fd(const struct engine *engine)
+{
+	return probes_fd(engine->probes);
+}
+
+static struct watched *watched_by_id(const struct engine *engine, uint32_t id)
+{
+	for (size_t i = 0; i < engine->n_watched; i++)
+		if (engine->watched[i]->id == id)
+			return engine->watched[i];
+	return NULL;
+}
+
+bool engine_has(const struct engine *engine, uint32_t pid)
+{
+	for (size_t i = 0; i < engine->n_watched; i++)
+		if (engine->watched[i]->info.pid == pid && !engine->watched[i]->ended)
+			return true;
+	return false;
+}
+
+size_t engine_living(const struct engine *engine)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < engine->n_watched; i++)
+		count += !engine->watched[i]->ended;
+	return count;
+}
+
+/* A fact that the model refuses says something about the fact, not about the run: the next one may
+ * be right. Only want of memory ends it. */
+static int apply(void *context, const struct fact *fact)
+{
+	struct engine *engine = context;
+
+	return model_apply(engine->model, fact) == -ENOMEM ? -ENOMEM : 0;
+}
+
+static struct fact_sink sink_of(struct engine *engine)
+{
+	return (struct fact_sink){.emit = apply, .context = engine};
+}
+
+static int apply_target(struct engine *engine, struct watched *watched)
+{
+	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = clock_ns(CLOCK_BOOTTIME)};
+	struct probe_trial trials[GROUP_COUNT];
+	size_t count = probes_in_use(engine->probes, trials, GROUP_COUNT);
+	int error;
+
+	if (!watched->info.name[0])
+		snprintf(watched->info.name, sizeof(watched->info.name), "%s", watched->info.comm);
+	if (engine->options.classify)
+		engine->options.classify(engine->options.context, &watched->info);
+	fact.target_info = watched->info;
+	error = apply(engine, &fact);
+	for (size_t i = 0; i < count && !error; i++) {
+		if (trials[i].group != GROUP_MEMORY)
+			continue;
+		fact.kind = FACT_VARIANT;
+		memset(fact.variant, 0, sizeof(fact.variant));
+		snprintf(fact.variant, sizeof(fact.variant), "%s", trials[i].variant);
+		error = apply(engine, &fact);
+	}
+	return error;
+}
+
+static int watch(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
+		 enum seed_reason reason)
+{
+	_cleanup_(watched_freep) struct watched *watched = NULL;
+	struct fact_sink sink = sink_of(engine);
+	struct watched **grown;
+	int error;
+
+	watched = watched_new(id, info, engine->procfs, engine->probes, engine->options.procfs);
+	grown = reallocarray(engine->watched, engine->n_watched + 1, sizeof(*grown));
+	if (grown)
+		engine->watched = grown;
+	if (!watched || !grown)
+		return -ENOMEM;
+	watched->follow_forks = follow_forks;
+	error = apply_target(engine, watched);
+	if (error)
+		return error;
+	watched_open_image(watched);
+	error = watched_seed(watched, reason, &sink);
+	if (error)
+		return error;
+	engine->watched[engine->n_watched++] = TAKE_PTR(watched);
+	return 0;
+}
+
+int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain)
+{
+	struct fact_target info = {0};
+	uint32_t id = 0;
+	int error;
+
+	if (engine_has(engine, pid))
+		return -EEXIST;
+	follow_forks |= engine->options.follow_forks;
+	error = procfs_check_target(engine->procfs, pid, explain);
+	if (error)
+		return error;
+	error = probes_add_target(engine->probes, pid, follow_forks, &id, explain);
+	if (error)
+		return error;
+	error = procfs_describe(engine->procfs, pid, &info);
+	if (!error)
+		error = watch(engine, id, &info, follow_forks, SEED_ATTACH);
+	if (error) {
+		probes_remove_target(engine->probes, id);
+		snprintf(explain->what, sizeof(explain->what), "cannot attach to PID %u", pid);
+		snprintf(explain->why, sizeof(explain->why), "%s",
+			 error == -ESRCH ? "it ended while poolscope attached" : strerror(-error));
+		explain->remedy[0] = '\0';
+		return error;
+	}
+	engine_events(engine);
+	return 0;
+}
+
+/* A followed child: the kernel has it in its filter already, its own events come after this one. */
+static int adopt(struct engine *engine, const struct fact *fact)
+{
+	struct fact_target info = {0};
+	int error = procfs_describe(engine->procfs, fact->target_info.pid, &info);
+
+	info.followed = true;
+	if (!error)
+		error = watch(engine, fact->target, &info, true, SEED_INHERITED);
+	if (error == -ENOMEM)
+		return error;
+	if (error) /* a child that lived for a moment only */
+		probes_remove_target(engine->probes, fact->target);
+	return 0;
+}
+
+static int image_changed(struct engine *engine, struct watched *watched)
+{
+	struct fact_sink sink = sink_of(engine);
+	struct fact_target info = {0};
+	int error = procfs_describe(engine->procfs, watched->info.pid, &info);
+
+	if (error)
+		return 0;
+	info.followed = watched->info.followed;
+	snprintf(info.name, sizeof(info.name), "%s", info.comm);
+	watched->info = info;
+	error = apply_target(engine, watched);
+	if (error)
+		return error;
+	watched_open_image(watched);
+	error = watched_seed(watched, SEED_EXEC, &sink);
+	return error == -ENOMEM ? error : 0;
+}
+
+static int route(void *context, const struct fact *fact)
+{
+	struct engine *engine = context;
+	struct fact_sink sink = sink_of(engine);
+	struct watched *watched;
+
+	if (fact->kind == FACT_TARGET)
+		return adopt(engine, fact);
+	watched = watched_by_id(engine, fact->target);
+	if (!watched)
+		return 0;
+	switch (fact->kind) {
+	case FACT_THREAD_BORN:
+		return watched_birth(watched, fact, &sink);
+	case FACT_SEED_BEGIN:
+		return image_changed(engine, watched);
+	case FACT_TARGET_GONE:
+		watched->ended = true;
+		return apply(engine, fact);
+	default:
+		return apply(engine, fact);
+	}
+}
+
+uint64_t engine_events(struct engine *engine)
+{
+	struct fact_sink sink = {.emit = route, .context = engine};
+	struct limit_transition transition;
+
+	probes_drain(engine->probes, &sink);
+	model_judge(engine->model, clock_ns(CLOCK_BOOTTIME));
+	while (model_next_transition(engine->model, &transition))
+		if (engine->options.on_transition)
+			engine->options.on_transition(engine->options.context, &transition);
+	return model_deadline(engine->model);
+}
+
+static int hold(void *context, const struct fact *fact)
+{
+	struct engine *engine = context;
+
+	if (engine->n_held == engine->held_room) {
+		size_t room = engine->held_room ? engine->held_room * 2 : 1024;
+		struct fact *held = reallocarray(engine->held, room, sizeof(*held));
+
+		if (!held)
+			return -ENOMEM;
+		engine->held = held;
+		engine->held_room = room;
+	}
+	engine->held[engine->n_held++] = *fact;
+	return 0;
+}
+
+static int read_page_tables(struct engine *engine, struct watched *watched, bool whole)
+{
+	struct fact_sink holder = {.emit = hold, .context = engine};
+	_cleanup_(freep) struct span *spans = NULL;
+	uint64_t budget = 0;
+	size_t count = 0;
+	bool all = false;
+	int error;
+
+	if (!watched->residency)
+		return 0;
+	error = model_spans(engine->model, watched->id, &spans, &count);
+	if (error)
+		return error;
+	if (!whole && engine->options.cpu_budget > 0) {
+		budget = (uint64_t)((double)engine->options.interval_ns * engine->options.cpu_budget /
+				    (double)engine_living(engine));
+		budget = budget ? budget : 1;
+	}
+	return residency_pass(watched->residency, spans, count, budget, &holder, &all);
+}
+
+static void reseed_if_wanted(struct engine *engine, struct watched *watched)
+{
+	struct fact_sink sink = sink_of(engine);
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
+
+	if (!model_wants_reseed(engine->model, watched->id) || now - watched->reseed_ns < RESEED_SPACING_NS)
+		return;
+	watched->reseed_ns = now;
+	watched_seed(watched, SEED_LOST, &sink);
+	engine_events(engine);
+}
+
+static void end(struct engine *engine, struct watched *watched)
+{
+	struct fact fact = {.kind = FACT_TARGET_GONE,
+			    .target = watched->id,
+			    .time_ns = clock_ns(CLOCK_BOOTTIME),
+			    .gone = {.how = TARGET_END_UNKNOWN, .code = -1}};
+
+	watched->ended = true;
+	probes_remove_target(engine->probes, watched->id);
+	apply(engine, &fact);
+}
+
+/* Ended targets need no sources any more; the model keeps what is to be shown. */
+static void bury(struct engine *engine)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < engine->n_watched; i++) {
+		if (engine->watched[i]->ended)
+			watched_free(engine->watched[i]);
+		else
+			engine->watched[kept++] = engine->watched[i];
+	}
+	engine->n_watched = kept;
+}
+
+static void stamp(struct engine *engine, struct snapshot *snapshot)
+{
+	struct probe_trial trials[ARRAY_SIZE(snapshot->attached)];
+	size_t count = probes_in_use(engine->probes, trials, ARRAY_SIZE(trials));
+
+	snprintf(snapshot->host, sizeof(snapshot->host), "%s", engine->host);
+	snprintf(snapshot->version, sizeof(snapshot->version), "%s", POOLSCOPE_VERSION);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(snapshot->attached[i].group, sizeof(snapshot->attached[i].group), "%s",
+			 trials[i].group_name);
+		snprintf(snapshot->attached[i].variant, sizeof(snapshot->attached[i].variant), "%s",
+			 trials[i].variant);
+	}
+	snapshot->n_attached = count;
+}
+
+int engine_refresh(struct engine *engine, bool whole, const struct snapshot **ret_snapshot)
+{
+	struct fact_sink sink = sink_of(engine), holder = {.emit = hold, .context = engine};
+	struct fact tick = {.kind = FACT_TICK};
+	struct snapshot *snapshot = NULL;
+	int error = 0;
+
+	engine_events(engine);
+	probes_counters(engine->probes, &sink);
+	for (size_t i = 0; i < engine->n_watched; i++)
+		reseed_if_wanted(engine, engine->watched[i]);
+	engine->n_held = 0;
+	for (size_t i = 0; i < engine->n_watched && !error; i++) {
+		struct watched *watched = engine->watched[i];
+
+		/* The kernel's own figure is read next to the page tables, so that they can agree. */
+		error = read_page_tables(engine, watched, whole);
+		if (!error || error == -ESRCH)
+			error = watched_sample(watched, &holder);
+		if (error == -ESRCH || error == -ENOENT)
+			error = 0;
+	}
+	if (error)
+		return error;
+	engine_events(engine);
+	for (size_t i = 0; i < engine->n_held && !error; i++)
+		error = apply(engine, &engine->held[i]);
+	for (size_t i = 0; i < engine->n_watched; i++)
+		if (!engine->watched[i]->ended && watched_gone(engine->watched[i]))
+			end(engine, engine->watched[i]);
+	bury(engine);
+	tick.time_ns = clock_ns(CLOCK_BOOTTIME);
+	tick.tick.realtime_ns = clock_ns(CLOCK_REALTIME);
+	if (!error)
+		error = apply(engine, &tick);
+	engine_events(engine);
+	if (!error)
+		error = model_snapshot(engine->model, &snapshot);
+	if (error)
+		return error;
+	stamp(engine, snapshot);
+	snapshot_free(engine->snapshot);
+	engine->snapshot = snapshot;
+	*ret_snapshot = snapshot;
+	return 0;
+}

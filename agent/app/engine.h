@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The engine: runs the sources, hands every fact to the model, gives snapshots. It must not know
+ * how anything looks, nor what the user typed. */
+#ifndef POOLSCOPE_APP_ENGINE_H
+#define POOLSCOPE_APP_ENGINE_H
+
+#include "../model/model.h"
+#include "../source/probes.h"
+#include "../source/procfs.h"
+
+struct engine;
+
+struct engine_options {
+	const struct policy *policy; /* borrowed */
+	const char *procfs;          /* NULL: /proc */
+	const char *variant;         /* NULL: by trial */
+	uint32_t ring_bytes;         /* 0: default */
+	double cpu_budget;           /* share of one core for page-table readings: 0.01; 0: no bound */
+	uint64_t interval_ns;        /* of the refresh */
+	bool follow_forks;
+	bool keep_ended;
+	/* Called once for each change of a limit's state, in order. May be NULL. */
+	void (*on_transition)(void *context, const struct limit_transition *transition);
+	/* Which policy entry a target belongs to and its group's name: written into target->policy and
+	 * target->name. Asked at attach, for followed children and again at exec. May be NULL: entry 0,
+	 * name = comm. */
+	void (*classify)(void *context, struct fact_target *target);
+	void *context;
+};
+
+int engine_new(const struct engine_options *options, struct engine **ret_engine, struct explain *explain);
+void engine_free(struct engine *engine);
+DEFINE_CLEANUP(struct engine *, engine_free)
+
+struct procfs *engine_procfs(struct engine *engine); /* borrowed */
+const struct probes *engine_probes(const struct engine *engine);
+
+/* Attach, seed, drain. -ESRCH, -EINVAL, -EXDEV, -EOPNOTSUPP ... with *explain filled; -EEXIST (not
+ * explained): it is a target already. */
+int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain);
+bool engine_has(const struct engine *engine, uint32_t pid);
+size_t engine_living(const struct engine *engine); /* targets that have not ended */
+
+/* The ring's descriptor: readable means that engine_events() has work. */
+int engine_fd(const struct engine *engine);
+/* Drains events and judges what they change. Returns the boottime at which it wants to be called
+ * again even without events; UINT64_MAX: never. */
+uint64_t engine_events(struct engine *engine);
+/* One refresh: samples, page tables within the budget (whole: without bound), tick, snapshot. The
+ * snapshot belongs to the engine and is good until the next refresh. */
+int engine_refresh(struct engine *engine, bool whole, const struct snapshot **ret_snapshot);
+
+#endif

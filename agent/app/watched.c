@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One target and the sources that are open on it: seeding, sampling, births. It must not know
+ * the model; everything goes to the sink it is given. */
+#include "watched.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Start routines of one program are few; what comes after is resolved each time anew. */
+#define ROUTINES_MAX 1024
+
+struct watched *watched_new(uint32_t id, const struct fact_target *info, struct procfs *procfs,
+			    struct probes *probes, const char *procfs_path)
+{
+	struct watched *watched = calloc(1, sizeof(*watched));
+
+	if (!watched)
+		return NULL;
+	watched->id = id;
+	watched->info = *info;
+	watched->procfs = procfs;
+	watched->probes = probes;
+	watched->procfs_path = procfs_path;
+	/* Another procfs shows PIDs of another namespace: a pidfd of ours would be another process. */
+	watched->pidfd = procfs_path ? -1 : (int)syscall(SYS_pidfd_open, info->pid, 0);
+	return watched;
+}
+
+void watched_free(struct watched *watched)
+{
+	if (!watched)
+		return;
+	if (watched->pidfd >= 0)
+		close(watched->pidfd);
+	residency_free(watched->residency);
+	symbols_free(watched->symbols);
+	free(watched->routines);
+	free(watched->routine_addresses);
+	free(watched);
+}
+
+void watched_open_image(struct watched *watched)
+{
+	struct explain ignored;
+	struct residency *residency = NULL;
+	struct symbols *symbols = NULL;
+
+	residency_free(watched->residency);
+	symbols_free(watched->symbols);
+	watched->residency = NULL;
+	watched->symbols = NULL;
+	watched->n_routines = 0;
+	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
+	if (!residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, &ignored))
+		watched->residency = residency;
+	if (!symbols_new(watched->info.pid, watched->procfs_path, &symbols))
+		watched->symbols = symbols;
+}
+
+bool watched_gone(struct watched *watched)
+{
+	struct fact_target now;
+
+	if (watched->pidfd >= 0) {
+		struct pollfd poll_fd = {.fd = watched->pidfd, .events = POLLIN};
+
+		return poll(&poll_fd, 1, 0) > 0;
+	}
+	return procfs_describe(watched->procfs, watched->info.pid, &now) == -ESRCH ||
+	       now.start_ns / NSEC_PER_TICK != watched->info.start_ns / NSEC_PER_TICK;
+}
+
+static const struct fact_routine *routine_known(const struct watched *watched, uint64_t address)
+{
+	for (size_t i = 0; i < watched->n_routines; i++)
+		if (watched->routine_addresses[i] == address)
+			return &watched->routines[i];
+	return NULL;
+}
+
+static int routine_remember(struct watched *watched, uint64_t address, const struct fact_routine *routine)
+{
+	if (!watched->routines) {
+		watched->routines = calloc(ROUTINES_MAX, sizeof(*watched->routines));
+		watched->routine_addresses = calloc(ROUTINES_MAX, sizeof(*watched->routine_addresses));
+		if (!watched->routines || !watched->routine_addresses)
+			return -ENOMEM;
+	}
+	if (watched->n_routines == ROUTINES_MAX)
+		return 0;
+	watched->routine_addresses[watched->n_routines] = address;
+	watched->routines[watched->n_routines++] = *routine;
+	return 0;
+}
+
+/* Names the start routine of a thread; silence when nothing is known. */
+static int emit_routine(struct watched *watched, const struct fact *of, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_THREAD_ROUTINE, .target = watched->id, .time_ns = of->time_ns};
+	uint64_t address = of->thread.start_routine;
+	const struct fact_routine *known;
+	int error;
+
+	if (!address || !watched->symbols)
+		return 0;
+	known = routine_known(watched, address);
+	if (known) {
+		fact.routine = *known;
+	} else {
+		error = symbols_resolve(watched->symbols, address, &fact.routine);
+		if (error)
+			return 0;
+		error = routine_remember(watched, address, &fact.routine);
+		if (error)
+			return error;
+	}
+	fact.routine.id = of->thread.id;
+	return sink->emit(sink->context, &fact);
+}
+
+/* The threads of a seed are collected first: the evidence for the descriptor's layout is in all of them. */
+struct collected {
+	struct fact *facts;
+	size_t count, room;
+};
+
+static int collect(void *context, const struct fact *fact)
+{
+	struct collected *collected = context;
+
+	if (collected->count == collected->room) {
+		size_t room = collected->room ? collected->room * 2 : 64;
+		struct fact *facts = reallocarray(collected->facts, room, sizeof(*facts));
+
+		if (!facts)
+			return -ENOMEM;
+		collected->facts = facts;
+		collected->room = room;
+	}
+	collected->facts[collected->count++] = *fact;
+	return 0;
+}
+
+static void collected_free(struct collected *collected)
+{
+	free(collected->facts);
+}
+
+/* Enough to rule out chance, few enough to cost nothing at 10,000 threads. */
+#define EVIDENCE_THREADS 8
+
+static void descriptor_learn(struct watched *watched, const struct collected *threads)
+{
+	struct fact_thread evidence[EVIDENCE_THREADS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < threads->count && count < EVIDENCE_THREADS; i++)
+		if (threads->facts[i].thread.tls_base && !threads->facts[i].thread.is_io_worker)
+			evidence[count++] = threads->facts[i].thread;
+	if (!count || glibc_learn(watched->info.pid, watched->procfs_path, evidence, count, &watched->descriptor))
+		return;
+	if (watched->descriptor.start_routine)
+		probes_set_descriptor(watched->probes, watched->id, watched->descriptor.start_routine);
+}
+
+static int emit_thread(struct watched *watched, struct fact *fact, const struct fact_sink *sink)
+{
+	int error;
+
+	if (watched->descriptor.tid && fact->thread.tls_base && !fact->thread.is_io_worker &&
+	    (!fact->thread.start_routine || !fact->thread.stack_start))
+		glibc_read_thread(watched->info.pid, &watched->descriptor, &fact->thread);
+	error = sink->emit(sink->context, fact);
+	return error ? error : emit_routine(watched, fact, sink);
+}
+
+static int seed_threads(struct watched *watched, const struct fact_sink *sink)
+{
+	_cleanup_(collected_free) struct collected threads = {0};
+	struct fact_sink collector = {.emit = collect, .context = &threads};
+	int error;
+
+	error = probes_threads(watched->probes, watched->id, &collector);
+	if (error < 0 || !threads.count)
+		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &collector);
+	if (error < 0)
+		return error;
+	descriptor_learn(watched, &threads);
+	for (size_t i = 0; i < threads.count; i++) {
+		error = emit_thread(watched, &threads.facts[i], sink);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
+{
+	int error = procfs_seed(watched->procfs, watched->id, watched->info.pid, reason, sink);
+
+	/* Stacks are told with the threads, and can only be taken over in a map that knows them. */
+	return error ? error : seed_threads(watched, sink);
+}
+
+int watched_birth(struct watched *watched, const struct fact *born, const struct fact_sink *sink)
+{
+	struct fact fact = *born;
+
+	if (!watched->descriptor.tid && fact.thread.tls_base) {
+		struct collected one = {.facts = &fact, .count = 1};
+
+		descriptor_learn(watched, &one);
+	}
+	return emit_thread(watched, &fact, sink);
+}
+
+static int emit_sampled(void *context, const struct fact *fact)
+{
+	const struct fact_sink *sink = context;
+	struct fact sampled = *fact;
+
+	sampled.kind = FACT_THREAD_SAMPLED;
+	return sink->emit(sink->context, &sampled);
+}
+
+int watched_sample(struct watched *watched, const struct fact_sink *sink)
+{
+	struct fact_sink sampler = {.emit = emit_sampled, .context = (void *)sink};
+	int error;
+
+	error = probes_threads(watched->probes, watched->id, &sampler);
+	if (error < 0)
+		error = procfs_sample(watched->procfs, watched->id, watched->info.pid, sink);
+	if (error < 0)
+		return error;
+	error = procfs_memory(watched->procfs, watched->id, watched->info.pid, sink);
+	if (error)
+		return error;
+	procfs_cgroup(watched->procfs, watched->id, watched->info.pid, sink);
+	procfs_children(watched->procfs, watched->id, watched->info.pid, sink);
+	return 0;
+}

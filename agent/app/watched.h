@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One target and the sources that are open on it: seeding, sampling, reading its page tables. It must
+ * not know the model; everything goes to the sink it is given. */
+#ifndef POOLSCOPE_APP_WATCHED_H
+#define POOLSCOPE_APP_WATCHED_H
+
+#include "../source/glibc.h"
+#include "../source/probes.h"
+#include "../source/procfs.h"
+#include "../source/residency.h"
+#include "../source/symbols.h"
+
+struct watched {
+	uint32_t id; /* the target's, as in its facts */
+	struct fact_target info;
+	int pidfd; /* -1: cannot be had (another PID namespace's procfs) */
+	bool ended, follow_forks;
+	uint64_t reseed_ns; /* of the last reseed: they are spaced */
+	const char *procfs_path;
+	struct procfs *procfs;       /* borrowed */
+	struct probes *probes;       /* borrowed */
+	struct residency *residency; /* NULL: not readable */
+	struct symbols *symbols;
+	struct glibc_descriptor descriptor;
+	struct fact_routine *routines; /* start routines already resolved, by address */
+	uint64_t *routine_addresses;
+	size_t n_routines;
+};
+
+struct watched *watched_new(uint32_t id, const struct fact_target *info, struct procfs *procfs,
+			    struct probes *probes, const char *procfs_path);
+void watched_free(struct watched *watched);
+DEFINE_CLEANUP(struct watched *, watched_free)
+
+/* (Re)opens what is bound to the present image: page tables, symbols, descriptor. */
+void watched_open_image(struct watched *watched);
+/* The mappings, then the threads with their stacks and start routines. */
+int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
+/* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
+int watched_birth(struct watched *watched, const struct fact *born, const struct fact_sink *sink);
+/* State and CPU time of all threads; RSS, cgroup, children. -ESRCH: it is gone. */
+int watched_sample(struct watched *watched, const struct fact_sink *sink);
+/* True when the process is no more. */
+bool watched_gone(struct watched *watched);
+
+#endif
