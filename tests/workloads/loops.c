@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Loops whose speed tells what an observer costs. Reads "go MODE SECONDS" lines, answers with the
+ * rate; modes: mmap, thread, touch, getppid. It must not know who observes. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TOUCH_BYTES (4UL << 20)
+#define PAGE 4096UL
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void fail(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void *map(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		fail("mmap");
+	return memory;
+}
+
+static void step_mmap(void)
+{
+	if (munmap(map(16 * PAGE), 16 * PAGE))
+		fail("munmap");
+}
+
+static void *worker(void *argument)
+{
+	return argument;
+}
+
+static void step_thread(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, worker, NULL) || pthread_join(thread, NULL))
+		fail("pthread");
+}
+
+static void step_touch(void)
+{
+	static char *memory;
+
+	if (!memory)
+		memory = map(TOUCH_BYTES);
+	for (size_t at = 0; at < TOUCH_BYTES; at += PAGE)
+		memory[at] = 1;
+	if (madvise(memory, TOUCH_BYTES, MADV_DONTNEED))
+		fail("madvise");
+}
+
+static void step_getppid(void)
+{
+	for (int i = 0; i < 100; i++)
+		syscall(SYS_getppid);
+}
+
+static const struct mode {
+	const char *name;
+	void (*step)(void);
+} modes[] = {
+	{"mmap", step_mmap}, {"thread", step_thread}, {"touch", step_touch}, {"getppid", step_getppid},
+};
+
+int main(void)
+{
+	char name[16];
+	double seconds;
+
+	printf("ready %d\n", getpid());
+	fflush(stdout);
+	while (scanf(" go %15s %lf", name, &seconds) == 2) {
+		const struct mode *mode = NULL;
+		unsigned long steps = 0;
+		double start = now_seconds(), end;
+
+		for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+			if (!strcmp(modes[i].name, name))
+				mode = &modes[i];
+		if (!mode)
+			return 2;
+		do {
+			for (int i = 0; i < 16; i++)
+				mode->step();
+			steps += 16;
+			end = now_seconds();
+		} while (end - start < seconds);
+		printf("%.1f\n", (double)steps / (end - start));
+		fflush(stdout);
+	}
+	return 0;
+}
