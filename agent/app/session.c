@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What every command that watches shares: config, selection, engine and loop, opened together, and the
+ * rhythm of refreshes. It must not know how a snapshot is shown. */
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../edge/log.h"
+#include "clock.h"
+
+/* How often newcomers are looked for; a look costs a read of /proc per unknown process. */
+#define DISCOVERY_NS (2 * NSEC_PER_SEC)
+
+void explain_print(const struct explain *explain)
+{
+	fprintf(stderr, "poolscope: %s%s%s\n", explain->what, explain->what[0] && explain->why[0] ? ": " : "",
+		explain->why);
+	if (explain->remedy[0])
+		fprintf(stderr, "  %s\n", explain->remedy);
+}
+
+bool snapshot_is_over(const struct snapshot *snapshot)
+{
+	for (size_t t = 0; t < snapshot->n_targets; t++) {
+		const struct snapshot_target *target = &snapshot->targets[t];
+
+		for (size_t i = 0; i < target->n_limits; i++)
+			if (target->limits[i].state == LIMIT_OVER)
+				return true;
+		for (size_t p = 0; p < target->n_pools; p++)
+			for (size_t i = 0; i < target->pools[p].n_limits; i++)
+				if (target->pools[p].limits[i].state == LIMIT_OVER)
+					return true;
+	}
+	return false;
+}
+
+static void on_transition(void *context, const struct limit_transition *transition)
+{
+	struct session *session = context;
+
+	session->was_over |= transition->limit.state == LIMIT_OVER;
+	log_limit_transition(transition);
+}
+
+static void classify(void *context, struct fact_target *target)
+{
+	struct session *session = context;
+
+	selection_classify(session->selection, target);
+}
+
+static int config_open(const struct options *options, struct config **ret_config)
+{
+	struct problems problems = {0};
+	int error;
+
+	if (!options->config_path)
+		return config_new_builtin(ret_config);
+	error = config_load(options->config_path, ret_config, &problems);
+	if (error)
+		problems_print(&problems, options->config_path, stderr);
+	return error;
+}
+
+static int engine_open(struct session *session, bool keep_ended)
+{
+	const struct options *options = session->options;
+	struct engine_options engine_options = {
+		.policy = session->config->policy,
+		.procfs = options->procfs,
+		.variant = options->memory_variant,
+		.ring_bytes = options->ring_bytes,
+		.cpu_budget = options->cpu_budget_percent / 100,
+		.interval_ns = session->interval_ns,
+		.follow_forks = options->follow_forks,
+		.keep_ended = keep_ended,
+		.on_transition = on_transition,
+		.classify = classify,
+		.context = session,
+	};
+	struct explain explain = {0};
+	int error = engine_new(&engine_options, &session->engine, &explain);
+
+	if (error) {
+		if (!explain.what[0])
+			snprintf(explain.what, sizeof(explain.what), "cannot start: %s", strerror(-error));
+		explain_print(&explain);
+		return error;
+	}
+	selection_set_procfs(session->selection, engine_procfs(session->engine));
+	return 0;
+}
+
+int session_open(const struct options *options, bool keep_ended, struct session *session)
+{
+	int error;
+
+	*session = (struct session){.options = options, .interval_ns = options->interval_ns};
+	error = config_open(options, &session->config);
+	if (error)
+		return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	error = config_prepend_limits(session->config, options->limits, options->n_limits);
+	if (!error)
+		error = selection_new(options, session->config, &session->selection);
+	if (!error)
+		error = engine_open(session, keep_ended);
+	if (!error)
+		error = loop_new(&session->loop);
+	return error ? EXIT_FAILED : EXIT_DONE;
+}
+
+void session_close(struct session *session)
+{
+	loop_free(session->loop);
+	engine_free(session->engine);
+	selection_free(session->selection);
+	config_free(session->config);
+}
+
+int session_attach(struct session *session, bool must)
+{
+	struct explain explain = {0};
+	int count = selection_attach(session->selection, session->engine, &explain);
+
+	if (count < 0) {
+		if (!explain.what[0])
+			snprintf(explain.what, sizeof(explain.what), "cannot attach: %s", strerror(-count));
+		explain_print(&explain);
+		return count == -ENOMEM || count == -EPERM || count == -EACCES ? EXIT_FAILED : EXIT_NO_TARGET;
+	}
+	session->attached += (uint64_t)count;
+	if (count || !must)
+		return EXIT_DONE;
+	if (!explain.what[0]) {
+		snprintf(explain.what, sizeof(explain.what), "no %s", selection_words(session->selection));
+		snprintf(explain.remedy, sizeof(explain.remedy),
+			 "Look with `pgrep -a NAME` or `systemctl status UNIT`; poolscope must run as root to see all processes.");
+	}
+	explain_print(&explain);
+	return EXIT_NO_TARGET;
+}
+
+static int after_events(struct session *session)
+{
+	loop_timer_at(session->deadline, engine_events(session->engine));
+	if (session->on_ended && session->attached && !engine_living(session->engine))
+		return session->on_ended(session->context);
+	return 0;
+}
+
+static int on_ring(void *context, int fd)
+{
+	return after_events(context);
+}
+
+static int on_deadline(void *context)
+{
+	return after_events(context);
+}
+
+int session_refresh(struct session *session, bool whole)
+{
+	return engine_refresh(session->engine, whole, &session->snapshot);
+}
+
+static int on_refresh(void *context)
+{
+	struct session *session = context;
+	int error = session_refresh(session, false);
+
+	if (error)
+		return error;
+	if (session->on_snapshot) {
+		error = session->on_snapshot(session->context, session->snapshot);
+		if (error)
+			return error;
+	}
+	return after_events(session);
+}
+
+static int on_discovery(void *context)
+{
+	struct session *session = context;
+	struct explain explain = {0};
+	int count = selection_attach(session->selection, session->engine, &explain);
+
+	if (count == -ENOMEM)
+		return count;
+	if (count > 0)
+		session->attached += (uint64_t)count;
+	return 0;
+}
+
+int session_run(struct session *session)
+{
+	int error = loop_add_fd(session->loop, engine_fd(session->engine), on_ring, session);
+
+	if (!error)
+		error = loop_add_timer(session->loop, on_refresh, session, &session->refresh);
+	if (!error)
+		error = loop_add_timer(session->loop, on_deadline, session, &session->deadline);
+	if (!error)
+		error = loop_timer_every(session->refresh, session->interval_ns);
+	if (!error && selection_waits(session->selection)) {
+		error = loop_add_timer(session->loop, on_discovery, session, &session->discovery);
+		if (!error)
+			error = loop_timer_every(session->discovery, DISCOVERY_NS);
+	}
+	if (error)
+		return error;
+	return loop_run(session->loop);
+}

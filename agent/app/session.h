@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What every command that watches shares: config, selection, engine and loop, opened together, and the
+ * rhythm of refreshes. It must not know how a snapshot is shown. */
+#ifndef POOLSCOPE_APP_SESSION_H
+#define POOLSCOPE_APP_SESSION_H
+
+#include "../edge/loop.h"
+#include "engine.h"
+#include "selection.h"
+
+/* Exit codes: a contract (DESIGN.md, Command line). */
+enum exit_code { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_OVER, EXIT_NO_TARGET };
+
+struct session {
+	const struct options *options; /* borrowed */
+	struct config *config;
+	struct selection *selection;
+	struct engine *engine;
+	struct loop *loop;
+	struct loop_source *refresh, *deadline, *discovery;
+	const struct snapshot *snapshot; /* the newest; the engine's */
+	bool was_over;                   /* a limit was over at some time */
+	uint64_t interval_ns;
+	uint64_t attached; /* targets so far */
+
+	/* Set by the command before session_run(). May be NULL. */
+	int (*on_snapshot)(void *context, const struct snapshot *snapshot);
+	int (*on_ended)(void *context); /* no target lives any more, and none is waited for */
+	void *context;
+};
+
+/* Config (0: builtin), limits, probes. Prints what went wrong; returns an exit code. */
+int session_open(const struct options *options, bool keep_ended, struct session *session);
+void session_close(struct session *session);
+
+/* Attaches to what is selected now. Prints and returns EXIT_NO_TARGET if a named PID cannot be had, or if
+ * nothing matches and `must` is set. */
+int session_attach(struct session *session, bool must);
+/* Refreshes, drains and attaches to newcomers until the loop is quit. 0 or -errno. */
+int session_run(struct session *session);
+/* A refresh now. */
+int session_refresh(struct session *session, bool whole);
+
+/* "poolscope: WHAT: WHY" and the remedy on a line of its own, to stderr. */
+void explain_print(const struct explain *explain);
+bool snapshot_is_over(const struct snapshot *snapshot); /* any limit's state is over now */
+
+/* The commands; each returns an exit code. */
+int command_top(const struct options *options);
+int command_dump(const struct options *options);
+int command_serve(const struct options *options);
+int command_check(const struct options *options);
+int command_doctor(const struct options *options);
+
+#endif
