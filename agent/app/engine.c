@@ -22,7 +22,7 @@ struct engine {
 	struct model *model;
 	struct watched **watched;
 	size_t n_watched;
-	struct snapshot *snapshot;
+	struct snapshot *snapshot, *former; /* the former one may still be shown while the next is made */
 	char host[64];
 	struct fact *held; /* page-table readings wait here for the drain that makes them comparable */
 	size_t n_held, held_room;
@@ -64,6 +64,7 @@ void engine_free(struct engine *engine)
 	free(engine->watched);
 	free(engine->held);
 	snapshot_free(engine->snapshot);
+	snapshot_free(engine->former);
 	probes_free(engine->probes);
 	model_free(engine->model);
 	procfs_free(engine->procfs);
@@ -410,7 +411,8 @@ int engine_refresh(struct engine *engine, bool whole, const struct snapshot **re
 	if (error)
 		return error;
 	stamp(engine, snapshot);
-	snapshot_free(engine->snapshot);
+	snapshot_free(engine->former);
+	engine->former = engine->snapshot;
 	engine->snapshot = snapshot;
 	*ret_snapshot = snapshot;
 	return 0;

@@ -20,14 +20,9 @@ struct selection {
 	struct looked_at *passed;
 	size_t n_passed;
 	bool by_config; /* no selector given: the config's entries select */
-	bool named_once; /* the PIDs that were named are attached to once */
+	bool pids_done; /* the PIDs that were given are attached to once */
 	char words[256];
 };
-
-static bool has_selector(const struct options *options)
-{
-	return options->n_pids || options->name || options->unit || options->cgroup || options->container;
-}
 
 static void put_words(struct selection *selection)
 {
@@ -37,8 +32,8 @@ static void put_words(struct selection *selection)
 
 	if (options->n_pids)
 		snprintf(words, size, "PID %u", options->pids[0]);
-	else if (options->name)
-		snprintf(words, size, "process named %s", options->name);
+	else if (options->n_names)
+		snprintf(words, size, "process named %s", options->names[0]);
 	else if (options->unit)
 		snprintf(words, size, "process of unit %s", options->unit);
 	else if (options->cgroup)
@@ -57,7 +52,7 @@ int selection_new(const struct options *options, const struct config *config, st
 		return -ENOMEM;
 	selection->options = options;
 	selection->config = config;
-	selection->by_config = !has_selector(options);
+	selection->by_config = !options_have_target(options);
 	put_words(selection);
 	*ret_selection = selection;
 	return 0;
@@ -78,7 +73,9 @@ void selection_set_procfs(struct selection *selection, struct procfs *procfs)
 
 bool selection_waits(const struct selection *selection)
 {
-	return selection->by_config || selection->options->n_pids == 0;
+	const struct options *options = selection->options;
+
+	return selection->by_config || options->n_names || options->unit || options->cgroup || options->container;
 }
 
 const char *selection_words(const struct selection *selection)
@@ -86,10 +83,18 @@ const char *selection_words(const struct selection *selection)
 	return selection->words;
 }
 
-/* 0 with the entry, or -ENOENT. Never -ENOENT where the config wants no match keys. */
+static int take_path(void *context, const struct fact *fact)
+{
+	if (fact->kind == FACT_CGROUP)
+		snprintf(context, FACT_PATH_SIZE, "%s", fact->cgroup.path);
+	return 0;
+}
+
+/* 0 with the entry, or -ENOENT. */
 static int match(struct selection *selection, const struct fact_target *target, uint32_t *ret_entry)
 {
 	char cmdline[4096] = "", cgroup[FACT_PATH_SIZE] = "";
+	struct fact_sink path = {.emit = take_path, .context = cgroup};
 	struct match_subject subject = {.comm = target->comm,
 					.exe = target->exe,
 					.cmdline = cmdline,
@@ -100,7 +105,7 @@ static int match(struct selection *selection, const struct fact_target *target, 
 	if (selection->config->policy->n_entries < 2)
 		return -ENOENT;
 	procfs_cmdline(selection->procfs, target->pid, cmdline, sizeof(cmdline));
-	procfs_cgroup_path(selection->procfs, target->pid, cgroup, sizeof(cgroup));
+	procfs_cgroup(selection->procfs, 0, target->pid, &path);
 	return config_match(selection->config, &subject, ret_entry);
 }
 
@@ -116,19 +121,53 @@ void selection_classify(void *context, struct fact_target *target)
 	snprintf(target->name, sizeof(target->name), "%s", entry->name[0] ? entry->name : target->comm);
 }
 
+static int add_pids(uint32_t **pids, size_t *count, uint32_t *found, size_t n_found)
+{
+	uint32_t *grown = reallocarray(*pids, *count + n_found + 1, sizeof(*grown));
+
+	if (grown) {
+		*pids = grown;
+		memcpy(grown + *count, found, n_found * sizeof(*found));
+		*count += n_found;
+	}
+	free(found);
+	return grown ? 0 : -ENOMEM;
+}
+
+/* Everything that the selectors find, all together; a PID may stand there twice. */
 static int list(struct selection *selection, uint32_t **ret_pids, size_t *ret_count)
 {
 	const struct options *options = selection->options;
+	_cleanup_(freep) uint32_t *pids = NULL;
+	const struct finder {
+		const char *what;
+		int (*find)(struct procfs *procfs, const char *what, uint32_t **ret_pids, size_t *ret_count);
+	} finders[] = {{options->unit, procfs_find_unit},
+		       {options->cgroup, procfs_find_cgroup},
+		       {options->container, procfs_find_container}};
+	uint32_t *found = NULL;
+	size_t count = 0, n_found = 0;
+	int error = 0;
 
-	if (options->name)
-		return procfs_find_name(selection->procfs, options->name, ret_pids, ret_count);
-	if (options->unit)
-		return procfs_find_unit(selection->procfs, options->unit, ret_pids, ret_count);
-	if (options->cgroup)
-		return procfs_find_cgroup(selection->procfs, options->cgroup, ret_pids, ret_count);
-	if (options->container)
-		return procfs_find_container(selection->procfs, options->container, ret_pids, ret_count);
-	return procfs_list(selection->procfs, ret_pids, ret_count);
+	if (selection->by_config)
+		return procfs_list(selection->procfs, ret_pids, ret_count);
+	for (size_t i = 0; i < options->n_names && !error; i++) {
+		error = procfs_find_name(selection->procfs, options->names[i], &found, &n_found);
+		if (!error)
+			error = add_pids(&pids, &count, found, n_found);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(finders) && !error; i++) {
+		if (!finders[i].what)
+			continue;
+		error = finders[i].find(selection->procfs, finders[i].what, &found, &n_found);
+		if (!error)
+			error = add_pids(&pids, &count, found, n_found);
+	}
+	if (error)
+		return error;
+	*ret_pids = TAKE_PTR(pids);
+	*ret_count = count;
+	return 0;
 }
 
 static bool was_passed(const struct selection *selection, const struct fact_target *target)
@@ -188,13 +227,13 @@ static int attach_found(struct selection *selection, struct engine *engine, stru
 	return attached;
 }
 
-static int attach_named(struct selection *selection, struct engine *engine, struct explain *explain)
+static int attach_given(struct selection *selection, struct engine *engine, struct explain *explain)
 {
 	int attached = 0;
 
-	if (selection->named_once)
+	if (selection->pids_done)
 		return 0;
-	selection->named_once = true;
+	selection->pids_done = true;
 	for (size_t i = 0; i < selection->options->n_pids; i++) {
 		struct fact_target target = {0};
 		uint32_t entry = 0;
@@ -212,8 +251,12 @@ static int attach_named(struct selection *selection, struct engine *engine, stru
 
 int selection_attach(struct selection *selection, struct engine *engine, struct explain *explain)
 {
-	return selection->options->n_pids ? attach_named(selection, engine, explain)
-					  : attach_found(selection, engine, explain);
+	int given = attach_given(selection, engine, explain), found;
+
+	if (given < 0 || !selection_waits(selection))
+		return given;
+	found = attach_found(selection, engine, explain);
+	return found < 0 ? found : given + found;
 }
 
 int selection_print(struct selection *selection, FILE *out)

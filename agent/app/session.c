@@ -13,14 +13,6 @@
 /* How often newcomers are looked for; a look costs a read of /proc per unknown process. */
 #define DISCOVERY_NS (2 * NSEC_PER_SEC)
 
-void explain_print(const struct explain *explain)
-{
-	fprintf(stderr, "poolscope: %s%s%s\n", explain->what, explain->what[0] && explain->why[0] ? ": " : "",
-		explain->why);
-	if (explain->remedy[0])
-		fprintf(stderr, "  %s\n", explain->remedy);
-}
-
 bool snapshot_is_over(const struct snapshot *snapshot)
 {
 	for (size_t t = 0; t < snapshot->n_targets; t++) {
@@ -57,12 +49,18 @@ static int config_open(const struct options *options, struct config **ret_config
 	struct problems problems = {0};
 	int error;
 
-	if (!options->config_path)
+	if (!options->config)
 		return config_new_builtin(ret_config);
-	error = config_load(options->config_path, ret_config, &problems);
+	error = config_load(options->config, ret_config, &problems);
 	if (error)
-		problems_print(&problems, options->config_path, stderr);
+		problems_print(&problems, options->config, stderr);
 	return error;
+}
+
+/* The sources take NULL for their own /proc: only there a PID is what pidfd_open(2) means by it. */
+static const char *procfs_of(const struct options *options)
+{
+	return options->procfs && strcmp(options->procfs, "/proc") ? options->procfs : NULL;
 }
 
 static int engine_open(struct session *session, bool keep_ended)
@@ -70,10 +68,10 @@ static int engine_open(struct session *session, bool keep_ended)
 	const struct options *options = session->options;
 	struct engine_options engine_options = {
 		.policy = session->config->policy,
-		.procfs = options->procfs,
-		.variant = options->memory_variant,
+		.procfs = procfs_of(options),
+		.variant = options->variant,
 		.ring_bytes = options->ring_bytes,
-		.cpu_budget = options->cpu_budget_percent / 100,
+		.cpu_budget = options->cpu_budget / 10000.0,
 		.interval_ns = session->interval_ns,
 		.follow_forks = options->follow_forks,
 		.keep_ended = keep_ended,
@@ -87,7 +85,7 @@ static int engine_open(struct session *session, bool keep_ended)
 	if (error) {
 		if (!explain.what[0])
 			snprintf(explain.what, sizeof(explain.what), "cannot start: %s", strerror(-error));
-		explain_print(&explain);
+		explain_print(&explain, stderr);
 		return error;
 	}
 	selection_set_procfs(session->selection, engine_procfs(session->engine));
@@ -128,7 +126,7 @@ int session_attach(struct session *session, bool must)
 	if (count < 0) {
 		if (!explain.what[0])
 			snprintf(explain.what, sizeof(explain.what), "cannot attach: %s", strerror(-count));
-		explain_print(&explain);
+		explain_print(&explain, stderr);
 		return count == -ENOMEM || count == -EPERM || count == -EACCES ? EXIT_FAILED : EXIT_NO_TARGET;
 	}
 	session->attached += (uint64_t)count;
@@ -139,7 +137,7 @@ int session_attach(struct session *session, bool must)
 		snprintf(explain.remedy, sizeof(explain.remedy),
 			 "Look with `pgrep -a NAME` or `systemctl status UNIT`; poolscope must run as root to see all processes.");
 	}
-	explain_print(&explain);
+	explain_print(&explain, stderr);
 	return EXIT_NO_TARGET;
 }
 

@@ -8,9 +8,6 @@
 #include "engine.h"
 #include "selection.h"
 
-/* Exit codes: a contract (DESIGN.md, Command line). */
-enum exit_code { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_OVER, EXIT_NO_TARGET };
-
 struct session {
 	const struct options *options; /* borrowed */
 	struct config *config;
@@ -41,8 +38,6 @@ int session_run(struct session *session);
 /* A refresh now. */
 int session_refresh(struct session *session, bool whole);
 
-/* "poolscope: WHAT: WHY" and the remedy on a line of its own, to stderr. */
-void explain_print(const struct explain *explain);
 bool snapshot_is_over(const struct snapshot *snapshot); /* any limit's state is over now */
 
 /* The commands; each returns an exit code. */
