@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* `poolscope doctor`: what this kernel allows, which variants would be used, what is missing and what
+ * to do about it. It must not know how anything is tried. */
+#include <stdio.h>
+
+#include "../edge/privileges.h"
+#include "../source/probes.h"
+#include "session.h"
+
+#define TRIALS_MAX 16
+
+static size_t print_rights(void)
+{
+	struct privilege_check checks[PRIVILEGE_CHECKS_MAX];
+	size_t count = privileges_check(checks, ARRAY_SIZE(checks)), bad = 0;
+
+	puts("Rights and features");
+	for (size_t i = 0; i < count; i++) {
+		printf("  %-8s %-28s %s\n", checks[i].ok ? "ok" : "missing", checks[i].name, checks[i].detail);
+		if (!checks[i].ok && checks[i].remedy[0])
+			printf("  %-8s %-28s -> %s\n", "", "", checks[i].remedy);
+		bad += !checks[i].ok;
+	}
+	return bad;
+}
+
+/* Returns how many groups have no variant that loads. */
+static size_t print_trials(const struct options *options)
+{
+	struct probes_options probes_options = {.memory_variant = options->variant,
+						.ring_bytes = options->ring_bytes};
+	struct probe_trial trials[TRIALS_MAX];
+	size_t count = probes_try_all(&probes_options, trials, ARRAY_SIZE(trials));
+	bool has[GROUP_COUNT] = {false};
+	size_t without = 0;
+
+	puts("Probes, by trial load");
+	for (size_t i = 0; i < count; i++) {
+		const struct probe_trial *trial = &trials[i];
+
+		printf("  %-8s %-12s %-14s %s\n", trial->error ? "no" : trial->used ? "used" : "works", trial->group_name,
+		       trial->variant, trial->error ? trial->why : "");
+		if (trial->error && trial->remedy[0])
+			printf("  %-8s %-12s %-14s -> %s\n", "", "", "", trial->remedy);
+		has[trial->group] |= !trial->error;
+	}
+	for (size_t group = 0; group < GROUP_COUNT; group++)
+		without += !has[group] && group != GROUP_ITERATOR;
+	return without;
+}
+
+int command_doctor(const struct options *options)
+{
+	size_t bad = print_rights(), without;
+
+	putchar('\n');
+	without = print_trials(options);
+	putchar('\n');
+	if (without)
+		puts("poolscope cannot run here: a group of probes has no variant that loads.");
+	else if (bad)
+		puts("poolscope can run here; what is missing above limits what it can show.");
+	else
+		puts("poolscope can run here.");
+	return fflush(stdout) || without ? EXIT_FAILED : EXIT_DONE;
+}

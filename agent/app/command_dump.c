@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* `poolscope dump`: one snapshot as a table or as JSON, then the end. It must not know how either is
+ * written. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../view/json.h"
+#include "../view/text.h"
+#include "output.h"
+#include "session.h"
+
+static int on_time(void *context)
+{
+	struct session *session = context;
+
+	loop_quit(session->loop);
+	return 0;
+}
+
+/* Watches for the time given, so that there is growth to show. */
+static int watch_for(struct session *session, uint64_t time_ns)
+{
+	struct loop_source *timer;
+	int error = loop_add_timer(session->loop, on_time, session, &timer);
+
+	if (!error)
+		error = loop_timer_at(timer, boottime_now() + time_ns);
+	return error ? error : session_run(session);
+}
+
+int command_dump(const struct options *options)
+{
+	_cleanup_(session_close) struct session session = {0};
+	int error, code = session_open(options, true, &session);
+
+	if (code == EXIT_DONE)
+		code = session_attach(&session, true);
+	if (code != EXIT_DONE)
+		return code;
+	error = options->after_ns ? watch_for(&session, options->after_ns) : 0;
+	if (!error)
+		error = session_refresh(&session, true);
+	if (error) {
+		fprintf(stderr, "poolscope: cannot read the target: %s\n", strerror(-error));
+		return EXIT_FAILED;
+	}
+	code = output_write(options->output, session.snapshot, options->json ? json_render : text_render);
+	if (code == EXIT_DONE && options->fail_on_over && snapshot_is_over(session.snapshot))
+		code = EXIT_OVER_LIMIT;
+	return code;
+}

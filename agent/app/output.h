@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Where a rendered snapshot goes: standard output or a file that only its owner reads. It must not
+ * know what is rendered. */
+#ifndef POOLSCOPE_APP_OUTPUT_H
+#define POOLSCOPE_APP_OUTPUT_H
+
+#include <stdio.h>
+
+#include "../model/snapshot.h"
+
+/* path NULL: standard output. A file is new or replaced as a whole, mode 0600. Says what failed, on
+ * stderr; returns an exit code. */
+int output_write(const char *path, const struct snapshot *snapshot,
+		 int (*render)(const struct snapshot *snapshot, FILE *out));
+/* The same without words: 0 or -errno. */
+int output_file(const char *path, const struct snapshot *snapshot,
+		int (*render)(const struct snapshot *snapshot, FILE *out));
+
+#endif

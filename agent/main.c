@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The program: from the command line to a command. It must not know what a command does. */
+#include <stdio.h>
+
+#include "app/session.h"
+#include "edge/log.h"
+#include "edge/options.h"
+
+static int command_help(const struct options *options)
+{
+	options_help(stdout, options->help_about);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int command_version(const struct options *options)
+{
+	puts("poolscope " POOLSCOPE_VERSION);
+	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int (*const commands[])(const struct options *options) = {
+	[SUBCOMMAND_TOP] = command_top,       [SUBCOMMAND_DUMP] = command_dump,
+	[SUBCOMMAND_SERVE] = command_serve,   [SUBCOMMAND_CHECK] = command_check,
+	[SUBCOMMAND_DOCTOR] = command_doctor, [SUBCOMMAND_HELP] = command_help,
+	[SUBCOMMAND_VERSION] = command_version,
+};
+_Static_assert(ARRAY_SIZE(commands) == SUBCOMMAND_COUNT, "every subcommand has its command");
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct explain explain = {0};
+	int code;
+
+	if (options_parse(argc, argv, &options, &explain)) {
+		explain_print(&explain, stderr);
+		return EXIT_USAGE;
+	}
+	log_set_level(options.log_level);
+	code = commands[options.subcommand](&options);
+	options_done(&options);
+	return code;
+}
