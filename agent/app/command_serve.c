@@ -31,11 +31,11 @@ static int on_http_time(void *context)
 	return on_http(context, -1);
 }
 
-static int on_snapshot(void *context, const struct snapshot *snapshot)
+static int on_snapshot(void *context)
 {
 	struct serve *serve = context;
 
-	http_publish(serve->http, snapshot);
+	http_publish(serve->http, serve->session.snapshot);
 	return 0;
 }
 
@@ -55,7 +55,6 @@ static int http_start(struct serve *serve)
 		.listen = options->listen ? options->listen : serve->session.config->listen,
 		.version = POOLSCOPE_VERSION,
 		.refresh_ns = options->interval_ns,
-		.mapped = options->mapped,
 	};
 	struct explain explain = {0};
 
@@ -84,7 +83,6 @@ static int serve_run(struct serve *serve)
 		error = session_refresh(session, false);
 	if (error)
 		return error;
-	http_publish(serve->http, session->snapshot);
 	log_event(LOG_LEVEL_INFO, "listening", "address", http_name(serve->http), "targets",
 		  LOG_NUMBER(engine_living(session->engine)), NULL);
 	return session_run(session);

@@ -22,7 +22,6 @@ struct engine {
 	struct model *model;
 	struct watched **watched;
 	size_t n_watched;
-	struct snapshot *snapshot, *former; /* the former one may still be shown while the next is made */
 	char host[64];
 	struct fact *held; /* page-table readings wait here for the drain that makes them comparable */
 	size_t n_held, held_room;
@@ -63,8 +62,6 @@ void engine_free(struct engine *engine)
 		watched_free(engine->watched[i]);
 	free(engine->watched);
 	free(engine->held);
-	snapshot_free(engine->snapshot);
-	snapshot_free(engine->former);
 	probes_free(engine->probes);
 	model_free(engine->model);
 	procfs_free(engine->procfs);
@@ -370,7 +367,7 @@ static void stamp(struct engine *engine, struct snapshot *snapshot)
 	snapshot->n_attached = count;
 }
 
-int engine_refresh(struct engine *engine, bool whole, const struct snapshot **ret_snapshot)
+int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
 {
 	struct fact_sink sink = sink_of(engine), holder = {.emit = hold, .context = engine};
 	struct fact tick = {.kind = FACT_TICK};
@@ -411,9 +408,6 @@ int engine_refresh(struct engine *engine, bool whole, const struct snapshot **re
 	if (error)
 		return error;
 	stamp(engine, snapshot);
-	snapshot_free(engine->former);
-	engine->former = engine->snapshot;
-	engine->snapshot = snapshot;
 	*ret_snapshot = snapshot;
 	return 0;
 }

@@ -47,7 +47,7 @@ int engine_fd(const struct engine *engine);
  * again even without events; UINT64_MAX: never. */
 uint64_t engine_events(struct engine *engine);
 /* One refresh: samples, page tables within the budget (whole: without bound), tick, snapshot. The
- * snapshot belongs to the engine and is good until the refresh after the next. */
-int engine_refresh(struct engine *engine, bool whole, const struct snapshot **ret_snapshot);
+ * caller frees the snapshot. */
+int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot);
 
 #endif

@@ -112,6 +112,7 @@ int session_open(const struct options *options, bool keep_ended, struct session 
 
 void session_close(struct session *session)
 {
+	snapshot_free(session->snapshot);
 	loop_free(session->loop);
 	engine_free(session->engine);
 	selection_free(session->selection);
@@ -144,8 +145,6 @@ int session_attach(struct session *session, bool must)
 static int after_events(struct session *session)
 {
 	loop_timer_at(session->deadline, engine_events(session->engine));
-	if (session->on_ended && session->attached && !engine_living(session->engine))
-		return session->on_ended(session->context);
 	return 0;
 }
 
@@ -161,22 +160,22 @@ static int on_deadline(void *context)
 
 int session_refresh(struct session *session, bool whole)
 {
-	return engine_refresh(session->engine, whole, &session->snapshot);
+	_cleanup_(snapshot_freep) struct snapshot *former = NULL;
+	struct snapshot *snapshot = NULL;
+	int error = engine_refresh(session->engine, whole, &snapshot);
+
+	if (error)
+		return error;
+	former = session->snapshot;
+	session->snapshot = snapshot;
+	return session->on_snapshot ? session->on_snapshot(session->context) : 0;
 }
 
 static int on_refresh(void *context)
 {
-	struct session *session = context;
-	int error = session_refresh(session, false);
+	int error = session_refresh(context, false);
 
-	if (error)
-		return error;
-	if (session->on_snapshot) {
-		error = session->on_snapshot(session->context, session->snapshot);
-		if (error)
-			return error;
-	}
-	return after_events(session);
+	return error ? error : after_events(context);
 }
 
 static int on_discovery(void *context)

@@ -15,14 +15,13 @@ struct session {
 	struct engine *engine;
 	struct loop *loop;
 	struct loop_source *refresh, *deadline, *discovery;
-	const struct snapshot *snapshot; /* the newest; the engine's */
+	struct snapshot *snapshot; /* the newest; owned, but a command may take it away */
 	bool was_over;                   /* a limit was over at some time */
 	uint64_t interval_ns;
 	uint64_t attached; /* targets so far */
 
-	/* Set by the command before session_run(). May be NULL. */
-	int (*on_snapshot)(void *context, const struct snapshot *snapshot);
-	int (*on_ended)(void *context); /* no target lives any more, and none is waited for */
+	/* Set by the command before session_run(). May be NULL. Other than 0 ends the run. */
+	int (*on_snapshot)(void *context); /* session.snapshot is new; the former one goes after the call */
 	void *context;
 };
 
