@@ -12,7 +12,7 @@
 static size_t print_rights(void)
 {
 	struct privilege_check checks[PRIVILEGE_CHECKS_MAX];
-	size_t count = privileges_check(checks, ARRAY_SIZE(checks)), bad = 0;
+	size_t count = privileges_check("", checks), bad = 0;
 
 	puts("Rights and features");
 	for (size_t i = 0; i < count; i++) {

@@ -83,6 +83,11 @@ int engine_fd(const struct engine *engine)
 	return probes_fd(engine->probes);
 }
 
+void engine_set_interval(struct engine *engine, uint64_t interval_ns)
+{
+	engine->options.interval_ns = interval_ns;
+}
+
 static struct watched *watched_by_id(const struct engine *engine, uint32_t id)
 {
 	for (size_t i = 0; i < engine->n_watched; i++)
@@ -243,16 +248,14 @@ static int route(void *context, const struct fact *fact)
 	struct fact_sink sink = sink_of(engine);
 	struct watched *watched;
 
-	if (fact->kind == FACT_TARGET)
-		return adopt(engine, fact);
 	watched = watched_by_id(engine, fact->target);
 	if (!watched)
-		return 0;
+		return fact->kind == FACT_TARGET ? adopt(engine, fact) : 0;
 	switch (fact->kind) {
+	case FACT_TARGET:
+		return image_changed(engine, watched);
 	case FACT_THREAD_BORN:
 		return watched_birth(watched, fact, &sink);
-	case FACT_SEED_BEGIN:
-		return image_changed(engine, watched);
 	case FACT_TARGET_GONE:
 		watched->ended = true;
 		return apply(engine, fact);

@@ -178,6 +178,13 @@ static int on_refresh(void *context)
 	return error ? error : after_events(context);
 }
 
+void session_set_interval(struct session *session, uint64_t interval_ns)
+{
+	session->interval_ns = interval_ns;
+	engine_set_interval(session->engine, interval_ns);
+	loop_timer_every(session->refresh, interval_ns);
+}
+
 static int on_discovery(void *context)
 {
 	struct session *session = context;

@@ -150,8 +150,8 @@ static void collected_free(struct collected *collected)
 	free(collected->facts);
 }
 
-/* Enough to rule out chance, few enough to cost nothing at 10,000 threads. */
-#define EVIDENCE_THREADS 8
+/* As many as glibc_learn() looks at. */
+#define EVIDENCE_THREADS 64
 
 static void descriptor_learn(struct watched *watched, const struct collected *threads)
 {
@@ -167,14 +167,37 @@ static void descriptor_learn(struct watched *watched, const struct collected *th
 		probes_set_descriptor(watched->probes, watched->id, watched->descriptor.start_routine);
 }
 
-static int emit_thread(struct watched *watched, struct fact *fact, const struct fact_sink *sink)
-{
-	int error;
+/* What a descriptor can tell and the fact does not know yet. The threads are read in batches: each
+ * by itself would be two system calls a thread. */
+#define DESCRIPTOR_BATCH 64
 
-	if (watched->descriptor.tid && fact->thread.tls_base && !fact->thread.is_io_worker &&
-	    (!fact->thread.start_routine || !fact->thread.stack_start))
-		glibc_read_thread(watched->info.pid, &watched->descriptor, &fact->thread);
-	error = sink->emit(sink->context, fact);
+static void read_descriptors(struct watched *watched, struct fact *facts, size_t count)
+{
+	struct fact_thread threads[DESCRIPTOR_BATCH];
+	size_t at[DESCRIPTOR_BATCH], n = 0;
+
+	if (!watched->descriptor.tid)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const struct fact_thread *thread = &facts[i].thread;
+
+		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !thread->stack_start)) {
+			at[n] = i;
+			threads[n++] = *thread;
+		}
+		if (n < DESCRIPTOR_BATCH && i + 1 < count)
+			continue;
+		if (n && glibc_read_threads(watched->info.pid, watched->procfs_path, &watched->descriptor, threads, n) > 0)
+			for (size_t t = 0; t < n; t++)
+				facts[at[t]].thread = threads[t];
+		n = 0;
+	}
+}
+
+static int emit_thread(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
+{
+	int error = sink->emit(sink->context, fact);
+
 	return error ? error : emit_routine(watched, fact, sink);
 }
 
@@ -190,6 +213,7 @@ static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 	if (error < 0)
 		return error;
 	descriptor_learn(watched, &threads);
+	read_descriptors(watched, threads.facts, threads.count);
 	for (size_t i = 0; i < threads.count; i++) {
 		error = emit_thread(watched, &threads.facts[i], sink);
 		if (error)
@@ -215,6 +239,7 @@ int watched_birth(struct watched *watched, const struct fact *born, const struct
 
 		descriptor_learn(watched, &one);
 	}
+	read_descriptors(watched, &fact, 1);
 	return emit_thread(watched, &fact, sink);
 }
 
