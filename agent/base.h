@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A figure that could not be read. Prints `n/a`, is `null` in JSON, has no metric sample. */
 #define UNKNOWN_U64 UINT64_MAX
@@ -65,6 +66,15 @@ struct explain {
 	char why[256];    /* "it is a kernel thread" */
 	char remedy[320]; /* what the user can do next */
 };
+
+/* Copies what fits, always terminated; bytes that a target chose need not end with a NUL before size. */
+static inline void text_copy(char *out, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size - 1);
+
+	memcpy(out, text, length);
+	memset(out + length, 0, size - length);
+}
 
 static inline int compare_u64(uint64_t a, uint64_t b)
 {

@@ -48,7 +48,7 @@ static int draw(struct top *top)
 	if (!error)
 		error = dashboard_render(shown(top), &top->ui, cells);
 	if (!error)
-		error = terminal_draw(top->terminal, cells);
+		terminal_draw(top->terminal, cells);
 	return error;
 }
 
@@ -143,11 +143,10 @@ static int on_signal(void *context, int signal)
 {
 	struct top *top = context;
 
-	if (signal == SIGWINCH)
-		return top->terminal ? draw(top) : 0;
-	if (signal == SIGCHLD)
-		return 0;
-	return TOP_QUIT;
+	if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP)
+		return TOP_QUIT;
+	terminal_signal(top->terminal, signal);
+	return draw(top);
 }
 
 static int signals_open(struct top *top)
@@ -155,10 +154,11 @@ static int signals_open(struct top *top)
 	sigset_t signals;
 
 	sigemptyset(&signals);
+	if (top->terminal)
+		terminal_signals(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGWINCH);
 	return loop_signals(top->session.loop, &signals, on_signal, top);
 }
 
@@ -199,11 +199,10 @@ static int command_begin(struct top *top)
 static int terminal_begin(struct top *top)
 {
 	struct explain explain = {0};
-	struct terminal_options terminal_options = {.no_color = top->session.options->no_color};
-	int error;
 
-	error = terminal_open(&terminal_options, &top->terminal, &explain);
-	if (error) {
+	if (top->session.options->no_color)
+		setenv("NO_COLOR", "1", 1);
+	if (terminal_open(STDIN_FILENO, STDOUT_FILENO, &top->terminal, &explain)) {
 		explain_print(&explain, stderr);
 		return EXIT_FAILED;
 	}
@@ -219,7 +218,7 @@ static void terminal_end(struct top *top)
 {
 	if (!top->terminal)
 		return;
-	terminal_close(top->terminal);
+	terminal_free(top->terminal);
 	top->terminal = NULL;
 	log_set_sink(NULL, NULL);
 	log_ring_flush(top->log, stderr);

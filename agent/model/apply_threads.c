@@ -13,13 +13,6 @@ static void take_start(struct thread_id *known, struct thread_id told)
 		known->start_ns = told.start_ns;
 }
 
-/* Hostile bytes, and none of them trusted to be the NUL. */
-static void take_name(char ret_name[FACT_NAME_SIZE], const char *name)
-{
-	memset(ret_name, 0, FACT_NAME_SIZE);
-	strncpy(ret_name, name, FACT_NAME_SIZE - 1);
-}
-
 static bool fill_u64(uint64_t *known, uint64_t told)
 {
 	bool news = !*known && told;
@@ -99,7 +92,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 		return r == -ENOSPC ? 0 : r;
 	thread->born = born;
 	thread->known_ns = fact->time_ns;
-	take_name(thread->name, told->name);
+	text_copy(thread->name, FACT_NAME_SIZE, told->name);
 	thread_fill(thread, told, fact->time_ns);
 	thread_sample(thread, told, fact->time_ns);
 	if (thread->leader)
@@ -123,7 +116,7 @@ static void thread_rename(struct model *model, struct target *target, struct thr
 {
 	char renamed[FACT_NAME_SIZE];
 
-	take_name(renamed, name);
+	text_copy(renamed, FACT_NAME_SIZE, name);
 	if (time_ns < thread->renamed_ns || !strcmp(renamed, thread->name))
 		return;
 	memcpy(thread->name, renamed, sizeof(renamed));

@@ -31,7 +31,7 @@ struct group *model_group(struct model *model, const char *name)
 	struct group *group = &model->group[model->n_groups++];
 
 	*group = (struct group){.n_pools = 0};
-	strncpy(group->name, name, sizeof(group->name) - 1);
+	text_copy(group->name, sizeof(group->name), name);
 	return group;
 }
 
@@ -55,7 +55,7 @@ static struct ended_pool *group_pool(struct group *group, const char *name, cons
 	struct ended_pool *pool = &group->pool[group->n_pools++];
 
 	*pool = (struct ended_pool){.kind = kind};
-	strncpy(pool->name, name, sizeof(pool->name) - 1);
+	text_copy(pool->name, sizeof(pool->name), name);
 	return pool;
 }
 
@@ -154,8 +154,8 @@ static struct snapshot_group_pool *fill_pool(struct snapshot_group *group, const
 	}
 	struct snapshot_group_pool *pool = &group->pools[group->n_pools++];
 
-	strncpy(pool->name, name, sizeof(pool->name) - 1);
-	strncpy(pool->kind, kind, sizeof(pool->kind) - 1);
+	text_copy(pool->name, sizeof(pool->name), name);
+	text_copy(pool->kind, sizeof(pool->kind), kind);
 	return pool;
 }
 

@@ -45,7 +45,7 @@ static void note_transition(struct model *model, const struct target *target, co
 		.before = before,
 	};
 	memcpy(entry->process, target->info.name, sizeof(entry->process));
-	strncpy(entry->pool, pool, sizeof(entry->pool) - 1);
+	text_copy(entry->pool, sizeof(entry->pool), pool);
 	limit_fill(model, track, &entry->limit);
 	model->transition[at].since_ns = track->since_ns;
 }

@@ -67,7 +67,7 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		.growth_per_minute = growth,
 	};
 	memcpy(ret_pool->name, pool->name, sizeof(ret_pool->name));
-	strncpy(ret_pool->kind, pool->kind, sizeof(ret_pool->kind) - 1);
+	text_copy(ret_pool->kind, sizeof(ret_pool->kind), pool->kind);
 	if (pool->history.count) {
 		ret_pool->history = calloc(pool->history.count, sizeof(*ret_pool->history));
 		if (!ret_pool->history)

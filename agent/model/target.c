@@ -37,8 +37,7 @@ void target_note_own_name(struct target *target, const char *name)
 		target->n_own_names++;
 	char *place = target->own_names[target->n_own_names - 1];
 
-	memset(place, 0, FACT_NAME_SIZE);
-	strncpy(place, name, FACT_NAME_SIZE - 1);
+	text_copy(place, FACT_NAME_SIZE, name);
 }
 
 static void note_own_names(struct target *target)
