@@ -49,8 +49,9 @@ static struct range range_from(const struct fact_range *fact, uint64_t end, uint
 /* The same event, applied before. */
 static bool is_same(const struct range *there, const struct range *range)
 {
-	return there->start <= range->start && there->end >= range->end && there->changed_ns >= range->changed_ns &&
-	       there->owner == range->owner && (there->owner != OWNER_NONE || there->reason == range->reason) &&
+	return there->start <= range->start && there->end >= range->end &&
+	       there->changed_ns >= range->changed_ns && there->owner == range->owner &&
+	       (there->owner != OWNER_NONE || there->reason == range->reason) &&
 	       there->region == range->region && there->protection == range->protection &&
 	       there->flags == range->flags && there->usable == range->usable &&
 	       there->provisional_until_ns == range->provisional_until_ns;
@@ -94,7 +95,8 @@ int range_map_freed(struct range_map *map, uint64_t start, uint64_t length, uint
 	limbo_forget(map, caller);
 	if (r < 0)
 		return r;
-	/* Where the bound forbids a cut, the range keeps what was freed of it: the next reading finds that empty. */
+	/* Where the bound forbids a cut, the range keeps what was freed of it: the next reading finds that
+	 * empty. */
 	r = map_cut(map, start, end, time_ns);
 	limbo_keep(map, caller, start, end, time_ns, map_take(map, start, end));
 	return r;
@@ -164,8 +166,8 @@ static enum region growth_region(const struct range_node *node, uint64_t start)
 }
 
 /* What mprotect makes of one range, if it covered all of it. */
-static struct range protected_range(const struct range_node *node, uint64_t start, const struct fact_range *fact,
-				    uint32_t caller, uint64_t time_ns)
+static struct range protected_range(const struct range_node *node, uint64_t start,
+				    const struct fact_range *fact, uint32_t caller, uint64_t time_ns)
 {
 	struct range range = node->range;
 	bool writable = fact->protection & PROT_WRITE;
@@ -191,7 +193,8 @@ static struct range protected_range(const struct range_node *node, uint64_t star
 	return range;
 }
 
-int range_map_protected(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns)
+int range_map_protected(struct range_map *map, const struct fact_range *fact, uint32_t caller,
+			uint64_t time_ns)
 {
 	struct range_node *node;
 	uint64_t end, at;
@@ -200,7 +203,8 @@ int range_map_protected(struct range_map *map, const struct fact_range *fact, ui
 	limbo_forget(map, caller);
 	if (r < 0)
 		return r;
-	for (at = fact->start; at < end && (node = range_tree_at(&map->tree, at)) && node->range.start < end;) {
+	for (at = fact->start;
+	     at < end && (node = range_tree_at(&map->tree, at)) && node->range.start < end;) {
 		uint64_t from = node->range.start > at ? node->range.start : at;
 		uint64_t to = node->range.end < end ? node->range.end : end;
 		struct range after = protected_range(node, from, fact, caller, time_ns);
@@ -221,7 +225,8 @@ int range_map_protected(struct range_map *map, const struct fact_range *fact, ui
 		after.resident = node->range.resident;
 		after.swapped = node->range.swapped;
 		after.changed |= node->range.changed;
-		after.changed_ns = node->range.changed_ns > after.changed_ns ? node->range.changed_ns : after.changed_ns;
+		after.changed_ns = node->range.changed_ns > after.changed_ns ? node->range.changed_ns
+									     : after.changed_ns;
 		node->range = after;
 	}
 	map_join(map, fact->start, end);
@@ -232,10 +237,12 @@ static void drop_heap_above(struct range_map *map, uint64_t address, uint64_t ti
 {
 	struct range_node *node, *next;
 
-	/* Where the bound forbids this cut, the heap keeps a part too much, which the next reading finds empty. */
+	/* Where the bound forbids this cut, the heap keeps a part too much, which the next reading finds
+	 * empty. */
 	if (address >= map->heap_top || map_cut(map, address, map->heap_top, time_ns) < 0)
 		return;
-	for (node = range_tree_at(&map->tree, address); node && node->range.start < map->heap_top; node = next) {
+	for (node = range_tree_at(&map->tree, address); node && node->range.start < map->heap_top;
+	     node = next) {
 		next = range_tree_next(node);
 		if (!(node->range.flags & RANGE_HEAP))
 			continue;
@@ -246,7 +253,8 @@ static void drop_heap_above(struct range_map *map, uint64_t address, uint64_t ti
 }
 
 /* Heap that keeps its owner; what a seed saw before this event was drained may be this event's. */
-static const struct range *next_heap(const struct range_map *map, uint64_t from, uint64_t end, uint64_t time_ns)
+static const struct range *next_heap(const struct range_map *map, uint64_t from, uint64_t end,
+				     uint64_t time_ns)
 {
 	const struct range_node *node = range_tree_at(&map->tree, from);
 
@@ -256,11 +264,14 @@ static const struct range *next_heap(const struct range_map *map, uint64_t from,
 	return NULL;
 }
 
-int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end, uint32_t caller, uint64_t time_ns)
+int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end, uint32_t caller,
+		  uint64_t time_ns)
 {
 	uint64_t start = page_up(heap_start), end = page_up(heap_end), at;
-	struct range grown = { .region = REGION_HEAP, .protection = PROT_READ | PROT_WRITE,
-			       .flags = RANGE_ANON | RANGE_HEAP, .usable = true };
+	struct range grown = {.region = REGION_HEAP,
+			      .protection = PROT_READ | PROT_WRITE,
+			      .flags = RANGE_ANON | RANGE_HEAP,
+			      .usable = true};
 	int result = 0;
 
 	limbo_forget(map, caller);
@@ -291,9 +302,12 @@ int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end,
 
 int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns)
 {
-	struct range fresh = { .owner = owner, .reason = UNATTRIBUTED_LOST, .region = REGION_STACK,
-			       .protection = PROT_READ | PROT_WRITE, .flags = RANGE_ANON | RANGE_STACK,
-			       .usable = true };
+	struct range fresh = {.owner = owner,
+			      .reason = UNATTRIBUTED_LOST,
+			      .region = REGION_STACK,
+			      .protection = PROT_READ | PROT_WRITE,
+			      .flags = RANGE_ANON | RANGE_STACK,
+			      .usable = true};
 	struct range_node *node;
 	uint64_t end;
 	int r;
@@ -315,10 +329,12 @@ int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint
 	r = map_cut(map, start, end, time_ns);
 	if (r < 0)
 		return r;
-	for (node = range_tree_at(&map->tree, start); node && node->range.end <= end; node = range_tree_next(node)) {
+	for (node = range_tree_at(&map->tree, start); node && node->range.end <= end;
+	     node = range_tree_next(node)) {
 		struct range *range = &node->range;
 
-		if (!is_private_anonymous(range->flags) || (range->owner == owner && range->region == REGION_STACK))
+		if (!is_private_anonymous(range->flags) ||
+		    (range->owner == owner && range->region == REGION_STACK))
 			continue;
 		range->region = REGION_STACK;
 		range_charge(range, owner);

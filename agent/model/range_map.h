@@ -14,18 +14,18 @@
 /* One range: disjoint from all others. */
 struct range {
 	uint64_t start, end;
-	uint32_t owner;                 /* OWNER_NONE: `reason` says why */
+	uint32_t owner; /* OWNER_NONE: `reason` says why */
 	enum unattributed reason;
 	enum region region;
-	uint32_t protection, flags;     /* PROT_*, enum range_flag */
-	bool usable;                    /* was made writable once; else a bare reservation */
-	bool unproven;                  /* seeded without access: the first reading tells if it was usable */
-	bool changed;                   /* since the last residency reading */
-	uint64_t changed_ns;            /* boottime of the last mapping event: older readings are void */
-	uint64_t provisional_until_ns;  /* seeded: events older than this may still charge it; 0: settled */
-	uint64_t resident, swapped;     /* bytes; valid when scanned_ns != 0 (what was added since is empty) */
+	uint32_t protection, flags; /* PROT_*, enum range_flag */
+	bool usable; /* was made writable once; else a bare reservation */
+	bool unproven; /* seeded without access: the first reading tells if it was usable */
+	bool changed; /* since the last residency reading */
+	uint64_t changed_ns; /* boottime of the last mapping event: older readings are void */
+	uint64_t provisional_until_ns; /* seeded: events older than this may still charge it; 0: settled */
+	uint64_t resident, swapped; /* bytes; valid when scanned_ns != 0 (what was added since is empty) */
 	uint64_t scanned_ns;
-	uint64_t seen_seed;             /* number of the seed that saw it last */
+	uint64_t seen_seed; /* number of the seed that saw it last */
 };
 
 /* Can it hold pages that count? Only such ranges are worth a reading; the sums need usable ones alone. */
@@ -46,19 +46,23 @@ DEFINE_CLEANUP(struct range_map *, range_map_free)
  * of the thread that made the call (OWNER_NONE: not known; then the reason is `lost`). Lengths are rounded
  * up to pages, as the kernel does. The same event a second time changes nothing but `changed`. */
 int range_map_made(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
-int range_map_freed(struct range_map *map, uint64_t start, uint64_t length, uint32_t caller, uint64_t time_ns);
+int range_map_freed(struct range_map *map, uint64_t start, uint64_t length, uint32_t caller,
+		    uint64_t time_ns);
 /* The last freed range of this caller is there again (what was not overlapped meanwhile). */
 int range_map_free_failed(struct range_map *map, uint32_t caller, uint64_t time_ns);
 int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
-int range_map_protected(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns);
+int range_map_protected(struct range_map *map, const struct fact_range *fact, uint32_t caller,
+			uint64_t time_ns);
 /* heap_start == heap_end: no heap. */
-int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end, uint32_t caller, uint64_t time_ns);
+int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end, uint32_t caller,
+		  uint64_t time_ns);
 /* A birth takes its stack over, whoever owned it: the whole pages of the range, the guard among them
  * (which stays unusable). */
 int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
 
-/* A seed: begin, seen..., end. What a reseed does not see again is dropped, unless an event newer
- * than the seed made it. drop_all: exec. */
+/* A seed: begin, seen (ascending), end, with no event between. What a reseed does not see again is dropped,
+ * unless an event newer than the seed made it; what it sees keeps its owner. drop_all: exec. [stack]
+ * (RANGE_STACK) grows without any call, so it is taken to reach 8 MiB down where nothing else is. */
 void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool drop_all);
 int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_t time_ns);
 void range_map_seed_end(struct range_map *map, uint64_t time_ns);
@@ -77,7 +81,7 @@ void range_map_reassign(struct range_map *map, uint32_t owner, uint32_t new_owne
 /* This thread makes no more calls: what it freed last needs no correction. Its ranges stay its own. */
 void range_map_owner_gone(struct range_map *map, uint32_t owner);
 
-size_t range_map_count(const struct range_map *map);     /* ranges, in address order */
+size_t range_map_count(const struct range_map *map); /* ranges, in address order */
 uint64_t range_map_refused(const struct range_map *map); /* ranges that the bound refused */
 
 #endif

@@ -32,14 +32,14 @@ struct limbo {
 
 struct range_map {
 	struct range_tree tree;
-	size_t count;    /* ranges in the tree */
+	size_t count; /* ranges in the tree */
 	size_t in_limbo; /* taken out of it, but kept */
 	uint32_t max;
 	uint64_t refused;
 
-	uint64_t heap_end;  /* after the last brk event, or as the first seed saw it; 0: not known */
+	uint64_t heap_end; /* after the last brk event, or as the first seed saw it; 0: not known */
 	uint64_t heap_seed; /* the seed that told heap_end; 0: an event did */
-	uint64_t heap_top;  /* no byte of the heap lies above */
+	uint64_t heap_top; /* no byte of the heap lies above */
 
 	uint64_t seed; /* number of the last seed */
 	enum unattributed seed_reason;

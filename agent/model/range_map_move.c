@@ -39,7 +39,8 @@ static int leave_empty(struct range_map *map, const struct range_node *list, uin
 }
 
 /* Puts the moved ranges down, shifted, and cut off at the new end. */
-static void put_moved(struct range_map *map, struct range_node *list, uint64_t shift, uint64_t end, uint64_t time_ns)
+static void put_moved(struct range_map *map, struct range_node *list, uint64_t shift, uint64_t end,
+		      uint64_t time_ns)
 {
 	while (list) {
 		struct range_node *node = list;
@@ -99,10 +100,10 @@ static struct range range_added(const struct range *like, uint64_t start, uint64
 	return added;
 }
 
-/* From the limbo, if the source was reported at the call's entry, else from where it is still mapped. false: the
- * event was applied before. */
-static bool take_source(struct range_map *map, uint64_t old_start, uint64_t old_end, uint64_t start, uint32_t caller,
-			uint64_t time_ns, struct range_node **ret_list)
+/* From the limbo, if the source was reported at the call's entry, else from where it is still mapped. false:
+ * the event was applied before. */
+static bool take_source(struct range_map *map, uint64_t old_start, uint64_t old_end, uint64_t start,
+			uint32_t caller, uint64_t time_ns, struct range_node **ret_list)
 {
 	struct limbo *limbo = limbo_find(map, caller);
 	const struct range *there = range_map_find(map, start);
@@ -127,9 +128,12 @@ static int keep_error(int first, int then)
 
 int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns)
 {
-	uint64_t start = fact->start, old_start = fact->old_start, end, old_end, kept_end;
-	struct range unknown = { .region = REGION_MMAP, .protection = PROT_READ | PROT_WRITE, .flags = RANGE_ANON,
-				 .usable = true }, like = unknown;
+	uint64_t start = fact->start, old_start = fact->old_start, end, old_end = 0, kept_end;
+	struct range unknown = {.region = REGION_MMAP,
+				.protection = PROT_READ | PROT_WRITE,
+				.flags = RANGE_ANON,
+				.usable = true},
+		     like = unknown;
 	struct range_node *list;
 	size_t held;
 	int r = range_bounds(start, fact->length, &end), result = 0;

@@ -249,7 +249,11 @@ void limbo_keep(struct range_map *map, uint32_t caller, uint64_t start, uint64_t
 		if (!set[i].used || set[i].time_ns < oldest->time_ns)
 			oldest = &set[i];
 	map_drop(limbo_take(map, oldest));
-	*oldest = (struct limbo){ .used = true, .caller = caller, .start = start, .end = end,
-				  .time_ns = time_ns, .pieces = pieces };
+	*oldest = (struct limbo){.used = true,
+				 .caller = caller,
+				 .start = start,
+				 .end = end,
+				 .time_ns = time_ns,
+				 .pieces = pieces};
 	map->in_limbo += list_length(pieces);
 }

@@ -25,7 +25,9 @@ static struct range seeded_range(const struct range_map *map, const struct fact_
 		.end = end,
 		.owner = OWNER_NONE,
 		.reason = is_private_anonymous(fact->flags) ? map->seed_reason : UNATTRIBUTED_IMAGE,
-		.region = fact->flags & RANGE_HEAP ? REGION_HEAP : fact->flags & RANGE_STACK ? REGION_STACK : REGION_MMAP,
+		.region = fact->flags & RANGE_HEAP    ? REGION_HEAP
+			  : fact->flags & RANGE_STACK ? REGION_STACK
+						      : REGION_MMAP,
 		.protection = fact->protection,
 		.flags = fact->flags,
 		.provisional_until_ns = OPEN,
@@ -41,7 +43,8 @@ static struct range seeded_range(const struct range_map *map, const struct fact_
 }
 
 /* What a seed can tell of a range that is known already. */
-static void see_again(struct range_map *map, struct range *range, const struct fact_range *fact, uint64_t time_ns)
+static void see_again(struct range_map *map, struct range *range, const struct fact_range *fact,
+		      uint64_t time_ns)
 {
 	range->seen_seed = map->seed;
 	range->protection = fact->protection;
@@ -67,7 +70,8 @@ static void inherit_stack(const struct range_map *map, struct range *range)
 {
 	const struct range *above = range_map_find(map, range->end);
 
-	if (!(range->flags & RANGE_STACK) || !above || above->region != REGION_STACK || above->owner == OWNER_NONE)
+	if (!(range->flags & RANGE_STACK) || !above || above->region != REGION_STACK ||
+	    above->owner == OWNER_NONE)
 		return;
 	range->region = REGION_STACK;
 	range_charge(range, above->owner);
@@ -148,7 +152,8 @@ static void find_arena(struct range_node *first)
 	struct range_node *node = first, *next;
 
 	while (node->range.usable && is_private_anonymous(node->range.flags) &&
-	       (next = range_tree_next(node)) && next->range.start == node->range.end && next->range.end <= block_end)
+	       (next = range_tree_next(node)) && next->range.start == node->range.end &&
+	       next->range.end <= block_end)
 		node = next;
 	if (node == first || node->range.usable || node->range.end != block_end)
 		return;
@@ -185,8 +190,9 @@ static uint64_t overlap(const struct range *range, uint64_t start, uint64_t end)
 /* Takes this range's part, by length, out of what the reading still has to give. */
 static uint64_t portion(uint64_t *left, uint64_t part, uint64_t parts_left)
 {
-	uint64_t figure = part == parts_left ? *left :
-			  (uint64_t)((unsigned __int128)*left * part / parts_left) & ~(PAGE - 1);
+	uint64_t figure = part == parts_left
+				  ? *left
+				  : (uint64_t)((unsigned __int128)*left * part / parts_left) & ~(PAGE - 1);
 
 	figure = figure < part ? figure : part;
 	*left -= figure;
@@ -217,8 +223,10 @@ uint64_t range_map_resident(struct range_map *map, const struct fact_resident *f
 		if (range->changed_ns > time_ns || range->scanned_ns > time_ns)
 			continue;
 		/* Of a range that the span covers in part, the rest keeps its share of the former figure. */
-		range->resident = here + (uint64_t)((unsigned __int128)range->resident * (length - part) / length);
-		range->swapped = out + (uint64_t)((unsigned __int128)range->swapped * (length - part) / length);
+		range->resident = here +
+				  (uint64_t)((unsigned __int128)range->resident * (length - part) / length);
+		range->swapped = out +
+				 (uint64_t)((unsigned __int128)range->swapped * (length - part) / length);
 		range->scanned_ns = time_ns;
 		/* A share is a guess until this very range is read. */
 		range->changed = range->start != start || range->end != end;

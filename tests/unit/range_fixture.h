@@ -43,9 +43,10 @@ static inline int tear_down(void **state)
 	return 0;
 }
 
-static inline int map_flags(struct fixture *f, uint32_t who, uint64_t start, uint64_t length, int protection, uint32_t flags)
+static inline int map_flags(struct fixture *f, uint32_t who, uint64_t start, uint64_t length, int protection,
+			    uint32_t flags)
 {
-	struct fact_range fact = { .start = start, .length = length, .protection = protection, .flags = flags };
+	struct fact_range fact = {.start = start, .length = length, .protection = protection, .flags = flags};
 
 	return range_map_made(f->map, &fact, who, ++f->now);
 }
@@ -55,9 +56,10 @@ static inline int do_mmap(struct fixture *f, uint32_t who, uint64_t start, uint6
 	return map_flags(f, who, start, length, protection, RANGE_ANON);
 }
 
-static inline int do_mprotect(struct fixture *f, uint32_t who, uint64_t start, uint64_t length, int protection)
+static inline int do_mprotect(struct fixture *f, uint32_t who, uint64_t start, uint64_t length,
+			      int protection)
 {
-	struct fact_range fact = { .start = start, .length = length, .protection = protection };
+	struct fact_range fact = {.start = start, .length = length, .protection = protection};
 
 	return range_map_protected(f->map, &fact, who, ++f->now);
 }
@@ -67,30 +69,31 @@ static inline int do_munmap(struct fixture *f, uint32_t who, uint64_t start, uin
 	return range_map_freed(f->map, start, length, who, ++f->now);
 }
 
-static inline int do_mremap(struct fixture *f, uint32_t who, uint64_t old, uint64_t old_length, uint64_t start,
-		     uint64_t length, uint32_t flags)
+static inline int do_mremap(struct fixture *f, uint32_t who, uint64_t old, uint64_t old_length,
+			    uint64_t start, uint64_t length, uint32_t flags)
 {
-	struct fact_range fact = { .start = start, .length = length, .old_start = old, .old_length = old_length,
-				   .flags = flags };
+	struct fact_range fact = {
+		.start = start, .length = length, .old_start = old, .old_length = old_length, .flags = flags};
 
 	return range_map_moved(f->map, &fact, who, ++f->now);
 }
 
 static inline uint64_t do_read(struct fixture *f, uint64_t start, uint64_t length, uint64_t resident)
 {
-	struct fact_resident fact = { .start = start, .length = length, .resident = resident };
+	struct fact_resident fact = {.start = start, .length = length, .resident = resident};
 
 	return range_map_resident(f->map, &fact, f->now);
 }
 
 static inline void seen(struct fixture *f, uint64_t start, uint64_t length, int protection, uint32_t flags)
 {
-	struct fact_range fact = { .start = start, .length = length, .protection = protection, .flags = flags };
+	struct fact_range fact = {.start = start, .length = length, .protection = protection, .flags = flags};
 
 	assert_int_equal(range_map_seen(f->map, &fact, f->now), 0);
 }
 
-/* Writes the map as lines "offset from BASE in pages + pages owner region", usable ranges alone unless `all`. */
+/* Writes the map as lines "offset from BASE in pages + pages owner region", usable ranges alone unless `all`.
+ */
 static inline const char *picture(struct fixture *f, bool all)
 {
 	static char text[4096];
@@ -104,9 +107,10 @@ static inline const char *picture(struct fixture *f, bool all)
 			continue;
 		snprintf(owner, sizeof(owner), "%u", r->owner);
 		used += snprintf(text + used, sizeof(text) - used, "%s%lld+%llu:%s:%s%s", used ? " " : "",
-				 (long long)(r->start - BASE) / (long long)P, (unsigned long long)(r->end - r->start) / P,
-				 r->owner == OWNER_NONE ? unattributed_name(r->reason) : owner, region_name(r->region),
-				 r->usable ? "" : "!");
+				 (long long)(r->start - BASE) / (long long)P,
+				 (unsigned long long)(r->end - r->start) / P,
+				 r->owner == OWNER_NONE ? unattributed_name(r->reason) : owner,
+				 region_name(r->region), r->usable ? "" : "!");
 	}
 	return text;
 }
@@ -117,7 +121,8 @@ static inline const char *picture(struct fixture *f, bool all)
 /* glibc's new_heap: 128 MiB reserved, trimmed to an aligned block, 132 KiB made usable. */
 static inline void new_heap(struct fixture *f, uint32_t who, uint64_t block)
 {
-	assert_int_equal(map_flags(f, who, block - 20 * M, 128 * M, PROT_NONE, RANGE_ANON | RANGE_NORESERVE), 0);
+	assert_int_equal(map_flags(f, who, block - 20 * M, 128 * M, PROT_NONE, RANGE_ANON | RANGE_NORESERVE),
+			 0);
 	assert_int_equal(do_munmap(f, who, block - 20 * M, 20 * M), 0);
 	assert_int_equal(do_munmap(f, who, block + 64 * M, 44 * M), 0);
 	assert_int_equal(do_mprotect(f, who, block, 132 * K, RW), 0);

@@ -83,8 +83,11 @@ static bool oracle_provisional(const struct oracle_page *page, uint64_t now)
 
 static struct oracle_page oracle_fresh(struct oracle *oracle, int protection, uint32_t flags, unsigned caller)
 {
-	struct oracle_page page = { .mapped = true, .owner = OWNER_NONE, .region = REGION_MMAP,
-				    .protection = protection, .flags = flags };
+	struct oracle_page page = {.mapped = true,
+				   .owner = OWNER_NONE,
+				   .region = REGION_MMAP,
+				   .protection = protection,
+				   .flags = flags};
 
 	if (!oracle_anonymous(flags)) {
 		page.reason = UNATTRIBUTED_IMAGE;
@@ -126,24 +129,32 @@ static void oracle_free_failed(struct oracle *oracle, unsigned caller)
 	limbo->used = false;
 }
 
-static void oracle_duplicated(struct oracle *oracle, unsigned old, unsigned first, unsigned count, unsigned caller)
+static void oracle_duplicated(struct oracle *oracle, unsigned old, unsigned first, unsigned count,
+			      unsigned caller)
 {
 	struct oracle_page source = oracle->pages[old];
-	struct oracle_page page = { .mapped = true, .owner = OWNER_NONE, .reason = UNATTRIBUTED_IMAGE,
-				    .region = REGION_MMAP, .protection = source.mapped ? source.protection : 3,
-				    .flags = (source.mapped ? source.flags : 0) | RANGE_SHARED };
+	struct oracle_page page = {.mapped = true,
+				   .owner = OWNER_NONE,
+				   .reason = UNATTRIBUTED_IMAGE,
+				   .region = REGION_MMAP,
+				   .protection = source.mapped ? source.protection : 3,
+				   .flags = (source.mapped ? source.flags : 0) | RANGE_SHARED};
 
 	oracle->limbo[caller].used = false;
 	for (unsigned i = first; i < first + count; i++)
 		oracle->pages[i] = page;
 }
 
-static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count, unsigned first, unsigned count,
-			 bool dont_unmap, unsigned caller, uint64_t now)
+static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count, unsigned first,
+			 unsigned count, bool dont_unmap, unsigned caller, uint64_t now)
 {
 	static struct oracle_page source[ORACLE_PAGES];
-	struct oracle_page like = { .mapped = true, .usable = true, .protection = PROT_READ | PROT_WRITE,
-				    .flags = RANGE_ANON, .region = REGION_MMAP }, unknown = like;
+	struct oracle_page like = {.mapped = true,
+				   .usable = true,
+				   .protection = PROT_READ | PROT_WRITE,
+				   .flags = RANGE_ANON,
+				   .region = REGION_MMAP},
+			   unknown = like;
 	struct oracle_limbo *limbo = &oracle->limbo[caller];
 	bool any = false;
 
@@ -172,9 +183,13 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 			bool usable = like.usable && oracle_anonymous(like.flags);
 			enum unattributed reason = like.reason;
 
-			*page = (struct oracle_page){ .mapped = true, .owner = OWNER_NONE, .reason = reason,
-						      .region = REGION_MMAP, .protection = like.protection,
-						      .flags = like.flags & ~RANGE_HEAP, .usable = like.usable };
+			*page = (struct oracle_page){.mapped = true,
+						     .owner = OWNER_NONE,
+						     .reason = reason,
+						     .region = REGION_MMAP,
+						     .protection = like.protection,
+						     .flags = like.flags & ~RANGE_HEAP,
+						     .usable = like.usable};
 			if (usable)
 				oracle_charge(page, caller);
 			oracle_touch(oracle, page);
@@ -192,8 +207,8 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 	}
 }
 
-static void oracle_protected(struct oracle *oracle, unsigned first, unsigned count, int protection, unsigned caller,
-			     uint64_t now)
+static void oracle_protected(struct oracle *oracle, unsigned first, unsigned count, int protection,
+			     unsigned caller, uint64_t now)
 {
 	oracle->limbo[caller].used = false;
 	for (unsigned i = first; i < first + count; i++) {
@@ -298,9 +313,12 @@ static void oracle_seen(struct oracle *oracle, unsigned first, unsigned count, i
 				oracle_touch(oracle, page);
 			}
 		} else {
-			*page = (struct oracle_page){ .mapped = true, .owner = OWNER_NONE, .region = REGION_MMAP,
-						      .protection = protection, .flags = flags,
-						      .provisional_until_ns = ORACLE_OPEN };
+			*page = (struct oracle_page){.mapped = true,
+						     .owner = OWNER_NONE,
+						     .region = REGION_MMAP,
+						     .protection = protection,
+						     .flags = flags,
+						     .provisional_until_ns = ORACLE_OPEN};
 			if (flags & RANGE_HEAP)
 				page->region = REGION_HEAP;
 			page->reason = anonymous ? oracle->seed_reason : UNATTRIBUTED_IMAGE;
@@ -333,7 +351,8 @@ static void oracle_reassigned(struct oracle *oracle, uint32_t owner, uint32_t ne
 		for (unsigned c = 0; c < ORACLE_CALLERS; c++) {
 			struct oracle_limbo *limbo = &oracle->limbo[c];
 
-			if (limbo->used && i < limbo->count && limbo->pages[i].mapped && limbo->pages[i].owner == owner)
+			if (limbo->used && i < limbo->count && limbo->pages[i].mapped &&
+			    limbo->pages[i].owner == owner)
 				limbo->pages[i].owner = new_owner;
 		}
 	}

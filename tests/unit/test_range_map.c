@@ -32,7 +32,8 @@ static void an_arena_that_grows_in_many_steps_stays_one_range(void **state)
 		do_mprotect(f, ANN, BASE + used, used + 128 * K > 64 * M ? 64 * M - used : 128 * K, RW);
 	assert_map("0+16384:1:arena");
 	assert_int_equal(range_map_count(f->map), 1);
-	assert_int_equal(at(f, BASE)->resident, 100 * K); /* what was added counts as empty until it is read */
+	assert_int_equal(at(f, BASE)->resident,
+			 100 * K); /* what was added counts as empty until it is read */
 	assert_true(at(f, BASE)->changed);
 	assert_int_not_equal(at(f, BASE)->scanned_ns, 0);
 }
@@ -127,7 +128,8 @@ static void a_stack_that_nobody_mapped_is_there_all_the_same(void **state)
 	born(f, ANN, BASE); /* the mmap was lost */
 	assert_map("0+2049:1:stack");
 	map_flags(f, BOB, BASE + 32 * M, 4 * P, RW, RANGE_SHARED | RANGE_ANON);
-	range_map_stack(f->map, BASE + 32 * M, 4 * P, BOB, ++f->now); /* a stack in shared memory: never charged */
+	range_map_stack(f->map, BASE + 32 * M, 4 * P, BOB,
+			++f->now); /* a stack in shared memory: never charged */
 	assert_map("0+2049:1:stack");
 }
 
@@ -153,7 +155,8 @@ static void a_split_loses_no_byte(void **state)
 	do_mmap(f, ANN, BASE, 7 * P, RW);
 	do_read(f, BASE, 7 * P, 5 * P);
 	do_mprotect(f, ANN, BASE + P, P, PROT_NONE);
-	assert_int_equal(at(f, BASE)->resident + at(f, BASE + P)->resident + at(f, BASE + 2 * P)->resident, 5 * P);
+	assert_int_equal(at(f, BASE)->resident + at(f, BASE + P)->resident + at(f, BASE + 2 * P)->resident,
+			 5 * P);
 	do_mprotect(f, ANN, BASE + P, P, RW);
 	assert_int_equal(at(f, BASE)->resident, 5 * P);
 }
@@ -330,8 +333,14 @@ static void brk_grows_for_its_caller_and_shrinks(void **state)
 static void nonsense_is_refused_and_changes_nothing(void **state)
 {
 	static const uint64_t ODD[][2] = {
-		{ BASE, 0 }, { BASE + 1, P }, { BASE, UINT64_MAX }, { BASE, UINT64_MAX - BASE + 1 },
-		{ UINT64_MAX - P + 1, P }, { UINT64_MAX - P + 1, 2 * P }, { 1ULL << 63, P }, { (1ULL << 63) - P, 2 * P },
+		{BASE, 0},
+		{BASE + 1, P},
+		{BASE, UINT64_MAX},
+		{BASE, UINT64_MAX - BASE + 1},
+		{UINT64_MAX - P + 1, P},
+		{UINT64_MAX - P + 1, 2 * P},
+		{1ULL << 63, P},
+		{(1ULL << 63) - P, 2 * P},
 	};
 	struct fixture *f = *state;
 

@@ -69,7 +69,8 @@ static void compare(const struct run *run)
 			if (pages[page].mapped)
 				complain(run, page, "missing in the map");
 		for (; page < end; page++) {
-			const char *difference = pages[page].mapped ? page_difference(&pages[page], r) : "should be free";
+			const char *difference = pages[page].mapped ? page_difference(&pages[page], r)
+								    : "should be free";
 
 			if (difference)
 				complain(run, page, difference);
@@ -87,11 +88,17 @@ static void compare(const struct run *run)
 		complain(run, 0, "count");
 }
 
-static const int PROTECTIONS[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
-				   PROT_READ | PROT_EXEC };
-static const uint32_t FLAGS[] = { RANGE_ANON, RANGE_ANON, RANGE_ANON, RANGE_ANON | RANGE_NORESERVE,
-				  RANGE_ANON | RANGE_STACK, RANGE_FILE, RANGE_SHARED | RANGE_ANON,
-				  RANGE_ANON | RANGE_HUGETLB, RANGE_FILE | RANGE_SHARED };
+static const int PROTECTIONS[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
+				  PROT_READ | PROT_EXEC};
+static const uint32_t FLAGS[] = {RANGE_ANON,
+				 RANGE_ANON,
+				 RANGE_ANON,
+				 RANGE_ANON | RANGE_NORESERVE,
+				 RANGE_ANON | RANGE_STACK,
+				 RANGE_FILE,
+				 RANGE_SHARED | RANGE_ANON,
+				 RANGE_ANON | RANGE_HUGETLB,
+				 RANGE_FILE | RANGE_SHARED};
 
 struct call {
 	unsigned first, count, caller;
@@ -115,15 +122,17 @@ static struct call random_call(struct oracle *oracle)
 /* The kernel's report: start and length, the latter not always in whole pages. */
 static struct fact_range fact_of(struct oracle *oracle, const struct call *call)
 {
-	return (struct fact_range){ .start = address(call->first),
-				    .length = call->count * ORACLE_PAGE - oracle_below(oracle, 2) * 100,
-				    .protection = call->protection, .flags = call->flags };
+	return (struct fact_range){.start = address(call->first),
+				   .length = call->count * ORACLE_PAGE - oracle_below(oracle, 2) * 100,
+				   .protection = call->protection,
+				   .flags = call->flags};
 }
 
 static void note(struct run *run, const char *name, const struct call *call)
 {
 	snprintf(run->what, sizeof(run->what), "%s [%u+%u] caller %u protection %d flags %#x at %llu", name,
-		 call->first, call->count, call->caller, call->protection, call->flags, (unsigned long long)run->now);
+		 call->first, call->count, call->caller, call->protection, call->flags,
+		 (unsigned long long)run->now);
 }
 
 static void do_made(struct run *run, struct call call)
@@ -142,7 +151,8 @@ static void do_freed(struct run *run, struct call call)
 	oracle_freed(&run->oracle, call.first, call.count, call.caller);
 	for (unsigned i = 0; i < run->repeats; i++)
 		assert_int_equal(range_map_freed(run->map, address(call.first), call.count * ORACLE_PAGE,
-						 oracle_owner(call.caller), run->now), 0);
+						 oracle_owner(call.caller), run->now),
+				 0);
 }
 
 static void do_free_failed(struct run *run, struct call call)
@@ -160,7 +170,8 @@ static void do_protected(struct run *run, struct call call)
 	note(run, "protected", &call);
 	oracle_protected(&run->oracle, call.first, call.count, call.protection, call.caller, run->now);
 	for (unsigned i = 0; i < run->repeats; i++)
-		assert_int_equal(range_map_protected(run->map, &fact, oracle_owner(call.caller), run->now), 0);
+		assert_int_equal(range_map_protected(run->map, &fact, oracle_owner(call.caller), run->now),
+				 0);
 }
 
 static void do_moved(struct run *run, struct call call)
@@ -197,9 +208,10 @@ static void do_moved(struct run *run, struct call call)
 	fact.old_length = source.count * ORACLE_PAGE;
 	fact.flags = dont_unmap ? RANGE_DONTUNMAP : 0;
 	note(run, "moved", &call);
-	snprintf(run->what + strlen(run->what), sizeof(run->what) - strlen(run->what), " from [%u+%u]%s", source.first,
-		 source.count, dont_unmap ? " leaving it" : "");
-	oracle_moved(oracle, source.first, source.count, call.first, call.count, dont_unmap, call.caller, run->now);
+	snprintf(run->what + strlen(run->what), sizeof(run->what) - strlen(run->what), " from [%u+%u]%s",
+		 source.first, source.count, dont_unmap ? " leaving it" : "");
+	oracle_moved(oracle, source.first, source.count, call.first, call.count, dont_unmap, call.caller,
+		     run->now);
 	for (unsigned i = 0; i < run->repeats; i++)
 		assert_int_equal(range_map_moved(run->map, &fact, oracle_owner(call.caller), run->now), 0);
 }
@@ -228,7 +240,8 @@ static void do_brk(struct run *run, struct call call)
 	oracle_brk(&run->oracle, end, call.caller, run->now);
 	for (unsigned i = 0; i < run->repeats; i++)
 		assert_int_equal(range_map_brk(run->map, address(ORACLE_HEAP), address(end) - odd,
-					       oracle_owner(call.caller), run->now), 0);
+					       oracle_owner(call.caller), run->now),
+				 0);
 }
 
 static void do_stack(struct run *run, struct call call)
@@ -243,7 +256,8 @@ static void do_stack(struct run *run, struct call call)
 	/* Parts of pages at either end belong to others. */
 	for (unsigned i = 0; i < run->repeats; i++)
 		assert_int_equal(range_map_stack(run->map, address(call.first) - odd,
-						 call.count * ORACLE_PAGE + 2 * odd, call.caller, run->now), 0);
+						 call.count * ORACLE_PAGE + 2 * odd, call.caller, run->now),
+				 0);
 }
 
 static void do_read(struct run *run, struct call call)
@@ -273,8 +287,8 @@ static void do_read(struct run *run, struct call call)
 /* What /proc shows is the oracle's own state; of the model's, some was lost and some is stale. */
 static void do_seed(struct run *run)
 {
-	static const enum unattributed REASONS[] = { UNATTRIBUTED_BEFORE_ATTACH, UNATTRIBUTED_INHERITED,
-						     UNATTRIBUTED_LOST };
+	static const enum unattributed REASONS[] = {UNATTRIBUTED_BEFORE_ATTACH, UNATTRIBUTED_INHERITED,
+						    UNATTRIBUTED_LOST};
 	struct oracle *oracle = &run->oracle;
 	enum unattributed reason = REASONS[oracle_below(oracle, ARRAY_SIZE(REASONS))];
 	bool drop_all = !oracle_below(oracle, 4);
@@ -289,8 +303,9 @@ static void do_seed(struct run *run)
 		struct call call = random_call(oracle);
 
 		for (unsigned i = call.first; i < call.first + call.count; i++)
-			shown[i] = (struct oracle_page){ .mapped = n % 2, .protection = call.protection,
-							 .flags = call.flags & ~RANGE_STACK };
+			shown[i] = (struct oracle_page){.mapped = n % 2,
+							.protection = call.protection,
+							.flags = call.flags & ~RANGE_STACK};
 	}
 	oracle_seed_begin(oracle, reason, drop_all);
 	range_map_seed_begin(run->map, reason, drop_all);
@@ -298,13 +313,15 @@ static void do_seed(struct run *run)
 		struct fact_range fact;
 
 		for (end = i + 1; end < ORACLE_PAGES && shown[end].mapped == shown[i].mapped &&
-				  shown[end].protection == shown[i].protection && shown[end].flags == shown[i].flags;)
+				  shown[end].protection == shown[i].protection &&
+				  shown[end].flags == shown[i].flags;)
 			end++;
 		if (!shown[i].mapped)
 			continue;
-		fact = (struct fact_range){ .start = address(i), .length = (end - i) * ORACLE_PAGE,
-					    .protection = shown[i].protection,
-					    .flags = shown[i].flags & ~(RANGE_STACK | RANGE_NORESERVE) };
+		fact = (struct fact_range){.start = address(i),
+					   .length = (end - i) * ORACLE_PAGE,
+					   .protection = shown[i].protection,
+					   .flags = shown[i].flags & ~(RANGE_STACK | RANGE_NORESERVE)};
 		oracle_seen(oracle, i, end - i, fact.protection, fact.flags);
 		for (unsigned n = 0; n < run->repeats; n++)
 			assert_int_equal(range_map_seen(run->map, &fact, when), 0);
@@ -355,7 +372,7 @@ static void step(struct run *run)
 
 static void run_seed(unsigned seed)
 {
-	struct run run = { .seed = seed, .now = 1000, .oracle = { .random = seed * 2654435761U + 1 } };
+	struct run run = {.seed = seed, .now = 1000, .oracle = {.random = seed * 2654435761U + 1}};
 
 	assert_int_equal(range_map_new(0, &run.map), 0);
 	for (run.operation = 0; run.operation < OPERATIONS; run.operation++) {
@@ -381,22 +398,29 @@ static void the_map_agrees_with_every_page(void **state)
 /* Values that no kernel reports, against a bound that is always near: the map stays whole. */
 static uint64_t hostile_value(struct oracle *oracle, bool is_length)
 {
-	static const uint64_t ODD[] = { 0, 1, 4095, UINT64_MAX, UINT64_MAX - 4095, 1ULL << 63, (1ULL << 63) - 4096 };
+	static const uint64_t ODD[] = {
+		0, 1, 4095, UINT64_MAX, UINT64_MAX - 4095, 1ULL << 63, (1ULL << 63) - 4096};
 
 	if (!oracle_below(oracle, 40))
 		return ODD[oracle_below(oracle, ARRAY_SIZE(ODD))];
-	return is_length ? oracle_below(oracle, 20) * ORACLE_PAGE : address(oracle_below(oracle, ORACLE_PAGES));
+	return is_length ? oracle_below(oracle, 20) * ORACLE_PAGE
+			 : address(oracle_below(oracle, ORACLE_PAGES));
 }
 
 static void hostile_step(struct range_map *map, struct oracle *oracle, uint64_t now)
 {
 	unsigned dice = oracle_below(oracle, 100);
 	uint32_t caller = oracle_below(oracle, 20);
-	struct fact_range fact = { .start = hostile_value(oracle, false), .length = hostile_value(oracle, true),
-				   .old_start = hostile_value(oracle, false), .old_length = hostile_value(oracle, true),
-				   .protection = oracle_below(oracle, 8), .flags = oracle_below(oracle, 512) };
-	struct fact_resident reading = { .start = fact.start, .length = fact.length,
-					 .resident = hostile_value(oracle, true), .swapped = fact.old_length };
+	struct fact_range fact = {.start = hostile_value(oracle, false),
+				  .length = hostile_value(oracle, true),
+				  .old_start = hostile_value(oracle, false),
+				  .old_length = hostile_value(oracle, true),
+				  .protection = oracle_below(oracle, 8),
+				  .flags = oracle_below(oracle, 512)};
+	struct fact_resident reading = {.start = fact.start,
+					.length = fact.length,
+					.resident = hostile_value(oracle, true),
+					.swapped = fact.old_length};
 
 	if (dice < 30)
 		range_map_made(map, &fact, caller, now);
@@ -427,7 +451,7 @@ static void nothing_breaks_the_map(void **state)
 	enum { BOUND = 40 };
 
 	for (unsigned seed = 1; seed <= 20; seed++) {
-		struct oracle oracle = { .random = seed * 2654435761U + 1 };
+		struct oracle oracle = {.random = seed * 2654435761U + 1};
 		struct range_map *map;
 
 		assert_int_equal(range_map_new(BOUND, &map), 0);
@@ -436,9 +460,11 @@ static void nothing_breaks_the_map(void **state)
 			size_t n = 0;
 
 			hostile_step(map, &oracle, 1000 + operation + oracle_below(&oracle, 50));
-			for (const struct range *r = range_map_first(map); r; r = range_map_next(map, r), n++) {
-				if (r->start < end || r->start >= r->end || r->start % ORACLE_PAGE || r->end % ORACLE_PAGE ||
-				    range_map_find(map, r->end - 1) != r || (r->owner != OWNER_NONE && r->owner >= 20))
+			for (const struct range *r = range_map_first(map); r;
+			     r = range_map_next(map, r), n++) {
+				if (r->start < end || r->start >= r->end || r->start % ORACLE_PAGE ||
+				    r->end % ORACLE_PAGE || range_map_find(map, r->end - 1) != r ||
+				    (r->owner != OWNER_NONE && r->owner >= 20))
 					fail_msg("seed %u, operation %u: a range is broken", seed, operation);
 				end = r->end;
 			}

@@ -9,7 +9,6 @@
 
 #include "range_fixture.h"
 
-
 /* Before the drain a seed has seen only where the bytes are now. */
 static void mremap_before_the_seed_keeps_what_the_seed_saw(void **state)
 {
@@ -87,7 +86,8 @@ static void a_late_attach_shows_arenas_heap_and_stack(void **state)
 		   "30720+2048:before_attach:stack");
 	do_mprotect(f, ANN, BASE + 200 * K, 4 * K, RW);
 	range_map_stack(f->map, BASE + 120 * M, 8 * M, MAIN, ++f->now);
-	assert_map("-2048+50:before_attach:heap 0+50:before_attach:arena 50+1:1:arena 16384+256:before_attach:mmap "
+	assert_map("-2048+50:before_attach:heap 0+50:before_attach:arena 50+1:1:arena "
+		   "16384+256:before_attach:mmap "
 		   "30720+2048:0:stack");
 }
 
@@ -164,7 +164,7 @@ static void a_seeded_reservation_may_hold_pages(void **state)
 static void a_reading_is_void_for_what_changed_after_it(void **state)
 {
 	struct fixture *f = *state;
-	struct fact_resident fact = { .start = BASE, .length = 8 * P, .resident = 8 * P, .swapped = 0 };
+	struct fact_resident fact = {.start = BASE, .length = 8 * P, .resident = 8 * P, .swapped = 0};
 
 	do_mmap(f, ANN, BASE, 8 * P, RW);
 	assert_int_equal(range_map_resident(f->map, &fact, f->now - 1), 0);
@@ -181,7 +181,7 @@ static void a_reading_is_void_for_what_changed_after_it(void **state)
 static void a_reading_is_divided_among_what_its_span_became(void **state)
 {
 	struct fixture *f = *state;
-	struct fact_resident fact = { .start = BASE, .length = 8 * P, .resident = 4 * P, .swapped = 2 * P };
+	struct fact_resident fact = {.start = BASE, .length = 8 * P, .resident = 4 * P, .swapped = 2 * P};
 
 	do_mmap(f, ANN, BASE, 8 * P, RW);
 	do_munmap(f, ANN, BASE + 2 * P, 4 * P);
@@ -202,7 +202,7 @@ static void a_reading_is_divided_among_what_its_span_became(void **state)
 static void pages_that_meet_no_range_are_told(void **state)
 {
 	struct fixture *f = *state;
-	struct fact_resident outside = { .start = BASE, .length = M, .resident = 5 * P, .outside = true };
+	struct fact_resident outside = {.start = BASE, .length = M, .resident = 5 * P, .outside = true};
 
 	do_mmap(f, ANN, BASE, 4 * P, RW);
 	assert_int_equal(do_read(f, BASE + M, M, 3 * P), 3 * P);
@@ -213,7 +213,7 @@ static void pages_that_meet_no_range_are_told(void **state)
 static void swapped_pages_keep_their_owner(void **state)
 {
 	struct fixture *f = *state;
-	struct fact_resident fact = { .start = BASE, .length = 8 * P, .resident = P, .swapped = 7 * P };
+	struct fact_resident fact = {.start = BASE, .length = 8 * P, .resident = P, .swapped = 7 * P};
 
 	do_mmap(f, ANN, BASE, 8 * P, RW);
 	do_read(f, BASE, 8 * P, 8 * P);
