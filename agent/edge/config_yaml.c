@@ -146,11 +146,10 @@ static void collect_diagnostics(struct fy_diag *diag, struct problems *problems)
 	struct fy_diag_error *error;
 	void *iterator = NULL;
 
-	while ((error = fy_diag_errors_iterate(diag, &iterator))) {
-		unsigned line = error->line >= 0 ? (unsigned)error->line + 1 : 0;
-
-		problem_add(problems, line, error->column >= 0 ? (unsigned)error->column + 1 : 0, "%s", error->msg);
-	}
+	/* Here, other than in marks, lines and columns count from 1. */
+	while ((error = fy_diag_errors_iterate(diag, &iterator)))
+		problem_add(problems, error->line > 0 ? (unsigned)error->line : 0,
+			    error->column > 0 ? (unsigned)error->column : 0, "%s", error->msg);
 }
 
 /* Length of the UTF-8 sequence at `at` (RFC 3629), 0 if there is none. */

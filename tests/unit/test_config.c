@@ -258,9 +258,11 @@ static const struct {
 	{ "listen: \xff\n", "1:9: the byte 0xff here is not text in UTF-8" },
 	{ "a: 1\nlisten: \xed\xa0\x80\n", "2:9: the byte 0xed here is not text in UTF-8" },
 	{ "\x1b[2J: 1\n", "1:1: the byte 0x1b here is a control character" },
-	{ "listen: 1\n  defaults: 2\n", NULL },
-	{ "listen: 'x\n", NULL },
-	{ "\tlisten: x\n", NULL },
+	/* what is no YAML: the library's own words and places */
+	{ "listen: 1\n  defaults: 2\n", "1:9: invalid multiline plain key" },
+	{ "listen: :1\nx: 'y\n", "2:5: single-quoted scalar without closing quote" },
+	{ "targets:\n\t- x\n", "2:1: invalid tab as indendation in a mapping" },
+	{ "targets: [ { name: a }\n", "2:1: flow sequence without a closing bracket" },
 };
 
 static void wrong_files_are_refused(void **state)
@@ -273,8 +275,6 @@ static void wrong_files_are_refused(void **state)
 		assert_int_equal(config_parse(wrong[i].text, strlen(wrong[i].text), &config, &problems), -EINVAL);
 		assert_null(config);
 		assert_true(problems.n_list >= 1);
-		if (!wrong[i].message) /* the library's words */
-			continue;
 		snprintf(message, sizeof(message), "%u:%u: %s", problems.list[0].line, problems.list[0].column,
 			 problems.list[0].text);
 		assert_string_equal(message, wrong[i].message);
