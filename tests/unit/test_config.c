@@ -261,7 +261,7 @@ static const struct {
 	/* what is no YAML: the library's own words and places */
 	{ "listen: 1\n  defaults: 2\n", "1:9: invalid multiline plain key" },
 	{ "listen: :1\nx: 'y\n", "2:5: single-quoted scalar without closing quote" },
-	{ "targets:\n\t- x\n", "2:1: invalid tab as indendation in a mapping" },
+	{ "targets:\n\t- x\n", "2:1: tab character may not be used as indentation" },
 	{ "targets: [ { name: a }\n", "2:1: flow sequence without a closing bracket" },
 };
 
