@@ -238,7 +238,8 @@ struct fact_sink {
 /* A stretch of address space that the residency source is asked to read; sorted, disjoint. */
 struct span {
 	uint64_t start, length;
-	bool changed; /* touched since it was last read: read it first */
+	bool changed;   /* touched since it was last read: read it first */
+	bool anonymous; /* no file behind it: its pages need not be told from file pages, which is dear */
 };
 
 #endif

@@ -173,7 +173,8 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
 		return -ENOMEM;
 	for (range = range_map_first(found->ranges); range; range = range_map_next(found->ranges, range)) {
 		if (range_counts(range))
-			spans[count++] = (struct span){range->start, range->end - range->start, range->changed};
+			spans[count++] = (struct span){range->start, range->end - range->start, range->changed,
+						       !(range->flags & RANGE_FILE)};
 	}
 	*ret_spans = spans;
 	*ret_count = count;

@@ -14,7 +14,8 @@
 struct method {
 	const char *name;
 	int (*prepare)(struct page_reader *reader);
-	int (*read)(struct page_reader *reader, uint64_t start, uint64_t end, const struct run_sink *sink);
+	int (*read)(struct page_reader *reader, uint64_t start, uint64_t end, bool anonymous,
+		    const struct run_sink *sink);
 	uint64_t bridge;   /* holes between spans up to this size are read along: dearer than a call if larger */
 	uint64_t stretch;  /* the budget is looked at after so many bytes of spans */
 	uint64_t span_max; /* spans beyond this are left unread: reserved space that a file of entries cannot cover */
@@ -133,6 +134,7 @@ struct stretch {
 	const struct span *spans; /* of this stretch */
 	size_t count, at;         /* at: the first span that later runs can still meet */
 	struct tally *tallies;    /* one a span */
+	bool anonymous;           /* all of the spans; what lies in the holes is then unsure */
 	struct tally outside, outside_huge;
 };
 
@@ -198,7 +200,18 @@ static int read_stretch(struct residency *residency, uint64_t start, uint64_t en
 	memset(stretch->tallies, 0, stretch->count * sizeof(*stretch->tallies));
 	stretch->outside = stretch->outside_huge = (struct tally){0};
 	stretch->at = 0;
-	return residency->method->read(&residency->reader, start, end, &runs);
+	return residency->method->read(&residency->reader, start, end, stretch->anonymous, &runs);
+}
+
+/* Pages that lie in holes may be of files: these stretches, which are rare, are read once more with care. */
+static int read_stretch_surely(struct residency *residency, uint64_t start, uint64_t end, struct stretch *stretch)
+{
+	int r = read_stretch(residency, start, end, stretch);
+
+	if (r < 0 || !stretch->anonymous || (!stretch->outside.resident && !stretch->outside_huge.resident))
+		return r;
+	stretch->anonymous = false;
+	return read_stretch(residency, start, end, stretch);
 }
 
 /* Reads the spans [from, from + count) by one walk and emits a fact for each. */
@@ -206,14 +219,18 @@ static int pass_read(struct pass *pass, size_t from, size_t count)
 {
 	struct residency *residency = pass->residency;
 	const struct span *first = &pass->spans[from], *last = &pass->spans[from + count - 1];
-	struct stretch stretch = {.spans = first, .count = count, .tallies = pass->tallies};
+	struct stretch stretch = {.spans = first, .count = count, .tallies = pass->tallies, .anonymous = true};
 	uint64_t end = last->start + last->length, time_ns = source_boottime();
-	int r = read_stretch(residency, first->start, end, &stretch);
+	int r;
+
+	for (size_t i = 0; i < count; i++)
+		stretch.anonymous = stretch.anonymous && first[i].anonymous;
+	r = read_stretch_surely(residency, first->start, end, &stretch);
 
 	if (r == -ESRCH) {
 		r = residency_open(residency);
 		if (r == 0)
-			r = read_stretch(residency, first->start, end, &stretch);
+			r = read_stretch_surely(residency, first->start, end, &stretch);
 	}
 	if (r < 0)
 		return r;
@@ -261,6 +278,10 @@ static size_t stretch_length(const struct pass *pass, size_t from, size_t to, bo
 	for (; i < to && span_is_due(pass, i, changed); i++) {
 		uint64_t end = pass->spans[i - 1].start + pass->spans[i - 1].length;
 
+		/* A large anonymous neighbour is cheaper to read apart, a small one along. */
+		if (pass->spans[i].anonymous != pass->spans[from].anonymous &&
+		    (bytes > method->bridge || pass->spans[i].length > method->bridge))
+			break;
 		bytes += pass->spans[i].length;
 		if (bytes > method->stretch || pass->spans[i].start - end > method->bridge)
 			break;

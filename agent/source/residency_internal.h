@@ -35,9 +35,12 @@ struct page_reader {
 	uint64_t zero_pfn, huge_zero_pfn; /* pagemap: 0 when page frame numbers are hidden */
 };
 
-/* 0, -ESRCH: the address space is gone; -errno. */
-int page_scan(struct page_reader *reader, uint64_t start, uint64_t end, const struct run_sink *sink);
-int page_read(struct page_reader *reader, uint64_t start, uint64_t end, const struct run_sink *sink);
+/* 0, -ESRCH: the address space is gone; -errno. anonymous: there is no file page in the stretch, so that
+ * runs need not be told from file pages (which costs PAGEMAP_SCAN five times the rest). */
+int page_scan(struct page_reader *reader, uint64_t start, uint64_t end, bool anonymous,
+	      const struct run_sink *sink);
+int page_read(struct page_reader *reader, uint64_t start, uint64_t end, bool anonymous,
+	      const struct run_sink *sink);
 /* Fills what the method needs. -ENOTTY and others: the kernel does not have it. */
 int page_scan_prepare(struct page_reader *reader);
 int page_read_prepare(struct page_reader *reader);

@@ -31,9 +31,9 @@ struct scan_arg {
 #define SCAN_QUICK_NS (200 * 1000ULL)
 #define SCAN_SLOW_NS (2 * NSEC_PER_MSEC)
 
-static int scan_call(struct page_reader *reader, struct scan_arg *arg)
+static int scan_call(struct page_reader *reader, struct scan_arg *arg, bool anonymous)
 {
-	uint64_t not_wanted = SCAN_PAGE_IS_FILE | SCAN_PAGE_IS_PFNZERO | reader->guard;
+	uint64_t not_wanted = SCAN_PAGE_IS_PFNZERO | reader->guard | (anonymous ? 0 : SCAN_PAGE_IS_FILE);
 	int n;
 
 	*arg = (struct scan_arg){
@@ -70,7 +70,8 @@ static int address_space_check(const struct page_reader *reader, uint64_t addres
 			       sizeof(entry) ? 0 : -ESRCH;
 }
 
-int page_scan(struct page_reader *reader, uint64_t start, uint64_t end, const struct run_sink *sink)
+int page_scan(struct page_reader *reader, uint64_t start, uint64_t end, bool anonymous,
+	      const struct run_sink *sink)
 {
 	uint64_t first = start;
 
@@ -81,7 +82,7 @@ int page_scan(struct page_reader *reader, uint64_t start, uint64_t end, const st
 		int n;
 
 		arg.end = end - start > reader->chunk ? start + reader->chunk : end;
-		n = scan_call(reader, &arg);
+		n = scan_call(reader, &arg, anonymous);
 		if (n == -EINTR)
 			continue;
 		if (n < 0)
@@ -114,11 +115,11 @@ int page_scan_prepare(struct page_reader *reader)
 		return -ENOMEM;
 	reader->chunk = SCAN_CHUNK_START;
 	reader->guard = SCAN_PAGE_IS_GUARD;
-	r = scan_call(reader, &arg);
+	r = scan_call(reader, &arg, false);
 	if (r != -EINVAL)
 		return r;
 	reader->guard = 0;
-	return scan_call(reader, &arg);
+	return scan_call(reader, &arg, false);
 }
 
 /* ---- pagemap: Documentation/admin-guide/mm/pagemap.rst --------------------------------------------- */
@@ -167,7 +168,8 @@ static int run_extend(struct page_run *run, uint64_t address, uint64_t page_size
 	return r;
 }
 
-int page_read(struct page_reader *reader, uint64_t start, uint64_t end, const struct run_sink *sink)
+int page_read(struct page_reader *reader, uint64_t start, uint64_t end, bool anonymous,
+	      const struct run_sink *sink)
 {
 	const uint64_t *entries = reader->buffer;
 	struct page_run run = {.start = start, .end = start};

@@ -232,13 +232,10 @@ int symbols_resolve(struct symbols *symbols, uint64_t address, struct fact_routi
 	return 0;
 }
 
-int symbols_find(struct symbols *symbols, const char *module, const char *symbol, uint64_t *ret_address)
+static int find_in_modules(struct symbols *symbols, const char *module, const char *symbol, uint64_t *ret_address)
 {
 	uint64_t value, base;
-	int r = symbols_refresh(symbols);
 
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < symbols->n_mappings; i++) {
 		const struct code_mapping *mapping = &symbols->mappings[i];
 		const struct symbol_file *file;
@@ -253,4 +250,13 @@ int symbols_find(struct symbols *symbols, const char *module, const char *symbol
 		return 0;
 	}
 	return -ENOENT;
+}
+
+int symbols_find(struct symbols *symbols, const char *module, const char *symbol, uint64_t *ret_address)
+{
+	int r = find_in_modules(symbols, module, symbol, ret_address);
+
+	if (r == -ENOENT)
+		r = symbols_refresh(symbols);
+	return r < 0 ? r : find_in_modules(symbols, module, symbol, ret_address);
 }

@@ -99,7 +99,7 @@ static void touch(char *memory, size_t from, size_t to)
 
 static struct span span_of(const void *memory, size_t pages)
 {
-	return (struct span){(uint64_t)(uintptr_t)memory, pages * PAGE, false};
+	return (struct span){.start = (uint64_t)(uintptr_t)memory, .length = pages * PAGE};
 }
 
 /* "Anonymous:" (or another key) of the mapping that begins here. */
@@ -295,6 +295,38 @@ static void edges_of_spans(void **state)
 	munmap(memory, 100 * PAGE);
 }
 
+/* Spans without files are read without a look at each page's origin; the file pages between them must not
+ * pass for anonymous ones, and private pages that nobody asked for must still be found. */
+static void files_between_anonymous_spans(void **state)
+{
+	char *memory = map_pages(40, PROT_READ | PROT_WRITE);
+	struct span spans[] = {span_of(memory, 10), span_of(memory + 20 * PAGE, 10)};
+	int fd = open("/proc/self/exe", O_RDONLY);
+	char *file = mmap(memory + 10 * PAGE, 10 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_POPULATE, fd, 0);
+
+	assert_true(file != MAP_FAILED);
+	spans[0].anonymous = spans[1].anonymous = true;
+	touch(memory, 3, 7);
+	touch(memory, 22, 25);
+	for (size_t m = 0; m < ARRAY_SIZE(methods); m++) {
+		if (!read_spans(methods[m], getpid(), spans, 2))
+			continue;
+		assert_int_equal(seen.facts[0].resident, 4 * PAGE);
+		assert_int_equal(seen.facts[1].resident, 3 * PAGE);
+		assert_int_equal(seen.outside.resident, 0);
+	}
+	assert_true(mmap(file, 10 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0) == file);
+	touch(file, 0, 2);
+	for (size_t m = 0; m < ARRAY_SIZE(methods); m++) {
+		if (!read_spans(methods[m], getpid(), spans, 2))
+			continue;
+		assert_int_equal(seen.facts[0].resident, 4 * PAGE);
+		assert_int_equal(seen.outside.resident, 2 * PAGE);
+	}
+	close(fd);
+	munmap(memory, 40 * PAGE);
+}
+
 /* More runs than one call of either method returns. */
 static void many_runs(void **state)
 {
@@ -347,11 +379,11 @@ static void bad_spans_are_refused(void **state)
 	char *memory = map_pages(16, PROT_READ | PROT_WRITE);
 	uint64_t at = (uint64_t)(uintptr_t)memory;
 	struct span cases[][2] = {
-		{{at, PAGE, false}, {at, PAGE, false}},            /* overlap */
-		{{at + PAGE, PAGE, false}, {at, PAGE, false}},     /* not sorted */
-		{{at, 0, false}, {at + PAGE, PAGE, false}},        /* empty */
-		{{at + 1, PAGE, false}, {at + 2 * PAGE, PAGE, false}}, /* not aligned */
-		{{at, PAGE, false}, {-PAGE, 2 * PAGE, false}},     /* wraps */
+		{{.start = at, .length = PAGE}, {.start = at, .length = PAGE}},               /* overlap */
+		{{.start = at + PAGE, .length = PAGE}, {.start = at, .length = PAGE}},        /* not sorted */
+		{{.start = at}, {.start = at + PAGE, .length = PAGE}},                        /* empty */
+		{{.start = at + 1, .length = PAGE}, {.start = at + 2 * PAGE, .length = PAGE}}, /* not aligned */
+		{{.start = at, .length = PAGE}, {.start = -PAGE, .length = 2 * PAGE}},        /* wraps */
 	};
 	struct residency *residency = open_method(getpid(), "pagemap");
 	bool whole;
@@ -421,6 +453,7 @@ int main(void)
 		cmocka_unit_test(guard_markers_are_not_swapped),
 		cmocka_unit_test(huge_pages_count_whole),
 		cmocka_unit_test(edges_of_spans),
+		cmocka_unit_test(files_between_anonymous_spans),
 		cmocka_unit_test(many_runs),
 		cmocka_unit_test(budget_rotates),
 		cmocka_unit_test(bad_spans_are_refused),
