@@ -118,16 +118,18 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 			next.flags |= PROCESS_GUEST | (flags & CLONE_VFORK ? PROCESS_VFORK : 0);
 	}
 	event = thread_event(&next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child);
-	/* A child that the reader never hears of must not be watched: its events would have no owner. */
-	if (!event && own_space)
+	/* One test of event right here: before 6.2 the verifier takes a second one for a lost reference. A child
+	 * that the reader never hears of must not be watched: its events would have no owner. */
+	if (!event) {
+		if (!thread && !own_space)
+			process_add(tgid, &next);
 		return 0;
-	if (!thread && process_add(tgid, &next) && event && own_space) {
+	}
+	if (!thread && process_add(tgid, &next) && own_space) {
 		bpf_ringbuf_discard(event, 0);
 		__sync_fetch_and_add(&shares[next.share & (EVENT_SHARES - 1)].produced, -(__u64)sizeof(*event));
 		return 0;
 	}
-	if (!event)
-		return 0;
 	birth_describe(event, &next, child, creator, flags);
 	if (own_space)
 		process_describe(event, child, creator);
