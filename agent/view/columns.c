@@ -128,6 +128,23 @@ static int64_t key_tid(const void *row) /* tids ascend, so the order of figures 
 	return -(int64_t)((const struct snapshot_thread *)row)->id.tid;
 }
 
+static void format_pool(const struct column_context *context, const void *row, unsigned int width, char *buffer,
+			size_t size)
+{
+	uint32_t pool = ((const struct snapshot_thread *)row)->pool;
+
+	if (context->mixed && pool < context->target->n_pools)
+		escape_text(context->target->pools[pool].name, sizeof(context->target->pools->name), context->utf8,
+			    buffer, size);
+	else
+		snprintf(buffer, size, "n/a");
+}
+
+static int64_t key_pool(const void *row)
+{
+	return -(int64_t)((const struct snapshot_thread *)row)->pool;
+}
+
 static void format_run_state(const struct column_context *context, const void *row, unsigned int width,
 			     char *buffer, size_t size)
 {
@@ -214,6 +231,8 @@ static const struct column pool_columns[] = {
 static const struct column thread_columns[] = {
 	{ "TID", "thread id", COLUMN_CUSTOM, .format = format_tid, .key = key_tid, .width = 5, .width_max = 10, .rank = 0 },
 	{ "NAME", "the thread's own name (15 bytes)", COLUMN_TEXT, THREAD_TEXT(name), .width = 15, .width_max = 20, .rank = 1, .left = true },
+	{ "POOL", "the pool it belongs to, where threads of all pools stand together", COLUMN_CUSTOM, .format = format_pool,
+	  .key = key_pool, .width = 8, .width_max = 30, .rank = 2, .left = true, .optional = true },
 	{ "S", "R on a CPU or ready, S asleep, D in an uninterruptible wait, T stopped", COLUMN_CUSTOM,
 	  .format = format_run_state, .key = key_run_state, .width = 1, .width_max = 1, .rank = 3 },
 	{ "CPU%", "of one core since the last refresh", COLUMN_PERCENT, THREAD(cpu_percent), .width = 5, .width_max = 5, .rank = 3 },

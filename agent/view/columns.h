@@ -24,6 +24,7 @@ enum column_kind {
 struct column_context {
 	const struct snapshot_target *target;
 	bool utf8;
+	bool mixed; /* threads of all pools stand in one table */
 };
 
 struct column {

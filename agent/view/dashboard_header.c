@@ -49,9 +49,11 @@ static void pen_meter(struct pen *pen, const char *label, const struct meter_par
 	unsigned int room = (pen->end - pen->column) / 2, inside, first = pen->column + 7, used = 0;
 	uint64_t sum = 0;
 
-	if (room < 20)
+	inside = room < 20 ? 0 : room - 10 < 80 ? room - 10 : 80;
+	if (inside <= text_width(figure)) {
+		pen_pair(pen, label, figure, ATTR_BOLD);
 		return;
-	inside = room - 10 < 80 ? room - 10 : 80;
+	}
 	cells_write(pen->cells, pen->row, pen->column, 7, ATTR_LABEL, label);
 	cells_write(pen->cells, pen->row, first - 1, 1, ATTR_BOLD, "[");
 	cells_write(pen->cells, pen->row, first + inside, 1, ATTR_BOLD, "]");
@@ -66,9 +68,8 @@ static void pen_meter(struct pen *pen, const char *label, const struct meter_par
 			cells_write(pen->cells, pen->row, first + used, 1, parts[i].attribute,
 				    (char[2]){ parts[i].sign });
 	}
-	if (text_width(figure) < inside)
-		cells_write(pen->cells, pen->row, first + inside - (unsigned int)text_width(figure), inside,
-			    ATTR_BOLD, figure);
+	cells_write(pen->cells, pen->row, first + inside - (unsigned int)text_width(figure), inside, ATTR_BOLD,
+		    figure);
 	pen->column = first + inside + 2;
 }
 

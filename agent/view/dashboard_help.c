@@ -108,10 +108,13 @@ struct bar_item {
 static void draw_items(const struct bar_item *items, size_t count, struct rectangle place, unsigned int at,
 		       struct cells *cells)
 {
+	/* The last one tells how to get out: the others leave it room. */
+	unsigned int last = (unsigned int)(strlen(items[count - 1].key) + strlen(items[count - 1].label)) + 1;
+
 	for (size_t i = 0; i < count; i++) {
 		unsigned int key = (unsigned int)strlen(items[i].key), label = (unsigned int)strlen(items[i].label);
 
-		if (at + key + label + 1 > place.columns)
+		if (at + key + label + 1 + (i + 1 < count ? last : 0) > place.columns)
 			continue;
 		at += cells_write(cells, place.row, at, key, ATTR_KEY, items[i].key);
 		cells_paint(cells, place.row, at, label + 1, ATTR_KEY_LABEL);

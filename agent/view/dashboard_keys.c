@@ -246,8 +246,9 @@ const struct binding *dashboard_bindings(size_t *ret_count)
 }
 
 /* Appends or removes one character; false when the key is no text. */
-static bool edit(char text[48], int key)
+static bool edit(struct dashboard_state *ui, int key)
 {
+	char *text = ui->input;
 	size_t length = strlen(text);
 
 	if (key == KEY_ERASE) {
@@ -256,7 +257,8 @@ static bool edit(char text[48], int key)
 		text[length ? length - 1 : 0] = '\0';
 		return true;
 	}
-	if (key < ' ' || key > 0x10ffff || !character_width((char32_t)key) || length + 5 > 48)
+	if (key < ' ' || key > (ui->utf8 ? 0x10ffff : 0x7e) || !character_width((char32_t)key) ||
+	    length + 5 > sizeof(ui->input))
 		return false;
 	text[length + (size_t)utf8_encode((char32_t)key, text + length)] = '\0';
 	return true;
@@ -287,7 +289,7 @@ static enum dashboard_action key_search(struct dashboard_state *ui, const struct
 		ui->mode = MODE_TABLES;
 	else if (key == KEY_F(3) || key == KEY_CURSOR_DOWN)
 		find(ui, snapshot, 1);
-	else if (edit(ui->input, key))
+	else if (edit(ui, key))
 		find(ui, snapshot, 0);
 	return DASHBOARD_REDRAW;
 }
@@ -301,7 +303,7 @@ static enum dashboard_action key_filter(struct dashboard_state *ui, const struct
 	} else if (key == KEY_ESCAPE) {
 		ui->mode = MODE_TABLES;
 		memcpy(view->filter, ui->former, sizeof(view->filter));
-	} else if (edit(ui->input, key)) {
+	} else if (edit(ui, key)) {
 		memcpy(view->filter, ui->input, sizeof(view->filter));
 		view->top = 0;
 	}

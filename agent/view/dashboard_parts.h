@@ -15,6 +15,7 @@ struct rectangle {
 struct table_rows {
 	const void **rows; /* owned array of struct snapshot_pool or struct snapshot_thread */
 	size_t count, selected;
+	bool mixed; /* threads of all pools */
 };
 void table_rows_free(struct table_rows *rows);
 

@@ -164,7 +164,7 @@ void dashboard_draw_table(const struct dashboard_state *ui, const struct snapsho
 			  struct cells *cells)
 {
 	const struct dashboard_table *view = &ui->tables[table];
-	struct column_context context = { target, ui->utf8 };
+	struct column_context context = { target, ui->utf8, rows->mixed };
 	unsigned int widths[COLUMN_COUNT_MAX], height = place.rows ? place.rows - 1 : 0;
 	size_t n_columns, top = view->top;
 	const struct column *columns = columns_of(table, &n_columns);

@@ -67,7 +67,7 @@ static void say_end(struct collector *all)
 		snprintf(how, sizeof(how), "killed by %s", signal_word(target->end.code, code));
 		break;
 	case TARGET_END_OOM_KILLED:
-		snprintf(how, sizeof(how), "killed by the kernel: out of memory (OOM kill)");
+		snprintf(how, sizeof(how), "OOM-killed by the kernel");
 		break;
 	default:
 		snprintf(how, sizeof(how), "gone, nobody could say how");
