@@ -22,7 +22,8 @@ const volatile bool has_task_pt_regs;     /* Linux 5.15 */
 __u32 watched[EVENT_FILTER_SLOTS];
 struct share shares[EVENT_SHARES];
 __u32 procfs_level; /* of the PID namespace whose numbers are reported */
-__u32 reader_waits; /* 1: it has seen the ring empty since it was last woken */
+__u32 wake_on_thread; /* 1: the reader sleeps, and a thread event is to wake it at once */
+__u32 wake_on_fill;   /* 1: it has not been woken for the ring's fill since it last read */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -124,6 +125,19 @@ static __always_inline __u32 task_number(struct task_struct *task)
 	return pid_number(BPF_CORE_READ(task, thread_pid), procfs_level);
 }
 
+static __always_inline __u32 current_number(void)
+{
+	return procfs_level ? task_number(task_current()) : (__u32)bpf_get_current_pid_tgid();
+}
+
+/* A pointer that the verifier knows is followed without a call. */
+static __always_inline __u64 current_start(void)
+{
+	if (has_task_pt_regs)
+		return bpf_get_current_task_btf()->start_boottime;
+	return BPF_CORE_READ(task_current(), start_boottime);
+}
+
 /* Where every task's user registers lie on its kernel stack. Taken from the running task where the
  * helper exists: the padding above them depends on how the kernel was built. */
 static __always_inline __u64 regs_offset(void)
@@ -161,7 +175,7 @@ static __always_inline bool ring_has_room(const struct share *share, __u64 fille
 
 /* Every record passes here; `size` is a constant. NULL: counted as lost. */
 static __always_inline void *event_reserve(const struct process *process, __u64 size, __u16 kind, bool urgent,
-					   struct task_struct *task)
+					   __u32 tid, __u64 start_ns)
 {
 	struct share *share = &shares[process->share & (EVENT_SHARES - 1)];
 	struct event_header *header = NULL;
@@ -178,20 +192,23 @@ static __always_inline void *event_reserve(const struct process *process, __u64 
 	header->share = process->share;
 	header->space = process->space;
 	header->time_ns = bpf_ktime_get_boot_ns();
-	header->start_ns = BPF_CORE_READ(task, start_boottime);
-	header->tid = task_number(task);
+	header->start_ns = start_ns;
+	header->tid = tid;
 	return header;
 }
 
+/* Waking costs an interrupt, so each flag is used up by one wake-up, and the reader sets it anew. */
 static __always_inline void event_submit(void *record, bool urgent)
 {
-	__u64 wake = BPF_RB_FORCE_WAKEUP;
-
-	if (!urgent && (!reader_waits || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < wake_bytes))
-		wake = BPF_RB_NO_WAKEUP;
-	if (wake == BPF_RB_FORCE_WAKEUP)
-		reader_waits = 0;
-	bpf_ringbuf_submit(record, wake);
+	if (urgent && wake_on_thread)
+		wake_on_thread = 0;
+	else if (wake_on_fill && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes)
+		wake_on_fill = 0;
+	else {
+		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+		return;
+	}
+	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
 }
 
 #endif

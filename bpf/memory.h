@@ -37,7 +37,8 @@ static __always_inline bool is_error(long result)
 
 static __always_inline int memory_submit(const struct process *process, __u16 kind, const struct event_memory *what)
 {
-	struct event_memory *event = event_reserve(process, sizeof(*event), kind, false, task_current());
+	struct event_memory *event =
+		event_reserve(process, sizeof(*event), kind, false, current_number(), current_start());
 
 	if (!event)
 		return 0;

@@ -25,7 +25,6 @@ char LICENSE[] SEC("license") = "GPL";
 THREAD_PROBE(task_newtask, on_birth, (task, ctx[1]), (task, ctx[1]))
 THREAD_PROBE(sched_process_exit, on_exit, (task), (task))
 THREAD_PROBE(sched_process_exec, on_exec, (task, ctx[1]), (task, ctx[1]))
-THREAD_PROBE(sched_process_free, on_free, (task, task->tgid), (task, BPF_CORE_READ(task, tgid)))
 THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
 	     (task, BPF_CORE_READ(task, tgid), (const char *)ctx[1]))
 

@@ -9,7 +9,8 @@
 static __always_inline struct event_thread *thread_event(const struct process *process, __u16 kind,
 							  struct task_struct *task)
 {
-	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task);
+	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task_number(task),
+						   BPF_CORE_READ(task, start_boottime));
 
 	if (event)
 		bpf_core_read(&event->name, sizeof(event->name), &task->comm);
@@ -143,15 +144,21 @@ static __always_inline int on_exit(struct task_struct *task)
 	struct process *process = process_find(tgid);
 	struct event_thread *event;
 	struct signal_struct *signal;
+	bool last, guest;
 
 	if (!process)
 		return 0;
+	signal = BPF_CORE_READ(task, signal);
+	last = BPF_CORE_READ(signal, live.counter) == 0;
 	event = thread_event(process, EVENT_THREAD_EXITED, task);
+	/* Threads that exit side by side may all see 0, so that the process stays watched for a moment: the reader
+	 * takes the first for the end and removes it later. A guest, of one thread as a rule, is not the reader's. */
+	guest = process->flags & PROCESS_GUEST;
+	if (guest && last)
+		process_remove(tgid);
 	if (!event)
 		return 0;
-	signal = BPF_CORE_READ(task, signal);
-	/* Threads that exit side by side may all see 0; the reader takes the first for the end. */
-	if (process->space == tgid && BPF_CORE_READ(signal, live.counter) == 0)
+	if (last && !guest)
 		event->header.flags |= EVENT_THREAD_LAST;
 	if (BPF_CORE_READ(signal, oom_mm))
 		event->header.flags |= EVENT_THREAD_OOM;
@@ -160,26 +167,6 @@ static __always_inline int on_exit(struct task_struct *task)
 	else
 		event->exit_code = BPF_CORE_READ(task, group_leader, exit_code);
 	event_submit(event, true);
-	return 0;
-}
-
-/* The leader's task is freed after all threads of the process have passed their exit. */
-static __always_inline int on_free(struct task_struct *task, __u32 tgid)
-{
-	struct process *process = process_find(tgid);
-	struct event_thread *event;
-
-	if (!process || BPF_CORE_READ(task, pid) != tgid)
-		return 0;
-	/* The number may have gone to another process before the task was freed. */
-	if (process->start_ns && process->start_ns != BPF_CORE_READ(task, start_boottime))
-		return 0;
-	if (process->space == tgid) {
-		event = event_reserve(process, sizeof(event->header), EVENT_PROCESS_FREED, true, task);
-		if (event)
-			event_submit(event, false);
-	}
-	process_remove(tgid);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #define HUGE_SIZE_BITS 0x3f
 #define HUGE_SIZE_DEFAULT (2ULL << 20)
 #define MREMAP_DONTUNMAP_FLAG 4
+#define MAX_STATIC_TLS (1ULL << 20) /* far above what loaders reserve; beyond it the two are unrelated */
 
 static const struct {
 	enum fact_kind fact;
@@ -27,7 +28,6 @@ static const struct {
 	[EVENT_THREAD_EXITED] = {FACT_THREAD_EXITED, PROBE_THREAD_EXITED, sizeof(struct event_thread)},
 	[EVENT_THREAD_RENAMED] = {FACT_THREAD_RENAMED, PROBE_THREAD_RENAMED, sizeof(struct event_thread)},
 	[EVENT_EXEC] = {FACT_TARGET, PROBE_EXEC, sizeof(struct event_thread)},
-	[EVENT_PROCESS_FREED] = {0, PROBE_COUNT, sizeof(struct event_header)},
 	[EVENT_MMAP] = {FACT_RANGE_MADE, PROBE_MMAP, sizeof(struct event_memory)},
 	[EVENT_MUNMAP] = {FACT_RANGE_FREED, PROBE_MUNMAP, sizeof(struct event_memory)},
 	[EVENT_MUNMAP_FAILED] = {FACT_RANGE_FREE_FAILED, PROBE_MUNMAP, sizeof(struct event_memory)},
@@ -135,7 +135,24 @@ static int memory_facts(const struct event_memory *event, uint64_t page_size, st
 	return range->length || fact->kind == FACT_BRK ? 1 : -EINVAL;
 }
 
-static void thread_fill(const struct event_thread *event, struct fact *fact, enum fact_kind kind)
+/* glibc and musl give clone3 the stack as it ends below the thread's TLS and descriptor; these lie in the same
+ * mapping, which ends with the page of the thread pointer (nptl/allocatestack.c). */
+static void stack_fill(const struct event_thread *event, uint64_t page_size, struct fact_thread *thread)
+{
+	uint64_t start = event->stack_start, length = event->stack_length, end;
+
+	if (!length || __builtin_add_overflow(start, length, &end))
+		return;
+	if (event->tls_base >= end && event->tls_base - end < MAX_STATIC_TLS &&
+	    !__builtin_add_overflow(event->tls_base, 1, &end))
+		length = end - start;
+	if (round_out(&start, &length, page_size) < 0)
+		return;
+	thread->stack_start = start;
+	thread->stack_length = length;
+}
+
+static void thread_fill(const struct event_thread *event, uint64_t page_size, struct fact *fact, enum fact_kind kind)
 {
 	struct fact_thread *thread = &fact->thread;
 
@@ -148,10 +165,7 @@ static void thread_fill(const struct event_thread *event, struct fact *fact, enu
 	thread->is_io_worker = event->header.flags & EVENT_THREAD_IO_WORKER;
 	thread->tls_base = event->tls_base;
 	thread->stack_pointer = event->stack_pointer;
-	if (!__builtin_add_overflow_p(event->stack_start, event->stack_length, (uint64_t)0)) {
-		thread->stack_start = event->stack_start;
-		thread->stack_length = event->stack_length;
-	}
+	stack_fill(event, page_size, thread);
 	thread->start_routine = event->start_routine;
 	thread->cpu_ns = UNKNOWN_U64;
 }
@@ -185,19 +199,19 @@ static void gone_fill(const struct event_thread *event, struct fact *fact)
 	fact->gone.code = signal_number;
 }
 
-static int thread_facts(const struct event_thread *event, struct fact *facts)
+static int thread_facts(const struct event_thread *event, uint64_t page_size, struct fact *facts)
 {
 	switch (event->header.kind) {
 	case EVENT_PROCESS_BORN:
 		target_fill(event, &facts[0]);
-		thread_fill(event, &facts[1], FACT_THREAD_BORN);
+		thread_fill(event, page_size, &facts[1], FACT_THREAD_BORN);
 		return 2;
 	case EVENT_EXEC:
 		target_fill(event, &facts[0]);
 		if (!(event->header.flags & EVENT_THREAD_TOOK_OVER))
 			return 1;
 		/* The thread has its leader's tid and start time now (fs/exec.c, de_thread). */
-		thread_fill(event, &facts[1], FACT_THREAD_SEEN);
+		thread_fill(event, page_size, &facts[1], FACT_THREAD_SEEN);
 		if (!event->old_tid)
 			return 2;
 		facts[2].kind = FACT_THREAD_EXITED;
@@ -205,13 +219,13 @@ static int thread_facts(const struct event_thread *event, struct fact *facts)
 		facts[2].thread.cpu_ns = UNKNOWN_U64;
 		return 3;
 	case EVENT_THREAD_EXITED:
-		thread_fill(event, &facts[0], FACT_THREAD_EXITED);
+		thread_fill(event, page_size, &facts[0], FACT_THREAD_EXITED);
 		if (!(event->header.flags & EVENT_THREAD_LAST))
 			return 1;
 		gone_fill(event, &facts[1]);
 		return 2;
 	default:
-		thread_fill(event, &facts[0], kinds[event->header.kind].fact);
+		thread_fill(event, page_size, &facts[0], kinds[event->header.kind].fact);
 		return 1;
 	}
 }
@@ -223,8 +237,6 @@ int probe_event_facts(const void *data, uint32_t target, uint64_t page_size,
 	size_t size = kinds[header->kind].size;
 	size_t room = size == sizeof(struct event_thread) ? PROBE_EVENT_MAX_FACTS : 1;
 
-	if (!kinds[header->kind].fact)
-		return 0;
 	/* A caller that the procfs in use does not show has no identity there. */
 	if (!header->tid)
 		return -EINVAL;
@@ -234,5 +246,5 @@ int probe_event_facts(const void *data, uint32_t target, uint64_t page_size,
 		ret_facts[i].target = target;
 		ret_facts[i].time_ns = header->time_ns;
 	}
-	return room == 1 ? memory_facts(data, page_size, ret_facts) : thread_facts(data, ret_facts);
+	return room == 1 ? memory_facts(data, page_size, ret_facts) : thread_facts(data, page_size, ret_facts);
 }

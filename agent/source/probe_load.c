@@ -43,7 +43,6 @@ struct hook {
 	{GROUP_THREADS, #variant, HOOK_TRACEPOINT_BTF, #variant "_task_newtask", "", false},                 \
 	{GROUP_THREADS, #variant, HOOK_TRACEPOINT_BTF, #variant "_sched_process_exit", "", false},           \
 	{GROUP_THREADS, #variant, HOOK_TRACEPOINT_BTF, #variant "_sched_process_exec", "", false},           \
-	{GROUP_THREADS, #variant, HOOK_TRACEPOINT_BTF, #variant "_sched_process_free", "", false},           \
 	{GROUP_THREADS, #variant, HOOK_TRACEPOINT_BTF, #variant "_task_rename", "", false}
 
 #define MEMORY_HOOKS(variant, exit_kind, entry_kind, exit_where, entry_where, entry, protect_key)            \
@@ -263,22 +262,19 @@ size_t probe_set_try_all(const struct probes_options *options, struct probe_tria
 	return count;
 }
 
-/* Does the kernel load a trampoline program at all? Saves a whole load where it does not. */
-static bool trampoline_loads(void)
+/* Does the kernel refuse every trampoline program, whatever it is for? Saves a whole load where it does. */
+static bool trampolines_refused(void)
 {
 	/* r0 = 0; exit */
 	static const struct bpf_insn nothing[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K}, {.code = BPF_JMP | BPF_EXIT}};
-	int id = libbpf_find_vmlinux_btf_id(SYSCALL_FUNCTION "mmap", BPF_TRACE_FEXIT);
-	int fd;
+	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_TRACE_FEXIT,
+		    .attach_btf_id = INT32_MAX); /* a type that no kernel has: refused with EINVAL if at all looked at */
+	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", nothing, ARRAY_SIZE(nothing), &load);
+	int error = errno;
 
-	if (id < 0)
-		return false;
-	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_TRACE_FEXIT, .attach_btf_id = (uint32_t)id);
-	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", nothing, ARRAY_SIZE(nothing), &load);
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && error == EPERM;
 }
 
 int probe_set_prefer(const struct probes_options *options, const char *variants[GROUP_COUNT])
@@ -290,6 +286,6 @@ int probe_set_prefer(const struct probes_options *options, const char *variants[
 	variants[GROUP_ITERATOR] = "iter";
 	variants[GROUP_MEMORY] = options->memory_variant;
 	if (!options->memory_variant)
-		variants[GROUP_MEMORY] = trampoline_loads() ? "fexit" : "tracepoint";
+		variants[GROUP_MEMORY] = trampolines_refused() ? "tracepoint" : "fexit";
 	return 0;
 }

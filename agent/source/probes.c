@@ -1,48 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel probes in use: who is watched, what the ring holds, what was lost. It must not know what facts mean, nor
- * how programs are loaded. */
+/* The kernel probes in use: which variants, and who is watched. It must not know what facts mean, nor how programs are
+ * loaded. */
 #include "probes.h"
 
-#include "probe_event.h"
-#include "probe_load.h"
 #include "probe_loss.h"
-#include "probe_spaces.h"
+#include "probe_state.h"
 #include "probe_tasks.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Records of one drain: a target that outruns the reader must not keep it in here. */
-#define DRAIN_MAX_RECORDS 65536
 /* The first PID namespace: PROC_PID_INIT_INO, include/linux/proc_ns.h */
 #define FIRST_PID_NAMESPACE 0xeffffffcU
 
-struct probes {
-	struct probe_set set;
-	struct probe_trial trials[GROUP_COUNT];
-	struct ring_buffer *ring;
-	struct probe_spaces *spaces;
-	char procfs[256];
-	uint32_t pid_namespace, last_target;
-	uint64_t page_size;
-	uint64_t received[PROBE_COUNT];
-
-	/* of the drain that runs */
-	const struct fact_sink *sink;
-	uint32_t drained;
-	int error;
-};
-
-static uint64_t boottime_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 static int fail(struct explain *explain, int error, const char *what, const char *why, const char *remedy)
 {
@@ -103,8 +75,6 @@ static int probes_load(struct probes *probes, const struct probes_options *optio
 	return fail(explain, r, "cannot attach the kernel probes", trial.why, trial.remedy);
 }
 
-static int handle_record(void *context, void *data, size_t size);
-
 int probes_open(const struct probes_options *options, struct probes **ret_probes, struct explain *explain)
 {
 	_cleanup_(probes_freep) struct probes *probes = calloc(1, sizeof(*probes));
@@ -114,6 +84,7 @@ int probes_open(const struct probes_options *options, struct probes **ret_probes
 
 	if (!probes)
 		return fail(explain, -ENOMEM, "cannot attach the kernel probes", "out of memory", "");
+	probes->timer = -1;
 	probes->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (bytes & (bytes - 1) || bytes & (probes->page_size - 1))
 		return fail(explain, -EINVAL, "cannot make the ring buffer",
@@ -129,11 +100,10 @@ int probes_open(const struct probes_options *options, struct probes **ret_probes
 	r = probes_load(probes, options, explain);
 	if (r < 0)
 		return r;
-	probes->ring = ring_buffer__new(bpf_map__fd(probes->set.object->maps.ring), handle_record, probes, NULL);
-	if (!probes->ring)
-		return fail(explain, -errno, "cannot read the ring buffer", strerror(errno),
-			    "ask for a smaller ring");
-	probes->set.object->bss->reader_waits = 1;
+	r = probe_drain_open(probes);
+	if (r < 0)
+		return fail(explain, r, "cannot read the ring buffer", strerror(-r),
+			    "ask for a smaller ring, or raise the limit of open files");
 	*ret_probes = TAKE_PTR(probes);
 	return 0;
 }
@@ -142,7 +112,7 @@ void probes_free(struct probes *probes)
 {
 	if (!probes)
 		return;
-	ring_buffer__free(probes->ring);
+	probe_drain_close(probes);
 	probe_set_clear(&probes->set);
 	probe_spaces_free(probes->spaces);
 	free(probes);
@@ -272,13 +242,31 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	return 0;
 }
 
+static void unwatch(struct probes *probes, uint32_t tgid)
+{
+	if (bpf_map_delete_elem(bpf_map__fd(probes->set.object->maps.processes), &tgid) == 0)
+		watch(probes, tgid, (uint32_t)-1);
+}
+
+void probe_forget(struct probes *probes, struct probe_space *space)
+{
+	struct process process;
+
+	/* The number may be a followed child's by now, whose birth is still in the ring. */
+	if (bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &space->tgid, &process) == 0 &&
+	    process.start_ns == space->start_ns)
+		unwatch(probes, space->tgid);
+	probe_loss_forget(&probes->set, space->tgid);
+	probe_spaces_remove(probes->spaces, space->tgid);
+}
+
 void probes_remove_target(struct probes *probes, uint32_t target)
 {
 	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
 	int fd = bpf_map__fd(probes->set.object->maps.processes);
 	uint32_t key, *previous = NULL;
-	uint32_t tgids[64]; /* the process and what shares its memory: as a rule, one */
-	size_t n_tgids = 0;
+	uint32_t guests[64];
+	size_t n_guests = 0;
 
 	if (!space)
 		return;
@@ -286,15 +274,13 @@ void probes_remove_target(struct probes *probes, uint32_t target)
 		struct process process;
 
 		previous = &key;
-		if (n_tgids < ARRAY_SIZE(tgids) && bpf_map_lookup_elem(fd, &key, &process) == 0 &&
-		    process.space == space->tgid)
-			tgids[n_tgids++] = key;
+		if (n_guests < ARRAY_SIZE(guests) && bpf_map_lookup_elem(fd, &key, &process) == 0 &&
+		    process.space == space->tgid && process.flags & PROCESS_GUEST)
+			guests[n_guests++] = key;
 	}
-	for (size_t i = 0; i < n_tgids; i++)
-		if (bpf_map_delete_elem(fd, &tgids[i]) == 0)
-			watch(probes, tgids[i], (uint32_t)-1);
-	probe_loss_forget(&probes->set, space->tgid);
-	probe_spaces_remove(probes->spaces, space->tgid);
+	for (size_t i = 0; i < n_guests; i++)
+		unwatch(probes, guests[i]);
+	probe_forget(probes, space);
 }
 
 int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset)
@@ -307,168 +293,4 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
 		return -ESRCH;
 	process.routine_offset = start_routine_offset;
 	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
-}
-
-int probes_fd(const struct probes *probes)
-{
-	return ring_buffer__epoll_fd(probes->ring);
-}
-
-static int emit(struct probes *probes, const struct fact *fact)
-{
-	return probes->sink->emit(probes->sink->context, fact);
-}
-
-/* How a process ended is told once, after the exits that are in the ring with it. */
-static int end_space(struct probes *probes, struct probe_space *space)
-{
-	if (space->end_told)
-		return 0;
-	space->end_told = true;
-	if (space->end.kind != FACT_TARGET_GONE)
-		space->end = (struct fact){.kind = FACT_TARGET_GONE, .time_ns = boottime_now(), .gone.code = -1};
-	space->end.target = space->target;
-	return emit(probes, &space->end);
-}
-
-static int birth_of_space(struct probes *probes, const struct event_header *header, struct probe_space **ret_space)
-{
-	struct probe_space *space = probe_spaces_find(probes->spaces, header->space);
-	int r;
-
-	if (space && space->start_ns == header->start_ns) {
-		*ret_space = space;
-		return 0;
-	}
-	if (space) {
-		r = end_space(probes, space);
-		if (r < 0)
-			return r;
-	}
-	r = probe_spaces_add(probes->spaces, header->space, header->start_ns, probes->last_target + 1, ret_space);
-	if (r >= 0)
-		probes->last_target++;
-	return r;
-}
-
-static int pass_on(struct probes *probes, struct probe_space *space, const void *data)
-{
-	struct fact facts[PROBE_EVENT_MAX_FACTS];
-	int n = probe_event_facts(data, space->target, probes->page_size, facts);
-
-	for (int i = 0; i < n; i++) {
-		int r;
-
-		if (facts[i].kind == FACT_TARGET_GONE) {
-			if (space->end.kind != FACT_TARGET_GONE)
-				space->end = facts[i];
-			probe_spaces_end_later(probes->spaces, space);
-			continue;
-		}
-		r = emit(probes, &facts[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int handle_record(void *context, void *data, size_t size)
-{
-	struct probes *probes = context;
-	const struct event_header *header = data;
-	struct probe_space *space;
-	struct share *share;
-	int r = probe_event_check(data, size);
-
-	if (r < 0)
-		return 0;
-	share = &probes->set.object->bss->shares[header->share % EVENT_SHARES];
-	__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
-	probes->drained++;
-	if (probe_event_probe(data) < PROBE_COUNT)
-		probes->received[probe_event_probe(data)]++;
-	space = probe_spaces_find(probes->spaces, header->space);
-	if (header->kind == EVENT_PROCESS_BORN)
-		r = birth_of_space(probes, header, &space);
-	if (r >= 0 && space)
-		r = pass_on(probes, space, data);
-	if (r >= 0 && space && header->kind == EVENT_PROCESS_FREED) {
-		r = end_space(probes, space);
-		probe_loss_forget(&probes->set, space->tgid);
-		probe_spaces_remove(probes->spaces, space->tgid);
-	}
-	probes->error = r;
-	return r < 0 || probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;
-}
-
-int probes_drain(struct probes *probes, const struct fact_sink *sink)
-{
-	struct probe_space *space;
-	int r;
-
-	probes->sink = sink;
-	probes->drained = 0;
-	probes->error = 0;
-	r = ring_buffer__consume(probes->ring);
-	if (r < 0 && r != -ECANCELED && !probes->error)
-		probes->error = r;
-	/* A full drain's worth was read: more may wait, and the exits of those who ended among it. */
-	while (r != -ECANCELED && probes->error >= 0 && (space = probe_spaces_next_ended(probes->spaces)))
-		probes->error = end_space(probes, space);
-	__atomic_store_n(&probes->set.object->bss->reader_waits, 1, __ATOMIC_RELEASE);
-	probes->sink = NULL;
-	return probes->error < 0 ? probes->error : (int)probes->drained;
-}
-
-struct seen_context {
-	const struct fact_sink *sink;
-	uint32_t target;
-	uint64_t time_ns;
-};
-
-static int emit_seen(void *context, const struct task_record *record)
-{
-	struct seen_context *seen = context;
-	struct fact fact;
-
-	/* A zombie leader is no living thread. */
-	if (record->exit_state)
-		return 0;
-	probe_tasks_fact(record, seen->target, seen->time_ns, &fact);
-	return seen->sink->emit(seen->sink->context, &fact);
-}
-
-int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink)
-{
-	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
-	struct seen_context seen = {.sink = sink, .target = target, .time_ns = boottime_now()};
-	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace};
-
-	if (!space)
-		return -ESRCH;
-	request.kernel_tgid = space->tgid;
-	return probe_tasks_read(&probes->set, &request, emit_seen, &seen);
-}
-
-int probes_counters(struct probes *probes, const struct fact_sink *sink)
-{
-	struct fact fact = {.kind = FACT_EVENTS, .time_ns = boottime_now()};
-	struct probe_space *space = NULL;
-	int r;
-
-	memcpy(fact.events.received, probes->received, sizeof(fact.events.received));
-	r = sink->emit(sink->context, &fact);
-	if (r < 0)
-		return r;
-	memset(&fact.loss, 0, sizeof(fact.loss));
-	fact.kind = FACT_LOSS;
-	probe_loss_read(&probes->set, &fact.loss);
-	r = sink->emit(sink->context, &fact);
-	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {
-		memset(&fact.loss, 0, sizeof(fact.loss));
-		fact.target = space->target;
-		fact.loss.lost[LOSS_RING] = probe_loss_of_space(&probes->set, space->tgid);
-		r = sink->emit(sink->context, &fact);
-	}
-	return r < 0 ? r : 0;
 }

@@ -21,7 +21,6 @@ enum event_kind {
 	EVENT_THREAD_EXITED,
 	EVENT_THREAD_RENAMED,
 	EVENT_EXEC,
-	EVENT_PROCESS_FREED, /* nothing of `space` will follow */
 	EVENT_MMAP,
 	EVENT_MUNMAP,        /* at entry */
 	EVENT_MUNMAP_FAILED, /* at exit */

@@ -160,6 +160,31 @@ static void test_process_born_names_the_child_first(void **state)
 	assert_true(facts[1].thread.is_leader);
 }
 
+static void test_stack_reaches_to_the_descriptor(void **state)
+{
+	static const struct {
+		uint64_t start, length, tls, told_start, told_length;
+	} stacks[] = {
+		{0x10000, 0x7f80, 0x187c0, 0x10000, 0x9000},  /* glibc: the mapping ends at 0x19000 */
+		{0x10000, 0x7f80, 0, 0x10000, 0x8000},        /* no TLS of its own */
+		{0x10000, 0x7f80, 0x9000, 0x10000, 0x8000},   /* TLS below: unrelated */
+		{0x10000, 0x7f80, 0x4000000, 0x10000, 0x8000}, /* far above: unrelated */
+		{0x10000, 0, 0x187c0, 0, 0},
+		{UINT64_MAX - 5, 5, UINT64_MAX, 0, 0},
+		{UINT64_MAX, 5, 0, 0, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
+		struct event_thread event = {.header = header(EVENT_THREAD_BORN), .stack_start = stacks[i].start,
+					     .stack_length = stacks[i].length, .tls_base = stacks[i].tls};
+		struct fact facts[PROBE_EVENT_MAX_FACTS];
+
+		assert_int_equal(probe_event_facts(&event, 9, PAGE, facts), 1);
+		assert_int_equal(facts[0].thread.stack_start, stacks[i].told_start);
+		assert_int_equal(facts[0].thread.stack_length, stacks[i].told_length);
+	}
+}
+
 static void test_exec_by_another_thread(void **state)
 {
 	struct event_thread event = {.header = header(EVENT_EXEC), .pid = 71, .old_tid = 75};
@@ -246,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_wrapping_ranges_are_refused),
 		cmocka_unit_test(test_no_identity_no_fact),
 		cmocka_unit_test(test_process_born_names_the_child_first),
+		cmocka_unit_test(test_stack_reaches_to_the_descriptor),
 		cmocka_unit_test(test_exec_by_another_thread),
 		cmocka_unit_test(test_how_a_process_ends),
 		cmocka_unit_test(test_spaces_replace_find_and_end),

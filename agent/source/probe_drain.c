@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the ring holds, as facts: draining, tasks, counters. It must not know what facts mean, nor how programs are
+ * loaded or targets chosen. */
+#include "probes.h"
+
+#include "probe_event.h"
+#include "probe_loss.h"
+#include "probe_state.h"
+#include "probe_tasks.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Records of one drain: a target that outruns the reader must not keep it in here. */
+#define DRAIN_MAX_RECORDS 65536
+/* How long the reader rests between looks while events come. */
+#define READ_INTERVAL_NS (5 * NSEC_PER_MSEC)
+
+uint64_t probe_boottime(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+int probes_fd(const struct probes *probes)
+{
+	return ring_buffer__epoll_fd(probes->ring);
+}
+
+/* Late exits of a process that has ended are still told; then its number is free for another. */
+static void forget_ended(struct probes *probes)
+{
+	uint64_t now = probe_boottime();
+	struct probe_space *space, *next;
+
+	if (now < probes->forget_ns)
+		return;
+	probes->forget_ns = now + NSEC_PER_SEC;
+	for (space = probe_spaces_next(probes->spaces, NULL); space; space = next) {
+		next = probe_spaces_next(probes->spaces, space);
+		if (space->end_told && now - space->end.time_ns >= NSEC_PER_SEC)
+			probe_forget(probes, space);
+	}
+}
+
+static int emit(struct probes *probes, const struct fact *fact)
+{
+	return probes->sink->emit(probes->sink->context, fact);
+}
+
+/* How a process ended is told once, after the exits that are in the ring with it. */
+static int end_space(struct probes *probes, struct probe_space *space)
+{
+	if (space->end_told)
+		return 0;
+	space->end_told = true;
+	if (space->end.kind != FACT_TARGET_GONE)
+		space->end = (struct fact){.kind = FACT_TARGET_GONE, .time_ns = probe_boottime(), .gone.code = -1};
+	space->end.target = space->target;
+	return emit(probes, &space->end);
+}
+
+static int birth_of_space(struct probes *probes, const struct event_header *header, struct probe_space **ret_space)
+{
+	struct probe_space *space = probe_spaces_find(probes->spaces, header->space);
+	int r;
+
+	if (space && space->start_ns == header->start_ns) {
+		*ret_space = space;
+		return 0;
+	}
+	if (space) {
+		r = end_space(probes, space);
+		if (r < 0)
+			return r;
+	}
+	r = probe_spaces_add(probes->spaces, header->space, header->start_ns, probes->last_target + 1, ret_space);
+	if (r >= 0)
+		probes->last_target++;
+	return r;
+}
+
+static int pass_on(struct probes *probes, struct probe_space *space, const void *data)
+{
+	struct fact facts[PROBE_EVENT_MAX_FACTS];
+	int n = probe_event_facts(data, space->target, probes->page_size, facts);
+
+	for (int i = 0; i < n; i++) {
+		int r;
+
+		if (facts[i].kind == FACT_TARGET_GONE) {
+			if (space->end.kind != FACT_TARGET_GONE)
+				space->end = facts[i];
+			probe_spaces_end_later(probes->spaces, space);
+			continue;
+		}
+		r = emit(probes, &facts[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int handle_record(void *context, void *data, size_t size)
+{
+	struct probes *probes = context;
+	const struct event_header *header = data;
+	struct probe_space *space;
+	struct share *share;
+	int r = probe_event_check(data, size);
+
+	if (r < 0)
+		return 0;
+	share = &probes->set.object->bss->shares[header->share % EVENT_SHARES];
+	__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
+	probes->drained++;
+	probes->received[probe_event_probe(data)]++;
+	space = probe_spaces_find(probes->spaces, header->space);
+	if (header->kind == EVENT_PROCESS_BORN)
+		r = birth_of_space(probes, header, &space);
+	if (r >= 0 && space)
+		r = pass_on(probes, space, data);
+	probes->error = r;
+	return r < 0 || probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;
+}
+
+static void reader_flag(uint32_t *flag, uint32_t value)
+{
+	__atomic_store_n(flag, value, __ATOMIC_SEQ_CST);
+}
+
+int probe_drain_open(struct probes *probes)
+{
+	struct probes_bpf__bss *shared = probes->set.object->bss;
+
+	probes->ring = ring_buffer__new(bpf_map__fd(probes->set.object->maps.ring), handle_record, probes, NULL);
+	if (!probes->ring)
+		return -errno;
+	probes->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (probes->timer < 0 || epoll_ctl(ring_buffer__epoll_fd(probes->ring), EPOLL_CTL_ADD, probes->timer,
+					   &(struct epoll_event){.events = EPOLLIN}) < 0)
+		return -errno;
+	reader_flag(&shared->wake_on_thread, 1);
+	reader_flag(&shared->wake_on_fill, 1);
+	return 0;
+}
+
+void probe_drain_close(struct probes *probes)
+{
+	ring_buffer__free(probes->ring);
+	if (probes->timer >= 0)
+		close(probes->timer);
+}
+
+/* While events come the reader looks every few milliseconds and nobody has to wake it: the first event after a
+ * pause does so at once, those of a storm cost the target no interrupt. */
+static int read_and_rest(struct probes *probes)
+{
+	const struct itimerspec soon = {.it_value.tv_nsec = READ_INTERVAL_NS};
+	struct probes_bpf__bss *shared = probes->set.object->bss;
+	uint64_t expired;
+	int r;
+
+	if (read(probes->timer, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
+		return -errno;
+	r = ring_buffer__consume(probes->ring);
+	if (r == 0) {
+		reader_flag(&shared->wake_on_thread, 1);
+		/* What came just before the flag woke nobody. */
+		r = ring_buffer__consume(probes->ring);
+	}
+	reader_flag(&shared->wake_on_fill, 1);
+	if (r != 0) {
+		reader_flag(&shared->wake_on_thread, 0);
+		if (timerfd_settime(probes->timer, 0, &soon, NULL) < 0)
+			return -errno;
+	}
+	return r;
+}
+
+int probes_drain(struct probes *probes, const struct fact_sink *sink)
+{
+	struct probe_space *space;
+	int r;
+
+	probes->sink = sink;
+	probes->drained = 0;
+	probes->error = 0;
+	r = read_and_rest(probes);
+	if (r < 0 && r != -ECANCELED && !probes->error)
+		probes->error = r;
+	/* Cut short, the rest may hold exits of those who ended. */
+	while (r != -ECANCELED && probes->error >= 0 && (space = probe_spaces_next_ended(probes->spaces)))
+		probes->error = end_space(probes, space);
+	probes->sink = NULL;
+	forget_ended(probes);
+	return probes->error < 0 ? probes->error : (int)probes->drained;
+}
+
+struct seen_context {
+	const struct fact_sink *sink;
+	uint32_t target;
+	uint64_t time_ns;
+};
+
+static int emit_seen(void *context, const struct task_record *record)
+{
+	struct seen_context *seen = context;
+	struct fact fact;
+
+	/* A zombie leader is no living thread. */
+	if (record->exit_state)
+		return 0;
+	probe_tasks_fact(record, seen->target, seen->time_ns, &fact);
+	return seen->sink->emit(seen->sink->context, &fact);
+}
+
+int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	struct seen_context seen = {.sink = sink, .target = target, .time_ns = probe_boottime()};
+	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace};
+
+	if (!space)
+		return -ESRCH;
+	request.kernel_tgid = space->tgid;
+	return probe_tasks_read(&probes->set, &request, emit_seen, &seen);
+}
+
+int probes_counters(struct probes *probes, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_EVENTS, .time_ns = probe_boottime()};
+	struct probe_space *space = NULL;
+	int r;
+
+	memcpy(fact.events.received, probes->received, sizeof(fact.events.received));
+	r = sink->emit(sink->context, &fact);
+	if (r < 0)
+		return r;
+	memset(&fact.loss, 0, sizeof(fact.loss));
+	fact.kind = FACT_LOSS;
+	probe_loss_read(&probes->set, &fact.loss);
+	r = sink->emit(sink->context, &fact);
+	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {
+		memset(&fact.loss, 0, sizeof(fact.loss));
+		fact.target = space->target;
+		fact.loss.lost[LOSS_RING] = probe_loss_of_space(&probes->set, space->tgid);
+		r = sink->emit(sink->context, &fact);
+	}
+	return r < 0 ? r : 0;
+}

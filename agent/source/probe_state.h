@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The inside of `struct probes`, for the files that implement probes.h. It must not be included elsewhere. */
+#ifndef POOLSCOPE_SOURCE_PROBE_STATE_H
+#define POOLSCOPE_SOURCE_PROBE_STATE_H
+
+#include "probe_load.h"
+#include "probe_spaces.h"
+
+struct probes {
+	struct probe_set set;
+	struct probe_trial trials[GROUP_COUNT];
+	struct ring_buffer *ring;
+	struct probe_spaces *spaces;
+	char procfs[256];
+	uint32_t pid_namespace, last_target;
+	uint64_t page_size, forget_ns;
+	int timer;
+	uint64_t received[PROBE_COUNT];
+
+	/* of the drain that runs */
+	const struct fact_sink *sink;
+	uint32_t drained;
+	int error;
+};
+
+/* Opens what a drain needs. 0 or -errno. */
+int probe_drain_open(struct probes *probes);
+void probe_drain_close(struct probes *probes);
+/* Watches this process no more and frees `space`. */
+void probe_forget(struct probes *probes, struct probe_space *space);
+uint64_t probe_boottime(void);
+
+#endif
