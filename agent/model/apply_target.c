@@ -124,20 +124,28 @@ int apply_target(struct model *model, const struct fact *fact)
 	return 0;
 }
 
-/* The last figures stay: threads that ended since the last refresh ended with the process. (A refresh
- * leaves a target without threads alone, see target_refresh().) */
+/* The last figures stay: threads that ended since the last refresh, and after the last birth, ended with the
+ * process. (A refresh leaves a target without threads alone, see target_refresh().) */
 static void revive_for_the_last_frame(struct target *target)
 {
-	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
-		struct thread *thread = &target->threads.thread[i];
+	struct threads *threads = &target->threads;
+	uint64_t last_birth_ns = 0;
 
-		if (thread->living || !thread->id.tid)
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		if (threads->thread[i].id.tid && threads->thread[i].known_ns > last_birth_ns)
+			last_birth_ns = threads->thread[i].known_ns;
+	}
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		struct thread *thread = &threads->thread[i];
+
+		if (thread->living || !thread->id.tid || thread->exited_ns < last_birth_ns ||
+		    !threads_revive(threads, thread))
 			continue;
-		thread->living = true;
-		target->threads.living++;
 		if (thread->pool != POOL_NONE)
 			target->pools.pool[thread->pool].threads++;
 	}
+	if (threads->living > target->threads_peak)
+		target->threads_peak = threads->living;
 }
 
 int apply_target_gone(struct model *model, struct target *target, const struct fact *fact)

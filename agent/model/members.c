@@ -148,8 +148,9 @@ static uint64_t settle_due(const struct thread *thread)
 	return add_saturated(thread->known_ns, NAME_WAIT_NS);
 }
 
-/* Newborns whose time to name themselves is over; with seen_too also those that were there already and
- * only wait for their routine: the list is in order of arrival, so they may stand behind others. */
+/* Newborns whose time to name themselves is over; with seen_too (at a refresh) also those that were there
+ * already and only wait for their routine, and those that could be shown nowhere. The list is in order of
+ * arrival, so these may stand behind others. */
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too)
 {
 	struct threads *threads = &target->threads;
@@ -160,7 +161,7 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 		bool due = settle_due(thread) <= now_ns;
 
 		next = thread->pending_next;
-		if (due || (seen_too && !thread->born))
+		if (due || (seen_too && (!thread->born || thread_shown_pool(target, thread) == POOL_NONE)))
 			thread_settle(model, target, thread, now_ns);
 		else if (!seen_too)
 			break;

@@ -51,7 +51,7 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 
 	*ret_pool = (struct snapshot_pool){
 		.parent = -1,
-		.threads = pool->threads > pool->shown_threads ? pool->threads : pool->shown_threads,
+		.threads = pool->threads,
 		.threads_peak = pool->threads_peak,
 		.threads_started = pool->started,
 		.threads_exited = pool->exited,
@@ -153,9 +153,11 @@ static int threads_fill(const struct model *model, const struct target *target, 
 	ret_target->n_threads_list = count;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct thread *thread = &threads->thread[order[i].index];
+		uint32_t pool = place[thread_shown_pool(target, thread)];
 
-		thread_fill(model, target, thread, place[thread_shown_pool(target, thread)],
-			    &ret_target->threads_list[i]);
+		thread_fill(model, target, thread, pool, &ret_target->threads_list[i]);
+		/* Not a member, yet shown there: the sum over pools is the target's threads. */
+		ret_target->pools[pool].threads += thread->pool == POOL_NONE;
 	}
 	return 0;
 }

@@ -183,6 +183,16 @@ void threads_end(struct threads *threads, struct thread *thread, uint64_t time_n
 	threads->living--;
 }
 
+bool threads_revive(struct threads *threads, struct thread *thread)
+{
+	if (threads_find_tid(threads, thread->id.tid))
+		return false;
+	thread->living = true;
+	bucket_insert(threads, thread_index(threads, thread));
+	threads->living++;
+	return true;
+}
+
 bool threads_has_exited(const struct threads *threads, struct thread_id id)
 {
 	const struct thread_id *last = &threads->exited[id.tid % EXITED_COUNT];

@@ -69,6 +69,8 @@ int threads_add(struct threads *threads, struct thread_id id, struct thread **re
 /* The thread is no longer living; its slot stays until threads_release(), its owner becomes an orphan of
  * its pool. */
 void threads_end(struct threads *threads, struct thread *thread, uint64_t time_ns);
+/* Takes an ending back, for show: its owner stays an orphan. false: another has its tid by now. */
+bool threads_revive(struct threads *threads, struct thread *thread);
 bool threads_has_exited(const struct threads *threads, struct thread_id id);
 void threads_note_exit(struct threads *threads, struct thread_id id);
 void threads_forget_exits(struct threads *threads);
