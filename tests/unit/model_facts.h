@@ -88,7 +88,8 @@ static inline struct fact thread_fact(enum fact_kind kind, uint32_t number, cons
 {
 	struct fact fact = {.kind = kind, .thread = {.id = tid(number), .cpu_ns = UNKNOWN_U64}};
 
-	strncpy(fact.thread.name, name, FACT_NAME_SIZE - 1);
+	for (size_t i = 0; i + 1 < FACT_NAME_SIZE && name[i]; i++)
+		fact.thread.name[i] = name[i];
 	return fact;
 }
 

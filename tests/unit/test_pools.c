@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which pool a thread belongs to and what that pool is called: rules, families of names, start routines,
+ * and newborns that have not named themselves yet. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fnmatch.h>
+#include <locale.h>
+
+#include "model/pool_names.h"
+#include "model_facts.h"
+
+static const char *family(const char *name)
+{
+	static char text[POOL_NAME_SIZE];
+
+	pool_name_family(name, false, text);
+	return text;
+}
+
+static const char *by_routine(const char *module, const char *symbol)
+{
+	static char text[POOL_NAME_SIZE];
+
+	pool_name_routine(module, symbol, text);
+	return text;
+}
+
+static void families_fold_the_last_digits(void **state)
+{
+	char all[POOL_NAME_SIZE];
+
+	assert_string_equal(family("pool-1-thread-3"), "pool-1-thread-*");
+	assert_string_equal(family("worker12"), "worker*");
+	assert_string_equal(family("tokio-rt-worker"), "tokio-rt-worker");
+	assert_string_equal(family("h2-io"), "h*-io");
+	assert_string_equal(family("42"), "*");
+	assert_string_equal(family(""), "");
+	pool_name_family("pool-1-thread-3", true, all);
+	assert_string_equal(all, "pool-*-thread-*");
+}
+
+static void reserved_names_stay_reserved(void **state)
+{
+	assert_string_equal(family("main"), "main*");
+	assert_string_equal(family("other"), "other*");
+	assert_string_equal(by_routine("main", ""), "main*");
+	assert_int_equal(fnmatch("main*", "main", 0), 0);
+	assert_string_equal(family("mainly"), "mainly");
+}
+
+static void every_name_is_a_glob_that_matches_itself_and_its_threads(void **state)
+{
+	static const char *const hostile[] = {
+		"[kworker/0:1]", "a*b?c\\d", "\\", "]", "[!a]", "x[", "*", "?7", "\x1b[2J", "\n\r\t", "\xff\xfe\x80", "caf\xc3\xa9-7",
+		"cut-multi-byte\xc3", "\xf0\x9f\x98\x80-1", "\xed\xa0\x80", "a b  c", "-", "!x", "^7", "main", "other",
+	};
+	static const char *const locales[] = {"C", "C.UTF-8"};
+
+	for (size_t l = 0; l < ARRAY_SIZE(locales); l++) {
+		assert_non_null(setlocale(LC_ALL, locales[l]));
+		for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+			const char *name = family(hostile[i]);
+
+			assert_int_equal(fnmatch(name, name, 0), 0);
+			assert_int_equal(fnmatch(name, hostile[i], 0), 0);
+			name = by_routine(hostile[i], hostile[i]);
+			assert_int_equal(fnmatch(name, name, 0), 0);
+			assert_true(strlen(name) > 0);
+		}
+	}
+	setlocale(LC_ALL, "C");
+	assert_string_equal(family("[kworker/0:1]"), "?kworker/0:*?");
+	assert_string_equal(family("\x1b[2J"), "\x1b?*J");
+}
+
+static void start_routines_lose_what_changes_between_builds(void **state)
+{
+	char longest[400];
+
+	assert_string_equal(by_routine("libgomp.so.1.0.0", "gomp_thread_start"), "libgomp.so:gomp_thread_start");
+	assert_string_equal(by_routine("libgomp.so.1.0.0", ""), "libgomp.so");
+	assert_string_equal(by_routine("", "worker"), "worker");
+	assert_string_equal(by_routine("python3.11", "thread_run"), "python3.11:thread_run");
+	assert_string_equal(by_routine("app", "work.constprop.0"), "app:work");
+	assert_string_equal(by_routine("libfoo.socket", "f"), "libfoo.socket:f");
+	assert_string_equal(by_routine("libnetty_x86_6438472837.so", "f"), "libnetty_x86_*.so:f");
+	assert_string_equal(by_routine("app", "_ZN3std6thread17h0123456789abcdefE"), "app:_ZN3std6thread17h*");
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(strlen(by_routine("app", longest)), POOL_NAME_SIZE - 1);
+	assert_int_equal(fnmatch(by_routine("app", longest), by_routine("app", longest), 0), 0);
+	assert_true(by_routine("app", longest)[POOL_NAME_SIZE - 2] == '*');
+}
+
+static void named_threads_make_families(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 4; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "pool-%u-thread-%u", i / 2 + 1, i);
+		born(&s, 200 + i, "app");
+		renamed(&s, 200 + i, name);
+	}
+	target = refresh(&s);
+	assert_int_equal(pool(target, "pool-1-thread-*")->threads, 2);
+	assert_int_equal(pool(target, "pool-2-thread-*")->threads, 2);
+	assert_string_equal(pool(target, "pool-2-thread-*")->kind, "threads");
+	assert_int_equal(pool(target, "main")->threads, 1);
+	assert_string_equal(pool_name_of(target, 203), "pool-2-thread-*");
+	script_end(&s);
+}
+
+static void the_seventeenth_family_of_a_pattern_folds(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 20; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "p-%u-t-1", i);
+		seen(&s, 200 + i, name);
+	}
+	target = refresh(&s);
+	assert_int_equal(pool(target, "p-15-t-*")->threads, 1);
+	assert_null(find_pool(target, "p-16-t-*"));
+	assert_int_equal(pool(target, "p-*-t-*")->threads, 4);
+	script_end(&s);
+}
+
+static void rules_come_first_and_in_order(void **state)
+{
+	struct script s = {.entry.n_rules = 3,
+			   .rules = {{.pool = "http", .thread_name = "http-nio-*"},
+				     {.pool = "native", .start_routine = "gomp_*", .module = "libgomp*"},
+				     {.pool = "http2", .thread_name = "http-*"}}};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "http-nio-8080-e");
+	seen(&s, 201, "http-acceptor");
+	seen(&s, 202, "app");
+	routine(&s, 202, "libgomp.so.1", "gomp_thread_start");
+	seen(&s, 203, "app");
+	routine(&s, 203, "libother.so.1", "gomp_thread_start");
+	target = refresh(&s);
+	assert_string_equal(pool_name_of(target, 200), "http");
+	assert_string_equal(pool_name_of(target, 201), "http2");
+	assert_string_equal(pool_name_of(target, 202), "native");
+	assert_string_equal(pool_name_of(target, 203), "libother.so:gomp_thread_start");
+	assert_string_equal(pool_name_of(target, PID), "main");
+	script_end(&s);
+}
+
+static void a_rule_may_take_the_leader_too(void **state)
+{
+	struct script s = {.entry.n_rules = 1, .rules = {{.pool = "loop", .start_routine = "main"}}};
+
+	script_begin(&s);
+	leader(&s);
+	assert_string_equal(pool_name_of(refresh(&s), PID), "loop");
+	script_end(&s);
+}
+
+static void threads_with_the_process_name_go_by_routine(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact worker;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "app");
+	routine(&s, 200, "libuv.so.1", "uv__thread_start");
+	seen(&s, 201, "app"); /* nobody knows what it runs */
+	seen(&s, 202, "worker-1");
+	routine(&s, 202, "libuv.so.1", "uv__thread_start"); /* its name says more */
+	worker = thread_fact(FACT_THREAD_BORN, 203, "iou-wrk-100");
+	worker.thread.is_io_worker = true;
+	feed(&s, worker);
+	target = refresh(&s);
+	assert_string_equal(pool_name_of(target, 200), "libuv.so:uv__thread_start");
+	assert_string_equal(pool_name_of(target, 201), "app");
+	assert_string_equal(pool_name_of(target, 202), "worker-*");
+	assert_string_equal(pool_name_of(target, 203), "iou-*");
+	assert_string_equal(pool(target, "iou-*")->kind, "io_uring workers");
+	script_end(&s);
+}
+
+/* The executable's name, the comm, and what the leader calls itself later are all the process's own. */
+static void the_process_has_more_than_one_name(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	renamed(&s, PID, "app: master");
+	seen(&s, 200, "app: master");
+	seen(&s, 201, "app");
+	target = refresh(&s);
+	assert_int_equal(target->n_pools, 2);
+	assert_int_equal(pool(target, "app")->threads, 2);
+	script_end(&s);
+}
+
+static void a_newborn_waits_for_its_name(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	uint64_t birth;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "app");
+	birth = s.now;
+	assert_int_equal(model_deadline(s.model), birth + 20 * MSEC);
+	pass(&s, 5 * MSEC);
+	tick(&s);
+	target = &look(&s)->targets[0];
+	/* counted in the target, a guest of its creator's pool, in no family */
+	assert_int_equal(target->threads, 2);
+	assert_int_equal(target->n_pools, 1);
+	assert_string_equal(pool_name_of(target, 200), "main");
+	assert_int_equal(pool(target, "main")->threads_started, 0);
+	renamed(&s, 200, "worker-7");
+	assert_int_equal(model_deadline(s.model), UINT64_MAX);
+	target = refresh(&s);
+	assert_string_equal(pool_name_of(target, 200), "worker-*");
+	assert_int_equal(pool(target, "worker-*")->threads_started, 1);
+	assert_int_equal(pool(target, "main")->threads, 1);
+	script_end(&s);
+}
+
+static void after_twenty_milliseconds_the_creators_name_is_its_own(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "acceptor");
+	fact = thread_fact(FACT_THREAD_BORN, 201, "acceptor");
+	fact.thread.creator = tid(200);
+	feed(&s, fact);
+	pass(&s, 19 * MSEC);
+	model_judge(s.model, s.now);
+	assert_int_equal(model_deadline(s.model), s.now + MSEC);
+	pass(&s, MSEC);
+	model_judge(s.model, s.now);
+	assert_int_equal(model_deadline(s.model), UINT64_MAX);
+	assert_int_equal(pool(refresh(&s), "acceptor")->threads, 2);
+	assert_int_equal(pool(refresh(&s), "acceptor")->threads_started, 1);
+	script_end(&s);
+}
+
+/* A newborn's routine comes at once, its name a little later: no pool is left behind by the way. */
+static void a_late_name_leaves_no_trace_in_the_former_pool(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "app");
+	routine(&s, 200, "libjvm.so", "thread_native_entry");
+	pass(&s, 30 * MSEC);
+	model_judge(s.model, s.now);
+	renamed(&s, 200, "pool-1-thread-1");
+	target = refresh(&s);
+	assert_int_equal(target->n_pools, 2);
+	assert_int_equal(pool(target, "pool-1-thread-*")->threads_started, 1);
+	/* a move much later counts neither as a start nor as an end */
+	pass(&s, 10 * SEC);
+	renamed(&s, 200, "busy-1");
+	target = refresh(&s);
+	assert_int_equal(pool(target, "pool-1-thread-*")->threads, 0);
+	assert_int_equal(pool(target, "pool-1-thread-*")->threads_started, 1);
+	assert_int_equal(pool(target, "pool-1-thread-*")->threads_exited, 0);
+	assert_int_equal(pool(target, "busy-*")->threads, 1);
+	assert_int_equal(pool(target, "busy-*")->threads_started, 0);
+	script_end(&s);
+}
+
+static void beyond_max_pools_is_other(void **state)
+{
+	struct script s = {.entry = {.max_pools = 3, .n_rules = 1}, .rules = {{.pool = "mine", .thread_name = "z*"}}};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	for (uint32_t i = 0; i < 6; i++) {
+		char name[16] = {'a' + i, '-', '1'};
+
+		seen(&s, 200 + i, name);
+		seen(&s, 300 + i, name);
+	}
+	leader(&s);
+	seen(&s, 400, "zoo");
+	target = refresh(&s);
+	assert_int_equal(target->n_pools, 3 + 3); /* main, mine, other */
+	assert_int_equal(pool(target, "other")->threads, 6);
+	assert_int_equal(pool(target, "main")->threads, 1);
+	assert_int_equal(pool(target, "mine")->threads, 1);
+	assert_int_equal(s.snapshot->series_dropped, 3);
+	script_end(&s);
+}
+
+static void an_empty_pool_stays_with_what_it_left(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const struct snapshot_pool *left;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "worker-1");
+	mapped(&s, 200, 0x10000000, MIB);
+	resident(&s, 0x10000000, MIB, 8192);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "worker-*")->memory.orphaned_bytes, 0);
+	exited(&s, 200);
+	target = refresh(&s);
+	left = pool(target, "worker-*");
+	assert_int_equal(left->threads, 0);
+	assert_int_equal(left->threads_exited, 1);
+	assert_int_equal(left->threads_peak, 1);
+	assert_int_equal(left->memory.resident[REGION_MMAP], 8192);
+	assert_int_equal(left->memory.orphaned_bytes, 8192);
+	assert_int_equal(left->thread_resident_max, 0);
+	unmapped(&s, PID, 0x10000000, MIB);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "worker-*")->memory.orphaned_bytes, 0);
+	script_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(families_fold_the_last_digits),
+		cmocka_unit_test(reserved_names_stay_reserved),
+		cmocka_unit_test(every_name_is_a_glob_that_matches_itself_and_its_threads),
+		cmocka_unit_test(start_routines_lose_what_changes_between_builds),
+		cmocka_unit_test(named_threads_make_families),
+		cmocka_unit_test(the_seventeenth_family_of_a_pattern_folds),
+		cmocka_unit_test(rules_come_first_and_in_order),
+		cmocka_unit_test(a_rule_may_take_the_leader_too),
+		cmocka_unit_test(threads_with_the_process_name_go_by_routine),
+		cmocka_unit_test(the_process_has_more_than_one_name),
+		cmocka_unit_test(a_newborn_waits_for_its_name),
+		cmocka_unit_test(after_twenty_milliseconds_the_creators_name_is_its_own),
+		cmocka_unit_test(a_late_name_leaves_no_trace_in_the_former_pool),
+		cmocka_unit_test(beyond_max_pools_is_other),
+		cmocka_unit_test(an_empty_pool_stays_with_what_it_left),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads by (tid, start): births and ends in any order and more than once, stacks that change hands, what
+ * the dead leave behind, and the bound. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "model_facts.h"
+
+static void born_and_seen_are_one_thread(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	/* the seed saw it first, by ticks; then its birth is drained, twice */
+	fact = thread_fact(FACT_THREAD_SEEN, 200, "worker-1");
+	fact.thread.id = tid_ticks(200);
+	feed(&s, fact);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "worker-*")->threads_started, 0);
+	fact = thread_fact(FACT_THREAD_BORN, 200, "app");
+	fact.thread.creator = tid(PID);
+	feed(&s, fact);
+	feed(&s, fact);
+	fact = thread_fact(FACT_THREAD_SEEN, 200, "worker-1");
+	feed(&s, fact);
+	target = refresh(&s);
+	assert_int_equal(target->threads, 2);
+	assert_int_equal(pool(target, "worker-*")->threads, 1);
+	assert_int_equal(pool(target, "worker-*")->threads_started, 1);
+	assert_int_equal(pool(target, "worker-*")->threads_peak, 1);
+	assert_int_equal(thread(target, 200)->id.start_ns, tid(200).start_ns); /* the exact one is kept */
+	assert_int_equal(thread(target, 200)->creator.tid, PID);
+	script_end(&s);
+}
+
+static void an_end_counts_once_and_nobody_comes_back(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "worker-1");
+	exited(&s, 200);
+	exited(&s, 200);
+	seen(&s, 200, "worker-1"); /* read from /proc before it ended, applied late */
+	exited(&s, 300);           /* never heard of */
+	seen(&s, 300, "worker-2");
+	target = refresh(&s);
+	assert_int_equal(target->threads, 1);
+	assert_int_equal(pool(target, "worker-*")->threads_started, 1);
+	assert_int_equal(pool(target, "worker-*")->threads_exited, 1);
+	assert_null(find_pool(target, "worker-2"));
+	script_end(&s);
+}
+
+static void a_reused_tid_is_another_thread(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "old-1");
+	mapped(&s, 200, 0x10000000, MIB);
+	resident(&s, 0x10000000, MIB, 4096);
+	/* its end was lost; a birth with the same tid says that it is gone */
+	fact = thread_fact(FACT_THREAD_BORN, 200, "new-1");
+	fact.thread.id.start_ns += 5 * SEC;
+	feed(&s, fact);
+	target = refresh(&s);
+	assert_int_equal(target->threads, 2);
+	assert_int_equal(pool(target, "old-*")->threads_exited, 1);
+	assert_int_equal(pool(target, "old-*")->memory.orphaned_bytes, 4096);
+	assert_int_equal(pool(target, "new-*")->memory.resident_bytes, 0);
+	/* what is told of the former one late concerns nobody */
+	exited(&s, 200);
+	seen(&s, 200, "old-1");
+	target = refresh(&s);
+	assert_int_equal(pool(target, "new-*")->threads, 1);
+	assert_int_equal(target->threads, 2);
+	script_end(&s);
+}
+
+static void a_start_of_zero_equals_any(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	fact = thread_fact(FACT_THREAD_SEEN, 200, "worker-1");
+	fact.thread.id.start_ns = 0;
+	feed(&s, fact);
+	born(&s, 200, "worker-1");
+	assert_int_equal(refresh(&s)->threads, 2);
+	assert_int_equal(thread(&s.snapshot->targets[0], 200)->id.start_ns, tid(200).start_ns);
+	exited(&s, 200);
+	assert_int_equal(refresh(&s)->threads, 1);
+	script_end(&s);
+}
+
+static void zombies_are_no_threads(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	fact = thread_fact(FACT_THREAD_SEEN, 200, "worker-1");
+	fact.thread.state = 'Z';
+	feed(&s, fact);
+	assert_int_equal(refresh(&s)->threads, 1);
+	script_end(&s);
+}
+
+#define STACK 0x7f0000000000ULL
+
+static void a_birth_takes_the_stack_over_whoever_still_counts_on_it(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	range(&s, FACT_RANGE_MADE, PID, STACK, 8 * MIB, RW, RANGE_ANON | RANGE_STACK);
+	born_on(&s, 200, "w-1", STACK, 8 * MIB);
+	resident(&s, STACK, 8 * MIB, 8192);
+	target = refresh(&s);
+	assert_int_equal(thread(target, 200)->memory.resident[REGION_STACK], 8192);
+	assert_int_equal(thread(target, 200)->stack_used, 8192);
+	/* glibc hands the cached stack to the next; the end of the first is seen later */
+	born_on(&s, 201, "w-2", STACK, 8 * MIB);
+	target = refresh(&s);
+	assert_int_equal(target->threads, 2);
+	assert_int_equal(target->threads_peak, 2);
+	assert_int_equal(pool(target, "w-*")->threads_peak, 1);
+	assert_int_equal(pool(target, "w-*")->threads_exited, 1);
+	exited(&s, 200);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->threads_exited, 1);
+	assert_int_equal(thread(target, 201)->memory.mapped[REGION_STACK], 8 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 0);
+	script_end(&s);
+}
+
+static void the_creator_of_a_thread_lives_whatever_the_stack_says(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	mapped(&s, PID, STACK, 8 * MIB);
+	born_on(&s, 200, "w-1", STACK, 8 * MIB);
+	fact = thread_fact(FACT_THREAD_BORN, 201, "w-2");
+	fact.thread.creator = tid(200);
+	fact.thread.stack_start = STACK + MIB;
+	fact.thread.stack_length = MIB;
+	feed(&s, fact);
+	assert_int_equal(refresh(&s)->threads, 3);
+	script_end(&s);
+}
+
+static void the_dead_leave_their_stack_until_it_is_reused(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	mapped(&s, PID, STACK, 8 * MIB);
+	born_on(&s, 200, "w-1", STACK, 8 * MIB);
+	resident(&s, STACK, 8 * MIB, 4096);
+	exited(&s, 200);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 4096);
+	assert_int_equal(pool(target, "w-*")->memory.mapped[REGION_STACK], 8 * MIB);
+	born_on(&s, 201, "v-1", STACK, 8 * MIB);
+	pass(&s, MSEC);
+	resident(&s, STACK, 8 * MIB, 8192);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.resident_bytes, 0);
+	assert_int_equal(pool(target, "v-*")->memory.resident[REGION_STACK], 8192);
+	assert_int_equal(pool(target, "v-*")->memory.orphaned_bytes, 0);
+	script_end(&s);
+}
+
+static void seen_with_registers(struct script *s, uint32_t number, uint64_t stack_pointer, uint64_t tls_base)
+{
+	struct fact fact = thread_fact(FACT_THREAD_SEEN, number, "w-1");
+
+	fact.thread.stack_pointer = stack_pointer;
+	fact.thread.tls_base = tls_base;
+	feed(s, fact);
+}
+
+static void stack_pointer_and_tls_base_in_one_mapping_are_the_last_way(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	seen_with_registers(&s, 200, STACK + 8 * MIB - 20000, STACK + 8 * MIB - 2304);
+	/* two stacks in one slab */
+	seen_with_registers(&s, 201, STACK + 32 * MIB - 400000, STACK + 32 * MIB - 3000);
+	seen_with_registers(&s, 202, STACK + 32 * MIB - 900000, STACK + 32 * MIB - 500000);
+	/* control block elsewhere */
+	seen_with_registers(&s, 203, STACK + 50 * MIB, STACK + 70 * MIB);
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, STACK, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, STACK + 16 * MIB, 16 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, STACK + 48 * MIB, 4 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	target = refresh(&s);
+	assert_int_equal(thread(target, 200)->memory.mapped[REGION_STACK], 8 * MIB);
+	assert_int_equal(thread(target, 201)->memory.mapped_bytes, 0);
+	assert_int_equal(thread(target, 202)->memory.mapped_bytes, 0);
+	assert_int_equal(thread(target, 203)->memory.mapped_bytes, 0);
+	assert_int_equal(thread(target, 203)->stack_used, UNKNOWN_U64);
+	script_end(&s);
+}
+
+static void the_leader_has_the_main_stack(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, 0x7ffffff00000, 132 * 1024, RW, RANGE_ANON | RANGE_STACK);
+	seed_end(&s);
+	leader(&s); /* known only after the seed */
+	resident_at(&s, 0x7ffffff00000, 8192);
+	target = refresh(&s);
+	assert_int_equal(thread(target, PID)->memory.resident[REGION_STACK], 8192);
+	assert_int_equal(thread(target, PID)->stack_used, 8192);
+	script_end(&s);
+}
+
+static void the_bound_refuses_and_counts(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin_with(&s, (struct model_options){.max_threads = 3});
+	attach_as(&s, TARGET, PID, "app");
+	for (uint32_t i = 0; i < 5; i++)
+		seen(&s, 200 + i, "w-1");
+	target = refresh(&s);
+	assert_int_equal(target->threads, 3);
+	assert_int_equal(target->threads_refused, 2);
+	exited(&s, 201);
+	seen(&s, 210, "w-1");
+	assert_int_equal(refresh(&s)->threads, 3);
+	script_end(&s);
+}
+
+static void churn_does_not_pile_up(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 20000; i++) {
+		born(&s, 1000 + i, "w-1");
+		mapped(&s, 1000 + i, 0x10000000, 4096);
+		unmapped(&s, 1000 + i, 0x10000000, 4096);
+		exited(&s, 1000 + i);
+		if (i % 100 == 0)
+			refresh(&s);
+	}
+	target = refresh(&s);
+	assert_int_equal(target->threads, 1);
+	assert_int_equal(target->ranges, 0);
+	assert_int_equal(pool(target, "w-*")->threads_started, 20000);
+	assert_int_equal(pool(target, "w-*")->threads_exited, 20000);
+	script_end(&s);
+}
+
+static void sample(struct script *s, uint32_t number, char letter, uint64_t cpu_ns)
+{
+	struct fact fact = thread_fact(FACT_THREAD_SAMPLED, number, "");
+
+	fact.thread.state = letter;
+	fact.thread.cpu_ns = cpu_ns;
+	feed(s, fact);
+}
+
+static void processor_time_is_a_difference(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	sample(&s, 200, 'R', 10 * SEC);
+	target = refresh(&s);
+	assert_true(isnan(thread(target, 200)->cpu_percent));
+	assert_int_equal(thread(target, 200)->state, 'R');
+	assert_int_equal(target->threads_running, 1);
+	assert_int_equal(pool(target, "w-*")->running, 1);
+	pass(&s, SEC);
+	sample(&s, 200, 'S', 10 * SEC + SEC / 2); /* half a second in two */
+	target = refresh(&s);
+	assert_true(fabs(thread(target, 200)->cpu_percent - 25.0) < 0.001);
+	assert_int_equal(pool(target, "w-*")->running, 0);
+	sample(&s, 999, 'R', 5); /* unknown: changes nothing */
+	assert_int_equal(refresh(&s)->threads, 2);
+	script_end(&s);
+}
+
+/* Whoever is missing from three samples after a loss has ended; without a loss silence means nothing. */
+static void after_losses_the_unseen_have_ended(void **state)
+{
+	struct script s = {0};
+	struct fact loss = {.kind = FACT_LOSS, .loss = {.lost = {[LOSS_RING] = 1}}};
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seen(&s, 201, "w-2");
+	for (int i = 0; i < 6; i++) {
+		sample(&s, PID, 'S', 0);
+		sample(&s, 200, 'S', 0);
+		assert_int_equal(refresh(&s)->threads, 3);
+	}
+	feed(&s, loss);
+	assert_true(model_wants_reseed(s.model, TARGET));
+	for (int i = 0; i < 3; i++) {
+		sample(&s, PID, 'S', 0);
+		sample(&s, 200, 'S', 0);
+		refresh(&s);
+	}
+	assert_int_equal(s.snapshot->targets[0].threads, 2);
+	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads, 1);
+	script_end(&s);
+}
+
+static void a_fact_without_a_thread_makes_no_sense(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	script_begin(&s);
+	fact = thread_fact(FACT_THREAD_BORN, 0, "w");
+	fact.target = TARGET;
+	assert_int_equal(model_apply(s.model, &fact), -EINVAL);
+	fact.kind = FACT_THREAD_EXITED;
+	assert_int_equal(model_apply(s.model, &fact), -EINVAL);
+	fact.target = 99;
+	assert_int_equal(model_apply(s.model, &fact), -ENOENT);
+	script_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(born_and_seen_are_one_thread),
+		cmocka_unit_test(an_end_counts_once_and_nobody_comes_back),
+		cmocka_unit_test(a_reused_tid_is_another_thread),
+		cmocka_unit_test(a_start_of_zero_equals_any),
+		cmocka_unit_test(zombies_are_no_threads),
+		cmocka_unit_test(a_birth_takes_the_stack_over_whoever_still_counts_on_it),
+		cmocka_unit_test(the_creator_of_a_thread_lives_whatever_the_stack_says),
+		cmocka_unit_test(the_dead_leave_their_stack_until_it_is_reused),
+		cmocka_unit_test(stack_pointer_and_tls_base_in_one_mapping_are_the_last_way),
+		cmocka_unit_test(the_leader_has_the_main_stack),
+		cmocka_unit_test(the_bound_refuses_and_counts),
+		cmocka_unit_test(churn_does_not_pile_up),
+		cmocka_unit_test(processor_time_is_a_difference),
+		cmocka_unit_test(after_losses_the_unseen_have_ended),
+		cmocka_unit_test(a_fact_without_a_thread_makes_no_sense),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
