@@ -380,6 +380,16 @@ void range_map_owner_gone(struct range_map *map, uint32_t owner)
 	limbo_forget(map, owner);
 }
 
+void range_map_each_in_limbo(const struct range_map *map,
+			     void (*each)(void *context, const struct range *range), void *context)
+{
+	const struct range_node *node;
+
+	for (size_t i = 0; map->in_limbo && i < LIMBO_SETS * LIMBO_WAYS; i++)
+		for (node = map->limbo[i / LIMBO_WAYS][i % LIMBO_WAYS].pieces; node; node = node->right)
+			each(context, &node->range);
+}
+
 size_t range_map_count(const struct range_map *map)
 {
 	return map->count;

@@ -80,6 +80,10 @@ const struct range *range_map_find(const struct range_map *map, uint64_t address
 void range_map_reassign(struct range_map *map, uint32_t owner, uint32_t new_owner);
 /* This thread makes no more calls: what it freed last needs no correction. Its ranges stay its own. */
 void range_map_owner_gone(struct range_map *map, uint32_t owner);
+/* Ranges that were freed, yet may come back (range_map_free_failed, range_map_moved): their owners are still
+ * needed. */
+void range_map_each_in_limbo(const struct range_map *map,
+			     void (*each)(void *context, const struct range *range), void *context);
 
 size_t range_map_count(const struct range_map *map); /* ranges, in address order */
 uint64_t range_map_refused(const struct range_map *map); /* ranges that the bound refused */

@@ -103,15 +103,19 @@ static struct range range_added(const struct range *like, uint64_t start, uint64
 /* From the limbo, if the source was reported at the call's entry, else from where it is still mapped. false:
  * the event was applied before. */
 static bool take_source(struct range_map *map, uint64_t old_start, uint64_t old_end, uint64_t start,
-			uint32_t caller, uint64_t time_ns, struct range_node **ret_list)
+			uint64_t end, uint32_t caller, uint64_t time_ns, struct range_node **ret_list)
 {
 	struct limbo *limbo = limbo_find(map, caller);
 	const struct range *there = range_map_find(map, start);
+	bool shrinks = start == old_start && end < old_end;
 
 	if (limbo && limbo->start == old_start && limbo->end == old_end) {
 		*ret_list = limbo_take(map, limbo);
 		return true;
 	}
+	/* Shrinking in place frees the tail alone: at entry, so that another thread may have it by now. */
+	if (shrinks && limbo && limbo->start == end && limbo->end == old_end)
+		old_end = end;
 	limbo_forget(map, caller);
 	if (there && there->changed_ns >= time_ns && !is_provisional(there, time_ns))
 		return false;
@@ -147,7 +151,7 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 		limbo_forget(map, caller);
 		return r < 0 ? r : map_duplicate(map, fact, end, time_ns);
 	}
-	if (!take_source(map, old_start, old_end, start, caller, time_ns, &list))
+	if (!take_source(map, old_start, old_end, start, end, caller, time_ns, &list))
 		return 0;
 	for (const struct range_node *node = list; node; node = node->right)
 		like = node->range;

@@ -80,6 +80,15 @@ static void figure_range(struct target *target, const struct range *range, struc
 	bytes->mapped[range->region] += mapped;
 }
 
+/* Of a range that may come back, the owner's number must not go to another thread meanwhile. */
+static void owner_keep(void *context, const struct range *range)
+{
+	struct threads *threads = context;
+
+	if (range->owner < threads->n_owners)
+		threads->owner[range->owner].ranges++;
+}
+
 /* True when every range that can hold pages has a figure. */
 static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
 {
@@ -95,6 +104,7 @@ static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
 		else if (!target->oldest_scan_ns || range->scanned_ns < target->oldest_scan_ns)
 			target->oldest_scan_ns = range->scanned_ns;
 	}
+	range_map_each_in_limbo(target->ranges, owner_keep, &target->threads);
 	return whole;
 }
 

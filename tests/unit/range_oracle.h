@@ -158,6 +158,9 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 	struct oracle_limbo *limbo = &oracle->limbo[caller];
 	bool any = false;
 
+	if (limbo->used && old == first && count < old_count && limbo->first == first + count &&
+	    limbo->count == old_count - count)
+		old_count = count; /* shrinks in place: the tail was freed at entry */
 	oracle_charge(&unknown, ORACLE_CALLERS - 1);
 	if (limbo->used && limbo->first == old && limbo->count == old_count) {
 		memcpy(source, limbo->pages, old_count * sizeof(source[0]));

@@ -59,6 +59,16 @@ static void growth_in_any_other_reservation_is_mmap(void **state)
 	do_mprotect(f, ANN, BASE, 1 * M, RW);
 	do_mprotect(f, BOB, BASE + 64 * M, 1 * M, RW);
 	assert_map("0+256:1:mmap 16384+256:2:mmap");
+	do_munmap(f, ANN, BASE, 1024 * M);
+	map_flags(f, ANN, BASE, 64 * M, PROT_NONE, RANGE_ANON); /* glibc's has MAP_NORESERVE */
+	do_mprotect(f, ANN, BASE, P, RW);
+	assert_map("0+1:1:mmap");
+	do_munmap(f, ANN, BASE, 64 * M);
+	new_heap(f, ANN, BASE); /* and right behind a heap that is full */
+	map_flags(f, BOB, BASE + 64 * M, M, PROT_NONE, RANGE_ANON | RANGE_NORESERVE);
+	do_mprotect(f, ANN, BASE + 132 * K, 64 * M - 132 * K, RW);
+	do_mprotect(f, BOB, BASE + 64 * M, P, RW);
+	assert_map("0+16384:1:arena 16384+1:2:mmap");
 }
 
 static void a_toggle_makes_no_owner(void **state)
@@ -217,6 +227,49 @@ static void mremap_in_place_grows_and_shrinks(void **state)
 	do_mremap(f, BOB, BASE, 8 * P, BASE, 2 * P, 0);
 	assert_map("0+2:1:mmap");
 	assert_int_equal(at(f, BASE)->resident, 2 * P);
+}
+
+/* Shrinking in place reports the tail at entry; at the call's return it may be another thread's. */
+static void mremap_that_shrinks_takes_nothing_from_the_next_owner_of_its_tail(void **state)
+{
+	struct fixture *f = *state;
+
+	do_mmap(f, ANN, BASE, 8 * P, RW);
+	do_read(f, BASE, 8 * P, 8 * P);
+	do_munmap(f, ANN, BASE + 4 * P, 4 * P);
+	do_mmap(f, BOB, BASE + 4 * P, 2 * P, RW);
+	do_mremap(f, ANN, BASE, 8 * P, BASE, 4 * P, 0);
+	assert_map("0+4:1:mmap 4+2:2:mmap");
+	assert_int_equal(at(f, BASE)->resident, 4 * P);
+	/* the report at entry was lost: the tail goes now */
+	do_mremap(f, ANN, BASE, 4 * P, BASE, 2 * P, 0);
+	assert_map("0+2:1:mmap 4+2:2:mmap");
+	do_munmap(f, ANN, BASE + P, P);
+	range_map_free_failed(f->map, ANN, ++f->now);
+	assert_map("0+2:1:mmap 4+2:2:mmap");
+}
+
+static void count_owner(void *context, const struct range *range)
+{
+	((unsigned *)context)[range->owner]++;
+}
+
+static void what_may_come_back_still_has_an_owner(void **state)
+{
+	struct fixture *f = *state;
+	unsigned count[4] = {};
+
+	do_mmap(f, ANN, BASE, 4 * P, RW);
+	do_mmap(f, BOB, BASE + 4 * P, 4 * P, RW);
+	do_munmap(f, EVE, BASE, 8 * P);
+	range_map_each_in_limbo(f->map, count_owner, count);
+	assert_int_equal(count[ANN], 1);
+	assert_int_equal(count[BOB], 1);
+	range_map_reassign(f->map, ANN, BOB);
+	range_map_free_failed(f->map, EVE, ++f->now);
+	assert_map("0+8:2:mmap");
+	range_map_each_in_limbo(f->map, count_owner, count);
+	assert_int_equal(count[BOB], 1);
 }
 
 static void mremap_replaces_what_its_destination_held(void **state)
@@ -422,6 +475,8 @@ int main(void)
 		TEST(what_is_not_private_memory_is_never_charged),
 		TEST(mremap_moves_bytes_with_their_owner),
 		TEST(mremap_in_place_grows_and_shrinks),
+		TEST(mremap_that_shrinks_takes_nothing_from_the_next_owner_of_its_tail),
+		TEST(what_may_come_back_still_has_an_owner),
 		TEST(mremap_replaces_what_its_destination_held),
 		TEST(mremap_may_leave_an_empty_range_behind),
 		TEST(mremap_of_nothing_duplicates_shared_memory),
