@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* `poolscope check CONFIG`: is it right, and what would it match now. It must not know how a config is
  * read. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ int command_check(const struct options *options)
 
 	if (error) {
 		problems_print(&problems, options->config, stderr);
-		return EXIT_FAILED;
+		return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 	}
 	config_print(config, stdout);
 	error = procfs_open(options->procfs, &procfs, &explain);

@@ -126,8 +126,8 @@ static int walk_word(struct walk *walk, const char *word)
 	}
 	if (walk->subcommand <= SUBCOMMAND_DUMP)
 		return refuse(walk->explain, word, "a word that belongs to no option",
-			      "A process by name: -n %.40s. By number: -p %.40s. A command to run: poolscope %s -- %.40s", word,
-			      word, subcommand_table[walk->subcommand].name, word);
+			      "A process by name: -n %.40s. By number: -p %.40s. A command to run: poolscope top -- %.40s", word,
+			      word, word);
 	return refuse(walk->explain, word, "one word too many", "`poolscope help %s` says what it takes.",
 		      subcommand_table[walk->subcommand].name);
 }
@@ -202,7 +202,7 @@ static int check_needs(const struct options *options, bool has_command, struct e
 
 	if (options->subcommand == SUBCOMMAND_CHECK && !options->config)
 		return refuse(explain, "check", "which config?", "Name the file: poolscope check FILE.yaml");
-	if (has_command && options->subcommand > SUBCOMMAND_DUMP)
+	if (has_command && options->subcommand != SUBCOMMAND_TOP)
 		return refuse(explain, "--", "this subcommand runs no command", "Use: poolscope top -- CMD ARGS...");
 	if (has_command && !options->command[0])
 		return refuse(explain, "--", "no command stands after it", "Write: poolscope %s -- CMD ARGS...", name);
@@ -214,7 +214,8 @@ static int check_needs(const struct options *options, bool has_command, struct e
 			      name, options->user);
 	if (options->subcommand <= SUBCOMMAND_DUMP && !selects && !has_command)
 		return refuse(explain, name, "nothing is selected to watch",
-			      "Say what: -p PID, -n NAME, --unit U, --cgroup PATH, --container ID, or -- CMD ARGS...");
+			      "Say what: -p PID, -n NAME, --unit U, --cgroup PATH, --container ID%s",
+			      options->subcommand == SUBCOMMAND_TOP ? ", or -- CMD ARGS..." : ".");
 	if (options->subcommand == SUBCOMMAND_SERVE && !selects && !options->config)
 		return refuse(explain, name, "nothing is selected to watch",
 			      "Say what: -c CONFIG with targets, or -p PID, -n NAME, --unit U, --cgroup PATH, --container ID.");

@@ -200,7 +200,7 @@ static int set_version(struct options *options, const char *argument, struct exp
 
 const struct subcommand_info subcommand_table[SUBCOMMAND_COUNT] = {
 	[SUBCOMMAND_TOP] = { "top", "SELECTOR | -- CMD ARGS...", "live dashboard (plain text when there is no terminal)" },
-	[SUBCOMMAND_DUMP] = { "dump", "SELECTOR | -- CMD ARGS...", "one snapshot, then the end" },
+	[SUBCOMMAND_DUMP] = { "dump", "SELECTOR", "one snapshot, then the end" },
 	[SUBCOMMAND_SERVE] = { "serve", "[-c CONFIG] [SELECTOR]", "exporter daemon for Prometheus, many targets" },
 	[SUBCOMMAND_CHECK] = { "check", "CONFIG", "is this config right, and what would it match now" },
 	[SUBCOMMAND_DOCTOR] = { "doctor", "", "what this kernel allows, which variants would be used, what is missing" },
@@ -223,7 +223,7 @@ const struct option_info option_table[] = {
 	{ "cgroup", 0, "PATH", WATCH, "watch the processes of a control group", set_cgroup },
 	{ "container", 0, "ID", WATCH, "watch the processes of a container, by the beginning of its ID", set_container },
 	{ "follow-forks", 'f', NULL, WATCH, "take the children in that the targets fork", set_follow_forks },
-	{ "user", 'u', "USER", TOP | DUMP, "run CMD as this user (default: who called sudo)", set_user },
+	{ "user", 'u', "USER", TOP, "run CMD as this user (default: who called sudo)", set_user },
 	{ "limit", 0, "POOL:LIMIT=VALUE", WATCH,
 	  "allow a pool (a glob) no more than this, such as 'anyio*:threads=40' or '*:resident_bytes_per_thread=80MiB,for=2m'; "
 	  "without POOL: the whole process (may be repeated)",
@@ -235,7 +235,8 @@ const struct option_info option_table[] = {
 	{ "json", 0, NULL, DUMP, "print JSON", set_json },
 	{ "after", 0, "SECONDS", DUMP, "watch for this long before the snapshot", set_after },
 	{ "output", 'o', "FILE", DUMP, "write to this file (default: standard output)", set_output },
-	{ "fail-on-over", 0, NULL, DUMP, "end with 3 if a limit is over at the end", set_fail_on_over },
+	{ "fail-on-over", 0, NULL, TOP | DUMP, "end with 3 if a limit was over: in top at any time, in dump at the end",
+	  set_fail_on_over },
 	{ "interval", 'i', "SECONDS", WATCH, "time between refreshes (default 1)", set_interval },
 	{ "count", 0, "N", TOP, "end after so many refreshes", set_count },
 	{ "no-color", 0, NULL, TOP | DUMP | DOCTOR, "no colours (also by the environment variable NO_COLOR)", set_no_color },

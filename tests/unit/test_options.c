@@ -103,7 +103,7 @@ static void commands(void **state)
 {
 	struct line line;
 
-	good(&line, "dump -u nobody --json --after 1.5 -o x --fail-on-over -- prog -p 3 -- --json");
+	good(&line, "top -u nobody --count 3 --fail-on-over -- prog -p 3 -- --json");
 	assert_string_equal(line.options.command[0], "prog");
 	assert_string_equal(line.options.command[1], "-p");
 	assert_string_equal(line.options.command[3], "--");
@@ -111,10 +111,20 @@ static void commands(void **state)
 	assert_null(line.options.command[5]);
 	assert_int_equal(line.options.n_pids, 0);
 	assert_string_equal(line.options.user, "nobody");
+	assert_true(line.options.fail_on_over && !line.options.json);
+	assert_true(options_have_target(&line.options));
+	options_done(&line.options);
+}
+
+static void dumps(void **state)
+{
+	struct line line;
+
+	good(&line, "dump -n x --json --after 1.5 -o x --fail-on-over");
 	assert_true(line.options.json && line.options.fail_on_over);
 	assert_int_equal(line.options.after_ns, 1500 * NSEC_PER_MSEC);
 	assert_string_equal(line.options.output, "x");
-	assert_true(options_have_target(&line.options));
+	assert_null(line.options.command);
 	options_done(&line.options);
 }
 
@@ -193,6 +203,8 @@ static const struct {
 	{ "top -p 1 -- x", "--", "watches either", "" },
 	{ "top --", "--", "no command stands after it", "" },
 	{ "serve -c x -- y", "--", "runs no command", "" },
+	{ "dump -- y", "--", "runs no command", "top -- CMD" },
+	{ "dump -n x -u me", "--user", "not an option of this subcommand", "top" },
 	{ "top -u me -p 1", "--user", "no command", "-- CMD" },
 	{ "top -p 0", "--pid '0'", "no process ID", "-n NAME" },
 	{ "top -p nginx", "--pid 'nginx'", "no process ID", "-n NAME" },
@@ -341,6 +353,7 @@ int main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(everything_at_once),
 		cmocka_unit_test(commands),
+		cmocka_unit_test(dumps),
 		cmocka_unit_test(servers_and_checks),
 		cmocka_unit_test(help_and_version),
 		cmocka_unit_test(wrong_lines_are_refused),

@@ -26,8 +26,8 @@ _poolscope()
 		return ;;
 	esac
 	case $subcommand in
-	top) watch+=' --user --count --no-color' ;;
-	dump) watch+=' --user --json --after --output --fail-on-over --no-color' ;;
+	top) watch+=' --user --count --fail-on-over --no-color' ;;
+	dump) watch+=' --json --after --output --fail-on-over --no-color' ;;
 	serve) watch+=' --listen --web.listen-address' ;;
 	check) watch='--config --config.file --procfs --log-level --help --version'
 		[[ $current == -* ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; } ;;

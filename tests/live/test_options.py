@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line as a user meets it: help, version, configs, commands run as the right user, completions and
+the installed files."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness import POOLSCOPE, ROOT, run
+
+SUBCOMMANDS = ["top", "dump", "serve", "check", "doctor", "help", "version"]
+
+
+def test_version():
+    done = run("--version")
+    assert done.code == 0 and re.fullmatch(r"poolscope \S+\n", done.out), done
+    assert run("version").out == done.out
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_help_of_each_subcommand(name):
+    done = run("help", name)
+    assert done.code == 0 and f"Usage: poolscope {name}" in done.out and not done.err, done
+    if name != "help":  # there it means the program
+        assert run(name, "--help").out == done.out
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["tpo", "-p", "1"], "Did you mean `poolscope top`?"),
+    (["top", "--fololw-forks"], "Did you mean --follow-forks?"),
+    (["replay", "x"], "not in this version"),
+    (["top", "-p", "1", "--limit", "resident_bytes=6G"], "did you mean '6GiB'?"),
+    (["dump", "--", "true"], "poolscope top -- CMD"),
+], ids=" ".join)
+def test_mistakes_get_a_hint(arguments, words):
+    done = run(*arguments)
+    assert done.code == 2 and words in done.err and not done.out, done
+
+
+def test_documented_config_is_right():
+    done = run("check", ROOT / "tests/golden/config.yaml")
+    assert done.code == 0 and not done.err, done
+    assert "pool anyio*: threads at most 40" in done.out
+    assert "process: resident_bytes at most 6GiB" in done.out
+
+
+def test_all_mistakes_of_a_config_at_once(tmp_path):
+    config = tmp_path / "bad.yaml"
+    config.write_text("lisen: x\ntargets:\n  - match: { name: a }\n    process: { threads: 4O }\n")
+    done = run("check", config)
+    assert done.code == 2 and not done.out, done
+    lines = done.err.splitlines()
+    assert lines[0] == f"{config}:1:1: a config has no key 'lisen'; did you mean 'listen'?"
+    assert lines[1].startswith(f"{config}:4:16: threads '4O' is not understood;")
+    assert len(lines) == 2
+
+
+def who(tmp_path, *arguments, **environment):
+    """What a command finds itself to be that top runs."""
+    output = tmp_path / "who"
+    output.touch()
+    output.chmod(0o666)
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:  # pytest's own folders are closed to others
+        if folder.stat().st_mode & 0o001:
+            break
+        folder.chmod(folder.stat().st_mode | 0o001)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
+    done = run("top", *arguments, "--", "sh", "-c", f"id -u > {output}; id -G >> {output}; echo $HOME >> {output}; sleep 1",
+               env={**env, **environment})
+    assert done.code == 0, done
+    return output.read_text().split("\n")
+
+
+def test_command_runs_as_who_called_sudo(tmp_path):
+    uid, groups, _ = who(tmp_path, SUDO_UID="65534")[:3]
+    assert uid == "65534" and "0" not in groups.split()
+
+
+def test_command_runs_as_the_user_named(tmp_path):
+    uid, _, home = who(tmp_path, "-u", "daemon", SUDO_UID="65534")[:3]
+    assert uid == "1" and home == "/usr/sbin"
+
+
+def test_command_that_cannot_be_run():
+    done = run("top", "--", "/no/such/program")
+    assert done.code in (1, 4) and "/no/such/program" in done.err and "No such file" in done.err, done
+
+
+def complete(*words):
+    """What bash offers for the last word."""
+    script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _poolscope; printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, "bash", ROOT / "tools/completions/poolscope.bash", "poolscope", *words],
+                          capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_bash_completion():
+    assert complete("t") == ["top"]
+    assert set(complete("")) >= set(SUBCOMMANDS)
+    assert complete("top", "--fo") == ["--follow-forks"]
+    assert complete("dump", "--js") == ["--json"]
+    assert complete("top", "--js") == []
+    assert complete("top", "--variant", "f") == ["fexit"]
+    assert str(os.getpid()) in complete("top", "-p", str(os.getpid()))
+    assert complete("top", "--", "--fo") == []
+
+
+def test_completion_offers_what_the_program_takes():
+    """Of each subcommand just the options of its help."""
+    for name in SUBCOMMANDS[:5]:
+        offered = {word for word in complete(name, "--") if word.startswith("--")}
+        helped = set(re.findall(r"--[a-z][a-z.-]*[a-z]", run("help", name).out.split("Options:")[1].split("Exit codes")[0]))
+        assert offered == helped, name
+
+
+def test_install(tmp_path):
+    subprocess.run([ROOT / "tools/install-extras", tmp_path / "usr"], check=True)
+    share = tmp_path / "usr/share"
+    files = {str(path.relative_to(share)) for path in share.rglob("*") if path.is_file()}
+    assert files == {"man/man8/poolscope.8", "bash-completion/completions/poolscope",
+                     "zsh/site-functions/_poolscope", "fish/vendor_completions.d/poolscope.fish"}
+    assert os.access(POOLSCOPE, os.X_OK)
