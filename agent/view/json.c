@@ -331,6 +331,12 @@ static json_t *build_head(const struct snapshot *snapshot)
 	return object.object;
 }
 
+/* Why the last write to a stream failed. */
+static int write_error(void)
+{
+	return errno ? -errno : -EIO;
+}
+
 /* `object` (owned; NULL: no memory) with its braces, or without them (JSON_EMBED). */
 static int dump(json_t *object, size_t flags, FILE *out)
 {
@@ -338,7 +344,8 @@ static int dump(json_t *object, size_t flags, FILE *out)
 
 	if (!owned)
 		return -ENOMEM;
-	return json_dumpf(owned, out, DUMP_FLAGS | flags) ? -EIO : 0;
+	errno = 0;
+	return json_dumpf(owned, out, DUMP_FLAGS | flags) ? write_error() : 0;
 }
 
 static int render_target(const struct snapshot *snapshot, const struct snapshot_target *target, FILE *out)
@@ -376,5 +383,5 @@ int json_render(const struct snapshot *snapshot, FILE *out)
 			return r;
 	}
 	fputs("]}\n", out);
-	return ferror(out) ? -EIO : 0;
+	return ferror(out) ? write_error() : 0;
 }
