@@ -396,6 +396,10 @@ static void *control_main(void *unused)
 	static char line[512];
 
 	setvbuf(stdin, NULL, _IONBF, 0);
+	pthread_mutex_lock(&lock);
+	while (!actors[0].alive)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
 	say("{\"ready\":%d}", getpid());
 	say_done();
 	while (fgets(line, sizeof(line), stdin)) {
