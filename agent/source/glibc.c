@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* struct pthread from outside: its offsets by evidence, its stack and start routine by batched reads. It must
- * not know what a thread is charged with. */
-#include "glibc.h"
+/* struct pthread from outside: gathers the evidence about its offsets, then reads stacks and start routines in
+ * batches. It must not know what a thread is charged with. */
+#include "glibc_evidence.h"
 #include "procfs_internal.h"
 #include "symbols.h"
 
@@ -12,31 +12,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#define DESCRIPTOR_BYTES 2560 /* sizeof(struct pthread) is 2,304 on glibc 2.31 and 2,368 on 2.36 */
 #define LEARN_THREADS 64
-#define CODE_RANGES_MAX 4096
-#define STACK_MIN 8192           /* below PTHREAD_STACK_MIN: less would not hold the descriptor */
-#define STACK_MAX (1ULL << 40)
-#define STACK_TOP_MAX 65536      /* the descriptor is the first thing at the top of a stack */
-
-/* x86-64. Candidates only: each must prove itself. */
-static const struct glibc_descriptor known_layouts[] = {
-	{720, 1592, 1680, 1688, 1696}, /* glibc 2.34 and later (2.36 measured) */
-	{720, 1600, 1680, 1688, 1696}, /* glibc 2.31 */
-};
-
-struct sample {
-	uint32_t tid, ns_tid;
-	uint64_t tls_base;
-	bool is_leader;
-	size_t length;
-	unsigned char bytes[DESCRIPTOR_BYTES];
-};
-
-struct code_ranges {
-	uint64_t start[CODE_RANGES_MAX], end[CODE_RANGES_MAX];
-	size_t count;
-};
 
 /* ---- reading the target ------------------------------------------------------------------------- */
 
@@ -76,85 +52,6 @@ static ssize_t reader_read(const struct memory_reader *reader, uint32_t tid, uin
 				    : process_vm_readv((pid_t)tid, &local, 1, &remote, 1, 0);
 
 	return n < 0 ? -errno : n;
-}
-
-static uint64_t word_at(const unsigned char *bytes, size_t offset)
-{
-	uint64_t word;
-
-	memcpy(&word, bytes + offset, sizeof(word));
-	return word;
-}
-
-static uint32_t half_at(const unsigned char *bytes, size_t offset)
-{
-	uint32_t half;
-
-	memcpy(&half, bytes + offset, sizeof(half));
-	return half;
-}
-
-/* ---- evidence ----------------------------------------------------------------------------------- */
-
-static bool tid_fits(const struct sample *samples, size_t count, size_t offset)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (offset + 4 > samples[i].length || half_at(samples[i].bytes, offset) != samples[i].ns_tid)
-			return false;
-	}
-	return count > 0;
-}
-
-static bool stack_is_sound(uint64_t start, uint64_t size, uint64_t tls_base)
-{
-	return size >= STACK_MIN && size <= STACK_MAX && start && tls_base >= start && tls_base - start < size &&
-	       start + size - tls_base <= STACK_TOP_MAX;
-}
-
-/* All threads but the leader: that one lives on the kernel's stack. */
-static bool stack_fits(const struct sample *samples, size_t count, size_t offset)
-{
-	size_t seen = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (samples[i].is_leader)
-			continue;
-		if (offset + 16 > samples[i].length ||
-		    !stack_is_sound(word_at(samples[i].bytes, offset), word_at(samples[i].bytes, offset + 8),
-				    samples[i].tls_base))
-			return false;
-		seen++;
-	}
-	return seen > 0;
-}
-
-static bool is_code(const struct code_ranges *code, uint64_t address)
-{
-	size_t low = 0, high = code->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (code->end[middle] <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < code->count && code->start[low] <= address;
-}
-
-static bool routine_fits(const struct sample *samples, size_t count, size_t offset, const struct code_ranges *code)
-{
-	size_t seen = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (samples[i].is_leader)
-			continue;
-		if (offset + 8 > samples[i].length || !is_code(code, word_at(samples[i].bytes, offset)))
-			return false;
-		seen++;
-	}
-	return seen > 0;
 }
 
 static int code_visit(void *context, const struct proc_mapping *mapping)
@@ -222,94 +119,6 @@ static uint32_t described_offset(struct symbols *symbols, const struct memory_re
 	return 0;
 }
 
-static uint32_t find_tid(const struct sample *samples, size_t count, uint32_t described)
-{
-	if (described && tid_fits(samples, count, described))
-		return described;
-	for (size_t i = 0; i < ARRAY_SIZE(known_layouts); i++) {
-		if (tid_fits(samples, count, known_layouts[i].tid))
-			return known_layouts[i].tid;
-	}
-	/* One number that equals a tid can be chance; in two threads it is none. */
-	for (uint32_t offset = 64; count > 1 && offset + 4 <= DESCRIPTOR_BYTES; offset += 4) {
-		if (tid_fits(samples, count, offset))
-			return offset;
-	}
-	return 0;
-}
-
-static uint32_t find_stack(const struct sample *samples, size_t count, uint32_t after)
-{
-	for (uint32_t offset = (after + 7) & ~7U; offset + 16 <= DESCRIPTOR_BYTES; offset += 8) {
-		if (stack_fits(samples, count, offset))
-			return offset;
-	}
-	return 0;
-}
-
-static uint32_t find_routine(const struct sample *samples, size_t count, uint32_t after,
-			     const struct code_ranges *code)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(known_layouts); i++) {
-		if (routine_fits(samples, count, known_layouts[i].start_routine, code))
-			return known_layouts[i].start_routine;
-	}
-	for (uint32_t offset = (after + 7) & ~7U; offset + 8 <= DESCRIPTOR_BYTES; offset += 8) {
-		if (routine_fits(samples, count, offset, code))
-			return offset;
-	}
-	return 0;
-}
-
-static bool has_others(const struct sample *samples, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (!samples[i].is_leader)
-			return true;
-	}
-	return false;
-}
-
-static const struct glibc_descriptor *known_layout(uint32_t tid, uint32_t routine)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(known_layouts); i++) {
-		if (known_layouts[i].tid == tid && known_layouts[i].start_routine == routine)
-			return &known_layouts[i];
-	}
-	return NULL;
-}
-
-static int learn_from(const struct sample *samples, size_t count, struct symbols *symbols,
-		      const struct memory_reader *reader, const struct code_ranges *code,
-		      struct glibc_descriptor *ret_descriptor)
-{
-	uint32_t described = described_offset(symbols, reader, "_thread_db_pthread_start_routine", 64);
-	struct glibc_descriptor found = {
-		.tid = find_tid(samples, count, described_offset(symbols, reader, "_thread_db_pthread_tid", 32)),
-	};
-	const struct glibc_descriptor *layout;
-
-	if (!found.tid)
-		return -ENOENT;
-	found.start_routine = described;
-	if (has_others(samples, count)) {
-		if (!described)
-			found.start_routine = find_routine(samples, count, found.tid, code);
-		found.stack_block = find_stack(samples, count, found.tid);
-	} else if (described) {
-		layout = known_layout(found.tid, described);
-		found.stack_block = layout ? layout->stack_block : 0;
-	}
-	if (found.stack_block) {
-		found.stack_size = found.stack_block + 8;
-		found.guard_size = found.stack_block + 16;
-	}
-	if (!found.start_routine && !found.stack_block)
-		return -ENOENT;
-	*ret_descriptor = found;
-	return 0;
-}
-
 static void reader_closep(struct memory_reader *reader)
 {
 	reader_close(reader);
@@ -322,6 +131,7 @@ int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *thre
 	_cleanup_(freep) struct code_ranges *code = calloc(1, sizeof(*code));
 	_cleanup_(symbols_freep) struct symbols *symbols = NULL;
 	_cleanup_(reader_closep) struct memory_reader reader = {.fd = -1};
+	uint32_t tid, routine;
 	size_t count;
 	int r;
 
@@ -335,7 +145,11 @@ int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *thre
 	if (r < 0)
 		return r;
 	count = read_samples(&reader, threads, n_threads, samples);
-	return count ? learn_from(samples, count, symbols, &reader, code, ret_descriptor) : -ENOENT;
+	if (!count)
+		return -ENOENT;
+	tid = described_offset(symbols, &reader, "_thread_db_pthread_tid", 32);
+	routine = described_offset(symbols, &reader, "_thread_db_pthread_start_routine", 64);
+	return glibc_evidence(samples, count, code, tid, routine, ret_descriptor);
 }
 
 /* ---- threads ------------------------------------------------------------------------------------- */

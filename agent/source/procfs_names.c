@@ -131,9 +131,9 @@ static const struct {
 	{"python3.", "cpython 3.", VERSION_DOTTED, false, 4},
 	{"node", "node", VERSION_NONE, true, 4},
 	{"nodejs", "node", VERSION_NONE, true, 4},
-	{"ld-musl-", "musl", VERSION_NONE, false, 1},
-	{"libc-2.", "glibc 2.", VERSION_DOTTED, false, 1},
-	{"libc.so.6", "glibc", VERSION_NONE, true, 1},
+	{"ld-musl-", "musl", VERSION_NONE, false, RANK_LIBC},
+	{"libc-2.", "glibc 2.", VERSION_DOTTED, false, RANK_LIBC},
+	{"libc.so.6", "glibc", VERSION_NONE, true, RANK_LIBC},
 };
 
 void proc_path_runtime(const char *path, char *buffer, size_t size, int *ret_rank)

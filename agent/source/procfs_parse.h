@@ -59,6 +59,7 @@ void proc_cgroup_container(const char *path, char *buffer, size_t size);
 
 /* "cpython 3.11", "hotspot", ... as far as the path of one mapped file (or the executable) tells; how much
  * it says in *ret_rank (a greater rank overrules). "" and 0: nothing. */
+#define RANK_LIBC 1
 void proc_path_runtime(const char *path, char *buffer, size_t size, int *ret_rank);
 
 #endif

@@ -82,6 +82,18 @@ static int runtime_visit(void *context, const struct proc_mapping *mapping)
 	return 0;
 }
 
+/* Go's linker leaves a note of type 4 by the owner "Go" near the beginning of each executable
+ * (cmd/internal/buildid). */
+static bool is_go(struct procfs *procfs, const struct proc_dir *dir)
+{
+	static const char note[] = "\4\0\0\0Go\0";
+	_cleanup_(close_fd) int fd = procfs_openf(procfs, O_RDONLY, "%s/exe", dir->path);
+	char head[4096];
+	ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof(head), 0);
+
+	return n > 0 && memmem(head, (size_t)n, note, sizeof(note));
+}
+
 static void read_exe(struct procfs *procfs, const struct proc_dir *dir, char *buffer, size_t size)
 {
 	char link[64], exe[PATH_MAX];
@@ -138,8 +150,9 @@ int procfs_describe(struct procfs *procfs, uint32_t pid, struct fact_target *ret
 	r = procfs_each_mapping(procfs, pid, runtime_visit, &search);
 	if (r == -ESRCH)
 		return r;
+	if (search.rank <= RANK_LIBC && is_go(procfs, &dir))
+		snprintf(target.runtime, sizeof(target.runtime), "go");
 	*ret_target = target;
-	ret_target->runtime[sizeof(ret_target->runtime) - 1] = '\0';
 	return 0;
 }
 

@@ -66,6 +66,7 @@ static int new_failed(struct explain *explain, uint32_t pid, const char *method,
 {
 	bool rights = error == -EACCES || error == -EPERM;
 
+	*explain = (struct explain){0};
 	snprintf(explain->what, sizeof(explain->what), "cannot read the page tables of PID %u", pid);
 	snprintf(explain->why, sizeof(explain->why), "%s",
 		 error == -ESRCH  ? "the process is gone"

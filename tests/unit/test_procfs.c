@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -213,6 +214,40 @@ static void describes_itself(void **state)
 	assert_non_null(strstr(cmdline, "test_procfs"));
 	assert_int_equal(procfs_cmdline(procfs, (uint32_t)getpid(), shortened, sizeof(shortened)), 0);
 	assert_int_equal(strlen(shortened), sizeof(shortened) - 1);
+}
+
+/* Programs that wait for their input, described right after exec. */
+static void runtimes_of_real_programs(void **state)
+{
+	static const struct { const char *argv[4], *runtime; } programs[] = {
+		{{"/usr/bin/python3", "-c", "import sys; sys.stdin.read()"}, "cpython 3."},
+		{{"promtool", "check", "metrics"}, "go"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		int input[2], executed[2];
+		struct fact_target target;
+		pid_t child;
+		char byte;
+
+		assert_int_equal(pipe(input), 0);
+		assert_int_equal(pipe2(executed, O_CLOEXEC), 0);
+		child = fork();
+		if (child == 0) {
+			dup2(input[0], STDIN_FILENO);
+			close(input[1]);
+			execvp(programs[i].argv[0], (char *const *)programs[i].argv);
+			_exit(127);
+		}
+		close(executed[1]);
+		assert_int_equal(read(executed[0], &byte, 1), 0);
+		assert_int_equal(procfs_describe(procfs, (uint32_t)child, &target), 0);
+		assert_int_equal(strncmp(target.runtime, programs[i].runtime, strlen(programs[i].runtime)), 0);
+		child_end(child);
+		close(executed[0]);
+		close(input[0]);
+		close(input[1]);
+	}
 }
 
 static void refuses_what_is_no_process(void **state)
@@ -444,6 +479,7 @@ int main(void)
 		cmocka_unit_test(a_folder_that_is_no_procfs),
 		cmocka_unit_test(threads_with_names_and_start),
 		cmocka_unit_test(describes_itself),
+		cmocka_unit_test(runtimes_of_real_programs),
 		cmocka_unit_test(refuses_what_is_no_process),
 		cmocka_unit_test(refuses_kernel_threads),
 		cmocka_unit_test(finds_by_name),
