@@ -11,20 +11,22 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* How far RssAnon of a target lags behind its page tables; for kernels whose counter is not exact. */
-struct rss_correction {
+/* What is dear to read of a target and therefore not read at each refresh. */
+struct target_cache {
 	uint32_t target; /* 0: free */
-	int64_t bytes;
-	uint64_t next_ns; /* CPU budget: not measured again before this boottime */
+	/* How far RssAnon lags behind the page tables; for kernels whose counter is not exact. */
+	int64_t rss_lag;
+	/* CPU budget: neither is read again before these boottimes. */
+	uint64_t next_rss_ns, next_children_ns;
 };
 
-#define RSS_CORRECTIONS 256 /* direct-mapped by target id: a collision costs a measurement */
+#define TARGET_CACHES 256 /* direct-mapped by target id: a collision costs a reading */
 
 struct procfs {
 	int fd; /* its folder */
 	struct cgroup_tree *cgroups;
 	bool rss_exact;
-	struct rss_correction corrections[RSS_CORRECTIONS];
+	struct target_cache caches[TARGET_CACHES];
 	/* Reused for every small file: one allocation for the agent's life. */
 	char *buffer;
 	size_t buffer_size;

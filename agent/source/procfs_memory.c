@@ -27,6 +27,25 @@ static int read_status(struct procfs *procfs, uint32_t pid, struct proc_status *
 	return proc_parse_status(procfs->buffer, (size_t)n, ret_status);
 }
 
+/* ---- what is dear ---------------------------------------------------------------------------------- */
+
+static uint64_t thread_cpu_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static struct target_cache *target_cache(struct procfs *procfs, uint32_t target)
+{
+	struct target_cache *cache = &procfs->caches[target % TARGET_CACHES];
+
+	if (cache->target != target)
+		*cache = (struct target_cache){.target = target};
+	return cache;
+}
+
 /* ---- RssAnon where the kernel's counter lags ------------------------------------------------------- */
 
 #define ROLLUP_MAX (16ULL << 30) /* smaps_rollup walks every page: 3.5 to 7 ms a GiB */
@@ -43,31 +62,21 @@ static uint64_t read_rollup(struct procfs *procfs, uint32_t pid)
 	return n < 0 ? UNKNOWN_U64 : proc_find_kilobytes(procfs->buffer, (size_t)n, "Anonymous:");
 }
 
-static uint64_t thread_cpu_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 /* The lag is measured as often as its cost allows and added in between. */
 static uint64_t correct_rss(struct procfs *procfs, uint32_t target, uint32_t pid,
 			    const struct proc_status *status, uint64_t now_ns)
 {
-	struct rss_correction *correction = &procfs->corrections[target % RSS_CORRECTIONS];
+	struct target_cache *cache = target_cache(procfs, target);
 	uint64_t cpu = thread_cpu_now(), rollup;
 	int64_t corrected;
 
-	if (correction->target != target)
-		*correction = (struct rss_correction){.target = target};
-	if (now_ns >= correction->next_ns && status->rss_anon < ROLLUP_MAX) {
+	if (now_ns >= cache->next_rss_ns && status->rss_anon < ROLLUP_MAX) {
 		rollup = read_rollup(procfs, pid);
 		if (rollup != UNKNOWN_U64)
-			correction->bytes = (int64_t)rollup - (int64_t)status->rss_anon;
-		correction->next_ns = now_ns + (thread_cpu_now() - cpu) * ROLLUP_SHARE;
+			cache->rss_lag = (int64_t)rollup - (int64_t)status->rss_anon;
+		cache->next_rss_ns = now_ns + (thread_cpu_now() - cpu) * ROLLUP_SHARE;
 	}
-	corrected = (int64_t)status->rss_anon + correction->bytes;
+	corrected = (int64_t)status->rss_anon + cache->rss_lag;
 	return corrected > 0 ? (uint64_t)corrected : 0;
 }
 
@@ -141,6 +150,7 @@ static int children_visit(void *context, uint32_t tid)
 }
 
 #define CHILDREN_THREADS_MAX 64
+#define CHILDREN_SHARE 1000 /* looking for children may take one part in so many of the time */
 
 /* A thread's list of its own children (CONFIG_PROC_CHILDREN) costs the threads; a scan costs the processes
  * of the machine. */
@@ -164,9 +174,14 @@ int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const 
 	struct fact fact = {.kind = FACT_CHILDREN, .target = target, .time_ns = source_boottime()};
 	struct child_walk walk = {.procfs = procfs, .pid = pid};
 	_cleanup_(pid_list_clear) struct pid_list list = {0};
+	struct target_cache *cache = target_cache(procfs, target);
+	uint64_t cpu = thread_cpu_now();
 	struct proc_status status;
-	int r = find_children(&walk);
+	int r;
 
+	if (fact.time_ns < cache->next_children_ns)
+		return 0;
+	r = find_children(&walk);
 	list = walk.list;
 	if (r < 0)
 		return r;
@@ -177,5 +192,6 @@ int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const 
 		if (status.rss_anon != UNKNOWN_U64)
 			fact.children.rss_anon += status.rss_anon;
 	}
+	cache->next_children_ns = fact.time_ns + (thread_cpu_now() - cpu) * CHILDREN_SHARE;
 	return sink->emit(sink->context, &fact);
 }
