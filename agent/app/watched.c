@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 /* Start routines of one program are few; what comes after is resolved each time anew. */
 #define ROUTINES_MAX 1024
 
@@ -201,16 +203,42 @@ static int emit_thread(struct watched *watched, const struct fact *fact, const s
 	return error ? error : emit_routine(watched, fact, sink);
 }
 
+/* Arena words are read again while births go on, and now and then for a thread that took its arena late. */
+#define ARENAS_NS (10 * NSEC_PER_SEC)
+
+static int read_arenas(struct watched *watched, const struct collected *threads, const struct fact_sink *sink)
+{
+	_cleanup_(freep) struct fact_thread *list = calloc(threads->count + 1, sizeof(*list));
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
+	int error;
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < threads->count; i++)
+		list[i] = threads->facts[i].thread;
+	/* One more round after the last birth: the word is empty until the thread's first malloc. */
+	watched->births = false;
+	watched->arenas_ns = now;
+	error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, now, list, threads->count, sink);
+	return error == -ENOMEM ? error : 0;
+}
+
+static int collect_threads(struct watched *watched, struct collected *threads)
+{
+	struct fact_sink collector = {.emit = collect, .context = threads};
+	int error = probes_threads(watched->probes, watched->id, &collector);
+
+	if (error < 0 || !threads->count)
+		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &collector);
+	return error < 0 ? error : 0;
+}
+
 static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 {
 	_cleanup_(collected_free) struct collected threads = {0};
-	struct fact_sink collector = {.emit = collect, .context = &threads};
-	int error;
+	int error = collect_threads(watched, &threads);
 
-	error = probes_threads(watched->probes, watched->id, &collector);
-	if (error < 0 || !threads.count)
-		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &collector);
-	if (error < 0)
+	if (error)
 		return error;
 	descriptor_learn(watched, &threads);
 	read_descriptors(watched, threads.facts, threads.count);
@@ -219,7 +247,7 @@ static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 		if (error)
 			return error;
 	}
-	return 0;
+	return read_arenas(watched, &threads, sink);
 }
 
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
@@ -230,39 +258,34 @@ int watched_seed(struct watched *watched, enum seed_reason reason, const struct 
 	return error ? error : seed_threads(watched, sink);
 }
 
-int watched_birth(struct watched *watched, const struct fact *born, const struct fact_sink *sink)
+int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
 {
-	struct fact fact = *born;
+	struct fact born = *fact;
 
-	if (!watched->descriptor.tid && fact.thread.tls_base) {
-		struct collected one = {.facts = &fact, .count = 1};
+	watched->births = true;
+	if (!watched->descriptor.tid && born.thread.tls_base) {
+		struct collected one = {.facts = &born, .count = 1};
 
 		descriptor_learn(watched, &one);
 	}
-	read_descriptors(watched, &fact, 1);
-	return emit_thread(watched, &fact, sink);
-}
-
-static int emit_sampled(void *context, const struct fact *fact)
-{
-	const struct fact_sink *sink = context;
-	struct fact sampled = *fact;
-
-	sampled.kind = FACT_THREAD_SAMPLED;
-	return sink->emit(sink->context, &sampled);
+	read_descriptors(watched, &born, 1);
+	glibc_complete_stack(&born.thread, (uint64_t)sysconf(_SC_PAGESIZE));
+	return emit_thread(watched, &born, sink);
 }
 
 int watched_sample(struct watched *watched, const struct fact_sink *sink)
 {
-	struct fact_sink sampler = {.emit = emit_sampled, .context = (void *)sink};
-	int error;
+	_cleanup_(collected_free) struct collected threads = {0};
+	int error = collect_threads(watched, &threads);
 
-	error = probes_threads(watched->probes, watched->id, &sampler);
-	if (error < 0)
-		error = procfs_sample(watched->procfs, watched->id, watched->info.pid, sink);
-	if (error < 0)
-		return error;
-	error = procfs_memory(watched->procfs, watched->id, watched->info.pid, sink);
+	for (size_t i = 0; i < threads.count && !error; i++) {
+		threads.facts[i].kind = FACT_THREAD_SAMPLED;
+		error = sink->emit(sink->context, &threads.facts[i]);
+	}
+	if (!error && (watched->births || clock_ns(CLOCK_BOOTTIME) - watched->arenas_ns > ARENAS_NS))
+		error = read_arenas(watched, &threads, sink);
+	if (!error)
+		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, sink);
 	if (error)
 		return error;
 	procfs_cgroup(watched->procfs, watched->id, watched->info.pid, sink);

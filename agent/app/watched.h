@@ -22,6 +22,8 @@ struct watched {
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
 	struct glibc_descriptor descriptor;
+	uint64_t arenas_ns; /* when arena words were read last */
+	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
 	struct fact_routine *routines; /* start routines already resolved, by address */
 	uint64_t *routine_addresses;
 	size_t n_routines;
@@ -37,7 +39,7 @@ void watched_open_image(struct watched *watched);
 /* The mappings, then the threads with their stacks and start routines. */
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
-int watched_birth(struct watched *watched, const struct fact *born, const struct fact_sink *sink);
+int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
 /* State and CPU time of all threads; RSS, cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, const struct fact_sink *sink);
 /* True when the process is no more. */

@@ -22,5 +22,11 @@ int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *thre
  * neither. Returns how many were filled, or -errno when the process cannot be read at all. */
 int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_descriptor *descriptor,
 		       struct fact_thread *threads, size_t n_threads);
+/* FACT_ARENA and FACT_THREAD_ARENA for each thread whose arena word, just below its thread pointer, proves
+ * itself: the heap it points into points back. No symbols, nothing is stopped. -ESRCH, -EPERM, -EOPNOTSUPP. */
+int glibc_arenas(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
+		 size_t n_threads, const struct fact_sink *sink);
+/* Takes what glibc keeps above the stack proper into the range that clone3 was given. */
+void glibc_complete_stack(struct fact_thread *thread, uint64_t page_size);
 
 #endif
