@@ -138,27 +138,10 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 	return 0;
 }
 
-static __always_inline int on_exit(struct task_struct *task)
+static __always_inline void exit_describe(struct event_thread *event, struct task_struct *task,
+					  struct signal_struct *signal, bool last)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = process_find(tgid);
-	struct event_thread *event;
-	struct signal_struct *signal;
-	bool last, guest;
-
-	if (!process)
-		return 0;
-	signal = BPF_CORE_READ(task, signal);
-	last = BPF_CORE_READ(signal, live.counter) == 0;
-	event = thread_event(process, EVENT_THREAD_EXITED, task);
-	/* Threads that exit side by side may all see 0, so that the process stays watched for a moment: the reader
-	 * takes the first for the end and removes it later. A guest, of one thread as a rule, is not the reader's. */
-	guest = process->flags & PROCESS_GUEST;
-	if (guest && last)
-		process_remove(tgid);
-	if (!event)
-		return 0;
-	if (last && !guest)
+	if (last)
 		event->header.flags |= EVENT_THREAD_LAST;
 	if (BPF_CORE_READ(signal, oom_mm))
 		event->header.flags |= EVENT_THREAD_OOM;
@@ -166,7 +149,30 @@ static __always_inline int on_exit(struct task_struct *task)
 		event->exit_code = BPF_CORE_READ(signal, group_exit_code);
 	else
 		event->exit_code = BPF_CORE_READ(task, group_leader, exit_code);
-	event_submit(event, true);
+}
+
+/* Threads that exit side by side may all see none alive, so that the process stays watched for a moment: the reader
+ * takes the first for the end and removes it later. A guest, of one thread as a rule, is not the reader's. */
+static __always_inline int on_exit(struct task_struct *task)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = process_find(tgid);
+	struct signal_struct *signal;
+	struct event_thread *event;
+	bool guest, last;
+
+	if (!process)
+		return 0;
+	signal = BPF_CORE_READ(task, signal);
+	last = BPF_CORE_READ(signal, live.counter) == 0;
+	guest = process->flags & PROCESS_GUEST;
+	event = thread_event(process, EVENT_THREAD_EXITED, task);
+	if (event) {
+		exit_describe(event, task, signal, last && !guest);
+		event_submit(event, true);
+	}
+	if (guest && last)
+		process_remove(tgid);
 	return 0;
 }
 
