@@ -17,7 +17,8 @@ static int range_made(struct target *target, const struct fact_range *range, uin
 	return range_map_made(target->ranges, range, owner, time_ns);
 }
 
-static int range_freed(struct target *target, const struct fact_range *range, uint32_t owner, uint64_t time_ns)
+static int range_freed(struct target *target, const struct fact_range *range, uint32_t owner,
+		       uint64_t time_ns)
 {
 	return range_map_freed(target->ranges, range->start, range->length, owner, time_ns);
 }
@@ -28,7 +29,8 @@ static int range_free_failed(struct target *target, const struct fact_range *ran
 	return range_map_free_failed(target->ranges, owner, time_ns);
 }
 
-static int range_moved(struct target *target, const struct fact_range *range, uint32_t owner, uint64_t time_ns)
+static int range_moved(struct target *target, const struct fact_range *range, uint32_t owner,
+		       uint64_t time_ns)
 {
 	return range_map_moved(target->ranges, range, owner, time_ns);
 }

@@ -211,8 +211,8 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 	bool grown = false;
 
 	for (int reason = 0; reason < LOSS_REASON_COUNT; reason++) {
-		/* What the agent as a whole loses on its ring and maps is told for each target too; misses of a
-		 * program cannot be told apart. */
+		/* What the agent as a whole loses on its ring and maps is told for each target too; misses of
+		 * a program cannot be told apart. */
 		if (target || reason == LOSS_RECURSION || reason == LOSS_KRETPROBE)
 			grown |= has_grown(known->lost[reason], fact->loss.lost[reason]);
 	}

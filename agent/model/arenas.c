@@ -94,8 +94,8 @@ int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *thr
 		return -ENOMEM;
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		if (threads->thread[i].living && threads->thread[i].arena)
-			member[sharing->count++] =
-				(struct arena_member){.arena = threads->thread[i].arena, .thread = i};
+			member[sharing->count++] = (struct arena_member){.arena = threads->thread[i].arena,
+									 .thread = i};
 	}
 	qsort(member, count, sizeof(*member), compare_members);
 	sharing->member = member;
@@ -127,15 +127,19 @@ void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads)
 		const struct arena_member *sum = &sharing->member[first];
 		uint32_t attached;
 
-		for (next = first + 1; next < sharing->count && sharing->member[next].arena == sum->arena; next++)
+		for (next = first + 1; next < sharing->count && sharing->member[next].arena == sum->arena;
+		     next++)
 			;
 		attached = next - first;
 		for (uint32_t i = 0; i < attached; i++) {
-			struct snapshot_bytes *bytes = &threads->thread[sharing->member[first + i].thread].memory;
+			struct snapshot_bytes *bytes =
+				&threads->thread[sharing->member[first + i].thread].memory;
 
 			/* the remainder goes to the first, so that the parts add up */
-			bytes->resident[REGION_ARENA] += sum->resident / attached + (i ? 0 : sum->resident % attached);
-			bytes->mapped[REGION_ARENA] += sum->mapped / attached + (i ? 0 : sum->mapped % attached);
+			bytes->resident[REGION_ARENA] += sum->resident / attached +
+							 (i ? 0 : sum->resident % attached);
+			bytes->mapped[REGION_ARENA] += sum->mapped / attached +
+						       (i ? 0 : sum->mapped % attached);
 			bytes->shared |= attached > 1 && sum->resident > 0;
 		}
 	}

@@ -73,8 +73,8 @@ static void violations_move(struct limit_track *tracks, bool *limited, uint64_t 
 
 void group_retire(struct model *model, struct target *target)
 {
-	struct group *group =
-		model_group(model, *target->former_group ? target->former_group : target->info.name);
+	struct group *group = model_group(model,
+					  *target->former_group ? target->former_group : target->info.name);
 
 	target->former_group[0] = '\0';
 	if (!group)
@@ -217,7 +217,8 @@ static void add_target(struct snapshot_group *group, const struct snapshot *snap
 
 static int compare_group_pools(const void *a, const void *b)
 {
-	return strcmp(((const struct snapshot_group_pool *)a)->name, ((const struct snapshot_group_pool *)b)->name);
+	return strcmp(((const struct snapshot_group_pool *)a)->name,
+		      ((const struct snapshot_group_pool *)b)->name);
 }
 
 static int group_fill(const struct group *kept, const struct snapshot *snapshot, struct snapshot_group *group)
@@ -250,7 +251,8 @@ static int group_fill(const struct group *kept, const struct snapshot *snapshot,
 			pool->busy = pool->capacity = pool->queued = UNKNOWN_U64;
 		pool->started_total += kept->pool[i].started;
 		pool->exited_total += kept->pool[i].exited;
-		add_kept_limits(pool->limits, &pool->n_limits, kept->pool[i].limited, kept->pool[i].violations);
+		add_kept_limits(pool->limits, &pool->n_limits, kept->pool[i].limited,
+				kept->pool[i].violations);
 	}
 	qsort(group->pools, group->n_pools, sizeof(*group->pools), compare_group_pools);
 	return 0;

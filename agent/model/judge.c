@@ -56,8 +56,8 @@ bool model_next_transition(struct model *model, struct limit_transition *ret_tra
 		return false;
 	*ret_transition = model->transition[model->transition_first].entry;
 	/* Before the first tick no clock was known; it may be now. */
-	ret_transition->limit.since_realtime_ns =
-		model_realtime(model, model->transition[model->transition_first].since_ns);
+	ret_transition->limit.since_realtime_ns = model_realtime(
+		model, model->transition[model->transition_first].since_ns);
 	model->transition_first = (model->transition_first + 1) % TRANSITIONS_MAX;
 	model->n_transitions--;
 	return true;

@@ -103,9 +103,9 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 
 static uint64_t latch_deadline(const struct latch *latch, const struct limit_rule *rule)
 {
-	return latch->contrary
-		? add_saturated(latch->contrary_since_ns, latch->on ? rule->clear_for_ns : rule->for_ns)
-		: UINT64_MAX;
+	return latch->contrary ? add_saturated(latch->contrary_since_ns,
+					       latch->on ? rule->clear_for_ns : rule->for_ns)
+			       : UINT64_MAX;
 }
 
 uint64_t limit_track_deadline(const struct limit_track *track)

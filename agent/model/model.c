@@ -113,7 +113,7 @@ int model_apply(struct model *model, const struct fact *fact)
 	handler = &handlers[fact->kind];
 	if (fact->target || !handler->agent_wide) {
 		target = model->last && model->last->id == fact->target ? model->last
-									 : target_find(model, fact->target);
+									: target_find(model, fact->target);
 		if (!target || target->ended)
 			return -ENOENT;
 		model->last = target;
@@ -173,8 +173,8 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
 		return -ENOMEM;
 	for (range = range_map_first(found->ranges); range; range = range_map_next(found->ranges, range)) {
 		if (range_counts(range))
-			spans[count++] = (struct span){range->start, range->end - range->start, range->changed,
-						       !(range->flags & RANGE_FILE)};
+			spans[count++] = (struct span){range->start, range->end - range->start,
+						       range->changed, !(range->flags & RANGE_FILE)};
 	}
 	*ret_spans = spans;
 	*ret_count = count;

@@ -116,8 +116,9 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 	bytes_total(&thread->memory, false, 0);
 	if (attach && !thread->born)
 		thread->resident_at_attach = thread->memory.resident_bytes;
-	thread->memory.grown_bytes =
-		target->whole ? (int64_t)(thread->memory.resident_bytes - thread->resident_at_attach) : UNKNOWN_I64;
+	thread->memory.grown_bytes = target->whole ? (int64_t)(thread->memory.resident_bytes -
+							       thread->resident_at_attach)
+						   : UNKNOWN_I64;
 	target->threads_running += thread->state == 'R';
 	if (thread->memory.resident_bytes > target->thread_resident_max)
 		target->thread_resident_max = thread->memory.resident_bytes;
@@ -196,7 +197,8 @@ static void end_unseen(struct model *model, struct target *target, uint64_t now_
 		struct thread *thread = &target->threads.thread[i];
 
 		/* older than the refresh before the last: it missed at least one whole sample */
-		if (thread->living && thread->seen_ns < target->before_last_refresh_ns && thread->seen_ns < newest)
+		if (thread->living && thread->seen_ns < target->before_last_refresh_ns &&
+		    thread->seen_ns < newest)
 			thread_leave(model, target, thread, now_ns);
 	}
 	target->exits_unsure = false;

@@ -61,8 +61,8 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		.queued = UNKNOWN_U64,
 		.running = pool->running,
 		.memory = pool->memory,
-		.thread_resident_mean =
-			pool->shown_threads ? pool->thread_resident_sum / pool->shown_threads : 0,
+		.thread_resident_mean = pool->shown_threads ? pool->thread_resident_sum / pool->shown_threads
+							    : 0,
 		.thread_resident_max = pool->thread_resident_max,
 		.growth_per_minute = growth,
 	};
@@ -72,15 +72,14 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		ret_pool->history = calloc(pool->history.count, sizeof(*ret_pool->history));
 		if (!ret_pool->history)
 			return -ENOMEM;
-		ret_pool->n_history =
-			history_copy(&pool->history, 0, ret_pool->history, pool->history.count);
+		ret_pool->n_history = history_copy(&pool->history, 0, ret_pool->history, pool->history.count);
 	}
 	return limits_fill(model, pool->limits, &ret_pool->limits, &ret_pool->n_limits);
 }
 
 /* Sorted by name. *ret_place: where each pool of the model went; caller frees. */
-static int pools_fill(const struct model *model, const struct target *target, struct snapshot_target *ret_target,
-		      uint32_t **ret_place)
+static int pools_fill(const struct model *model, const struct target *target,
+		      struct snapshot_target *ret_target, uint32_t **ret_place)
 {
 	const struct pools *pools = &target->pools;
 	_cleanup_(freep) struct order *order = calloc(pools->count + 1, sizeof(*order));
@@ -100,7 +99,8 @@ static int pools_fill(const struct model *model, const struct target *target, st
 			return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		int r = pool_fill(model, &pools->pool[order[i].index], &ret_target->pools[ret_target->n_pools++]);
+		int r = pool_fill(model, &pools->pool[order[i].index],
+				  &ret_target->pools[ret_target->n_pools++]);
 
 		if (r < 0)
 			return r;
@@ -125,8 +125,8 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	strcpy(ret_thread->module, thread_module(target, thread));
 	ret_thread->started_realtime_ns = model_realtime(model, start);
 	ret_thread->age_ns = start && model->time_ns > start ? model->time_ns - start : 0;
-	ret_thread->stack_used =
-		thread->memory.mapped[REGION_STACK] ? thread->memory.resident[REGION_STACK] : UNKNOWN_U64;
+	ret_thread->stack_used = thread->memory.mapped[REGION_STACK] ? thread->memory.resident[REGION_STACK]
+								     : UNKNOWN_U64;
 	ret_thread->memory = thread->memory;
 }
 
@@ -140,8 +140,7 @@ static int threads_fill(const struct model *model, const struct target *target, 
 	if (!order)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
-		if (threads->thread[i].living &&
-		    thread_shown_pool(target, &threads->thread[i]) != POOL_NONE)
+		if (threads->thread[i].living && thread_shown_pool(target, &threads->thread[i]) != POOL_NONE)
 			order[count++] = (struct order){.key = threads->thread[i].id.tid, .index = i};
 	}
 	if (!count)
@@ -175,10 +174,10 @@ static void growth_fill(const struct target *target, struct snapshot_target *ret
 	if (ret_target->growth_1m == UNKNOWN_I64 || ret_target->growth_1m <= 0 ||
 	    cgroup->memory_max == UNKNOWN_U64 || cgroup->memory_current == UNKNOWN_U64)
 		return;
-	ret_target->seconds_to_memory_max =
-		cgroup->memory_max > cgroup->memory_current
-			? (double)(cgroup->memory_max - cgroup->memory_current) * 60.0 / (double)ret_target->growth_1m
-			: 0;
+	ret_target->seconds_to_memory_max = cgroup->memory_max > cgroup->memory_current
+						    ? (double)(cgroup->memory_max - cgroup->memory_current) *
+							      60.0 / (double)ret_target->growth_1m
+						    : 0;
 }
 
 static uint64_t sum_of(const uint64_t *values, size_t count)
@@ -241,8 +240,8 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.memory = target->memory,
 		.cgroup = target->cgroup,
 		.children = target->children,
-		.events_received =
-			target->has_events ? sum_of(target->events.received, PROBE_COUNT) : UNKNOWN_U64,
+		.events_received = target->has_events ? sum_of(target->events.received, PROBE_COUNT)
+						      : UNKNOWN_U64,
 		.events_lost = target->has_loss ? losses_of(&target->loss) : UNKNOWN_U64,
 		.reseeds = target->reseeds,
 		.reseed_age_seconds = NAN,
@@ -252,10 +251,10 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 	};
 	memcpy(ret_target->variant, target->variant, sizeof(ret_target->variant));
 	if (target->reseeds)
-		ret_target->reseed_age_seconds =
-			model->time_ns > target->reseed_ns
-				? (double)(model->time_ns - target->reseed_ns) / NSEC_PER_SEC
-				: 0;
+		ret_target->reseed_age_seconds = model->time_ns > target->reseed_ns
+							 ? (double)(model->time_ns - target->reseed_ns) /
+								   NSEC_PER_SEC
+							 : 0;
 	identity_fill(model, target, ret_target);
 	growth_fill(target, ret_target);
 	r = pools_fill(model, target, ret_target, &place);
@@ -268,8 +267,8 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		ret_target->history = calloc(target->history.count, sizeof(*ret_target->history));
 		if (!ret_target->history)
 			return -ENOMEM;
-		ret_target->n_history =
-			history_copy(&target->history, HISTORY_ANON, ret_target->history, target->history.count);
+		ret_target->n_history = history_copy(&target->history, HISTORY_ANON, ret_target->history,
+						     target->history.count);
 	}
 	return limits_fill(model, target->limits, &ret_target->limits, &ret_target->n_limits);
 }

@@ -39,8 +39,8 @@ void thread_take_stack(struct model *model, struct target *target, struct thread
 	if (thread->stack_length) {
 		if (born)
 			end_former_user(model, target, thread, time_ns);
-		(void)range_map_stack(target->ranges, thread->stack_start, thread->stack_length, thread->owner,
-				      time_ns);
+		(void)range_map_stack(target->ranges, thread->stack_start, thread->stack_length,
+				      thread->owner, time_ns);
 	} else if (thread->leader) {
 		leader_take_stack(target, time_ns);
 	} else if (thread->stack_pointer && thread->tls_base && !thread->io_worker) {
@@ -93,7 +93,9 @@ static bool is_whole_stack(const struct range *range, const struct thread *threa
 	       !(range->flags & (RANGE_SHARED | RANGE_HUGETLB | RANGE_HEAP | RANGE_FILE)) &&
 	       range->region == REGION_MMAP && thread->stack_pointer < thread->tls_base &&
 	       thread->tls_base < range->end && range->end - thread->tls_base <= TLS_ABOVE_MAX &&
-	       count_below(pointers, n_pointers, range->end) - count_below(pointers, n_pointers, range->start) == 1;
+	       count_below(pointers, n_pointers, range->end) -
+			       count_below(pointers, n_pointers, range->start) ==
+		       1;
 }
 
 void target_seek_stacks(struct target *target, uint64_t time_ns)

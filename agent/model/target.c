@@ -78,7 +78,8 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 	target->id = fact->target;
 	target->info = fact->target_info;
 	target->attached_ns = fact->time_ns;
-	target->memory = (struct fact_memory){UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64};
+	target->memory = (struct fact_memory){UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64,
+					      UNKNOWN_U64};
 	target->cgroup = (struct fact_cgroup){
 		.memory_max = UNKNOWN_U64,
 		.memory_current = UNKNOWN_U64,
