@@ -228,12 +228,15 @@ static void a_newborn_waits_for_its_name(void **state)
 	birth = s.now;
 	assert_int_equal(model_deadline(s.model), birth + 20 * MSEC);
 	pass(&s, 5 * MSEC);
+	routine(&s, 200, "libjvm.so", "thread_native_entry"); /* does not end the waiting */
 	tick(&s);
 	target = &look(&s)->targets[0];
 	/* counted in the target, a guest of its creator's pool, in no family */
 	assert_int_equal(target->threads, 2);
 	assert_int_equal(target->n_pools, 1);
 	assert_string_equal(pool_name_of(target, 200), "main");
+	assert_int_equal(pool(target, "main")->threads, 2);
+	assert_int_equal(pool(target, "main")->threads_peak, 1);
 	assert_int_equal(pool(target, "main")->threads_started, 0);
 	renamed(&s, 200, "worker-7");
 	assert_int_equal(model_deadline(s.model), UINT64_MAX);

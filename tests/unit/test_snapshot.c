@@ -256,6 +256,7 @@ static void exec_drops_all_but_the_caller(void **state)
 	assert_int_equal(target->n_pools, 1);
 	assert_string_equal(pool_name_of(target, PID), "main");
 	assert_int_equal(target->attributed_bytes, 0);
+	assert_int_equal(target->unattributed_bytes, 0);
 	assert_int_equal(target->unexplained_bytes, UNKNOWN_I64); /* no whole pass of the new image yet */
 	/* what was counted before is the former group's */
 	assert_int_equal(group_pool(group(s.snapshot, "app"), "w-*")->started_total, 1);
@@ -267,6 +268,29 @@ static void exec_drops_all_but_the_caller(void **state)
 	born(&s, 300, "new");
 	pass(&s, SEC);
 	assert_string_equal(pool_name_of(refresh(&s), 300), "new"); /* the new name is its own */
+	script_end(&s);
+}
+
+/* The seed may come before the description. */
+static void a_name_told_after_the_seed_of_an_exec(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_group *of;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "w-1");
+	seed_begin(&s, SEED_EXEC);
+	seed_end(&s);
+	leader(&s);
+	born(&s, 300, "v-1");
+	attach_as(&s, TARGET, PID, "new");
+	refresh(&s);
+	assert_int_equal(group(s.snapshot, "app")->n_pools, 2); /* main and w-* */
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "w-*")->exited_total, 1);
+	of = group(s.snapshot, "new");
+	assert_int_equal(group_pool(of, "v-*")->started_total, 1);
+	assert_int_equal(of->n_pools, 2);
 	script_end(&s);
 }
 
@@ -464,7 +488,12 @@ static void grown_is_since_the_first_whole_pass(void **state)
 	seen(&s, 200, "w-1");
 	mapped(&s, 200, AREA, MIB);
 	resident(&s, AREA, MIB, 40960);
+	born(&s, 201, "v-1"); /* since the attach: all of it has grown */
+	mapped(&s, 201, AREA + 2 * MIB, MIB);
+	resident(&s, AREA + 2 * MIB, MIB, 4096);
 	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 4096);
+	assert_int_equal(thread(target, 201)->memory.grown_bytes, 4096);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
 	resident(&s, AREA, MIB, 8192);
 	target = refresh(&s);
@@ -536,6 +565,7 @@ int main(void)
 		cmocka_unit_test(losses_of_the_agent_concern_all_or_none),
 		cmocka_unit_test(a_followed_child_starts_with_what_it_inherited),
 		cmocka_unit_test(exec_drops_all_but_the_caller),
+		cmocka_unit_test(a_name_told_after_the_seed_of_an_exec),
 		cmocka_unit_test(exec_by_another_thread_after_the_leader_left),
 		cmocka_unit_test(the_last_frame_stays_with_how_it_ended),
 		cmocka_unit_test(groups_keep_what_ended_processes_counted),

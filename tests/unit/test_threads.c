@@ -109,6 +109,27 @@ static void a_start_of_zero_equals_any(void **state)
 	script_end(&s);
 }
 
+static void a_name_read_before_the_renaming_is_old(void **state)
+{
+	struct script s = {0};
+	struct fact fact = {0};
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "old-1");
+	pass(&s, SEC);
+	renamed(&s, 200, "new-1");
+	fact = thread_fact(FACT_THREAD_SEEN, 200, "old-1");
+	fact.target = TARGET;
+	fact.time_ns = s.now - 1;
+	assert_int_equal(model_apply(s.model, &fact), 0);
+	assert_string_equal(thread(refresh(&s), 200)->name, "new-1");
+	/* but a renaming that was lost is learnt from a reseed */
+	seen(&s, 200, "newer-1");
+	assert_string_equal(pool_name_of(refresh(&s), 200), "newer-*");
+	script_end(&s);
+}
+
 static void zombies_are_no_threads(void **state)
 {
 	struct script s = {0};
@@ -167,7 +188,21 @@ static void the_creator_of_a_thread_lives_whatever_the_stack_says(void **state)
 	fact.thread.stack_start = STACK + MIB;
 	fact.thread.stack_length = MIB;
 	feed(&s, fact);
-	assert_int_equal(refresh(&s)->threads, 3);
+	/* nor does a birth end the leader */
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, STACK, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, 0x7ffffff00000, 132 * 1024, RW, RANGE_ANON | RANGE_STACK);
+	seed_end(&s);
+	fact = thread_fact(FACT_THREAD_SEEN, PID, "app");
+	fact.thread.stack_start = 0x7ffffff00000;
+	fact.thread.stack_length = 132 * 1024;
+	feed(&s, fact);
+	fact = thread_fact(FACT_THREAD_BORN, 202, "w-2");
+	fact.thread.creator = tid(200);
+	fact.thread.stack_start = 0x7ffffff00000 + 65536;
+	fact.thread.stack_length = 65536;
+	feed(&s, fact);
+	assert_int_equal(refresh(&s)->threads, 4);
 	script_end(&s);
 }
 
@@ -215,18 +250,22 @@ static void stack_pointer_and_tls_base_in_one_mapping_are_the_last_way(void **st
 	/* two stacks in one slab */
 	seen_with_registers(&s, 201, STACK + 32 * MIB - 400000, STACK + 32 * MIB - 3000);
 	seen_with_registers(&s, 202, STACK + 32 * MIB - 900000, STACK + 32 * MIB - 500000);
+	/* far below the top: a stack that somebody cut out of something larger */
+	seen_with_registers(&s, 204, STACK + 80 * MIB, STACK + 82 * MIB);
 	/* control block elsewhere */
 	seen_with_registers(&s, 203, STACK + 50 * MIB, STACK + 70 * MIB);
 	seed_begin(&s, SEED_ATTACH);
 	range(&s, FACT_RANGE_SEEN, 0, STACK, 8 * MIB, RW, RANGE_ANON);
 	range(&s, FACT_RANGE_SEEN, 0, STACK + 16 * MIB, 16 * MIB, RW, RANGE_ANON);
 	range(&s, FACT_RANGE_SEEN, 0, STACK + 48 * MIB, 4 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, STACK + 64 * MIB, 32 * MIB, RW, RANGE_ANON);
 	seed_end(&s);
 	target = refresh(&s);
 	assert_int_equal(thread(target, 200)->memory.mapped[REGION_STACK], 8 * MIB);
 	assert_int_equal(thread(target, 201)->memory.mapped_bytes, 0);
 	assert_int_equal(thread(target, 202)->memory.mapped_bytes, 0);
 	assert_int_equal(thread(target, 203)->memory.mapped_bytes, 0);
+	assert_int_equal(thread(target, 204)->memory.mapped_bytes, 0);
 	assert_int_equal(thread(target, 203)->stack_used, UNKNOWN_U64);
 	script_end(&s);
 }
@@ -372,6 +411,7 @@ int main(void)
 		cmocka_unit_test(an_end_counts_once_and_nobody_comes_back),
 		cmocka_unit_test(a_reused_tid_is_another_thread),
 		cmocka_unit_test(a_start_of_zero_equals_any),
+		cmocka_unit_test(a_name_read_before_the_renaming_is_old),
 		cmocka_unit_test(zombies_are_no_threads),
 		cmocka_unit_test(a_birth_takes_the_stack_over_whoever_still_counts_on_it),
 		cmocka_unit_test(the_creator_of_a_thread_lives_whatever_the_stack_says),
