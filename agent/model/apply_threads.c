@@ -30,7 +30,6 @@ static bool thread_fill(struct thread *thread, const struct fact_thread *told, u
 	take_start(&thread->id, told->id);
 	if (!thread->creator.tid)
 		thread->creator = told->creator;
-	thread->leader |= told->is_leader;
 	thread->io_worker |= told->is_io_worker;
 	fill_u64(&thread->tls_base, told->tls_base);
 	fill_u64(&thread->start_routine, told->start_routine);
@@ -91,6 +90,8 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	if (r < 0)
 		return r == -ENOSPC ? 0 : r;
 	thread->born = born;
+	/* By number: a child made with CLONE_VM leads a thread group of its own in the same memory. */
+	thread->leader = told->id.tid == target->info.pid;
 	thread->known_ns = fact->time_ns;
 	text_copy(thread->name, FACT_NAME_SIZE, told->name);
 	thread_fill(thread, told, fact->time_ns);

@@ -214,6 +214,36 @@ static void the_process_has_more_than_one_name(void **state)
 	assert_int_equal(target->n_pools, 2);
 	assert_int_equal(pool(target, "app")->threads, 2);
 	script_end(&s);
+
+	script_begin_with(&s, (struct model_options){.keep_ended = false});
+	feed(&s, (struct fact){.kind = FACT_TARGET, .target_info = {.pid = PID, .name = "web", .comm = "gunicorn",
+								    .exe = "/usr/bin/python3.11"}});
+	seen(&s, 200, "python3.11");
+	seen(&s, 201, "gunicorn");
+	seen(&s, PID, "master");
+	seen(&s, 202, "master");
+	target = refresh(&s);
+	assert_int_equal(pool(target, "gunicorn")->threads, 3);
+	assert_int_equal(target->n_pools, 2);
+	script_end(&s);
+}
+
+/* posix_spawn's child leads a thread group of its own, in this memory: it is not this process's leader. */
+static void a_child_in_the_same_memory_is_not_the_leader(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact fact = thread_fact(FACT_THREAD_BORN, 200, "app");
+
+	script_begin(&s);
+	leader(&s);
+	fact.thread.is_leader = true;
+	fact.thread.creator = tid(PID);
+	feed(&s, fact);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "main")->threads, 1);
+	assert_int_equal(pool(target, "app")->threads, 1);
+	script_end(&s);
 }
 
 static void a_newborn_waits_for_its_name(void **state)
@@ -361,6 +391,7 @@ int main(void)
 		cmocka_unit_test(a_rule_may_take_the_leader_too),
 		cmocka_unit_test(threads_with_the_process_name_go_by_routine),
 		cmocka_unit_test(the_process_has_more_than_one_name),
+		cmocka_unit_test(a_child_in_the_same_memory_is_not_the_leader),
 		cmocka_unit_test(a_newborn_waits_for_its_name),
 		cmocka_unit_test(after_twenty_milliseconds_the_creators_name_is_its_own),
 		cmocka_unit_test(a_late_name_leaves_no_trace_in_the_former_pool),

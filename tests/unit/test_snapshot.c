@@ -244,6 +244,7 @@ static void exec_drops_all_but_the_caller(void **state)
 	refresh(&s);
 	feed(&s, fact);
 	seed_begin(&s, SEED_EXEC);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, MIB, RW, RANGE_ANON); /* the same address, another image */
 	range(&s, FACT_RANGE_SEEN, 0, 2 * AREA, MIB, RW, RANGE_FILE);
 	range(&s, FACT_RANGE_SEEN, 0, 0x7ffffff00000, 132 * 1024, RW, RANGE_ANON | RANGE_STACK);
 	seed_end(&s);

@@ -381,7 +381,7 @@ static void after_losses_the_unseen_have_ended(void **state)
 	for (int i = 0; i < 3; i++) {
 		sample(&s, PID, 'S', 0);
 		sample(&s, 200, 'S', 0);
-		refresh(&s);
+		assert_int_equal(refresh(&s)->threads, i < 2 ? 3 : 2);
 	}
 	assert_int_equal(s.snapshot->targets[0].threads, 2);
 	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads, 1);
