@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "source/procfs.h"
+#include "source/procfs_internal.h"
 
 static struct procfs *procfs;
 
@@ -376,6 +376,26 @@ static void memory_is_exact_on_a_stopped_process(void **state)
 	child_end(large);
 }
 
+/* A kernel whose counter lags: the lag is measured once and added until it may be measured again. */
+static void a_lagging_counter_is_corrected(void **state)
+{
+	pid_t child = child_stopped(touch_some);
+	struct target_cache *cache = &procfs->caches[1];
+	bool exact = procfs->rss_exact;
+
+	*cache = (struct target_cache){0};
+	procfs->rss_exact = false;
+	assert_int_equal(memory_of(child).rss_anon, rollup_of(child));
+	assert_true(cache->next_rss_ns > boottime());
+	cache->next_rss_ns = UINT64_MAX;
+	cache->rss_lag = 40960;
+	assert_int_equal(memory_of(child).rss_anon, rollup_of(child) + 40960);
+	cache->rss_lag = INT64_MIN / 2;
+	assert_int_equal(memory_of(child).rss_anon, 0);
+	procfs->rss_exact = exact;
+	child_end(child);
+}
+
 static void children_and_what_they_hold(void **state)
 {
 	struct kept kept = {0};
@@ -485,6 +505,7 @@ int main(void)
 		cmocka_unit_test(refuses_kernel_threads),
 		cmocka_unit_test(finds_by_name),
 		cmocka_unit_test(memory_is_exact_on_a_stopped_process),
+		cmocka_unit_test(a_lagging_counter_is_corrected),
 		cmocka_unit_test(children_and_what_they_hold),
 		cmocka_unit_test(a_dead_leader_hides_nothing),
 		cmocka_unit_test(a_process_that_is_gone),
