@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The program: from the command line to a command. It must not know what a command does. */
+#include <locale.h>
 #include <stdio.h>
 
 #include "app/session.h"
@@ -32,6 +33,8 @@ int main(int argc, char **argv)
 	struct explain explain = {0};
 	int code;
 
+	/* What is printable; not how a decimal point is written. */
+	setlocale(LC_CTYPE, "");
 	if (options_parse(argc, argv, &options, &explain)) {
 		explain_print(&explain, stderr);
 		return EXIT_USAGE;

@@ -72,10 +72,14 @@ static void write_snapshot(struct top *top)
 /* Pause holds the picture, not the watch: events and limits go on. */
 static void pause_toggle(struct top *top)
 {
+	if (top->ui.paused) {
+		top->frozen = TAKE_PTR(top->session.snapshot);
+		return;
+	}
+	if (!top->session.snapshot) /* no refresh since: the picture stays until there is one */
+		top->session.snapshot = TAKE_PTR(top->frozen);
 	snapshot_free(top->frozen);
 	top->frozen = NULL;
-	if (top->ui.paused)
-		top->frozen = TAKE_PTR(top->session.snapshot);
 }
 
 static int act(struct top *top, enum dashboard_action action)

@@ -107,7 +107,7 @@ int cells_print(const struct cells *cells, FILE *out)
 			end--;
 		for (unsigned int column = 0; column < end; column++) {
 			char32_t character = cells_at(cells, row, column)->character;
-			char bytes[4];
+			char bytes[4] = { 0 };
 
 			if (character)
 				fwrite(bytes, 1, (size_t)utf8_encode(character, bytes), out);

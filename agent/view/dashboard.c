@@ -176,7 +176,7 @@ int dashboard_render(const struct snapshot *snapshot, const struct dashboard_sta
 	}
 	if (layout.targets.rows)
 		dashboard_draw_targets(ui, snapshot, layout.targets, cells);
-	dashboard_draw_header(target, layout.header, cells);
+	dashboard_draw_header(snapshot, target, layout.header, cells);
 	if (layout.words.rows) {
 		struct word words[WORDS_MAX];
 

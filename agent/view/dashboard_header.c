@@ -78,7 +78,7 @@ static uint64_t sum_known(uint64_t a, uint64_t b, uint64_t c)
 	return a == UNKNOWN_U64 || b == UNKNOWN_U64 || c == UNKNOWN_U64 ? UNKNOWN_U64 : a + b + c;
 }
 
-static void line_memory(const struct snapshot_target *target, struct pen *pen)
+static void line_memory(const struct snapshot *snapshot, const struct snapshot_target *target, struct pen *pen)
 {
 	const struct fact_memory *memory = &target->memory;
 	uint64_t rss = sum_known(memory->rss_anon, memory->rss_file, memory->rss_shmem);
@@ -102,7 +102,7 @@ static void line_memory(const struct snapshot_target *target, struct pen *pen)
 		pen_pair(pen, "swap", format_bytes(FORMAT_BUFFER, memory->swapped), ATTR_BOLD);
 }
 
-static void line_cgroup(const struct snapshot_target *target, struct pen *pen)
+static void line_cgroup(const struct snapshot *snapshot, const struct snapshot_target *target, struct pen *pen)
 {
 	const struct fact_cgroup *cgroup = &target->cgroup;
 	bool bounded = cgroup->memory_max != UNKNOWN_U64;
@@ -137,7 +137,7 @@ static const char *per_minute(int64_t bytes, char buffer[2 * FORMAT_SIZE])
 	return buffer;
 }
 
-static void line_growth(const struct snapshot_target *target, struct pen *pen)
+static void line_growth(const struct snapshot *snapshot, const struct snapshot_target *target, struct pen *pen)
 {
 	char text[2 * FORMAT_SIZE];
 
@@ -148,7 +148,7 @@ static void line_growth(const struct snapshot_target *target, struct pen *pen)
 	pen_pair(pen, "shmem", format_growth(text, target->growth_shmem), ATTR_BOLD);
 }
 
-static void line_identity(const struct snapshot_target *target, struct pen *pen)
+static void line_identity(const struct snapshot *snapshot, const struct snapshot_target *target, struct pen *pen)
 {
 	static const char *const reasons[] = {
 		[UNATTRIBUTED_BEFORE_ATTACH] = "before attach",
@@ -173,15 +173,24 @@ static void line_identity(const struct snapshot_target *target, struct pen *pen)
 			pen_pair(pen, reasons[i], format_bytes(FORMAT_BUFFER, target->unattributed[i]), ATTR_NORMAL);
 }
 
-static void line_events(const struct snapshot_target *target, struct pen *pen)
+static void line_events(const struct snapshot *snapshot, const struct snapshot_target *target, struct pen *pen)
 {
 	char threads[4 * FORMAT_SIZE];
+	uint64_t events = target->events_received;
+	const char *label = "Events";
 
 	snprintf(threads, sizeof(threads), "%s (%s running, peak %s)", format_count(FORMAT_BUFFER, target->threads),
 		 format_count(FORMAT_BUFFER, target->threads_running),
 		 format_count(FORMAT_BUFFER, target->threads_peak));
 	pen_pair(pen, "Threads", threads, ATTR_BOLD);
-	pen_pair(pen, "Events", format_count(FORMAT_BUFFER, target->events_received), ATTR_BOLD);
+	/* The kernel counts per program, so with several targets only the sum is known. */
+	if (events == UNKNOWN_U64) {
+		events = 0;
+		for (size_t i = 0; i < PROBE_COUNT; i++)
+			events += snapshot->received[i];
+		label = snapshot->n_targets > 1 ? "Events of all" : label;
+	}
+	pen_pair(pen, label, format_count(FORMAT_BUFFER, events), ATTR_BOLD);
 	pen_pair(pen, "lost", format_count(FORMAT_BUFFER, target->events_lost),
 		 target->events_lost && target->events_lost != UNKNOWN_U64 ? ATTR_WARN : ATTR_BOLD);
 	if (target->cgroup.pids_max != UNKNOWN_U64)
@@ -191,9 +200,10 @@ static void line_events(const struct snapshot_target *target, struct pen *pen)
 	pen_pair(pen, "ranges", format_count(FORMAT_BUFFER, target->ranges), ATTR_NORMAL);
 }
 
-void dashboard_draw_header(const struct snapshot_target *target, struct rectangle place, struct cells *cells)
+void dashboard_draw_header(const struct snapshot *snapshot, const struct snapshot_target *target,
+			   struct rectangle place, struct cells *cells)
 {
-	static void (*const lines[])(const struct snapshot_target *, struct pen *) = {
+	static void (*const lines[])(const struct snapshot *, const struct snapshot_target *, struct pen *) = {
 		line_memory, line_cgroup, line_growth, line_events, line_identity,
 	};
 	_Static_assert(ARRAY_SIZE(lines) == HEADER_LINES, "the layout counts the lines");
@@ -201,7 +211,7 @@ void dashboard_draw_header(const struct snapshot_target *target, struct rectangl
 	for (unsigned int i = 0; i < HEADER_LINES && i < place.rows; i++) {
 		struct pen pen = pen_at(cells, place, i);
 
-		lines[i](target, &pen);
+		lines[i](snapshot, target, &pen);
 	}
 }
 

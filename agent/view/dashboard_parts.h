@@ -40,7 +40,8 @@ void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *
 #define HEADER_LINES 5
 void dashboard_draw_title(const struct dashboard_state *ui, const struct snapshot *snapshot,
 			  const struct snapshot_target *target, struct rectangle place, struct cells *cells);
-void dashboard_draw_header(const struct snapshot_target *target, struct rectangle place, struct cells *cells);
+void dashboard_draw_header(const struct snapshot *snapshot, const struct snapshot_target *target,
+			   struct rectangle place, struct cells *cells);
 void dashboard_draw_targets(const struct dashboard_state *ui, const struct snapshot *snapshot,
 			    struct rectangle place, struct cells *cells);
 /* Wraps between words. Returns the lines needed; draws those that fit when cells is not NULL. */

@@ -38,7 +38,7 @@ static double seconds_since(const struct collector *all, uint64_t realtime_ns)
 {
 	uint64_t now = all->snapshot->realtime_ns;
 
-	return realtime_ns && now >= realtime_ns ? (double)(now - realtime_ns) / 1e9 : NAN;
+	return realtime_ns && now >= realtime_ns ? floor((double)(now - realtime_ns) / 1e9) : NAN;
 }
 
 static const char *signal_word(int code, char buffer[FORMAT_SIZE])

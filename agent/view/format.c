@@ -90,7 +90,7 @@ char *format_duration(char buffer[FORMAT_SIZE], double seconds)
 	if (!isfinite(seconds) || seconds < 0)
 		return not_known(buffer);
 	if (seconds < 9.95)
-		snprintf(buffer, FORMAT_SIZE, "%.1f s", seconds);
+		snprintf(buffer, FORMAT_SIZE, "%.*f s", seconds == (int)seconds ? 0 : 1, seconds);
 	else if (seconds < 99.5)
 		snprintf(buffer, FORMAT_SIZE, "%.0f s", seconds);
 	else if (seconds < 5400)

@@ -43,7 +43,7 @@ static int render_head(const struct dashboard_state *ui, const struct snapshot *
 	if (error)
 		return error;
 	dashboard_draw_title(ui, snapshot, target, title, cells);
-	dashboard_draw_header(target, header, cells);
+	dashboard_draw_header(snapshot, target, header, cells);
 	dashboard_draw_words(words, count, below, cells);
 	return cells_print(cells, out);
 }
@@ -132,7 +132,7 @@ static void summarize(const struct dashboard_state *ui, const struct snapshot *s
 	struct words_options options = { .utf8 = ui->utf8 };
 	const struct snapshot_pool *grown = NULL;
 	char name[COLUMN_TEXT_SIZE];
-	struct word end;
+	struct word end = { 0 };
 
 	escape_text(target->info.name[0] ? target->info.name : target->info.comm, 64, ui->utf8, name, sizeof(name));
 	fprintf(out, "%s (PID %u): %s threads, at most %s; RssAnon %s, %s of it attributed\n", name, target->info.pid,

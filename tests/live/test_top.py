@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The live dashboard in a real terminal (tmux): frames, keys, sizes, locales, and the terminal as it was
+on every way out."""
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import BUILD, POOLSCOPE, wait_for
+
+POOLS = ("resize:threads=6,arena=4M,stack=128K,named", "upload:threads=3,mmap=1M,routine=upload_main")
+
+
+class Screen:
+    """A shell in a tmux window of its own server."""
+
+    def __init__(self, folder, columns=80, rows=24, **environment):
+        self.socket = str(folder / "tmux")
+        # What the shell starts with; tmux itself always writes UTF-8.
+        variables = {"PS1": "ready> ", "LC_ALL": "C.UTF-8", "TERM": "screen-256color", "TZ": "UTC", **environment}
+        assignments = [f"{key}={value}" for key, value in variables.items()]
+        self.tmux("-f", "/dev/null", "-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), "-c", str(folder),
+                  "env", "-u", "NO_COLOR", *assignments, "bash", "--norc", "--noprofile")
+        self.until("ready>")
+
+    def tmux(self, *arguments):
+        return subprocess.run(["tmux", "-S", self.socket, *arguments], check=True, stdout=subprocess.PIPE,
+                              env=dict(os.environ, LC_ALL="C.UTF-8")).stdout.decode()
+
+    def text(self):
+        return self.tmux("capture-pane", "-p")
+
+    def until(self, pattern):
+        """Waits until the screen shows the pattern; returns the screen."""
+        try:
+            return wait_for(lambda: (text := self.text()) and re.search(pattern, text, re.M) and text, pattern)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; the screen:\n{self.text()}") from None
+
+    def until_not(self, pattern):
+        return wait_for(lambda: not re.search(pattern, self.text(), re.M), f"{pattern} to go")
+
+    def press(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def shell(self, command):
+        self.tmux("send-keys", "-l", command)
+        self.press("Enter")
+
+    def resize(self, columns, rows):
+        self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def value(self, name):
+        return self.tmux("display-message", "-p", f"#{{{name}}}").strip()
+
+    def modes(self):
+        """The terminal's settings as the shell sees them."""
+        self.shell("stty -a > modes; echo written-$?")
+        self.until("written-0")
+        return Path(self.socket).with_name("modes").read_text()
+
+    def top(self, *arguments):
+        """Starts poolscope and returns its PID once it has taken the terminal over."""
+        shell = int(self.value("pane_pid"))
+        self.shell(f"clear; {POOLSCOPE} top " + " ".join(map(str, arguments)))
+        wait_for(lambda: self.value("alternate_on") == "1", "the dashboard")
+        children = Path(f"/proc/{shell}/task/{shell}/children")
+        pids = wait_for(lambda: children.read_text().split(), "poolscope's PID")
+        return int(pids[0])
+
+    def assert_given_back(self):
+        wait_for(lambda: self.value("alternate_on") == "0", "the terminal's own screen")
+        self.until("ready>")
+        assert self.value("cursor_flag") == "1", "the cursor is still hidden"
+
+    def close(self):
+        self.tmux("kill-server")
+
+
+@pytest.fixture
+def screen(tmp_path):
+    made = []
+
+    def start(*arguments, **environment):
+        made.append(Screen(tmp_path, *arguments, **environment))
+        return made[-1]
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def filled(pools):
+    """A target with two pools, full and standing still."""
+    target = pools(*POOLS)
+    target.fill()
+    return target
+
+
+def rows(text):
+    """Pool -> its row, of the pool table on the screen."""
+    lines = text.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("POOL"))
+    last = next(i for i, line in enumerate(lines) if line.startswith("Threads of") or "  TID" in line)
+    return {line.split()[0]: line for line in lines[first + 1:last] if line.strip()}
+
+
+def test_frame_shows_pools_threads_and_limits(screen, filled):
+    window = screen()
+    window.top("-p", filled.pid, "--limit", "'resize-*:threads=5'")
+    text = window.until(r"^OVER resize-\*: 6 threads > 5 since \d\d:\d\d:\d\d \(")
+    assert re.search(rf"^ pools  PID {filled.pid}\b", text)
+    table = rows(window.until(r"^resize-\* .* 6/5/- OVER"))
+    assert len(table) == 3, table  # main, resize-*, and the uploads by their routine
+    assert all(len(line) <= 80 for line in text.splitlines())
+    upload = next(row for name, row in table.items() if "upload" in name)
+    assert " 3/-/- " in upload
+    # Growth decides the order unless the user does; the selected pool's threads are below.
+    window.press("/")
+    for letter in "upload":
+        window.press(letter)
+    window.press("Enter")
+    text = window.until(r"^Threads of .*upload.*: 3$")
+    assert len(re.findall(r"^ *\d+ .* upload_main", text, re.M)) == 3
+    window.press("q")
+    window.assert_given_back()
+
+
+def test_keys(screen, filled, tmp_path):
+    window = screen()
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    window.press("F1")
+    window.until("this help")
+    window.press("Escape")
+    window.until("F2Words")
+    window.press("F6")
+    window.until("^Sort by")
+    window.press("Home", "Enter")
+    window.until_not("^Sort by")
+    assert list(rows(window.text())) == sorted(rows(window.text()))
+    window.press("I")
+    wait_for(lambda: list(rows(window.text())) == sorted(rows(window.text()), reverse=True), "the order turned round")
+    window.press("F4")
+    for letter in "resi":
+        window.press(letter)
+    window.until("Filter: resi_")
+    window.press("Enter")
+    wait_for(lambda: list(rows(window.text())) == ["resize-*"], "the filter")
+    window.press("t")
+    window.until_not("TID")
+    window.press("F5")
+    window.until("TID")
+    window.press("Z")
+    window.until("PAUSED")
+    window.press("Z")
+    window.until_not("PAUSED")
+    window.press("w")
+    name = re.search(r"written to (\S+)", window.until("written to"))[1]
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert json.loads((tmp_path / name).read_text())["targets"][0]["pid"] == filled.pid
+    window.press("F10")
+    window.assert_given_back()
+
+
+def test_sizes(screen, filled):
+    window = screen()
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    assert "ORPHAN" not in window.text()
+    window.resize(200, 50)
+    window.until(r"ORPHAN .*LIMITS .*TREND")
+    for columns, lines in ((20, 5), (41, 9), (10, 3), (300, 80)):
+        window.resize(columns, lines)
+        window.until("^ pools")
+    window.resize(80, 24)
+    window.until(r"^F1Help .*F10Quit$")
+    window.press("q")
+    window.assert_given_back()
+
+
+@pytest.mark.parametrize("how", ["q", "C-c", signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+def test_terminal_is_given_back(screen, filled, how):
+    window = screen()
+    before = window.modes()
+    pid = window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    if isinstance(how, signal.Signals):
+        os.kill(pid, how)
+    else:
+        window.press(how)
+    window.assert_given_back()
+    assert window.modes() == before
+
+
+def test_suspend_and_go_on(screen, filled):
+    window = screen()
+    before = window.modes()
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    window.press("C-z")
+    window.until("Stopped")
+    window.assert_given_back()
+    assert window.modes() == before
+    window.shell("clear; fg")
+    window.until(r"^resize-\*")
+    assert window.value("alternate_on") == "1"
+    window.press("q")
+    window.assert_given_back()
+    assert window.modes() == before
+
+
+@pytest.mark.parametrize("environment", [{"LC_ALL": "C"}, {"TERM": "vt100"}, {"NO_COLOR": "1"}])
+def test_poor_terminals(screen, filled, environment):
+    window = screen(**environment)
+    window.shell("clear; " + f"{POOLSCOPE} top -p {filled.pid}")
+    text = window.until(r"^F1Help .*F10Quit$")
+    assert re.search(r"^resize-\*", text, re.M)
+    if "LC_ALL" in environment:
+        assert text.isascii()
+        assert re.search(r" [_.=#-]+$", rows(text)["resize-*"])
+    if "NO_COLOR" in environment:
+        assert not re.search("\033\\[[0-9;]*[34][0-7]m", window.tmux("capture-pane", "-p", "-e"))
+    window.press("q")
+    window.until("ready>")
+
+
+@pytest.mark.parametrize("term, words", [("no-such-terminal", "is not known"), ("dumb", "cannot move its cursor")])
+def test_unusable_terminal_is_refused_in_words(screen, filled, term, words):
+    window = screen(TERM=term)
+    window.shell(f"clear; {POOLSCOPE} top -p {filled.pid}; echo code-$?")
+    text = window.until("code-1")
+    assert words in " ".join(text.split())
+    assert "| cat" in text
+
+
+@pytest.fixture
+def hostile():
+    name = "\033[31;7mE\"\\:threads=2,named"
+    with subprocess.Popen([BUILD / "workloads/pools", "--duration", "300s", "--pool", name], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL) as process:
+        yield process
+        process.kill()
+
+
+def test_hostile_names_stay_text(screen, hostile):
+    window = screen()
+    window.top("-p", hostile.pid)
+    text = window.until(r"^\\x1b.31;7mE")
+    assert "Threads of" in text
+    assert not re.search("\033\\[31;7mE", window.tmux("capture-pane", "-p", "-e"))
+    window.press("q")
+    window.assert_given_back()
+
+
+def test_end_of_the_target(screen, filled):
+    window = screen()
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    filled.send("quit 7")
+    filled.process.wait()
+    window.until(r"^ENDED \d\d:\d\d:\d\d: exited with code 7; this is the last frame")
+    assert re.search(r"^resize-\*", window.text(), re.M)
+    window.press("q")
+    window.assert_given_back()
+    assert "exited with code 7" in window.text()
+
+
+def test_killed_target(screen, filled):
+    window = screen()
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    os.kill(filled.pid, signal.SIGKILL)
+    window.until(r"^ENDED .*killed by signal 9 \(SIGKILL\)")
+
+
+def test_without_a_terminal_it_prints_text(agent, filled):
+    top = agent("top", "-p", filled.pid, "--limit", "resize-*:threads=5")
+    lines = []
+    row = re.compile(r"^resize-\* +6/5/- OVER")
+    while not any(map(row.match, lines)) and len(lines) < 1000:
+        lines.append(top.process.stdout.readline().decode())
+    assert lines[0].startswith(f" pools  PID {filled.pid}")
+    os.kill(top.process.pid, signal.SIGTERM)
+    ended = top.wait()
+    assert ended.code == 0, ended
+    assert "\033" not in "".join(lines) + ended.out
+    assert any(line.startswith("OVER resize-*: 6 threads > 5 since") for line in lines), lines
