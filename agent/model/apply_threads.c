@@ -153,7 +153,8 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 
 	if (!born)
 		thread_sample(thread, told, fact->time_ns);
-	if (stack)
+	/* A birth that the seed knew already: its stack's mmap, drained just before, has made it the creator's. */
+	if (stack || born)
 		thread_take_stack(model, target, thread, false, fact->time_ns);
 	if (born && !thread->born)
 		thread_upgrade_born(model, target, thread, fact->time_ns);
