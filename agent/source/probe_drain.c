@@ -124,6 +124,8 @@ static int handle_record(void *context, void *data, size_t size)
 	space = probe_spaces_find(probes->spaces, header->space);
 	if (header->kind == EVENT_PROCESS_BORN)
 		r = birth_of_space(probes, header, &space);
+	if (space)
+		space->received[probe_event_probe(data)]++;
 	if (r >= 0 && space)
 		r = pass_on(probes, space, data);
 	probes->error = r;
@@ -248,8 +250,14 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink)
 	probe_loss_read(&probes->set, &fact.loss);
 	r = sink->emit(sink->context, &fact);
 	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {
-		memset(&fact.loss, 0, sizeof(fact.loss));
 		fact.target = space->target;
+		fact.kind = FACT_EVENTS;
+		memcpy(fact.events.received, space->received, sizeof(fact.events.received));
+		r = sink->emit(sink->context, &fact);
+		if (r < 0)
+			break;
+		fact.kind = FACT_LOSS;
+		memset(&fact.loss, 0, sizeof(fact.loss));
 		fact.loss.lost[LOSS_RING] = probe_loss_of_space(&probes->set, space->tgid);
 		r = sink->emit(sink->context, &fact);
 	}

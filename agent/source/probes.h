@@ -50,7 +50,7 @@ int probes_fd(const struct probes *probes); /* poll for reading; a thread event 
 int probes_drain(struct probes *probes, const struct fact_sink *sink);
 /* FACT_THREAD_SEEN for every living thread of the target, by the task iterator. -EOPNOTSUPP: none. */
 int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink);
-/* FACT_EVENTS and FACT_LOSS with target 0 (of the agent), and FACT_LOSS per target. */
+/* FACT_EVENTS and FACT_LOSS with target 0 (of the agent), and both per target. */
 int probes_counters(struct probes *probes, const struct fact_sink *sink);
 /* Where struct pthread holds the start routine, relative to the thread pointer; 0: unknown, then
  * births carry none. Found by evidence in source/glibc. */

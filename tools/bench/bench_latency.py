@@ -28,7 +28,7 @@ def measure(rounds, limit):
                     pass
                 delays.append((time.monotonic_ns() - begun) / 1e6)
                 stepper.ask("down")
-                while "state=ok" not in agent.stderr.readline():
+                while "was=over" not in agent.stderr.readline():
                     pass
         finally:
             agent.terminate()
