@@ -8,28 +8,24 @@ import tempfile
 
 from bench_lib import Workload, poolscope, program_statistics, programs, spread
 
-PIN = "/sys/fs/bpf/poolscope-bench"
-ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")
-
-
 @contextlib.contextmanager
 def empty_programs():
-    """Loads and attaches tools/bench/empty.bpf.c by bpftool; pins vanish with the block."""
-    with tempfile.NamedTemporaryFile(suffix=".o") as compiled:
-        subprocess.run(["clang", "-O2", "-g", "-target", "bpf", "-I/usr/include/x86_64-linux-gnu", "-c",
-                        "tools/bench/empty.bpf.c", "-o", compiled.name], check=True)
-        if not os.path.ismount("/sys/fs/bpf"):
-            subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
-        subprocess.run(["bpftool", "prog", "loadall", compiled.name, PIN, "autoattach"], check=True, env=ENV)
-        try:
+    """Holds the programs of tools/bench/empty.bpf.c attached."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["clang", "-O2", "-g", "-target", "bpf", f"-I/usr/include/{os.uname().machine}-linux-gnu",
+                        "-c", "tools/bench/empty.bpf.c", "-o", f"{folder}/empty.o"], check=True)
+        subprocess.run(["gcc", "-O2", "-o", f"{folder}/attach", "tools/bench/empty_attach.c", "-lbpf"], check=True)
+        with subprocess.Popen([f"{folder}/attach", f"{folder}/empty.o"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as holder:
+            if holder.stdout.readline() != b"ready\n":
+                raise RuntimeError("the empty programs do not attach (tracefs mounted? root?)")
             yield
-        finally:
-            subprocess.run(["rm", "-rf", PIN], check=True)
+            holder.stdin.close()
 
 
 def per_event(before, after):
     return {name: (kind, (after[name][1] - before[name][1]) / (after[name][2] - before[name][2]))
-            for name, (kind, _, count) in after.items() if name in before and count - before[name][2] >= 100}
+            for name, (kind, _, count) in after.items() if name in before and count - before[name][2] >= 1000}
 
 
 def exercise(loops):
