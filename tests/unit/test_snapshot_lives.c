@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The lives of targets as snapshots show them: exec, the last frame, and groups that keep what ended processes
+ * counted. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "model_facts.h"
+
+#define AREA 0x10000000ULL
+
+static const struct snapshot_group *group(const struct snapshot *snapshot, const char *name)
+{
+	for (size_t i = 0; i < snapshot->n_groups; i++) {
+		if (!strcmp(snapshot->groups[i].name, name))
+			return &snapshot->groups[i];
+	}
+	fail_msg("there is no group \"%s\"", name);
+	return NULL;
+}
+
+static const struct snapshot_group_pool *group_pool(const struct snapshot_group *of, const char *name)
+{
+	const struct snapshot_group_pool *found = NULL;
+
+	for (size_t i = 0; i < of->n_pools; i++) {
+		if (strcmp(of->pools[i].name, name) != 0)
+			continue;
+		assert_null(found); /* names are unique */
+		found = &of->pools[i];
+	}
+	assert_non_null(found);
+	return found;
+}
+
+static void gone(struct script *s, uint32_t target, enum target_end how, int code)
+{
+	feed(s, (struct fact){.kind = FACT_TARGET_GONE, .target = target, .gone = {how, code}});
+}
+
+static void exec_drops_all_but_the_caller(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact fact = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .comm = "new",
+								 .exe = "/bin/new", .name = "new"}};
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "w-1");
+	mapped(&s, 200, AREA, MIB);
+	resident(&s, AREA, MIB, 4096);
+	refresh(&s);
+	feed(&s, fact);
+	seed_begin(&s, SEED_EXEC);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, MIB, RW, RANGE_ANON); /* the same address, another image */
+	range(&s, FACT_RANGE_SEEN, 0, 2 * AREA, MIB, RW, RANGE_FILE);
+	range(&s, FACT_RANGE_SEEN, 0, 0x7ffffff00000, 132 * 1024, RW, RANGE_ANON | RANGE_STACK);
+	seed_end(&s);
+	leader(&s); /* de_thread: the caller took the leader's tid and start */
+	renamed(&s, PID, "new");
+	exited(&s, 200);
+	target = refresh(&s);
+	assert_string_equal(target->info.name, "new");
+	assert_int_equal(target->threads, 1);
+	assert_int_equal(target->n_pools, 1);
+	assert_string_equal(pool_name_of(target, PID), "main");
+	assert_int_equal(target->attributed_bytes, 0);
+	assert_int_equal(target->unattributed_bytes, 0);
+	assert_int_equal(target->unexplained_bytes, UNKNOWN_I64); /* no whole pass of the new image yet */
+	/* what was counted before is the former group's */
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "w-*")->started_total, 1);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "w-*")->exited_total, 1);
+	assert_int_equal(group(s.snapshot, "app")->processes, 0);
+	assert_int_equal(group(s.snapshot, "new")->processes, 1);
+	assert_int_equal(group(s.snapshot, "new")->processes_started_total, 1);
+	assert_int_equal(group(s.snapshot, "new")->n_pools, 1);
+	born(&s, 300, "new");
+	pass(&s, SEC);
+	assert_string_equal(pool_name_of(refresh(&s), 300), "new"); /* the new name is its own */
+	script_end(&s);
+}
+
+/* The seed may come before the description. */
+static void a_name_told_after_the_seed_of_an_exec(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_group *of;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "w-1");
+	seed_begin(&s, SEED_EXEC);
+	seed_end(&s);
+	leader(&s);
+	born(&s, 300, "v-1");
+	attach_as(&s, TARGET, PID, "new");
+	refresh(&s);
+	assert_int_equal(group(s.snapshot, "app")->n_pools, 2); /* main and w-* */
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "w-*")->exited_total, 1);
+	of = group(s.snapshot, "new");
+	assert_int_equal(group_pool(of, "v-*")->started_total, 1);
+	assert_int_equal(of->n_pools, 2);
+	script_end(&s);
+}
+
+/* The leader may have left before: the caller of exec comes back under its tid. */
+static void exec_by_another_thread_after_the_leader_left(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	exited(&s, PID);
+	refresh(&s);
+	seed_begin(&s, SEED_EXEC);
+	seed_end(&s);
+	leader(&s);
+	target = refresh(&s);
+	assert_int_equal(target->threads, 1);
+	assert_int_equal(thread(target, PID)->pool, 0);
+	script_end(&s);
+}
+
+static void the_last_frame_stays_with_how_it_ended(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "w-1");
+	mapped(&s, 200, AREA, MIB);
+	resident(&s, AREA, MIB, 4096);
+	memory(&s, 4096, 0, 0);
+	refresh(&s);
+	pass(&s, 100 * MSEC);
+	exited(&s, 200);
+	exited(&s, PID);
+	refresh(&s); /* between the last exit and the news of the end */
+	gone(&s, 0, TARGET_END_SIGNALLED, 11);
+	target = refresh(&s);
+	assert_true(target->ended);
+	assert_int_equal(target->end.how, TARGET_END_SIGNALLED);
+	assert_int_equal(target->end.code, 11);
+	assert_int_equal(target->ended_realtime_ns, REALTIME + s.now - SEC);
+	assert_int_equal(target->threads, 2);
+	assert_int_equal(target->n_threads_list, 2);
+	assert_int_equal(pool(target, "w-*")->threads, 1);
+	assert_int_equal(pool(target, "w-*")->threads_exited, 1);
+	assert_int_equal(pool(target, "w-*")->memory.resident_bytes, 4096);
+	assert_int_equal(target->memory.rss_anon, 4096);
+	assert_int_equal(target->unexplained_bytes, 0);
+	assert_int_equal(group(s.snapshot, "app")->processes, 0);
+	assert_int_equal(group(s.snapshot, "app")->threads, 0);
+	/* facts that come later concern nobody */
+	struct fact late = thread_fact(FACT_THREAD_BORN, 300, "w-2");
+
+	late.target = TARGET;
+	assert_int_equal(model_apply(s.model, &late), -ENOENT);
+	assert_int_equal(model_deadline(s.model), UINT64_MAX);
+	script_end(&s);
+}
+
+static void groups_keep_what_ended_processes_counted(void **state)
+{
+	struct script s = {.entry.n_limits = 1,
+			   .limits = {{.pool = "w-*", .kind = LIMIT_THREADS, .value = 1, .warn_ratio = 0.8}}};
+	const struct snapshot_group *of;
+
+	script_begin_with(&s, (struct model_options){.keep_ended = false});
+	attach_as(&s, TARGET, PID, "app");
+	leader(&s);
+	born(&s, 200, "w-1");
+	born(&s, 201, "w-2");
+	exited(&s, 200);
+	refresh(&s);
+	of = group(s.snapshot, "app");
+	assert_int_equal(group_pool(of, "w-*")->n_limits, 1);
+	assert_int_equal(group_pool(of, "w-*")->limits[0].violations, 1);
+	gone(&s, 0, TARGET_END_EXITED, 0);
+	pass(&s, SEC);
+	tick(&s);
+	of = group(look(&s), "app");
+	assert_int_equal(s.snapshot->n_targets, 0);
+	assert_int_equal(of->processes, 0);
+	assert_int_equal(of->processes_started_total, 1);
+	assert_int_equal(of->threads_limit, UNKNOWN_U64);
+	assert_int_equal(group_pool(of, "w-*")->threads, 0);
+	assert_int_equal(group_pool(of, "w-*")->started_total, 2);
+	assert_int_equal(group_pool(of, "w-*")->exited_total, 1);
+	assert_int_equal(group_pool(of, "w-*")->limits[0].violations, 1);
+	assert_false(group_pool(of, "w-*")->limits[0].over);
+	/* its successor goes on from there */
+	attach_as(&s, 9, 101, "app");
+	struct fact fact = thread_fact(FACT_THREAD_BORN, 300, "w-1");
+
+	fact.target = 9;
+	feed(&s, fact);
+	refresh(&s);
+	of = group(s.snapshot, "app");
+	assert_int_equal(of->processes, 1);
+	assert_int_equal(of->processes_started_total, 2);
+	assert_int_equal(group_pool(of, "w-*")->started_total, 3);
+	script_end(&s);
+}
+
+static void two_processes_of_one_name_are_one_group(void **state)
+{
+	struct script s = {.entry.n_limits = 1,
+			   .limits = {{.pool = "*", .kind = LIMIT_THREADS, .value = 4, .warn_ratio = 0.8}}};
+	const struct snapshot_group *of;
+	struct fact fact;
+
+	script_begin(&s);
+	attach_as(&s, 8, 101, "app");
+	leader(&s);
+	for (uint32_t i = 0; i < 2; i++)
+		seen(&s, 200 + i, "w-1");
+	for (uint32_t i = 0; i < 6; i++) {
+		fact = thread_fact(FACT_THREAD_SEEN, 300 + i, i < 5 ? "w-1" : "v-1");
+		fact.target = 8;
+		feed(&s, fact);
+	}
+	memory(&s, 100, 10, 1);
+	cgroup(&s, 1000 * MIB, 0, 50);
+	fact = (struct fact){.kind = FACT_CGROUP, .target = 8,
+			     .cgroup = {.path = "/app", .memory_max = 1000 * MIB, .pids_max = 50, .cpu_quota_cores = 2}};
+	feed(&s, fact);
+	fact = (struct fact){.kind = FACT_MEMORY, .target = 8, .memory = {200, 20, 2, 0, 0}};
+	feed(&s, fact);
+	refresh(&s);
+	assert_int_equal(s.snapshot->n_groups, 1);
+	of = group(s.snapshot, "app");
+	assert_int_equal(of->processes, 2);
+	assert_int_equal(of->processes_started_total, 2);
+	assert_int_equal(of->threads, 9);
+	assert_int_equal(of->rss_anon, 300);
+	assert_int_equal(of->rss_file, 30);
+	assert_int_equal(of->rss_shmem, 3);
+	assert_int_equal(of->memory_limit, 1000 * MIB); /* one cgroup, once */
+	assert_int_equal(of->threads_limit, 50);
+	assert_int_equal(of->n_pools, 3);
+	assert_int_equal(group_pool(of, "w-*")->threads, 7);
+	assert_int_equal(group_pool(of, "w-*")->peak, 5); /* of the largest process */
+	assert_true(group_pool(of, "w-*")->limits[0].over);
+	assert_true(fabs(group_pool(of, "w-*")->limits[0].used_ratio - 1.25) < 0.001); /* of the worst */
+	assert_string_equal(of->pools[0].name, "main");
+	script_end(&s);
+}
+
+static void ended_targets_do_not_pile_up(void **state)
+{
+	struct script s = {0};
+
+	script_begin_with(&s, (struct model_options){.keep_ended = true});
+	for (uint32_t i = 1; i <= 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "app%u", i % 3);
+		attach_as(&s, i, 1000 + i, name);
+		gone(&s, i, TARGET_END_UNKNOWN, -1);
+	}
+	refresh(&s);
+	assert_int_equal(s.snapshot->n_targets, 32);
+	assert_int_equal(s.snapshot->targets[31].id, 100);
+	assert_int_equal(s.snapshot->n_groups, 3);
+	assert_int_equal(group(s.snapshot, "app1")->processes_started_total, 34);
+	script_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(exec_drops_all_but_the_caller),
+		cmocka_unit_test(a_name_told_after_the_seed_of_an_exec),
+		cmocka_unit_test(exec_by_another_thread_after_the_leader_left),
+		cmocka_unit_test(the_last_frame_stays_with_how_it_ended),
+		cmocka_unit_test(groups_keep_what_ended_processes_counted),
+		cmocka_unit_test(two_processes_of_one_name_are_one_group),
+		cmocka_unit_test(ended_targets_do_not_pile_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
