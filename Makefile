@@ -75,26 +75,26 @@ $O/workloads/%: tests/workloads/%.c
 setup:
 	tools/setup build
 demo: setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
 	tools/demo $O
 test:
 	tools/setup build test
-	@$(MAKE) --no-print-directory all sanitized
+	@$(MAKE) --no-print-directory -j$(shell nproc) all sanitized
 	tools/run-tests unit live
 unit: $(UNIT_BIN)
 live: all sanitized
 	tools/run-tests live
 test-runtimes:
 	tools/setup build test runtimes
-	@$(MAKE) --no-print-directory all sanitized
+	@$(MAKE) --no-print-directory -j$(shell nproc) all sanitized
 	tools/run-tests runtimes
 test-vm:
 	tools/setup build test vm
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
 	tools/run-tests vm
 bench:
 	tools/setup build bench
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
 	tools/bench/run $O
 lint:
 	tools/setup build lint

@@ -69,7 +69,7 @@ int64_t history_growth(const struct history *history, size_t column, uint64_t wi
 			high = middle;
 	}
 	oldest = row(history, low);
-	if (newest[0] - oldest[0] < HISTORY_GROWTH_MIN_NS || newest[1 + column] == UNKNOWN_U64 ||
+	if (newest[0] - oldest[0] < window_ns / HISTORY_GROWTH_SHARE || newest[1 + column] == UNKNOWN_U64 ||
 	    oldest[1 + column] == UNKNOWN_U64)
 		return UNKNOWN_I64;
 	/* hostile figures may be as large as they like: never overflow, lose precision instead */

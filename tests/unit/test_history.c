@@ -114,6 +114,7 @@ static void growth_of_a_target_and_the_time_to_its_maximum(void **state)
 			assert_int_equal(target->growth_1m, UNKNOWN_I64);
 			assert_true(isnan(target->seconds_to_memory_max));
 		}
+		assert_int_equal(target->growth_5m == UNKNOWN_I64, i < 50);
 	}
 	assert_int_equal(target->growth_1m, 75 * MIB);
 	assert_int_equal(target->growth_5m, 75 * MIB);
