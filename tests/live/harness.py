@@ -87,7 +87,7 @@ class Workload:
     def freeze(self):
         """Stops it, and returns when every thread of it has stopped."""
         os.kill(self.pid, signal.SIGSTOP)
-        wait_for(lambda: all(state in "Tt" for state in self.thread_states()), "the target to stop")
+        wait_for(lambda: all(state in "TtZX" for state in self.thread_states()), "the target to stop")
 
     def thread_states(self):
         for task in Path(f"/proc/{self.pid}/task").iterdir():

@@ -38,7 +38,8 @@ def test_exec_drops_what_was(puppet, watch, final):
     assert target["ended"] is None and target["pid"] == workload.pid
     assert target["threads"] == 2  # main and the one that reads commands
     main = next(t for t in target["thread_list"] if t["tid"] == truth["threads"]["main"]["tid"])
-    assert main["memory"]["mmap"]["resident_bytes"] == 1 << 20
+    # The rest is what the program's loader mapped, in the same thread.
+    assert 1 << 20 <= main["memory"]["mmap"]["resident_bytes"] < 2 << 20
     assert target["memory"]["attributed_resident_bytes"] < 16 << 20
     assert_identity(target)
     assert_adds_up(target)

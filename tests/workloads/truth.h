@@ -41,7 +41,7 @@ static inline uint64_t pagemap_entry(uintptr_t address)
 /* Call once, first thing in main(). */
 static inline void truth_init(void)
 {
-	volatile char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *page = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	volatile char depth[128 << 10];
 
 	for (size_t i = 0; i < sizeof(depth); i += PAGE)
@@ -50,10 +50,12 @@ static inline void truth_init(void)
 	truth_pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (truth_pagemap < 0)
 		DIE("no /proc/self/pagemap: %s", strerror(errno));
-	/* A page that was only read is present, but is the kernel's one zero page: not RssAnon. */
+	/* Pages that were only read are, on most kernels, all the one zero page: present, but not RssAnon. */
 	(void)page[0];
-	truth_zero_pfn = pagemap_entry((uintptr_t)page) & PAGEMAP_PFN;
-	munmap((void *)page, PAGE);
+	(void)page[PAGE];
+	if (pagemap_entry((uintptr_t)page) == pagemap_entry((uintptr_t)page + PAGE))
+		truth_zero_pfn = pagemap_entry((uintptr_t)page) & PAGEMAP_PFN;
+	munmap((void *)page, 2 * PAGE);
 }
 
 /* Bytes of [start, start + length) that are present, anonymous and not the zero page. */
