@@ -28,11 +28,13 @@ THREAD_PROBE(sched_process_exec, on_exec, (task, ctx[1]), (task, ctx[1]))
 THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
 	     (task, BPF_CORE_READ(task, tgid), (const char *)ctx[1]))
 
+/* The registers are not taken from ctx[0]: some kernels (5.10) do not let a program read that argument, for lack of its
+ * type in the function's file. */
 #define EXIT_PROBE(call)                                                                                     \
 	SEC("?fexit") int fexit_##call(__u64 *ctx)                                                           \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call(process, (const struct pt_regs *)ctx[0], ctx[1]) : 0;             \
+		return process ? on_##call(process, current_regs(), ctx[1]) : 0;             \
 	}                                                                                                    \
 	SEC("?tracepoint") int tracepoint_##call(struct trace_event_raw_sys_exit *ctx)                       \
 	{                                                                                                    \
@@ -49,7 +51,7 @@ THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
 	SEC("?fentry") int fentry_##call(__u64 *ctx)                                                         \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call##_entry(process, (const struct pt_regs *)ctx[0]) : 0;             \
+		return process ? on_##call##_entry(process, current_regs()) : 0;             \
 	}                                                                                                    \
 	SEC("?tracepoint") int tracepoint_entry_##call(struct trace_event_raw_sys_enter *ctx)                \
 	{                                                                                                    \
@@ -84,7 +86,7 @@ SEC("?fexit") int fexit_pkey_mprotect(__u64 *ctx)
 {
 	struct process *process = process_current();
 
-	return process ? on_mprotect(process, (const struct pt_regs *)ctx[0], ctx[1]) : 0;
+	return process ? on_mprotect(process, current_regs(), ctx[1]) : 0;
 }
 
 /* The task iterator. Set by the agent before each run: */

@@ -95,7 +95,7 @@ static __always_inline void process_describe(struct event_thread *event, struct 
 /* Runs before the child does, in the creator's context: whatever the child will do is seen. */
 static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 {
-	__u32 creator_tgid = bpf_get_current_pid_tgid() >> 32, tgid;
+	__u32 creator_tgid = bpf_get_current_pid_tgid() >> 32, tgid = 0;
 	bool thread = flags & CLONE_THREAD, own_space = !(flags & (CLONE_THREAD | CLONE_VM));
 	struct task_struct *creator = task_current();
 	struct process *process = process_find(creator_tgid), next = {};
