@@ -55,6 +55,7 @@ static int http_start(struct serve *serve)
 		.listen = options->listen ? options->listen : serve->session.config->listen,
 		.version = POOLSCOPE_VERSION,
 		.refresh_ns = options->interval_ns,
+		.mapped = options->mapped,
 	};
 	struct explain explain = {0};
 

@@ -37,3 +37,4 @@ complete -c poolscope -n "$watch check doctor" -l procfs -r -d 'the procfs whose
 complete -c poolscope -n "$watch check doctor" -l log-level -x -a 'debug info warn error' -d 'log from this level on'
 complete -c poolscope -l help -s h -d help
 complete -c poolscope -l version -s V -d version
+complete -c poolscope -n '__fish_seen_subcommand_from serve' -l mapped -d 'export mapped bytes too'
