@@ -269,7 +269,6 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 		descriptor_learn(watched, &one);
 	}
 	read_descriptors(watched, &born, 1);
-	glibc_complete_stack(&born.thread, (uint64_t)sysconf(_SC_PAGESIZE));
 	return emit_thread(watched, &born, sink);
 }
 

@@ -26,7 +26,5 @@ int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_desc
  * itself: the heap it points into points back. No symbols, nothing is stopped. -ESRCH, -EPERM, -EOPNOTSUPP. */
 int glibc_arenas(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
 		 size_t n_threads, const struct fact_sink *sink);
-/* Takes what glibc keeps above the stack proper into the range that clone3 was given. */
-void glibc_complete_stack(struct fact_thread *thread, uint64_t page_size);
 
 #endif

@@ -139,18 +139,3 @@ int glibc_arenas(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	}
 	return error;
 }
-
-/* The end of a stack that clone3 was given leaves out what glibc keeps above it, the static TLS and the
- * thread's descriptor: these are the thread's too. The descriptor ends in the page that it begins in or in the
- * one behind, at the block's end. */
-#define ABOVE_STACK_MAX (1ULL << 20)
-
-void glibc_complete_stack(struct fact_thread *thread, uint64_t page_size)
-{
-	uint64_t end = thread->stack_start + thread->stack_length, page_end;
-
-	if (!thread->stack_length || thread->tls_base < end || thread->tls_base - end > ABOVE_STACK_MAX)
-		return;
-	page_end = (thread->tls_base / page_size + 1) * page_size;
-	thread->stack_length = page_end - thread->stack_start;
-}
