@@ -43,6 +43,8 @@ REGIONS = ("stack", "arena", "heap", "mmap")
 PROGRAMS = [(BUILD / "poolscope", "/usr/sbin/poolscope"), (BUILD / "workloads/pools", "/usr/bin/pools")]
 # One target, watched by one agent per variant at the same time: they must see the same.
 COMPARE = """
+# khugepaged would add pages between the truth and the agents' last look.
+echo never >/sys/kernel/mm/transparent_hugepage/enabled
 mkfifo /tmp/commands
 pools --control --wait --duration 200s --heap 2M \\
   --pool resize:threads=6,stack=256K,mmap=1M,arena=2M,routine=resize_main,named \\
