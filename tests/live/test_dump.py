@@ -15,7 +15,8 @@ MOMENT = "moment"
 BYTES = {"resident_bytes": COUNT, "mapped_bytes": COUNT}
 MEMORY = {**BYTES, "orphaned_bytes": COUNT, "grown_bytes": SIGNED,
           "stack": BYTES, "arena": BYTES, "heap": BYTES, "mmap": BYTES}
-LIMIT = {"limit": TEXT, "value": COUNT, "max": COUNT, "state": TEXT, "since": (MOMENT,), "source": TEXT}
+# max is null where a percentage refers to a bound that is not there
+LIMIT = {"limit": TEXT, "value": (COUNT,), "max": (COUNT,), "state": TEXT, "since": (MOMENT,), "source": TEXT}
 VERDICT = ({"state": TEXT, "confidence": NUMBER, "projected_resident_bytes": (COUNT,), "why": TEXT},)
 POOL = {"name": TEXT, "kind": (TEXT,), "parent": (TEXT,), "threads": COUNT, "threads_peak": COUNT, "threads_started": COUNT,
         "threads_exited": COUNT, "capacity": (COUNT,), "running": (COUNT,), "busy": (COUNT,), "busy_peak": (COUNT,),
