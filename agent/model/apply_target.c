@@ -144,6 +144,10 @@ static void revive_for_the_last_frame(struct target *target)
 		if (thread->pool != POOL_NONE)
 			target->pools.pool[thread->pool].threads++;
 	}
+	/* What is said of a limit must be what the frame's own rows say. */
+	target->limits[LIMIT_THREADS].value = threads->living;
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		target->pools.pool[i].limits[LIMIT_THREADS].value = target->pools.pool[i].threads;
 	if (threads->living > target->threads_peak)
 		target->threads_peak = threads->living;
 }

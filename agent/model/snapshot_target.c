@@ -113,7 +113,7 @@ static int pools_fill(const struct model *model, const struct target *target,
 static void thread_fill(const struct model *model, const struct target *target, const struct thread *thread,
 			uint32_t pool, struct snapshot_thread *ret_thread)
 {
-	uint64_t start = thread->id.start_ns;
+	uint64_t start = thread->id.start_ns, now_ns = target->ended ? target->ended_ns : model->time_ns;
 
 	ret_thread->id = thread->id;
 	ret_thread->creator = thread->creator;
@@ -124,7 +124,7 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	strcpy(ret_thread->start_routine, thread_symbol(target, thread));
 	strcpy(ret_thread->module, thread_module(target, thread));
 	ret_thread->started_realtime_ns = model_realtime(model, start);
-	ret_thread->age_ns = start && model->time_ns > start ? model->time_ns - start : 0;
+	ret_thread->age_ns = start && now_ns > start ? now_ns - start : 0;
 	ret_thread->stack_used = thread->memory.mapped[REGION_STACK] ? thread->memory.resident[REGION_STACK]
 								     : UNKNOWN_U64;
 	ret_thread->memory = thread->memory;

@@ -36,7 +36,7 @@ __attribute__((format(printf, 3, 4))) static void say(struct collector *all, enu
 
 static double seconds_since(const struct collector *all, uint64_t realtime_ns)
 {
-	uint64_t now = all->snapshot->realtime_ns;
+	uint64_t now = all->target->ended ? all->target->ended_realtime_ns : all->snapshot->realtime_ns;
 
 	return realtime_ns && now >= realtime_ns ? floor((double)(now - realtime_ns) / 1e9) : NAN;
 }
@@ -209,7 +209,7 @@ static void say_children(struct collector *all)
 	if (all->options->follows_forks || !children->count || children->rss_anon == UNKNOWN_U64 ||
 	    own == UNKNOWN_U64 || children->rss_anon <= own)
 		return;
-	say(all, ATTR_WARN, "%u child%s %s %s, more than this process (%s): follow with -f", children->count,
+	say(all, ATTR_WARN, "%u child%s %s %s, this process %s: add -p CHILD; -f takes later forks", children->count,
 	    children->count == 1 ? "" : "ren", children->count == 1 ? "holds" : "hold",
 	    format_bytes(FORMAT_BUFFER, children->rss_anon), format_bytes(FORMAT_BUFFER, own));
 }
