@@ -134,6 +134,7 @@ void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place
 	struct bar_item items[24];
 	size_t count, n_items = 0;
 	const struct binding *bindings = dashboard_bindings(&count);
+	const char *pool_filter = ui->tables[TABLE_POOLS].filter;
 	unsigned int at = place.column;
 
 	if (!place.rows)
@@ -155,6 +156,11 @@ void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place
 	} else if (ui->message[0]) {
 		cells_write(cells, place.row, at, place.columns, ATTR_BOLD, ui->message);
 	} else {
+		if (pool_filter[0]) { /* else hidden pools look like pools that are not there */
+			at += cells_write(cells, place.row, at, place.columns, ATTR_WARN, "Only pools with \"");
+			at += cells_write(cells, place.row, at, place.columns - at, ATTR_WARN, pool_filter);
+			at += cells_write(cells, place.row, at, place.columns - at, ATTR_WARN, "\" ");
+		}
 		for (size_t i = 0; i < count && n_items < ARRAY_SIZE(items); i++)
 			if (bindings[i].label)
 				items[n_items++] = (struct bar_item){ bindings[i].key_text, bindings[i].label };
