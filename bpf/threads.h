@@ -118,6 +118,12 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 		else
 			next.flags |= PROCESS_GUEST | (flags & CLONE_VFORK ? PROCESS_VFORK : 0);
 	}
+	/* A vfork child is a process to be: its creator waits in it. Counted as a thread, every program that a
+	 * service starts would be a birth in its pools. */
+	if (next.flags & PROCESS_VFORK && !thread) {
+		process_add(tgid, &next);
+		return 0;
+	}
 	event = thread_event(&next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child);
 	/* One test of event right here: before 6.2 the verifier takes a second one for a lost reference. A child
 	 * that the reader never hears of must not be watched: its events would have no owner. */
@@ -163,6 +169,10 @@ static __always_inline int on_exit(struct task_struct *task)
 
 	if (!process)
 		return 0;
+	if (process->flags & PROCESS_VFORK) {
+		process_remove(tgid);
+		return 0;
+	}
 	signal = BPF_CORE_READ(task, signal);
 	last = BPF_CORE_READ(signal, live.counter) == 0;
 	guest = process->flags & PROCESS_GUEST;
@@ -197,10 +207,13 @@ static __always_inline int on_rename(struct task_struct *task, __u32 tgid, const
 static __always_inline int guest_exec(struct task_struct *task, __u32 tgid, const struct process *process)
 {
 	struct process next = *process;
-	struct event_thread *event = thread_event(process, EVENT_THREAD_EXITED, task);
+	struct event_thread *event;
 
-	if (event)
-		event_submit(event, true);
+	if (!(next.flags & PROCESS_VFORK)) {
+		event = thread_event(process, EVENT_THREAD_EXITED, task);
+		if (event)
+			event_submit(event, true);
+	}
 	process_remove(tgid);
 	if (!(next.flags & PROCESS_FOLLOW))
 		return 0;

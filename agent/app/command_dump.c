@@ -2,6 +2,7 @@
 /* `poolscope dump`: one snapshot as a table or as JSON, then the end. It must not know how either is
  * written. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,22 @@ static int on_time(void *context)
 	return 0;
 }
 
+/* Nothing more will happen to targets that have ended and do not come back. */
+static int on_snapshot(void *context)
+{
+	struct session *session = context;
+
+	if (session_is_over(session))
+		loop_quit(session->loop);
+	return 0;
+}
+
+/* Ctrl-C: what is known by now, not nothing. */
+static int on_signal(void *context, int signal)
+{
+	return on_time(context);
+}
+
 /* Watches for the time given, so that there is growth to show. */
 static int watch_for(struct session *session, uint64_t time_ns)
 {
@@ -26,7 +43,19 @@ static int watch_for(struct session *session, uint64_t time_ns)
 
 	if (!error)
 		error = loop_timer_at(timer, boottime_now() + time_ns);
+	session->on_snapshot = on_snapshot;
+	session->context = session;
 	return error ? error : session_run(session);
+}
+
+static int signals_open(struct session *session)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	return loop_signals(session->loop, &signals, on_signal, session);
 }
 
 int command_dump(const struct options *options)
@@ -34,6 +63,8 @@ int command_dump(const struct options *options)
 	_cleanup_(session_close) struct session session = {0};
 	int error, code = session_open(options, true, &session);
 
+	if (code == EXIT_DONE && options->after_ns && signals_open(&session))
+		code = EXIT_FAILED;
 	if (code == EXIT_DONE)
 		code = session_attach(&session, true);
 	if (code != EXIT_DONE)

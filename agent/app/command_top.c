@@ -115,13 +115,6 @@ static int on_key(void *context, int fd)
 	return result ? result : draw(top);
 }
 
-/* -n, --unit and the like wait for the return; a PID or a command does not come back. */
-static bool is_over(const struct top *top)
-{
-	return top->session.attached && !engine_living(top->session.engine) &&
-	       !selection_waits(top->session.selection);
-}
-
 static int on_frame(void *context)
 {
 	struct top *top = context;
@@ -135,7 +128,7 @@ static int on_frame(void *context)
 		error = text_render(top->session.snapshot, stdout);
 		if (!error && (putchar('\n') == EOF || fflush(stdout)))
 			error = -errno;
-		if (!error && is_over(top))
+		if (!error && session_is_over(&top->session))
 			return TOP_QUIT;
 	}
 	if (!error && options->count && top->refreshes >= options->count)

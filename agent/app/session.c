@@ -178,6 +178,11 @@ static int on_refresh(void *context)
 	return error ? error : after_events(context);
 }
 
+bool session_is_over(const struct session *session)
+{
+	return session->attached && !engine_living(session->engine) && !selection_waits(session->selection);
+}
+
 void session_set_interval(struct session *session, uint64_t interval_ns)
 {
 	session->interval_ns = interval_ns;

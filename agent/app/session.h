@@ -34,6 +34,8 @@ void session_close(struct session *session);
 int session_attach(struct session *session, bool must);
 /* Refreshes, drains and attaches to newcomers until the loop is quit. 0 or -errno. */
 int session_run(struct session *session);
+/* Every target has ended, and none is waited for: a PID or a command does not come back. */
+bool session_is_over(const struct session *session);
 void session_set_interval(struct session *session, uint64_t interval_ns);
 /* A refresh now. */
 int session_refresh(struct session *session, bool whole);

@@ -139,28 +139,29 @@ static bool lacks_function(const char *variant, int error)
 static const struct {
 	bool (*applies)(const char *variant, int error);
 	const char *why, *remedy;
+	bool inborn; /* to this kernel: nothing to be done but to use another */
 } reasons[] = {
 	{lacks_btf, "this kernel has no type information (/sys/kernel/btf/vmlinux)",
-	 "use a kernel with CONFIG_DEBUG_INFO_BTF=y; Debian 11 and later, Ubuntu 20.10, RHEL 8.2 have it"},
+	 "use a kernel with CONFIG_DEBUG_INFO_BTF=y; Debian 11 and later, Ubuntu 20.10, RHEL 8.2 have it", .inborn = false},
 	{lacks_bpf, "the right to load BPF programs is missing (CAP_BPF)",
-	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"},
+	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search", .inborn = false},
 	{lacks_perfmon, "the right to trace is missing (CAP_PERFMON)",
-	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search"},
+	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search", .inborn = false},
 	{locked_down, "the kernel is locked down (lockdown=confidentiality): no program may read kernel memory",
-	 "boot without lockdown=confidentiality; lockdown=integrity does not hinder poolscope"},
+	 "boot without lockdown=confidentiality; lockdown=integrity does not hinder poolscope", .inborn = false},
 	{lacks_tracefs_rights, "tracefs is for root only, and CAP_DAC_READ_SEARCH is missing",
-	 "run as root, or give the binary cap_dac_read_search too; it is needed until the probes are attached"},
+	 "run as root, or give the binary cap_dac_read_search too; it is needed until the probes are attached", .inborn = false},
 	{lacks_tracefs, "tracefs is not mounted, and could not be",
-	 "mount -t tracefs tracefs /sys/kernel/tracing (in a container: mount it from the host)"},
+	 "mount -t tracefs tracefs /sys/kernel/tracing (in a container: mount it from the host)", .inborn = false},
 	{lacks_kprobes, "this kernel is built without kprobes",
-	 "nothing to do if another variant works; else use a kernel with CONFIG_KPROBE_EVENTS=y"},
+	 "nothing to do if another variant works; else use a kernel with CONFIG_KPROBE_EVENTS=y", .inborn = true},
 	{lacks_trampolines, "this kernel cannot attach programs to functions directly (%s)",
-	 "nothing to do if another variant works; it takes Linux 5.5 on x86-64, 6.4 on arm64, with CONFIG_FUNCTION_TRACER=y"},
+	 "nothing to do if another variant works; it takes Linux 5.5 on x86-64, 6.4 on arm64, with CONFIG_FUNCTION_TRACER=y", .inborn = true},
 	{refuses_trampolines, "this kernel refuses programs on functions (%s), though the rights are there",
-	 "nothing to do if another variant works; its policy or its build forbids it"},
-	{lacks_function, "this kernel has no %s", "nothing to do if another variant works"},
+	 "nothing to do if another variant works; its policy or its build forbids it", .inborn = true},
+	{lacks_function, "this kernel has no %s", "nothing to do if another variant works", .inborn = true},
 	{lacks_memory, "the kernel has no memory for the maps, or RLIMIT_MEMLOCK is too low (before Linux 5.11)",
-	 "raise it (ulimit -l unlimited, LimitMEMLOCK=infinity), or ask for a smaller ring"},
+	 "raise it (ulimit -l unlimited, LimitMEMLOCK=infinity), or ask for a smaller ring", .inborn = false},
 };
 
 void probe_why(const char *variant, const char *where, int error, struct probe_trial *trial)
@@ -176,6 +177,7 @@ void probe_why(const char *variant, const char *where, int error, struct probe_t
 		else
 			snprintf(trial->why, sizeof(trial->why), "%s", reasons[i].why);
 		snprintf(trial->remedy, sizeof(trial->remedy), "%s", reasons[i].remedy);
+		trial->inborn = reasons[i].inborn;
 		return;
 	}
 	snprintf(trial->why, sizeof(trial->why), "%.150s", first_complaint[0] ? first_complaint : strerror(-error));

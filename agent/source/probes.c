@@ -41,8 +41,8 @@ static int choose_by_trial(const struct probes_options *options, const char *var
 				continue;
 			if (!trials[i].error)
 				variants[group] = trials[i].variant;
-			else
-				refused = refused && trials[i].error != -EPERM ? refused : &trials[i];
+			else if (!refused || (refused->inborn && !trials[i].inborn))
+				refused = &trials[i]; /* the first that the user can do something about */
 		}
 		if (!variants[group] && refused)
 			return fail(explain, refused->error, "cannot attach the kernel probes", refused->why,

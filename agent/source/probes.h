@@ -17,6 +17,7 @@ struct probe_trial { /* what a trial load said; one per (group, variant) */
 	int error;          /* 0: loads and attaches; else -errno */
 	bool used;          /* the variant that this agent would use, or uses */
 	char why[160], remedy[200]; /* when error != 0 */
+	bool inborn; /* refused by what this kernel is: the user can do nothing about it */
 };
 
 struct probes_options {

@@ -2,6 +2,8 @@
 """Fixtures of the live and runtime tests: everything that a test starts is ended when the test ends."""
 import os
 
+import signal
+
 import pytest
 
 import harness
@@ -36,8 +38,8 @@ agent = factory(harness.Agent)
 
 @pytest.fixture
 def watch(agent):
-    """watch(pid, OPTIONS): a `dump --json` that has attached and reports after a while."""
-    def start(pid, *options, after=4, **more):
+    """watch(pid, OPTIONS): a `dump --json` that has attached; it reports when final() asks, or after a while."""
+    def start(pid, *options, after=60, **more):
         return agent("dump", "--json", "--after", str(after), "-p", str(pid), *options, **more).attached(pid)
     return start
 
@@ -48,5 +50,6 @@ def final(watch):
     def finish(watching, workload):
         workload.freeze()
         assert watching.running(), "the workload was too slow for this --after; nothing was compared"
+        watching.process.send_signal(signal.SIGINT)
         return watching.wait().target()
     return finish

@@ -36,7 +36,7 @@ def compare(target, truth, tids=None):
 def test_before_growth_every_thread_and_pool_is_right(pools, watch, final, binary):
     workload = pools(*THREE, options=("--heap", "3M"))
     early = workload.ask("truth")["main"]["heap"]
-    watching = watch(workload.pid, after=8, binary=binary)
+    watching = watch(workload.pid, binary=binary)
     truth = workload.fill()
     target = final(watching, workload)
     compare(target, truth)
@@ -81,7 +81,7 @@ def test_after_growth_evidence_counts_and_nothing_else(pools, watch, final):
 def test_attach_in_the_middle_of_growth(pools, watch, final):
     workload = pools("busy:threads=60,mmap=512K,arena=512K,start_every=10ms,ramp=2s")
     workload.ask("start")
-    watching = watch(workload.pid, after=8)
+    watching = watch(workload.pid)
     workload.ask("full")
     workload.ask("still")
     truth = workload.ask("truth")

@@ -72,7 +72,7 @@ def test_children_are_followed(puppet, watch):
     child = workload.ask("main fork 1M")["child"]
     workload.freeze()
     os.kill(child, signal.SIGSTOP)
-    assert watching.running()
+    watching.process.send_signal(signal.SIGINT)
     targets = {target["pid"]: target for target in watching.wait().json()["targets"]}
     assert set(targets) == {workload.pid, child}
     assert targets[child]["parent_pid"] == workload.pid

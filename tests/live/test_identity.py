@@ -45,7 +45,7 @@ def threads_of(target, truth):
 @pytest.mark.parametrize("name", CASES)
 def test_owner(pair, watch, final, name):
     script, expected = CASES[name]
-    watching = watch(pair.pid, after=2)
+    watching = watch(pair.pid)
     if "102" in script:  # MADV_GUARD_INSTALL: Linux 6.13 and later
         pair.script(script.rsplit("\n", 1)[0])
         pair.send(script.rsplit("\n", 1)[1])
@@ -62,7 +62,7 @@ def test_owner(pair, watch, final, name):
 
 
 def test_stack_and_arena_are_page_exact(pair, watch, final):
-    watching = watch(pair.pid, after=2)
+    watching = watch(pair.pid)
     pair.script("main spawn c\nmain spawn d\nc stack 512K\nd stack 64K\nc malloc 3M\nd malloc 256K")
     truth = pair.ask("truth")
     target = final(watching, pair)
@@ -74,7 +74,7 @@ def test_stack_and_arena_are_page_exact(pair, watch, final):
 
 
 def test_heap_up_and_down(pair, watch, final):
-    watching = watch(pair.pid, after=2)
+    watching = watch(pair.pid)
     pair.script("main sbrk 4M\nmain sbrk -3M")
     truth = pair.ask("truth")
     target = final(watching, pair)
@@ -83,7 +83,7 @@ def test_heap_up_and_down(pair, watch, final):
 
 
 def test_dead_threads_leave_orphans_and_stacks_are_inherited(pair, watch, final):
-    watching = watch(pair.pid, after=2)
+    watching = watch(pair.pid)
     pair.script("a mmap x 1M\na touch x\na stack 512K\na exit\nmain spawn c\nc stack 128K\nc mmap y 256K\nc touch y")
     truth = pair.ask("truth")
     target = final(watching, pair)

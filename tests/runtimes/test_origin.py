@@ -28,7 +28,7 @@ def assert_growth_is_attributed(target, before):
 
 def run_jobs(program, watch, final, jobs, *options):
     before = program.ask("truth")["rss_anon"]
-    watching = watch(program.pid, *options, after=600)
+    watching = watch(program.pid, *options)
     for count in jobs:
         program.ask(f"run {count}")
     return before, final(watching, program)
@@ -66,7 +66,7 @@ def test_fastapi_service_under_load(workload, watch, final):
     subprocess.run(["curl", "-fsS", f"{url}/async"], check=True, stdout=subprocess.DEVNULL)
     with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
         before = next(int(line.split()[1]) << 10 for line in status if line.startswith("RssAnon"))
-    watching = watch(program.pid, "--limit", "*:threads=4", after=600)
+    watching = watch(program.pid, "--limit", "*:threads=4")
     subprocess.run(["wrk", "-t1", f"-c{WORKERS}", "-d8", "--timeout", "30s", f"{url}/sync"], check=True,
                    stdout=subprocess.DEVNULL)
     target = final(watching, program)

@@ -67,7 +67,7 @@ for command in start full still truth; do
 done
 until grep -q rss_anon /tmp/answers; do sleep 0.1; done
 kill -STOP $target
-kill -INT $agents
+kill -TERM $agents
 for agent in $agents; do
 	wait $agent
 	echo "exit code $?"
