@@ -27,6 +27,15 @@ struct engine {
 	size_t n_held, held_room;
 };
 
+static int apply_tick(struct engine *engine)
+{
+	struct fact tick = {.kind = FACT_TICK,
+			    .time_ns = clock_ns(CLOCK_BOOTTIME),
+			    .tick.realtime_ns = clock_ns(CLOCK_REALTIME)};
+
+	return model_apply(engine->model, &tick);
+}
+
 int engine_new(const struct engine_options *options, struct engine **ret_engine, struct explain *explain)
 {
 	struct probes_options probes_options = {.memory_variant = options->variant,
@@ -45,6 +54,10 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	if (error)
 		return error;
 	error = model_new(&model_options, &engine->model);
+	if (error)
+		return error;
+	/* The model learns the time of day, so that what it judges before the first refresh has a date. */
+	error = apply_tick(engine);
 	if (error)
 		return error;
 	error = probes_open(&probes_options, &engine->probes, explain);
@@ -151,6 +164,12 @@ static int apply_target(struct engine *engine, struct watched *watched)
 	return error;
 }
 
+static void tell(const struct engine *engine, const struct watched *watched, const struct fact_target_gone *end)
+{
+	if (engine->options.on_target)
+		engine->options.on_target(engine->options.context, &watched->info, end);
+}
+
 static int watch(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
 		 enum seed_reason reason)
 {
@@ -173,6 +192,7 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 	error = watched_seed(watched, reason, &sink);
 	if (error)
 		return error;
+	tell(engine, watched, NULL);
 	engine->watched[engine->n_watched++] = TAKE_PTR(watched);
 	return 0;
 }
@@ -258,6 +278,7 @@ static int route(void *context, const struct fact *fact)
 		return watched_birth(watched, fact, &sink);
 	case FACT_TARGET_GONE:
 		watched->ended = true;
+		tell(engine, watched, &fact->gone);
 		return apply(engine, fact);
 	default:
 		return apply(engine, fact);
@@ -337,6 +358,7 @@ static void end(struct engine *engine, struct watched *watched)
 
 	watched->ended = true;
 	probes_remove_target(engine->probes, watched->id);
+	tell(engine, watched, &fact.gone);
 	apply(engine, &fact);
 }
 
@@ -373,7 +395,6 @@ static void stamp(struct engine *engine, struct snapshot *snapshot)
 int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
 {
 	struct fact_sink sink = sink_of(engine), holder = {.emit = hold, .context = engine};
-	struct fact tick = {.kind = FACT_TICK};
 	struct snapshot *snapshot = NULL;
 	int error = 0;
 
@@ -401,10 +422,8 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		if (!engine->watched[i]->ended && watched_gone(engine->watched[i]))
 			end(engine, engine->watched[i]);
 	bury(engine);
-	tick.time_ns = clock_ns(CLOCK_BOOTTIME);
-	tick.tick.realtime_ns = clock_ns(CLOCK_REALTIME);
 	if (!error)
-		error = apply(engine, &tick);
+		error = apply_tick(engine);
 	engine_events(engine);
 	if (!error)
 		error = model_snapshot(engine->model, &snapshot);

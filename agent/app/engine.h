@@ -25,6 +25,8 @@ struct engine_options {
 	 * target->name. Asked at attach, for followed children and again at exec. May be NULL: entry 0,
 	 * name = comm. */
 	void (*classify)(void *context, struct fact_target *target);
+	/* A target was attached to (end NULL) or has ended. May be NULL. */
+	void (*on_target)(void *context, const struct fact_target *target, const struct fact_target_gone *end);
 	void *context;
 };
 

@@ -189,6 +189,49 @@ static bool entry_follows(const struct selection *selection, uint32_t entry)
 	return selection->options->follow_forks || selection->config->entries[entry].follow_forks;
 }
 
+/* The children that are there already; later ones enter the kernel's filter at their birth. What is in the
+ * list was born before the drain that follows, so a child that the kernel follows already is known. */
+static int attach_children(struct selection *selection, struct engine *engine, uint32_t parent,
+			   struct explain *explain)
+{
+	_cleanup_(freep) uint32_t *pids = NULL;
+	size_t count = 0;
+	int attached = 0, error = procfs_list(selection->procfs, &pids, &count);
+
+	if (error)
+		return error;
+	engine_events(engine);
+	for (size_t i = 0; i < count; i++) {
+		struct fact_target target = {0};
+		int below;
+
+		if (procfs_describe(selection->procfs, pids[i], &target) || target.parent_pid != parent ||
+		    engine_has(engine, pids[i]))
+			continue;
+		error = engine_attach(engine, pids[i], true, explain);
+		if (error == -ENOMEM)
+			return error;
+		if (error)
+			continue;
+		below = attach_children(selection, engine, pids[i], explain);
+		if (below < 0)
+			return below;
+		attached += 1 + below;
+	}
+	return attached;
+}
+
+/* With its children, if they are to be followed. Returns how many, or -errno. */
+static int attach(struct selection *selection, struct engine *engine, uint32_t pid, bool follow,
+		  struct explain *explain)
+{
+	int error = engine_attach(engine, pid, follow, explain), children = 0;
+
+	if (!error && follow)
+		children = attach_children(selection, engine, pid, explain);
+	return error ? error : children < 0 ? children : 1 + children;
+}
+
 static int attach_found(struct selection *selection, struct engine *engine, struct explain *explain)
 {
 	_cleanup_(freep) struct looked_at *passed = NULL;
@@ -213,13 +256,13 @@ static int attach_found(struct selection *selection, struct engine *engine, stru
 			pass(passed, &n_passed, &target);
 			continue;
 		}
-		error = engine_attach(engine, pids[i], entry_follows(selection, entry), explain);
+		error = attach(selection, engine, pids[i], entry_follows(selection, entry), explain);
 		if (error == -ENOMEM)
 			return error;
-		if (error)
+		if (error < 0)
 			pass(passed, &n_passed, &target);
 		else
-			attached++;
+			attached += error;
 	}
 	free(selection->passed);
 	selection->passed = TAKE_PTR(passed);
@@ -241,10 +284,10 @@ static int attach_given(struct selection *selection, struct engine *engine, stru
 
 		if (!procfs_describe(selection->procfs, selection->options->pids[i], &target))
 			match(selection, &target, &entry);
-		error = engine_attach(engine, selection->options->pids[i], entry_follows(selection, entry), explain);
-		if (error && error != -EEXIST)
+		error = attach(selection, engine, selection->options->pids[i], entry_follows(selection, entry), explain);
+		if (error < 0 && error != -EEXIST)
 			return error;
-		attached += !error;
+		attached += error > 0 ? error : 0;
 	}
 	return attached;
 }

@@ -37,6 +37,22 @@ static void on_transition(void *context, const struct limit_transition *transiti
 	log_limit_transition(transition);
 }
 
+static void on_target(void *context, const struct fact_target *target, const struct fact_target_gone *end)
+{
+	static const char *const ends[] = {
+		[TARGET_END_UNKNOWN] = "unknown",
+		[TARGET_END_EXITED] = "exited",
+		[TARGET_END_SIGNALLED] = "signalled",
+		[TARGET_END_OOM_KILLED] = "oom_killed",
+	};
+
+	if (!end)
+		log_event(LOG_LEVEL_INFO, "attached", "process", target->name, "pid", LOG_NUMBER(target->pid), NULL);
+	else
+		log_event(LOG_LEVEL_INFO, "ended", "process", target->name, "pid", LOG_NUMBER(target->pid), "how",
+			  ends[end->how], "code", end->code < 0 ? NULL : LOG_NUMBER(end->code), NULL);
+}
+
 static void classify(void *context, struct fact_target *target)
 {
 	struct session *session = context;
@@ -63,7 +79,7 @@ static const char *procfs_of(const struct options *options)
 	return options->procfs && strcmp(options->procfs, "/proc") ? options->procfs : NULL;
 }
 
-static int engine_open(struct session *session, bool keep_ended)
+static int engine_open(struct session *session, bool keep_ended, bool log_targets)
 {
 	const struct options *options = session->options;
 	struct engine_options engine_options = {
@@ -77,6 +93,7 @@ static int engine_open(struct session *session, bool keep_ended)
 		.keep_ended = keep_ended,
 		.on_transition = on_transition,
 		.classify = classify,
+		.on_target = log_targets ? on_target : NULL,
 		.context = session,
 	};
 	struct explain explain = {0};
@@ -104,7 +121,7 @@ int session_open(const struct options *options, bool keep_ended, struct session 
 	if (!error)
 		error = selection_new(options, session->config, &session->selection);
 	if (!error)
-		error = engine_open(session, keep_ended);
+		error = engine_open(session, keep_ended, !keep_ended);
 	if (!error)
 		error = loop_new(&session->loop);
 	return error ? EXIT_FAILED : EXIT_DONE;

@@ -288,6 +288,7 @@ int watched_sample(struct watched *watched, const struct fact_sink *sink)
 	if (error)
 		return error;
 	procfs_cgroup(watched->procfs, watched->id, watched->info.pid, sink);
-	procfs_children(watched->procfs, watched->id, watched->info.pid, sink);
+	if (!watched->follow_forks) /* else they are targets themselves */
+		procfs_children(watched->procfs, watched->id, watched->info.pid, sink);
 	return 0;
 }

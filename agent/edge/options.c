@@ -242,7 +242,7 @@ static int finish(struct walk *walk, char **command)
 	if (options->subcommand == SUBCOMMAND_VERSION)
 		return 0;
 	if (walk->subcommand < 0)
-		return refuse(walk->explain, "poolscope", "no subcommand",
+		return refuse(walk->explain, "no subcommand", "what shall it do?",
 			      "To watch a process live: poolscope top -p PID. `poolscope help` lists the others.");
 	options->subcommand = (enum subcommand)walk->subcommand;
 	r = check_scopes(walk);

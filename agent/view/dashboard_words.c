@@ -209,7 +209,7 @@ static void say_children(struct collector *all)
 	if (all->options->follows_forks || !children->count || children->rss_anon == UNKNOWN_U64 ||
 	    own == UNKNOWN_U64 || children->rss_anon <= own)
 		return;
-	say(all, ATTR_WARN, "%u child%s %s %s, this process %s: add -p CHILD; -f takes later forks", children->count,
+	say(all, ATTR_WARN, "%u child%s %s %s, this process %s: take them in with -f", children->count,
 	    children->count == 1 ? "" : "ren", children->count == 1 ? "holds" : "hold",
 	    format_bytes(FORMAT_BUFFER, children->rss_anon), format_bytes(FORMAT_BUFFER, own));
 }

@@ -2,6 +2,7 @@
 """How targets end or become something else: exit, signals, exec, fork."""
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -83,3 +84,31 @@ def test_children_are_followed(puppet, watch):
     assert main["memory"]["mmap"]["resident_bytes"] == 2 << 20
     for target in targets.values():
         assert_identity(target)
+
+
+def test_children_that_are_there_are_taken_in_too(puppet, agent):
+    workload = puppet()
+    child = workload.ask("main fork 1M")["child"]
+    done = agent("dump", "--json", "-f", "-p", str(workload.pid)).wait()
+    targets = {target["pid"]: target for target in done.json()["targets"]}
+    assert set(targets) == {workload.pid, child}
+    assert targets[child]["memory"]["unattributed"]["before_attach"] >= 1 << 20
+
+
+def test_programs_that_are_started_are_no_threads(agent):
+    """subprocess makes vfork children: they live in the memory of the target until they exec."""
+    code = ("import subprocess, sys\nsys.stdin.readline()\nfor _ in range(20): subprocess.run(['/bin/true'])\n"
+            "print('done', flush=True)\nsys.stdin.readline()")
+    target = subprocess.Popen(["/usr/bin/python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        watching = agent("dump", "--json", "--after", "60", "-p", str(target.pid)).attached(target.pid)
+        target.stdin.write("\n")
+        target.stdin.flush()
+        assert target.stdout.readline() == "done\n"
+        watching.process.send_signal(signal.SIGINT)
+        shown = watching.wait().target()
+    finally:
+        target.kill()
+        target.communicate()
+    assert (shown["threads"], shown["threads_peak"]) == (1, 1)
+    assert [pool["name"] for pool in shown["pools"]] == ["main"]

@@ -266,7 +266,7 @@ static void test_words(void **state)
 	target->growth_shmem = FIXTURE_MIB(300);
 	assert_says(fixture, "shared memory grows most");
 	target->children = (struct fact_children){ 2, FIXTURE_MIB(8000) };
-	assert_says(fixture, "2 children hold 7.81G, this process 3.11G: add -p CHILD; -f takes later forks");
+	assert_says(fixture, "2 children hold 7.81G, this process 3.11G: take them in with -f");
 	target->stopped = true;
 	assert_says(fixture, "STOPPED");
 	target->ended = true;

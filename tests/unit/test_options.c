@@ -173,8 +173,8 @@ static void help_and_version(void **state)
 static const struct {
 	const char *text, *what, *why, *remedy;
 } wrong[] = {
-	{ "", "poolscope", "no subcommand", "poolscope top -p PID" },
-	{ "-p 1", "poolscope", "no subcommand", "poolscope top" },
+	{ "", "no subcommand", "what shall it do?", "poolscope top -p PID" },
+	{ "-p 1", "no subcommand", "what shall it do?", "poolscope top" },
 	{ "tpo -p 1", "tpo", "no such subcommand", "Did you mean `poolscope top`?" },
 	{ "nginx", "nginx", "no such subcommand", "poolscope top -n nginx" },
 	{ "record -p 1 -o x", "record", "not in this version", "poolscope help" },
