@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Targets in cgroups of their own: bounds are read, percentages refer to them, an OOM kill is told as such."""
+import os
+from pathlib import Path
+
+import pytest
+
+from harness import run
+
+MIB = 1 << 20
+
+
+class Cgroup:
+    """A cgroup of v1 (a folder for each controller) or v2."""
+
+    def __init__(self, name):
+        root = Path("/sys/fs/cgroup")
+        self.v1 = (root / "memory").is_dir()
+        folders = [root / "memory", root / "pids"] if self.v1 else [root]
+        self.folders = [folder / name for folder in folders]
+        for folder in self.folders:
+            folder.mkdir(exist_ok=True)
+        if not self.v1:
+            (root / "cgroup.subtree_control").write_text("+memory +pids")
+
+    def set(self, v1, v2, value):
+        for folder in self.folders:
+            path = folder / (v1 if self.v1 else v2)
+            if path.exists():
+                path.write_text(str(value))
+
+    def enter(self, pid):
+        for folder in self.folders:
+            (folder / "cgroup.procs").write_text(str(pid))
+
+    def remove(self):
+        for folder in self.folders:
+            for pid in (folder / "cgroup.procs").read_text().split():
+                Path("/sys/fs/cgroup", "memory" if self.v1 else "", "cgroup.procs").write_text(pid)
+            folder.rmdir()
+
+
+@pytest.fixture(name="bounded")
+def make_bounded(puppet):
+    """A puppet that may have 64 MiB and 50 threads."""
+    cgroup = Cgroup(f"poolscope-test-{os.getpid()}")
+    workload = puppet()
+    try:
+        cgroup.set("memory.limit_in_bytes", "memory.max", 64 * MIB)
+        cgroup.set("pids.max", "pids.max", 50)
+        cgroup.enter(workload.pid)
+        yield workload
+    finally:
+        workload.close()
+        cgroup.remove()
+
+
+def test_bounds_are_read_and_percentages_refer_to_them(bounded):
+    bounded.script("main mmap x 40M\nmain touch x")
+    target = run("dump", "--json", "-p", bounded.pid, "--limit", "resident_bytes=50%", "--limit", "threads=10%").target()
+    assert target["cgroup"]["memory_max_bytes"] == 64 * MIB
+    assert target["cgroup"]["pids_max"] == 50
+    limits = {limit["limit"]: limit for limit in target["limits"]}
+    assert (limits["resident_bytes"]["max"], limits["resident_bytes"]["state"]) == (32 * MIB, "over")
+    assert (limits["threads"]["max"], limits["threads"]["state"]) == (5, "ok")
+
+
+def test_without_any_config_the_process_is_judged_at_90_percent(bounded):
+    bounded.script("main mmap x 59M\nmain touch x")
+    limits = {limit["limit"]: limit for limit in run("dump", "--json", "-p", bounded.pid).target()["limits"]}
+    assert limits["resident_bytes"]["source"] == "builtin" and limits["resident_bytes"]["max"] == 64 * MIB * 9 // 10
+    assert limits["resident_bytes"]["state"] == "over"
+
+
+def test_oom_kill_is_told_from_a_signal(bounded, watch):
+    watching = watch(bounded.pid)
+    bounded.script("main mmap x 200M")
+    bounded.send("main touch x")
+    target = watching.wait().target()
+    assert target["ended"]["how"] == "oom_killed", target["ended"]
