@@ -45,6 +45,9 @@ static int watch_for(struct session *session, uint64_t time_ns)
 		error = loop_timer_at(timer, boottime_now() + time_ns);
 	session->on_snapshot = on_snapshot;
 	session->context = session;
+	/* Growth is measured from here on, not from the first refresh. */
+	if (!error)
+		error = session_refresh(session, false);
 	return error ? error : session_run(session);
 }
 

@@ -329,12 +329,15 @@ static int read_page_tables(struct engine *engine, struct watched *watched, bool
 	error = model_spans(engine->model, watched->id, &spans, &count);
 	if (error)
 		return error;
-	if (!whole && engine->options.cpu_budget > 0) {
+	/* The first reading is what growth is measured against: it is whole, whatever it costs. */
+	if (!whole && watched->was_read && engine->options.cpu_budget > 0) {
 		budget = (uint64_t)((double)engine->options.interval_ns * engine->options.cpu_budget /
 				    (double)engine_living(engine));
 		budget = budget ? budget : 1;
 	}
-	return residency_pass(watched->residency, spans, count, budget, &holder, &all);
+	error = residency_pass(watched->residency, spans, count, budget, &holder, &all);
+	watched->was_read |= all;
+	return error;
 }
 
 static void reseed_if_wanted(struct engine *engine, struct watched *watched)

@@ -56,6 +56,7 @@ void watched_open_image(struct watched *watched)
 	watched->residency = NULL;
 	watched->symbols = NULL;
 	watched->n_routines = 0;
+	watched->was_read = false;
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
 	if (!residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, &ignored))
 		watched->residency = residency;

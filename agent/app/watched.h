@@ -15,6 +15,7 @@ struct watched {
 	struct fact_target info;
 	int pidfd; /* -1: cannot be had (another PID namespace's procfs) */
 	bool ended, follow_forks;
+	bool was_read; /* its page tables, whole, once */
 	uint64_t reseed_ns; /* of the last reseed: they are spaced */
 	const char *procfs_path;
 	struct procfs *procfs;       /* borrowed */
