@@ -55,7 +55,7 @@ def test_metrics_are_those_that_are_served(target):
     process = subprocess.Popen([POOLSCOPE, "serve", "-p", str(target.pid), "--listen", "127.0.0.1:0"],
                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        port = re.search(r"address=\S+?:(\d+)", process.stderr.readline())[1]
+        port = next(found[1] for found in (re.search(r"address=\S+?:(\d+)", line) for line in process.stderr) if found)
 
         def scrape():
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
