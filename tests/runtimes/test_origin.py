@@ -12,9 +12,10 @@ KEPT = 30 << 20  # a worker keeps about 63 MiB; half of it is proof enough
 
 
 def pool_of(target, threads):
-    """The pool that grew most must be the executor's."""
-    pool = max(target["pools"], key=lambda p: p["memory"]["grown_bytes"] or 0)
-    assert pool["threads"] >= threads, [(p["name"], p["threads"], p["memory"]["grown_bytes"]) for p in target["pools"]]
+    """The pool that holds most must be the executor's. (Not: that grew most. A job may have taken its memory
+    already when the first reading of the page tables, from which growth counts, is done.)"""
+    pool = max(target["pools"], key=lambda p: p["memory"]["resident_bytes"] or 0)
+    assert pool["threads"] >= threads, [(p["name"], p["threads"], p["memory"]["resident_bytes"]) for p in target["pools"]]
     return pool
 
 
