@@ -3,6 +3,7 @@
 AKAZE once and keeps what it took. MALLOC_ARENA_MAX gives each thread its arena, as a host with 40 CPUs does."""
 import os
 import subprocess
+import time
 
 from harness import assert_adds_up, assert_identity
 
@@ -30,6 +31,7 @@ def assert_growth_is_attributed(target, before):
 def run_jobs(program, watch, final, jobs, *options):
     before = program.ask("truth")["rss_anon"]
     watching = watch(program.pid, *options)
+    time.sleep(2)  # growth counts from the first reading: none of it may happen before
     for count in jobs:
         program.ask(f"run {count}")
     return before, final(watching, program)
