@@ -340,12 +340,14 @@ static int read_page_tables(struct engine *engine, struct watched *watched, bool
 	return error;
 }
 
-static void reseed_if_wanted(struct engine *engine, struct watched *watched)
+/* at_once: without regard to the spacing, for a snapshot that is the last word. */
+static void reseed_if_wanted(struct engine *engine, struct watched *watched, bool at_once)
 {
 	struct fact_sink sink = sink_of(engine);
 	uint64_t now = clock_ns(CLOCK_BOOTTIME);
 
-	if (!model_wants_reseed(engine->model, watched->id) || now - watched->reseed_ns < RESEED_SPACING_NS)
+	if (!model_wants_reseed(engine->model, watched->id) ||
+	    (!at_once && now - watched->reseed_ns < RESEED_SPACING_NS))
 		return;
 	watched->reseed_ns = now;
 	watched_seed(watched, SEED_LOST, &sink);
@@ -404,7 +406,7 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 	engine_events(engine);
 	probes_counters(engine->probes, &sink);
 	for (size_t i = 0; i < engine->n_watched; i++)
-		reseed_if_wanted(engine, engine->watched[i]);
+		reseed_if_wanted(engine, engine->watched[i], whole);
 	engine->n_held = 0;
 	for (size_t i = 0; i < engine->n_watched && !error; i++) {
 		struct watched *watched = engine->watched[i];
