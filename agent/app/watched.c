@@ -217,7 +217,7 @@ static int read_arenas(struct watched *watched, const struct collected *threads,
 		return -ENOMEM;
 	for (size_t i = 0; i < threads->count; i++)
 		list[i] = threads->facts[i].thread;
-	/* One more round after the last birth: the word is empty until the thread's first malloc. */
+	/* A word that is still empty (before the first malloc) is found by the reading after ARENAS_NS. */
 	watched->births = false;
 	watched->arenas_ns = now;
 	error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, now, list, threads->count, sink);
