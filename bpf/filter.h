@@ -166,49 +166,63 @@ static __always_inline const struct pt_regs *current_regs(void)
 
 /* A memory event may take what is free below memory_bytes, and its target at most eight times what
  * it leaves free: one alone fills eight ninths, and a newcomer always finds room. */
-static __always_inline bool ring_has_room(const struct share *share, __u64 filled, __u64 size)
+static __always_inline bool ring_has_room(const struct process *process, __u64 filled, __u64 size)
 {
+	const struct share *share = &shares[process->share & (EVENT_SHARES - 1)];
 	__u64 free_bytes = memory_bytes - filled;
 
 	return filled + size <= memory_bytes && share->produced - share->consumed <= 8 * free_bytes;
 }
 
-/* Every record passes here; `size` is a constant. NULL: counted as lost. */
-static __always_inline void *event_reserve(const struct process *process, __u64 size, __u16 kind, bool urgent,
+/* Every record passes here; `size` is a constant. NULL: counted as lost. What is behind the header is not cleared. */
+static __always_inline void *event_reserve(const struct process *process, __u64 size, __u8 kind, bool has_room,
 					   __u32 tid, __u64 start_ns)
 {
 	struct share *share = &shares[process->share & (EVENT_SHARES - 1)];
 	struct event_header *header = NULL;
 
-	if (urgent || ring_has_room(share, bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA), size))
+	if (has_room)
 		header = bpf_ringbuf_reserve(&ring, size, 0);
 	if (!header) {
 		loss_count(process->space, EVENT_LOSS_RING);
 		return NULL;
 	}
 	__sync_fetch_and_add(&share->produced, size);
-	__builtin_memset(header, 0, size);
 	header->kind = kind;
+	header->protection = 0;
 	header->share = process->share;
 	header->space = process->space;
 	header->time_ns = bpf_ktime_get_boot_ns();
 	header->start_ns = start_ns;
 	header->tid = tid;
+	header->flags = 0;
 	return header;
 }
 
-/* Waking costs an interrupt, so each flag is used up by one wake-up, and the reader sets it anew. */
-static __always_inline void event_submit(void *record, bool urgent)
+static __always_inline __u64 ring_filled(void)
 {
-	if (urgent && wake_on_thread)
-		wake_on_thread = 0;
-	else if (wake_on_fill && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes)
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+}
+
+/* Waking costs an interrupt, so each flag is used up by one wake-up, and the reader sets it anew. */
+static __always_inline void event_submit(void *record, __u64 filled)
+{
+	if (wake_on_fill && filled >= wake_bytes) {
 		wake_on_fill = 0;
-	else {
+		bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+	} else {
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-		return;
 	}
-	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline void event_submit_urgent(void *record)
+{
+	if (wake_on_thread) {
+		wake_on_thread = 0;
+		bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+	} else {
+		event_submit(record, ring_filled());
+	}
 }
 
 #endif

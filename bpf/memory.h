@@ -10,13 +10,24 @@ struct call {
 	__u64 arg[5];
 };
 
-static __always_inline void call_read(struct call *call, const struct pt_regs *regs)
+/* Registers that the verifier knows the type of are read without a call, which would cost as much as the rest. */
+static __always_inline void call_read(struct call *call)
 {
+	const struct pt_regs *regs = current_regs();
+
 #if defined(__TARGET_ARCH_x86)
 	struct {
 		__u64 r10, r9, r8, ax, cx, dx, si, di;
 	} saved = {};
 
+	if (has_task_pt_regs) {
+		call->arg[0] = regs->di;
+		call->arg[1] = regs->si;
+		call->arg[2] = regs->dx;
+		call->arg[3] = regs->r10;
+		call->arg[4] = regs->r8;
+		return;
+	}
 	bpf_probe_read_kernel(&saved, sizeof(saved), &regs->r10);
 	call->arg[0] = saved.di;
 	call->arg[1] = saved.si;
@@ -35,70 +46,82 @@ static __always_inline bool is_error(long result)
 	return (__u64)result >= (__u64)-MAX_ERRNO;
 }
 
-static __always_inline int memory_submit(const struct process *process, __u16 kind, const struct event_memory *what)
+/* What to tell of a call. */
+struct told {
+	__u64 start, length;
+	__u32 flags;
+	__u8 kind, protection;
+};
+
+static __always_inline struct event_memory *memory_reserve(const struct process *process, const struct told *what,
+							   __u64 size, __u64 filled)
 {
-	struct event_memory *event =
-		event_reserve(process, sizeof(*event), kind, false, current_number(), current_start());
+	struct event_memory *event = event_reserve(process, size, what->kind, ring_has_room(process, filled, size),
+						   current_number(), current_start());
 
 	if (!event)
-		return 0;
+		return NULL;
+	event->header.protection = what->protection;
+	event->header.flags = what->flags;
 	event->start = what->start;
 	event->length = what->length;
-	event->old_start = what->old_start;
-	event->old_length = what->old_length;
-	event->protection = what->protection;
-	event->header.flags = what->header.flags;
-	event_submit(event, false);
+	return event;
+}
+
+static __always_inline int memory_submit(const struct process *process, const struct told *what)
+{
+	__u64 filled = ring_filled();
+	struct event_memory *event = memory_reserve(process, what, sizeof(*event), filled);
+
+	if (event)
+		event_submit(event, filled);
 	return 0;
 }
 
-static __always_inline int on_mmap(const struct process *process, const struct pt_regs *regs, long result)
+static __always_inline int on_mmap(const struct process *process, long result)
 {
-	struct event_memory what = {};
+	struct told what = {.kind = EVENT_MMAP, .start = result};
 	struct call call;
 
 	if (is_error(result))
 		return 0;
-	call_read(&call, regs);
-	what.start = result;
+	call_read(&call);
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
-	what.header.flags = call.arg[3];
-	return memory_submit(process, EVENT_MMAP, &what);
+	what.flags = call.arg[3];
+	return memory_submit(process, &what);
 }
 
-static __always_inline int on_mprotect(const struct process *process, const struct pt_regs *regs, long result)
+static __always_inline int on_mprotect(const struct process *process, long result)
 {
-	struct event_memory what = {};
+	struct told what = {.kind = EVENT_MPROTECT};
 	struct call call;
 
 	if (is_error(result))
 		return 0;
-	call_read(&call, regs);
+	call_read(&call);
 	what.start = call.arg[0];
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
-	return memory_submit(process, EVENT_MPROTECT, &what);
+	return memory_submit(process, &what);
 }
 
 /* The result is the break as it is now: other than the argument when the call was refused or only asked. */
-static __always_inline int on_brk(const struct process *process, const struct pt_regs *regs, long result)
+static __always_inline int on_brk(const struct process *process, long result)
 {
-	struct event_memory what = {};
+	struct told what = {.kind = EVENT_BRK};
 	struct call call;
-	__u64 start;
 
-	call_read(&call, regs);
-	start = BPF_CORE_READ(task_current(), mm, start_brk);
-	if (call.arg[0] != (__u64)result || (__u64)result < start)
+	call_read(&call);
+	what.start = BPF_CORE_READ(task_current(), mm, start_brk);
+	if (call.arg[0] != (__u64)result || (__u64)result < what.start)
 		return 0;
-	what.start = start;
-	what.length = (__u64)result - start;
-	return memory_submit(process, EVENT_BRK, &what);
+	what.length = (__u64)result - what.start;
+	return memory_submit(process, &what);
 }
 
 /* Calls that the kernel refuses before it frees anything are no event at entry, hence none at exit. */
-static __always_inline bool munmap_frees(const struct call *call, struct event_memory *what)
+static __always_inline bool munmap_frees(const struct call *call, struct told *what)
 {
 	what->start = call->arg[0];
 	what->length = call->arg[1];
@@ -107,7 +130,7 @@ static __always_inline bool munmap_frees(const struct call *call, struct event_m
 
 /* What a mremap gives back when it succeeds; growing in place gives nothing back, but only the kernel
  * knows whether it will. */
-static __always_inline bool mremap_frees(const struct call *call, struct event_memory *what)
+static __always_inline bool mremap_frees(const struct call *call, struct told *what)
 {
 	__u64 old_length = (call->arg[1] + page_mask) & ~page_mask, length = (call->arg[2] + page_mask) & ~page_mask;
 	__u64 flags = call->arg[3];
@@ -123,49 +146,58 @@ static __always_inline bool mremap_frees(const struct call *call, struct event_m
 	return length < old_length;
 }
 
-static __always_inline int on_munmap_entry(const struct process *process, const struct pt_regs *regs)
+static __always_inline int on_munmap_entry(const struct process *process)
 {
-	struct event_memory what = {};
+	struct told what = {.kind = EVENT_MUNMAP};
 	struct call call;
 
-	call_read(&call, regs);
-	return munmap_frees(&call, &what) ? memory_submit(process, EVENT_MUNMAP, &what) : 0;
+	call_read(&call);
+	return munmap_frees(&call, &what) ? memory_submit(process, &what) : 0;
 }
 
-static __always_inline int on_munmap(const struct process *process, const struct pt_regs *regs, long result)
+static __always_inline int on_munmap(const struct process *process, long result)
 {
-	struct event_memory what = {};
+	struct told what = {.kind = EVENT_MUNMAP_FAILED};
 	struct call call;
 
 	if (!is_error(result))
 		return 0;
-	call_read(&call, regs);
-	return munmap_frees(&call, &what) ? memory_submit(process, EVENT_MUNMAP_FAILED, &what) : 0;
+	call_read(&call);
+	return munmap_frees(&call, &what) ? memory_submit(process, &what) : 0;
 }
 
-static __always_inline int on_mremap_entry(const struct process *process, const struct pt_regs *regs)
+static __always_inline int on_mremap_entry(const struct process *process)
 {
-	struct event_memory what = {};
+	struct told what = {.kind = EVENT_MREMAP_SOURCE};
 	struct call call;
 
-	call_read(&call, regs);
-	return mremap_frees(&call, &what) ? memory_submit(process, EVENT_MREMAP_SOURCE, &what) : 0;
+	call_read(&call);
+	return mremap_frees(&call, &what) ? memory_submit(process, &what) : 0;
 }
 
-static __always_inline int on_mremap(const struct process *process, const struct pt_regs *regs, long result)
+static __always_inline int move_submit(const struct process *process, const struct call *call, long result)
 {
-	struct event_memory what = {};
+	struct told what = {.kind = EVENT_MREMAP, .start = result, .length = call->arg[2], .flags = call->arg[3]};
+	__u64 filled = ring_filled();
+	struct event_move *event = (void *)memory_reserve(process, &what, sizeof(*event), filled);
+
+	if (!event)
+		return 0;
+	event->old_start = call->arg[0];
+	event->old_length = call->arg[1];
+	event_submit(event, filled);
+	return 0;
+}
+
+static __always_inline int on_mremap(const struct process *process, long result)
+{
+	struct told what = {.kind = EVENT_MREMAP_FAILED};
 	struct call call;
 
-	call_read(&call, regs);
-	if (is_error(result))
-		return mremap_frees(&call, &what) ? memory_submit(process, EVENT_MREMAP_FAILED, &what) : 0;
-	what.start = result;
-	what.length = call.arg[2];
-	what.old_start = call.arg[0];
-	what.old_length = call.arg[1];
-	what.header.flags = call.arg[3];
-	return memory_submit(process, EVENT_MREMAP, &what);
+	call_read(&call);
+	if (!is_error(result))
+		return move_submit(process, &call, result);
+	return mremap_frees(&call, &what) ? memory_submit(process, &what) : 0;
 }
 
 #endif

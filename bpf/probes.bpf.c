@@ -34,34 +34,34 @@ THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
 	SEC("?fexit") int fexit_##call(__u64 *ctx)                                                           \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call(process, current_regs(), ctx[1]) : 0;             \
+		return process ? on_##call(process, ctx[1]) : 0;             \
 	}                                                                                                    \
 	SEC("?tracepoint") int tracepoint_##call(struct trace_event_raw_sys_exit *ctx)                       \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call(process, current_regs(), ctx->ret) : 0;                           \
+		return process ? on_##call(process, ctx->ret) : 0;                           \
 	}                                                                                                    \
 	SEC("?kretprobe") int kretprobe_##call(struct pt_regs *ctx)                                          \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call(process, current_regs(), returned(ctx)) : 0;                      \
+		return process ? on_##call(process, returned(ctx)) : 0;                      \
 	}
 
 #define ENTRY_PROBE(call)                                                                                    \
 	SEC("?fentry") int fentry_##call(__u64 *ctx)                                                         \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call##_entry(process, current_regs()) : 0;             \
+		return process ? on_##call##_entry(process) : 0;             \
 	}                                                                                                    \
 	SEC("?tracepoint") int tracepoint_entry_##call(struct trace_event_raw_sys_enter *ctx)                \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call##_entry(process, current_regs()) : 0;                             \
+		return process ? on_##call##_entry(process) : 0;                             \
 	}                                                                                                    \
 	SEC("?kprobe") int kprobe_entry_##call(struct pt_regs *ctx)                                          \
 	{                                                                                                    \
 		struct process *process = process_current();                                                 \
-		return process ? on_##call##_entry(process, current_regs()) : 0;                             \
+		return process ? on_##call##_entry(process) : 0;                             \
 	}
 
 static __always_inline long returned(const struct pt_regs *ctx)
@@ -86,7 +86,7 @@ SEC("?fexit") int fexit_pkey_mprotect(__u64 *ctx)
 {
 	struct process *process = process_current();
 
-	return process ? on_mprotect(process, current_regs(), ctx[1]) : 0;
+	return process ? on_mprotect(process, ctx[1]) : 0;
 }
 
 /* The task iterator. Set by the agent before each run: */

@@ -6,14 +6,16 @@
 
 #include "filter.h"
 
-static __always_inline struct event_thread *thread_event(const struct process *process, __u16 kind,
+static __always_inline struct event_thread *thread_event(const struct process *process, __u8 kind,
 							  struct task_struct *task)
 {
 	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task_number(task),
 						   BPF_CORE_READ(task, start_boottime));
 
-	if (event)
+	if (event) {
+		__builtin_memset(&event->header + 1, 0, sizeof(*event) - sizeof(event->header));
 		bpf_core_read(&event->name, sizeof(event->name), &task->comm);
+	}
 	return event;
 }
 
@@ -140,7 +142,7 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 	birth_describe(event, &next, child, creator, flags);
 	if (own_space)
 		process_describe(event, child, creator);
-	event_submit(event, true);
+	event_submit_urgent(event);
 	return 0;
 }
 
@@ -179,7 +181,7 @@ static __always_inline int on_exit(struct task_struct *task)
 	event = thread_event(process, EVENT_THREAD_EXITED, task);
 	if (event) {
 		exit_describe(event, task, signal, last && !guest);
-		event_submit(event, true);
+		event_submit_urgent(event);
 	}
 	if (guest && last)
 		process_remove(tgid);
@@ -199,7 +201,7 @@ static __always_inline int on_rename(struct task_struct *task, __u32 tgid, const
 		return 0;
 	__builtin_memset(event->name, 0, sizeof(event->name));
 	bpf_probe_read_kernel_str(event->name, sizeof(event->name), name);
-	event_submit(event, true);
+	event_submit_urgent(event);
 	return 0;
 }
 
@@ -212,7 +214,7 @@ static __always_inline int guest_exec(struct task_struct *task, __u32 tgid, cons
 	if (!(next.flags & PROCESS_VFORK)) {
 		event = thread_event(process, EVENT_THREAD_EXITED, task);
 		if (event)
-			event_submit(event, true);
+			event_submit_urgent(event);
 	}
 	process_remove(tgid);
 	if (!(next.flags & PROCESS_FOLLOW))
@@ -228,7 +230,7 @@ static __always_inline int guest_exec(struct task_struct *task, __u32 tgid, cons
 	event->creator_tid = 0;
 	event->creator_start_ns = 0;
 	process_describe(event, task, BPF_CORE_READ(task, real_parent));
-	event_submit(event, true);
+	event_submit_urgent(event);
 	return 0;
 }
 
@@ -254,7 +256,7 @@ static __always_inline int on_exec(struct task_struct *task, __u32 old_tid)
 	}
 	event->tls_base = task_tls(task);
 	event->stack_pointer = regs_sp(current_regs());
-	event_submit(event, true);
+	event_submit_urgent(event);
 	return 0;
 }
 

@@ -32,7 +32,7 @@ static const struct {
 	[EVENT_MUNMAP] = {FACT_RANGE_FREED, PROBE_MUNMAP, sizeof(struct event_memory)},
 	[EVENT_MUNMAP_FAILED] = {FACT_RANGE_FREE_FAILED, PROBE_MUNMAP, sizeof(struct event_memory)},
 	[EVENT_MREMAP_SOURCE] = {FACT_RANGE_FREED, PROBE_MREMAP, sizeof(struct event_memory)},
-	[EVENT_MREMAP] = {FACT_RANGE_MOVED, PROBE_MREMAP, sizeof(struct event_memory)},
+	[EVENT_MREMAP] = {FACT_RANGE_MOVED, PROBE_MREMAP, sizeof(struct event_move)},
 	[EVENT_MREMAP_FAILED] = {FACT_RANGE_FREE_FAILED, PROBE_MREMAP, sizeof(struct event_memory)},
 	[EVENT_MPROTECT] = {FACT_RANGE_PROTECTED, PROBE_MPROTECT, sizeof(struct event_memory)},
 	[EVENT_BRK] = {FACT_BRK, PROBE_BRK, sizeof(struct event_memory)},
@@ -106,7 +106,7 @@ static int memory_facts(const struct event_memory *event, uint64_t page_size, st
 	range->who = (struct thread_id){.tid = event->header.tid, .start_ns = event->header.start_ns};
 	range->start = event->start;
 	range->length = event->length;
-	range->protection = (uint32_t)event->protection & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	range->protection = event->header.protection & (PROT_READ | PROT_WRITE | PROT_EXEC);
 	if (fact->kind == FACT_BRK) {
 		/* The kernel maps from the first whole page after the image (mm/mmap.c, brk). */
 		uint64_t into_page = event->start & (page_size - 1);
@@ -122,8 +122,10 @@ static int memory_facts(const struct event_memory *event, uint64_t page_size, st
 		if (unit < page_size)
 			return -EINVAL;
 	} else if (fact->kind == FACT_RANGE_MOVED) {
-		range->old_start = event->old_start;
-		range->old_length = event->old_length;
+		const struct event_move *move = (const struct event_move *)event;
+
+		range->old_start = move->old_start;
+		range->old_length = move->old_length;
 		range->flags = event->header.flags & MREMAP_DONTUNMAP_FLAG ? RANGE_DONTUNMAP : 0;
 		r = round_out(&range->old_start, &range->old_length, page_size);
 		if (r < 0)

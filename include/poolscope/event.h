@@ -42,7 +42,8 @@ enum event_thread_flag {
 
 /* tids are those of the procfs in use, 0 when invisible there; times are boottime. */
 struct event_header {
-	__u16 kind;
+	__u8 kind;
+	__u8 protection; /* of mmap, of mprotect: PROT_* as far as it fits */
 	__u16 share;
 	__u32 space; /* kernel tgid of the process that owns the address space */
 	__u64 time_ns;
@@ -64,11 +65,15 @@ struct event_thread {
 	char name[16];
 };
 
+/* With the ring's own header it fills a cache line at most: a cold line costs the target more than all else here. */
 struct event_memory {
-	struct event_header header; /* flags: of mmap, of mremap */
+	struct event_header header; /* flags: of mmap */
 	__u64 start, length;
-	__u64 old_start, old_length; /* MREMAP */
-	__u64 protection;
+};
+
+struct event_move {
+	struct event_memory to; /* flags: of mremap */
+	__u64 old_start, old_length;
 };
 
 /* Value of the map `processes`, by kernel tgid. */

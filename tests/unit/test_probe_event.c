@@ -19,12 +19,12 @@
 
 static struct event_header header(enum event_kind kind)
 {
-	return (struct event_header){.kind = (uint16_t)kind, .space = 70, .time_ns = 5, .start_ns = 3, .tid = 71};
+	return (struct event_header){.kind = (uint8_t)kind, .protection = 3, .space = 70, .time_ns = 5, .start_ns = 3, .tid = 71};
 }
 
 static struct fact memory_fact(enum event_kind kind, uint64_t start, uint64_t length, uint32_t flags)
 {
-	struct event_memory event = {.header = header(kind), .start = start, .length = length, .protection = 3};
+	struct event_memory event = {.header = header(kind), .start = start, .length = length};
 	struct fact facts[PROBE_EVENT_MAX_FACTS];
 
 	event.header.flags = flags;
@@ -47,7 +47,7 @@ static void test_size_must_fit_the_kind(void **state)
 	for (unsigned int kind = 0; kind < 2 * EVENT_KIND_COUNT; kind++)
 		for (size_t size = 0; size <= sizeof(record); size++) {
 			memset(&record, 0xff, sizeof(record));
-			record.header.kind = (uint16_t)kind;
+			record.header.kind = (uint8_t)kind;
 			right += probe_event_check(&record, size) == 0;
 		}
 	assert_int_equal(right, EVENT_KIND_COUNT - 1);
@@ -58,7 +58,7 @@ static void test_any_bytes_decode_or_are_refused(void **state)
 	union {
 		struct event_header header;
 		struct event_thread thread;
-		struct event_memory memory;
+		struct event_move move;
 		unsigned char bytes[sizeof(struct event_thread)];
 	} record;
 	struct fact facts[PROBE_EVENT_MAX_FACTS];
@@ -69,7 +69,7 @@ static void test_any_bytes_decode_or_are_refused(void **state)
 			seed = seed * 1103515245 + 12345;
 			record.bytes[i] = round % 3 ? (unsigned char)(seed >> 16) : 0xff;
 		}
-		record.header.kind = (uint16_t)(1 + (unsigned int)round % (EVENT_KIND_COUNT - 1));
+		record.header.kind = (uint8_t)(1 + (unsigned int)round % (EVENT_KIND_COUNT - 1));
 		int n = probe_event_facts(&record, 9, PAGE, facts);
 
 		for (int i = 0; i < n; i++) {
@@ -119,6 +119,27 @@ static void test_brk_covers_the_pages_that_the_kernel_maps(void **state)
 	assert_int_equal(fact.range.length, 0x2000);
 	fact = memory_fact(EVENT_BRK, 0x1234, 0, 0);
 	assert_int_equal(fact.range.length, 0);
+}
+
+static void test_a_move_tells_both_places(void **state)
+{
+	struct event_move event = {.to = {.header = header(EVENT_MREMAP), .start = 0x9000, .length = 1},
+				   .old_start = 0x7000,
+				   .old_length = PAGE + 1};
+	struct fact facts[PROBE_EVENT_MAX_FACTS];
+
+	event.to.header.flags = 5; /* MREMAP_MAYMOVE | MREMAP_DONTUNMAP */
+	assert_int_equal(probe_event_check(&event, sizeof(event)), 0);
+	assert_int_equal(probe_event_check(&event, sizeof(event.to)), -EINVAL);
+	assert_int_equal(probe_event_facts(&event, 9, PAGE, facts), 1);
+	assert_int_equal(facts[0].kind, FACT_RANGE_MOVED);
+	assert_int_equal(facts[0].range.start, 0x9000);
+	assert_int_equal(facts[0].range.length, PAGE);
+	assert_int_equal(facts[0].range.old_start, 0x7000);
+	assert_int_equal(facts[0].range.old_length, 2 * PAGE);
+	assert_int_equal(facts[0].range.flags, RANGE_DONTUNMAP);
+	event.old_start = UINT64_MAX - PAGE;
+	assert_int_equal(probe_event_facts(&event, 9, PAGE, facts), -EINVAL);
 }
 
 static void test_wrapping_ranges_are_refused(void **state)
@@ -268,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_lengths_are_whole_pages),
 		cmocka_unit_test(test_shared_and_file_mappings),
 		cmocka_unit_test(test_brk_covers_the_pages_that_the_kernel_maps),
+		cmocka_unit_test(test_a_move_tells_both_places),
 		cmocka_unit_test(test_wrapping_ranges_are_refused),
 		cmocka_unit_test(test_no_identity_no_fact),
 		cmocka_unit_test(test_process_born_names_the_child_first),
