@@ -178,7 +178,6 @@ static __always_inline bool ring_has_room(const struct process *process, __u64 f
 static __always_inline void *event_reserve(const struct process *process, __u64 size, __u8 kind, bool has_room,
 					   __u32 tid, __u64 start_ns)
 {
-	struct share *share = &shares[process->share & (EVENT_SHARES - 1)];
 	struct event_header *header = NULL;
 
 	if (has_room)
@@ -187,16 +186,26 @@ static __always_inline void *event_reserve(const struct process *process, __u64 
 		loss_count(process->space, EVENT_LOSS_RING);
 		return NULL;
 	}
-	__sync_fetch_and_add(&share->produced, size);
 	header->kind = kind;
 	header->protection = 0;
-	header->share = process->share;
+	header->share = EVENT_SHARES;
 	header->space = process->space;
 	header->time_ns = bpf_ktime_get_boot_ns();
 	header->start_ns = start_ns;
 	header->tid = tid;
 	header->flags = 0;
 	return header;
+}
+
+/* Accounts are kept while the ring is filling only: in a ring that is read in time nobody takes another's room, and an
+ * atomic add on a line that the reader writes costs as much as the rest of an event. */
+static __always_inline void event_account(struct event_header *header, const struct process *process, __u64 size,
+					  __u64 filled)
+{
+	if (filled < wake_bytes)
+		return;
+	header->share = process->share & (EVENT_SHARES - 1);
+	__sync_fetch_and_add(&shares[header->share].produced, size);
 }
 
 static __always_inline __u64 ring_filled(void)

@@ -61,6 +61,7 @@ static __always_inline struct event_memory *memory_reserve(const struct process 
 
 	if (!event)
 		return NULL;
+	event_account(&event->header, process, size, filled);
 	event->header.protection = what->protection;
 	event->header.flags = what->flags;
 	event->start = what->start;

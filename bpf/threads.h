@@ -136,7 +136,6 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 	}
 	if (!thread && process_add(tgid, &next) && own_space) {
 		bpf_ringbuf_discard(event, 0);
-		__sync_fetch_and_add(&shares[next.share & (EVENT_SHARES - 1)].produced, -(__u64)sizeof(*event));
 		return 0;
 	}
 	birth_describe(event, &next, child, creator, flags);

@@ -117,8 +117,10 @@ static int handle_record(void *context, void *data, size_t size)
 
 	if (r < 0)
 		return 0;
-	share = &probes->set.object->bss->shares[header->share % EVENT_SHARES];
-	__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
+	if (header->share < EVENT_SHARES) {
+		share = &probes->set.object->bss->shares[header->share];
+		__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
+	}
 	probes->drained++;
 	probes->received[probe_event_probe(data)]++;
 	space = probe_spaces_find(probes->spaces, header->space);

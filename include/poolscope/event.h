@@ -12,7 +12,8 @@
 #define EVENT_FILTER_SLOTS 16384
 /* Watched processes at one time, targets and followed children together. */
 #define EVENT_MAX_PROCESSES 8192
-/* Accounts of ring space; a target has account (id % EVENT_SHARES), its followed children have the same. */
+/* Accounts of ring space; a target has account (id % EVENT_SHARES), its followed children have the same. A record of
+ * share EVENT_SHARES is on no account. */
 #define EVENT_SHARES 256
 
 enum event_kind {
@@ -92,7 +93,7 @@ struct process {
 	__u32 unused;
 };
 
-/* Bytes in the ring are produced - consumed; each side writes its own only. */
+/* Bytes in the ring that were put there while it was filling are produced - consumed; each side writes its own only. */
 struct share {
 	__u64 produced, consumed;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Loops whose speed tells what an observer costs. Reads "go MODE SECONDS" lines, answers with the
- * rate; modes: mmap, thread, touch, getppid. It must not know who observes. */
+ * rates a second and a CPU second; modes: mmap, thread, touch, getppid. It must not know who observes. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +13,11 @@
 #define TOUCH_BYTES (4UL << 20)
 #define PAGE 4096UL
 
-static double now_seconds(void)
+static double seconds_of(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -90,7 +90,7 @@ int main(void)
 	while (scanf(" go %15s %lf", name, &seconds) == 2) {
 		const struct mode *mode = NULL;
 		unsigned long steps = 0;
-		double start = now_seconds(), end;
+		double start = seconds_of(CLOCK_MONOTONIC), cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID), end;
 
 		for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 			if (!strcmp(modes[i].name, name))
@@ -101,9 +101,10 @@ int main(void)
 			for (int i = 0; i < 16; i++)
 				mode->step();
 			steps += 16;
-			end = now_seconds();
+			end = seconds_of(CLOCK_MONOTONIC);
 		} while (end - start < seconds);
-		printf("%.1f\n", (double)steps / (end - start));
+		cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+		printf("%.1f %.1f\n", (double)steps / (end - start), (double)steps / cpu);
 		fflush(stdout);
 	}
 	return 0;

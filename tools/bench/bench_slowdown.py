@@ -1,5 +1,6 @@
 """What observers cost the observed, and those beside it: rate of loops, as a ratio to the same loop
-with no observer. Rounds are interleaved: each round measures every case once."""
+with no observer. Rounds are interleaved: each round measures every case once. Each loop is timed by the clock on
+the wall and by the CPU time of its process, which other work on the machine does not enter."""
 import contextlib
 import sys
 
@@ -10,9 +11,11 @@ SECONDS = 0.4
 
 
 def bpftrace(pid):
-    points = ",".join(f"tracepoint:syscalls:sys_exit_{call}" for call in ("mmap", "mprotect", "brk", "mremap"))
-    script = (f"{points},tracepoint:syscalls:sys_enter_munmap,tracepoint:task:task_newtask,"
-              f"tracepoint:sched:sched_process_exit /pid == {pid}/ {{ @[tid, probe] = count(); }}")
+    """The tracepoints that poolscope's tracepoint variant uses, each event counted by thread."""
+    points = ([f"syscalls:sys_exit_{call}" for call in ("mmap", "munmap", "mremap", "mprotect", "pkey_mprotect", "brk")] +
+              [f"syscalls:sys_enter_{call}" for call in ("munmap", "mremap")] +
+              ["task:task_newtask", "task:task_rename", "sched:sched_process_exit", "sched:sched_process_exec"])
+    script = f"{','.join(f'tracepoint:{point}' for point in points)} /pid == {pid}/ {{ @[tid, probe] = count(); }}"
     return running(["bpftrace", "-q", "-e", script], settle=3.0)
 
 
@@ -35,12 +38,13 @@ def main(rounds):
             for case, observer in cases.items():
                 with observer():
                     for mode in MODES:
-                        rates[case, mode].append(float(loops.ask(f"go {mode} {SECONDS}")))
+                        rates[case, mode].append(tuple(map(float, loops.ask(f"go {mode} {SECONDS}").split())))
     print("Slowdown: time per step as a multiple of the same loop unobserved; median (min to max)")
-    for mode in MODES:
-        for case in list(cases)[1:]:
-            ratios = [alone / rate for alone, rate in zip(rates["none", mode], rates[case, mode])]
-            print(f"  {mode:8} {case:26} {spread(ratios)}")
+    for clock, words in enumerate(("wall", "CPU")):
+        for mode in MODES:
+            for case in list(cases)[1:]:
+                ratios = [alone[clock] / rate[clock] for alone, rate in zip(rates["none", mode], rates[case, mode])]
+                print(f"  {words:4} {mode:8} {case:26} {spread(ratios)}")
 
 
 if __name__ == "__main__":
