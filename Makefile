@@ -30,6 +30,10 @@ UNIT_BIN  := $(patsubst tests/unit/%.c,$O/unit/%,$(UNIT_SRC))
 WORK_SRC  := $(sort $(wildcard tests/workloads/*.c))
 WORKLOADS := $(patsubst tests/workloads/%.c,$O/workloads/%,$(WORK_SRC))
 
+# `make V=1` prints the commands themselves.
+Q   := $(if $V,,@)
+say = $(if $V,@:,@printf '  %-8s %s\n')
+
 .PHONY: all setup demo test unit live test-runtimes test-vm bench lint install clean help sanitized
 all: $O/poolscope $(WORKLOADS)
 
@@ -44,33 +48,41 @@ help:
 	@echo 'make lint           style, structure and static checks'
 
 $O/poolscope: $(AGENT_SRC:%.c=$O/%.o)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(DEPS_LIBS) -lm
+	$(say) LINK $@
+	$Q$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(DEPS_LIBS) -lm
 $O/san/poolscope: $(AGENT_SRC:%.c=$O/san/%.o)
-	$(CC) $(ALL_CFLAGS) $(SAN) -o $@ $^ $(DEPS_LIBS) -lm
+	$(say) LINK $@
+	$Q$(CC) $(ALL_CFLAGS) $(SAN) -o $@ $^ $(DEPS_LIBS) -lm
 sanitized: $O/san/poolscope
 
 $O/agent/%.o: agent/%.c $(SKELETONS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) CC $@
+	$Q$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $O/san/agent/%.o: agent/%.c $(SKELETONS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
+	$(say) CC $@
+	$Q$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
 
 $O/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) -O2 -g -Wall -Werror -target bpf -mcpu=v2 -D__TARGET_ARCH_$(ARCH) -Iinclude -Ibpf -Itools -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
-	llvm-strip -g $@
+	$(say) BPF $@
+	$Q$(CLANG) -O2 -g -Wall -Werror -target bpf -mcpu=v2 -D__TARGET_ARCH_$(ARCH) -Iinclude -Ibpf -Itools -MMD -MP -MT $@ -MF $(@:.o=.d) -c -o $@ $<
+	$Qllvm-strip -g $@
 $O/bpf/%.skel.h: $O/bpf/%.bpf.o
-	$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp && mv $@.tmp $@
+	$(say) SKEL $@
+	$Q$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@.tmp && mv $@.tmp $@
 
 $O/san/libagent.a: $(LIB_SRC:%.c=$O/san/%.o)
 	@rm -f $@ && ar rcs $@ $^
 $O/unit/%: tests/unit/%.c $O/san/libagent.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(SAN) -Iagent -MMD -MP -MF $@.d -o $@ $< $O/san/libagent.a $(DEPS_LIBS) -lcmocka -lm
+	$(say) CC $@
+	$Q$(CC) $(ALL_CFLAGS) $(SAN) -Iagent -MMD -MP -MF $@.d -o $@ $< $O/san/libagent.a $(DEPS_LIBS) -lcmocka -lm
 $O/workloads/%: tests/workloads/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -pthread -MMD -MP -MF $@.d -o $@ $< -lm
+	$(say) CC $@
+	$Q$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -pthread -MMD -MP -MF $@.d -o $@ $< -lm
 
 setup:
 	tools/setup build
