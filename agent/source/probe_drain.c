@@ -30,11 +30,11 @@ uint64_t probe_boottime(void)
 
 int probes_fd(const struct probes *probes)
 {
-	return ring_buffer__epoll_fd(probes->ring);
+	return probes->epoll;
 }
 
 /* Late exits of a process that has ended are still told; then its number is free for another. */
-static void forget_ended(struct probes *probes)
+static void once_a_second(struct probes *probes)
 {
 	uint64_t now = probe_boottime();
 	struct probe_space *space, *next;
@@ -42,6 +42,7 @@ static void forget_ended(struct probes *probes)
 	if (now < probes->forget_ns)
 		return;
 	probes->forget_ns = now + NSEC_PER_SEC;
+	probe_ring_settle(probes->ring);
 	for (space = probe_spaces_next(probes->spaces, NULL); space; space = next) {
 		next = probe_spaces_next(probes->spaces, space);
 		if (space->end_told && now - space->end.time_ns >= NSEC_PER_SEC)
@@ -107,7 +108,7 @@ static int pass_on(struct probes *probes, struct probe_space *space, const void 
 	return 0;
 }
 
-static int handle_record(void *context, void *data, size_t size)
+static int handle_record(void *context, const void *data, size_t size)
 {
 	struct probes *probes = context;
 	const struct event_header *header = data;
@@ -143,12 +144,17 @@ int probe_drain_open(struct probes *probes)
 {
 	struct probes_bpf__bss *shared = probes->set.object->bss;
 
-	probes->ring = ring_buffer__new(bpf_map__fd(probes->set.object->maps.ring), handle_record, probes, NULL);
-	if (!probes->ring)
-		return -errno;
+	const struct bpf_map *ring = probes->set.object->maps.ring;
+	struct epoll_event readable = {.events = EPOLLIN};
+	int r = probe_ring_open(bpf_map__fd(ring), bpf_map__max_entries(ring), &probes->ring);
+
+	if (r < 0)
+		return r;
+	probes->epoll = epoll_create1(EPOLL_CLOEXEC);
 	probes->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (probes->timer < 0 || epoll_ctl(ring_buffer__epoll_fd(probes->ring), EPOLL_CTL_ADD, probes->timer,
-					   &(struct epoll_event){.events = EPOLLIN}) < 0)
+	if (probes->epoll < 0 || probes->timer < 0 ||
+	    epoll_ctl(probes->epoll, EPOLL_CTL_ADD, bpf_map__fd(ring), &readable) < 0 ||
+	    epoll_ctl(probes->epoll, EPOLL_CTL_ADD, probes->timer, &readable) < 0)
 		return -errno;
 	reader_flag(&shared->wake_on_thread, 1);
 	reader_flag(&shared->wake_on_fill, 1);
@@ -157,9 +163,11 @@ int probe_drain_open(struct probes *probes)
 
 void probe_drain_close(struct probes *probes)
 {
-	ring_buffer__free(probes->ring);
+	probe_ring_close(probes->ring);
 	if (probes->timer >= 0)
 		close(probes->timer);
+	if (probes->epoll >= 0)
+		close(probes->epoll);
 }
 
 /* While events come the reader looks every few milliseconds and nobody has to wake it: the first event after a
@@ -173,11 +181,11 @@ static int read_and_rest(struct probes *probes)
 
 	if (read(probes->timer, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
 		return -errno;
-	r = ring_buffer__consume(probes->ring);
+	r = probe_ring_read(probes->ring, handle_record, probes);
 	if (r == 0) {
 		reader_flag(&shared->wake_on_thread, 1);
 		/* What came just before the flag woke nobody. */
-		r = ring_buffer__consume(probes->ring);
+		r = probe_ring_read(probes->ring, handle_record, probes);
 	}
 	reader_flag(&shared->wake_on_fill, 1);
 	if (r != 0) {
@@ -203,7 +211,7 @@ int probes_drain(struct probes *probes, const struct fact_sink *sink)
 	while (r != -ECANCELED && probes->error >= 0 && (space = probe_spaces_next_ended(probes->spaces)))
 		probes->error = end_space(probes, space);
 	probes->sink = NULL;
-	forget_ended(probes);
+	once_a_second(probes);
 	return probes->error < 0 ? probes->error : (int)probes->drained;
 }
 

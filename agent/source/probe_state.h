@@ -4,17 +4,18 @@
 #define POOLSCOPE_SOURCE_PROBE_STATE_H
 
 #include "probe_load.h"
+#include "probe_ring.h"
 #include "probe_spaces.h"
 
 struct probes {
 	struct probe_set set;
 	struct probe_trial trials[GROUP_COUNT];
-	struct ring_buffer *ring;
+	struct probe_ring *ring;
 	struct probe_spaces *spaces;
 	char procfs[256];
 	uint32_t pid_namespace, last_target;
 	uint64_t page_size, forget_ns;
-	int timer;
+	int epoll, timer; /* -1: not open */
 	uint64_t received[PROBE_COUNT];
 
 	/* of the drain that runs */

@@ -84,7 +84,7 @@ int probes_open(const struct probes_options *options, struct probes **ret_probes
 
 	if (!probes)
 		return fail(explain, -ENOMEM, "cannot attach the kernel probes", "out of memory", "");
-	probes->timer = -1;
+	probes->epoll = probes->timer = -1;
 	probes->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (bytes & (bytes - 1) || bytes & (probes->page_size - 1))
 		return fail(explain, -EINVAL, "cannot make the ring buffer",
