@@ -33,12 +33,13 @@ int main(int argc, char **argv)
 	struct explain explain = {0};
 	int code;
 
-	/* What is printable; not how a decimal point is written. */
-	setlocale(LC_CTYPE, "");
 	if (options_parse(argc, argv, &options, &explain)) {
 		explain_print(&explain, stderr);
 		return EXIT_USAGE;
 	}
+	/* What is printable; not how a decimal point is written. A daemon prints to no terminal. */
+	if (options.subcommand != SUBCOMMAND_SERVE)
+		setlocale(LC_CTYPE, "");
 	log_set_level(options.log_level);
 	code = commands[options.subcommand](&options);
 	options_done(&options);

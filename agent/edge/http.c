@@ -227,6 +227,11 @@ void http_close(struct http *http)
 	free(http);
 }
 
+int http_no_tls(void)
+{
+	return 0;
+}
+
 const char *http_name(const struct http *http)
 {
 	return http->name;

@@ -40,4 +40,7 @@ uint64_t http_deadline(const struct http *http);
  * once a format and encoding. */
 void http_publish(struct http *http, const struct snapshot *snapshot);
 
+/* For the linker (Makefile): what libmicrohttpd's calls of gnutls end in. 0: gnutls is ready. */
+int http_no_tls(void);
+
 #endif

@@ -117,7 +117,7 @@ static int window_show(struct probe_ring *ring, uint64_t position, uint64_t size
 {
 	bool whole;
 
-	/* No record is: a page of the window may lie before it. */
+	/* No record is that long. The rest of the page that the window begins with may lie before it. */
 	if (size > ring->narrow_bytes - ring->page)
 		return -EBADMSG;
 	if (!window_has(ring, position, size)) {

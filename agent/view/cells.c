@@ -110,7 +110,7 @@ int cells_print(const struct cells *cells, FILE *out)
 			char bytes[4] = { 0 };
 
 			if (character)
-				fwrite(bytes, 1, (size_t)utf8_encode(character, bytes), out);
+				fwrite(bytes, 1, (size_t)utf8_put(character, bytes), out);
 		}
 		fputc('\n', out);
 	}

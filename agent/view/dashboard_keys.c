@@ -260,7 +260,7 @@ static bool edit(struct dashboard_state *ui, int key)
 	if (key < ' ' || key > (ui->utf8 ? 0x10ffff : 0x7e) || !character_width((char32_t)key) ||
 	    length + 5 > sizeof(ui->input))
 		return false;
-	text[length + (size_t)utf8_encode((char32_t)key, text + length)] = '\0';
+	text[length + (size_t)utf8_put((char32_t)key, text + length)] = '\0';
 	return true;
 }
 

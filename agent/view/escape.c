@@ -28,7 +28,7 @@ int utf8_decode(const char *text, size_t size, char32_t *ret_character)
 	return (int)length;
 }
 
-int utf8_encode(char32_t character, char out[4])
+int utf8_put(char32_t character, char out[4])
 {
 	static const unsigned char leads[] = { 0x00, 0xc0, 0xe0, 0xf0 };
 	int more = character < 0x80 ? 0 : character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;

@@ -18,7 +18,7 @@ char *escape_text(const char *raw, size_t raw_size, bool utf8, char *out, size_t
  * the byte there begins no character. */
 int utf8_decode(const char *text, size_t size, char32_t *ret_character);
 /* Writes 1 to 4 bytes without NUL and returns their number. */
-int utf8_encode(char32_t character, char out[4]);
+int utf8_put(char32_t character, char out[4]);
 
 /* Columns that a character takes on a terminal: 1 or 2; 0 for all that must not reach one. */
 int character_width(char32_t character);

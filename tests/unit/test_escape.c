@@ -92,7 +92,7 @@ static void test_encode_decode(void **state)
 	for (char32_t character = 1; character <= 0x10ffff; character += character < 0x3000 ? 1 : 251) {
 		char bytes[5] = "";
 		char32_t back = 0;
-		int length = utf8_encode(character, bytes);
+		int length = utf8_put(character, bytes);
 
 		if (character >= 0xd800 && character <= 0xdfff)
 			continue;
