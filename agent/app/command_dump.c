@@ -64,7 +64,7 @@ static int signals_open(struct session *session)
 int command_dump(const struct options *options)
 {
 	_cleanup_(session_close) struct session session = {0};
-	int error, code = session_open(options, true, &session);
+	int error, code = session_open(options, false, &session);
 
 	if (code == EXIT_DONE && options->after_ns && signals_open(&session))
 		code = EXIT_FAILED;

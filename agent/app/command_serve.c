@@ -92,7 +92,7 @@ static int serve_run(struct serve *serve)
 int command_serve(const struct options *options)
 {
 	struct serve serve = {0};
-	int error, code = session_open(options, false, &serve.session);
+	int error, code = session_open(options, true, &serve.session);
 
 	serve.session.on_snapshot = on_snapshot;
 	serve.session.context = &serve;

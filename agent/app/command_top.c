@@ -256,7 +256,7 @@ static int top_run(struct top *top)
 int command_top(const struct options *options)
 {
 	struct top top = {.wants_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
-	int code = session_open(options, true, &top.session);
+	int code = session_open(options, false, &top.session);
 
 	if (code == EXIT_DONE && log_ring_new(200, &top.log))
 		code = EXIT_FAILED;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "held.h"
 #include "watched.h"
 
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn
@@ -23,8 +24,7 @@ struct engine {
 	struct watched **watched;
 	size_t n_watched;
 	char host[64];
-	struct fact *held; /* page-table readings wait here for the drain that makes them comparable */
-	size_t n_held, held_room;
+	struct held held; /* readings wait here for the drain that makes them comparable */
 };
 
 static int apply_tick(struct engine *engine)
@@ -41,7 +41,9 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	struct probes_options probes_options = {.memory_variant = options->variant,
 						.ring_bytes = options->ring_bytes,
 						.procfs = options->procfs};
-	struct model_options model_options = {.policy = options->policy, .keep_ended = options->keep_ended};
+	struct model_options model_options = {.policy = options->policy,
+					      .keep_ended = options->keep_ended,
+					      .lists_no_threads = options->lists_no_threads};
 	_cleanup_(engine_freep) struct engine *engine = calloc(1, sizeof(*engine));
 	int error;
 
@@ -74,7 +76,7 @@ void engine_free(struct engine *engine)
 	for (size_t i = 0; i < engine->n_watched; i++)
 		watched_free(engine->watched[i]);
 	free(engine->watched);
-	free(engine->held);
+	held_clear(&engine->held);
 	probes_free(engine->probes);
 	model_free(engine->model);
 	procfs_free(engine->procfs);
@@ -298,26 +300,9 @@ uint64_t engine_events(struct engine *engine)
 	return model_deadline(engine->model);
 }
 
-static int hold(void *context, const struct fact *fact)
-{
-	struct engine *engine = context;
-
-	if (engine->n_held == engine->held_room) {
-		size_t room = engine->held_room ? engine->held_room * 2 : 1024;
-		struct fact *held = reallocarray(engine->held, room, sizeof(*held));
-
-		if (!held)
-			return -ENOMEM;
-		engine->held = held;
-		engine->held_room = room;
-	}
-	engine->held[engine->n_held++] = *fact;
-	return 0;
-}
-
 static int read_page_tables(struct engine *engine, struct watched *watched, bool whole)
 {
-	struct fact_sink holder = {.emit = hold, .context = engine};
+	struct fact_sink holder = {.emit = held_emit, .context = &engine->held};
 	_cleanup_(freep) struct span *spans = NULL;
 	uint64_t budget = 0;
 	size_t count = 0;
@@ -399,7 +384,7 @@ static void stamp(struct engine *engine, struct snapshot *snapshot)
 
 int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
 {
-	struct fact_sink sink = sink_of(engine), holder = {.emit = hold, .context = engine};
+	struct fact_sink sink = sink_of(engine), holder = {.emit = held_emit, .context = &engine->held};
 	struct snapshot *snapshot = NULL;
 	int error = 0;
 
@@ -407,7 +392,7 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 	probes_counters(engine->probes, &sink);
 	for (size_t i = 0; i < engine->n_watched; i++)
 		reseed_if_wanted(engine, engine->watched[i], whole);
-	engine->n_held = 0;
+	engine->held.size = 0;
 	for (size_t i = 0; i < engine->n_watched && !error; i++) {
 		struct watched *watched = engine->watched[i];
 
@@ -421,8 +406,7 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 	if (error)
 		return error;
 	engine_events(engine);
-	for (size_t i = 0; i < engine->n_held && !error; i++)
-		error = apply(engine, &engine->held[i]);
+	error = held_tell(&engine->held, &sink);
 	for (size_t i = 0; i < engine->n_watched; i++)
 		if (!engine->watched[i]->ended && watched_gone(engine->watched[i]))
 			end(engine, engine->watched[i]);

@@ -18,7 +18,7 @@ struct engine_options {
 	double cpu_budget;           /* share of one core for page-table readings: 0.01; 0: no bound */
 	uint64_t interval_ns;        /* of the refresh */
 	bool follow_forks;
-	bool keep_ended;
+	bool keep_ended, lists_no_threads; /* struct model_options */
 	/* Called once for each change of a limit's state, in order. May be NULL. */
 	void (*on_transition)(void *context, const struct limit_transition *transition);
 	/* Which policy entry a target belongs to and its group's name: written into target->policy and

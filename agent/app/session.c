@@ -79,7 +79,7 @@ static const char *procfs_of(const struct options *options)
 	return options->procfs && strcmp(options->procfs, "/proc") ? options->procfs : NULL;
 }
 
-static int engine_open(struct session *session, bool keep_ended, bool log_targets)
+static int engine_open(struct session *session, bool is_daemon)
 {
 	const struct options *options = session->options;
 	struct engine_options engine_options = {
@@ -90,10 +90,11 @@ static int engine_open(struct session *session, bool keep_ended, bool log_target
 		.cpu_budget = options->cpu_budget / 10000.0,
 		.interval_ns = session->interval_ns,
 		.follow_forks = options->follow_forks,
-		.keep_ended = keep_ended,
+		.keep_ended = !is_daemon,
+		.lists_no_threads = is_daemon,
 		.on_transition = on_transition,
 		.classify = classify,
-		.on_target = log_targets ? on_target : NULL,
+		.on_target = is_daemon ? on_target : NULL,
 		.context = session,
 	};
 	struct explain explain = {0};
@@ -109,7 +110,7 @@ static int engine_open(struct session *session, bool keep_ended, bool log_target
 	return 0;
 }
 
-int session_open(const struct options *options, bool keep_ended, struct session *session)
+int session_open(const struct options *options, bool is_daemon, struct session *session)
 {
 	int error;
 
@@ -121,7 +122,7 @@ int session_open(const struct options *options, bool keep_ended, struct session 
 	if (!error)
 		error = selection_new(options, session->config, &session->selection);
 	if (!error)
-		error = engine_open(session, keep_ended, !keep_ended);
+		error = engine_open(session, is_daemon);
 	if (!error)
 		error = loop_new(&session->loop);
 	return error ? EXIT_FAILED : EXIT_DONE;

@@ -25,8 +25,9 @@ struct session {
 	void *context;
 };
 
-/* Config (0: builtin), limits, probes. Prints what went wrong; returns an exit code. */
-int session_open(const struct options *options, bool keep_ended, struct session *session);
+/* Config (0: builtin), limits, probes. A daemon logs targets that come and go; its snapshots have neither ended
+ * targets nor single threads. Prints what went wrong; returns an exit code. */
+int session_open(const struct options *options, bool is_daemon, struct session *session);
 void session_close(struct session *session);
 
 /* Attaches to what is selected now. Prints and returns EXIT_NO_TARGET if a named PID cannot be had, or if

@@ -125,76 +125,76 @@ static int emit_routine(struct watched *watched, const struct fact *of, const st
 	return sink->emit(sink->context, &fact);
 }
 
-/* The threads of a seed are collected first: the evidence for the descriptor's layout is in all of them. */
-struct collected {
-	struct fact *facts;
-	size_t count, room;
+/* Threads are read in batches: each by itself would be two system calls a thread, and all of them at once
+ * is memory for the largest target there is. */
+#define BATCH_MAX 64
+
+struct batch {
+	struct watched *watched;
+	const struct fact_sink *sink;
+	int (*flush)(struct batch *batch);
+	bool reads_arenas;
+	struct fact_thread threads[BATCH_MAX];
+	uint64_t times_ns[BATCH_MAX];
+	size_t count, total;
 };
 
-static int collect(void *context, const struct fact *fact)
+static int batch_emit(void *context, const struct fact *fact)
 {
-	struct collected *collected = context;
+	struct batch *batch = context;
+	int error = 0;
 
-	if (collected->count == collected->room) {
-		size_t room = collected->room ? collected->room * 2 : 64;
-		struct fact *facts = reallocarray(collected->facts, room, sizeof(*facts));
-
-		if (!facts)
-			return -ENOMEM;
-		collected->facts = facts;
-		collected->room = room;
+	batch->times_ns[batch->count] = fact->time_ns;
+	batch->threads[batch->count++] = fact->thread;
+	batch->total++;
+	if (batch->count == BATCH_MAX) {
+		error = batch->flush(batch);
+		batch->count = 0;
 	}
-	collected->facts[collected->count++] = *fact;
-	return 0;
+	return error;
 }
 
-static void collected_free(struct collected *collected)
+static int batch_end(struct batch *batch)
 {
-	free(collected->facts);
+	int error = batch->count ? batch->flush(batch) : 0;
+
+	batch->count = 0;
+	return error;
 }
 
-/* As many as glibc_learn() looks at. */
-#define EVIDENCE_THREADS 64
-
-static void descriptor_learn(struct watched *watched, const struct collected *threads)
+static void descriptor_learn(struct watched *watched, const struct fact_thread *threads, size_t n_threads)
 {
-	struct fact_thread evidence[EVIDENCE_THREADS];
+	struct fact_thread evidence[BATCH_MAX];
 	size_t count = 0;
 
-	for (size_t i = 0; i < threads->count && count < EVIDENCE_THREADS; i++)
-		if (threads->facts[i].thread.tls_base && !threads->facts[i].thread.is_io_worker)
-			evidence[count++] = threads->facts[i].thread;
+	for (size_t i = 0; i < n_threads && count < BATCH_MAX; i++)
+		if (threads[i].tls_base && !threads[i].is_io_worker)
+			evidence[count++] = threads[i];
 	if (!count || glibc_learn(watched->info.pid, watched->procfs_path, evidence, count, &watched->descriptor))
 		return;
 	if (watched->descriptor.start_routine)
 		probes_set_descriptor(watched->probes, watched->id, watched->descriptor.start_routine);
 }
 
-/* What a descriptor can tell and the fact does not know yet. The threads are read in batches: each
- * by itself would be two system calls a thread. */
-#define DESCRIPTOR_BATCH 64
-
-static void read_descriptors(struct watched *watched, struct fact *facts, size_t count)
+/* What a descriptor can tell and the fact does not know yet. */
+static void read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count)
 {
-	struct fact_thread threads[DESCRIPTOR_BATCH];
-	size_t at[DESCRIPTOR_BATCH], n = 0;
+	struct fact_thread wanted[BATCH_MAX];
+	size_t at[BATCH_MAX], n = 0;
 
 	if (!watched->descriptor.tid)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		const struct fact_thread *thread = &facts[i].thread;
+		const struct fact_thread *thread = &threads[i];
 
 		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !thread->stack_start)) {
 			at[n] = i;
-			threads[n++] = *thread;
+			wanted[n++] = *thread;
 		}
-		if (n < DESCRIPTOR_BATCH && i + 1 < count)
-			continue;
-		if (n && glibc_read_threads(watched->info.pid, watched->procfs_path, &watched->descriptor, threads, n) > 0)
-			for (size_t t = 0; t < n; t++)
-				facts[at[t]].thread = threads[t];
-		n = 0;
 	}
+	if (n && glibc_read_threads(watched->info.pid, watched->procfs_path, &watched->descriptor, wanted, n) > 0)
+		for (size_t t = 0; t < n; t++)
+			threads[at[t]] = wanted[t];
 }
 
 static int emit_thread(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
@@ -207,48 +207,76 @@ static int emit_thread(struct watched *watched, const struct fact *fact, const s
 /* Arena words are read again while births go on, and now and then for a thread that took its arena late. */
 #define ARENAS_NS (10 * NSEC_PER_SEC)
 
-static int read_arenas(struct watched *watched, const struct collected *threads, const struct fact_sink *sink)
+static bool arenas_due(struct watched *watched)
 {
-	_cleanup_(freep) struct fact_thread *list = calloc(threads->count + 1, sizeof(*list));
 	uint64_t now = clock_ns(CLOCK_BOOTTIME);
-	int error;
 
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < threads->count; i++)
-		list[i] = threads->facts[i].thread;
+	if (!watched->births && now - watched->arenas_ns <= ARENAS_NS)
+		return false;
 	/* A word that is still empty (before the first malloc) is found by the reading after ARENAS_NS. */
 	watched->births = false;
 	watched->arenas_ns = now;
-	error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, now, list, threads->count, sink);
+	return true;
+}
+
+static int read_arenas(const struct batch *batch)
+{
+	const struct watched *watched = batch->watched;
+	int error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, watched->arenas_ns,
+				 batch->threads, batch->count, batch->sink);
+
 	return error == -ENOMEM ? error : 0;
 }
 
-static int collect_threads(struct watched *watched, struct collected *threads)
+static int batch_all(struct batch *batch)
 {
-	struct fact_sink collector = {.emit = collect, .context = threads};
-	int error = probes_threads(watched->probes, watched->id, &collector);
+	struct watched *watched = batch->watched;
+	struct fact_sink sink = {.emit = batch_emit, .context = batch};
+	int error = probes_threads(watched->probes, watched->id, &sink);
 
-	if (error < 0 || !threads->count)
-		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &collector);
-	return error < 0 ? error : 0;
+	if (error < 0 || !batch->total)
+		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &sink);
+	return error < 0 ? error : batch_end(batch);
+}
+
+static int seed_batch(struct batch *batch)
+{
+	struct watched *watched = batch->watched;
+	struct fact fact = {.kind = FACT_THREAD_SEEN, .target = watched->id};
+	int error = 0;
+
+	/* The first batch is evidence enough, if there is any. */
+	if (batch->total == batch->count)
+		descriptor_learn(watched, batch->threads, batch->count);
+	read_descriptors(watched, batch->threads, batch->count);
+	for (size_t i = 0; i < batch->count && !error; i++) {
+		fact.time_ns = batch->times_ns[i];
+		fact.thread = batch->threads[i];
+		error = emit_thread(watched, &fact, batch->sink);
+	}
+	return error ? error : read_arenas(batch);
+}
+
+static int sample_batch(struct batch *batch)
+{
+	struct fact fact = {.kind = FACT_THREAD_SAMPLED, .target = batch->watched->id};
+	int error = 0;
+
+	for (size_t i = 0; i < batch->count && !error; i++) {
+		fact.time_ns = batch->times_ns[i];
+		fact.thread = batch->threads[i];
+		error = batch->sink->emit(batch->sink->context, &fact);
+	}
+	return !error && batch->reads_arenas ? read_arenas(batch) : error;
 }
 
 static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 {
-	_cleanup_(collected_free) struct collected threads = {0};
-	int error = collect_threads(watched, &threads);
+	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch};
 
-	if (error)
-		return error;
-	descriptor_learn(watched, &threads);
-	read_descriptors(watched, threads.facts, threads.count);
-	for (size_t i = 0; i < threads.count; i++) {
-		error = emit_thread(watched, &threads.facts[i], sink);
-		if (error)
-			return error;
-	}
-	return read_arenas(watched, &threads, sink);
+	watched->births = true;
+	arenas_due(watched);
+	return batch_all(&batch);
 }
 
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
@@ -264,26 +292,18 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	struct fact born = *fact;
 
 	watched->births = true;
-	if (!watched->descriptor.tid && born.thread.tls_base) {
-		struct collected one = {.facts = &born, .count = 1};
-
-		descriptor_learn(watched, &one);
-	}
-	read_descriptors(watched, &born, 1);
+	if (!watched->descriptor.tid && born.thread.tls_base)
+		descriptor_learn(watched, &born.thread, 1);
+	read_descriptors(watched, &born.thread, 1);
 	return emit_thread(watched, &born, sink);
 }
 
 int watched_sample(struct watched *watched, const struct fact_sink *sink)
 {
-	_cleanup_(collected_free) struct collected threads = {0};
-	int error = collect_threads(watched, &threads);
+	struct batch batch = {.watched = watched, .sink = sink, .flush = sample_batch,
+			      .reads_arenas = arenas_due(watched)};
+	int error = batch_all(&batch);
 
-	for (size_t i = 0; i < threads.count && !error; i++) {
-		threads.facts[i].kind = FACT_THREAD_SAMPLED;
-		error = sink->emit(sink->context, &threads.facts[i]);
-	}
-	if (!error && (watched->births || clock_ns(CLOCK_BOOTTIME) - watched->arenas_ns > ARENAS_NS))
-		error = read_arenas(watched, &threads, sink);
 	if (!error)
 		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, sink);
 	if (error)

@@ -15,6 +15,7 @@ struct model_options {
 	uint32_t max_threads;        /* a target; 0: 65,536 */
 	uint32_t max_ranges;         /* a target; 0: 262,144 */
 	bool keep_ended;             /* ended targets stay in the snapshot (top); else only in groups */
+	bool lists_no_threads;       /* none in the snapshot: for views that show no single one (metrics) */
 };
 
 int model_new(const struct model_options *options, struct model **ret_model);

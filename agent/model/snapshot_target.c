@@ -134,14 +134,24 @@ static int threads_fill(const struct model *model, const struct target *target, 
 			struct snapshot_target *ret_target)
 {
 	const struct threads *threads = &target->threads;
-	_cleanup_(freep) struct order *order = calloc(threads->living + 1, sizeof(*order));
+	_cleanup_(freep) struct order *order = NULL;
 	uint32_t count = 0;
 
-	if (!order)
-		return -ENOMEM;
+	if (!model->options.lists_no_threads) {
+		order = calloc(threads->living + 1, sizeof(*order));
+		if (!order)
+			return -ENOMEM;
+	}
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
-		if (threads->thread[i].living && thread_shown_pool(target, &threads->thread[i]) != POOL_NONE)
-			order[count++] = (struct order){.key = threads->thread[i].id.tid, .index = i};
+		const struct thread *thread = &threads->thread[i];
+		uint32_t pool = thread->living ? thread_shown_pool(target, thread) : POOL_NONE;
+
+		if (pool == POOL_NONE)
+			continue;
+		/* Not a member, yet shown there: the sum over pools is the target's threads. */
+		ret_target->pools[place[pool]].threads += thread->pool == POOL_NONE;
+		if (order)
+			order[count++] = (struct order){.key = thread->id.tid, .index = i};
 	}
 	if (!count)
 		return 0;
@@ -155,8 +165,6 @@ static int threads_fill(const struct model *model, const struct target *target, 
 		uint32_t pool = place[thread_shown_pool(target, thread)];
 
 		thread_fill(model, target, thread, pool, &ret_target->threads_list[i]);
-		/* Not a member, yet shown there: the sum over pools is the target's threads. */
-		ret_target->pools[pool].threads += thread->pool == POOL_NONE;
 	}
 	return 0;
 }

@@ -85,7 +85,7 @@ void probe_tasks_fact(const struct task_record *record, uint32_t target, uint64_
 {
 	struct fact_thread *thread = &ret_fact->thread;
 
-	memset(ret_fact, 0, sizeof(*ret_fact));
+	*thread = (struct fact_thread){0};
 	ret_fact->kind = FACT_THREAD_SEEN;
 	ret_fact->target = target;
 	ret_fact->time_ns = time_ns;
