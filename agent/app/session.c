@@ -4,6 +4,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -238,5 +239,7 @@ int session_run(struct session *session)
 	}
 	if (error)
 		return error;
+	/* Loading the probes and reading a target for the first time took much more than watching it does. */
+	malloc_trim(0);
 	return loop_run(session->loop);
 }
