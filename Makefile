@@ -16,8 +16,8 @@ DEPS_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 DEPS_LIBS   = $(shell pkg-config --libs $(PACKAGES))
 # Linked with the archives, the agent has what it uses of its libraries in memory and not their tables and
 # relocations: 5 MiB resident less. libmicrohttpd would bring gnutls and what that needs, for an HTTPS that is not
-# offered: its references to gnutls all end in a function that does nothing. ld's warnings are about NSS, which looks
-# users up in other places than /etc/passwd only where the build machine's glibc is. `make STATIC=` links as usual.
+# offered: its references to gnutls all end in a function that does nothing. ld's warnings are about NSS: users are
+# those of /etc/passwd (main.c). Who needs LDAP's links as usual: `make clean; make STATIC=`.
 STATIC     ?= yes
 MHD_GNUTLS  = $(shell nm -u "$$($(CC) -print-file-name=libmicrohttpd.a)" 2>/dev/null | grep -o 'gnutls_[a-z0-9_]*' | sort -u)
 STATIC_LINK = -static-pie -Wl,--gc-sections -Wl,--no-warnings $(MHD_GNUTLS:%=-Wl,--defsym=%=http_no_tls)
@@ -66,7 +66,7 @@ sanitized: $O/san/poolscope
 $O/agent/%.o: agent/%.c $(SKELETONS)
 	@mkdir -p $(@D)
 	$(say) CC $@
-	$Q$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$Q$(CC) $(ALL_CFLAGS) $(if $(STATIC),-DPOOLSCOPE_STATIC) -MMD -MP -c -o $@ $<
 $O/san/agent/%.o: agent/%.c $(SKELETONS)
 	@mkdir -p $(@D)
 	$(say) CC $@

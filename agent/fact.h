@@ -152,9 +152,6 @@ struct fact_children {
 
 struct fact_thread {
 	struct thread_id id;
-	char state;      /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
-	uint64_t cpu_ns; /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
-	/* not in SAMPLED, from here on */
 	struct thread_id creator; /* BORN: the caller of clone; tid 0: not known */
 	char name[FACT_NAME_SIZE];
 	bool is_leader, is_io_worker; /* io_worker: PF_IO_WORKER */
@@ -162,6 +159,8 @@ struct fact_thread {
 	uint64_t stack_pointer;       /* 0: not known */
 	uint64_t stack_start, stack_length; /* exact range from clone3 or the descriptor; 0: not known */
 	uint64_t start_routine;             /* user address; 0: not known */
+	char state;                         /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
+	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
 };
 
 struct fact_routine {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The program: from the command line to a command. It must not know what a command does. */
 #include <locale.h>
+#include <nss.h>
 #include <stdio.h>
 
 #include "app/session.h"
@@ -27,12 +28,25 @@ static int (*const commands[])(const struct options *options) = {
 };
 _Static_assert(ARRAY_SIZE(commands) == SUBCOMMAND_COUNT, "every subcommand has its command");
 
+/* A static binary crashes in the modules of NSS that are loaded at run time (nss_systemd, nss_sss): it has those that
+ * are in libc itself. */
+static void nss_without_modules(void)
+{
+#ifdef POOLSCOPE_STATIC
+	__nss_configure_lookup("passwd", "files");
+	__nss_configure_lookup("group", "files");
+	__nss_configure_lookup("initgroups", "files");
+	__nss_configure_lookup("hosts", "files dns");
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {0};
 	struct explain explain = {0};
 	int code;
 
+	nss_without_modules();
 	if (options_parse(argc, argv, &options, &explain)) {
 		explain_print(&explain, stderr);
 		return EXIT_USAGE;

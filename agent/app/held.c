@@ -10,7 +10,7 @@
 
 /* Of the kinds that come by the thousand. The fact as a whole is as large as the description of a target. */
 static const size_t sizes[FACT_KIND_COUNT] = {
-	[FACT_THREAD_SAMPLED] = offsetof(struct fact, thread.creator),
+	[FACT_THREAD_SAMPLED] = PAST(thread),
 	[FACT_RESIDENT] = PAST(resident),
 	[FACT_ARENA] = PAST(arena),
 	[FACT_THREAD_ARENA] = PAST(arena),
