@@ -35,7 +35,6 @@ static void nss_without_modules(void)
 #ifdef POOLSCOPE_STATIC
 	__nss_configure_lookup("passwd", "files");
 	__nss_configure_lookup("group", "files");
-	__nss_configure_lookup("initgroups", "files");
 	__nss_configure_lookup("hosts", "files dns");
 #endif
 }

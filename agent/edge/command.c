@@ -81,12 +81,35 @@ int command_user_find(const char *name, struct command_user *ret_user, struct ex
 	return 0;
 }
 
+/* initgroups(3) loads modules of NSS, which a static binary must not: there the groups are those of /etc/group. */
+static int groups_take(const struct command_user *user)
+{
+#ifdef POOLSCOPE_STATIC
+	gid_t groups[1024] = {user->gid};
+	size_t count = 1;
+	const struct group *group;
+	FILE *file = fopen("/etc/group", "re");
+
+	while (file && count < ARRAY_SIZE(groups) && (group = fgetgrent(file)))
+		for (char **member = group->gr_mem; *member; member++)
+			if (strcmp(*member, user->name) == 0 && group->gr_gid != user->gid) {
+				groups[count++] = group->gr_gid;
+				break;
+			}
+	if (file)
+		fclose(file);
+	return setgroups(count, groups);
+#else
+	return initgroups(user->name, user->gid);
+#endif
+}
+
 /* For good: all ids, supplementary groups, and a try to come back that must fail. */
 static int become(const struct command_user *user)
 {
 	if (!user->change)
 		return 0;
-	if (initgroups(user->name, user->gid) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
+	if (groups_take(user) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
 	    setresuid(user->uid, user->uid, user->uid) < 0)
 		return -errno;
 	if (user->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))
