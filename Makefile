@@ -15,10 +15,10 @@ PACKAGES := libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml lib
 DEPS_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 DEPS_LIBS   = $(shell pkg-config --libs $(PACKAGES))
 # Linked with the archives, the agent has what it uses of its libraries in memory and not their tables and
-# relocations: 5 MiB resident less. libmicrohttpd would bring gnutls and what that needs, for an HTTPS that is not
+# relocations: 4 MiB resident less. libmicrohttpd would bring gnutls and what that needs, for an HTTPS that is not
 # offered: its references to gnutls all end in a function that does nothing. ld's warnings are about NSS: users are
-# those of /etc/passwd (main.c). Not the default: a command under -u was seen to fail now and then (`make clean; make STATIC=yes`).
-STATIC     ?=
+# those of /etc/passwd (main.c). `make clean; make STATIC=` links with the shared libraries instead.
+STATIC     ?= yes
 MHD_GNUTLS  = $(shell nm -u "$$($(CC) -print-file-name=libmicrohttpd.a)" 2>/dev/null | grep -o 'gnutls_[a-z0-9_]*' | sort -u)
 STATIC_LINK = -static-pie -Wl,--gc-sections -Wl,--no-warnings $(MHD_GNUTLS:%=-Wl,--defsym=%=http_no_tls)
 AGENT_LINK  = $(if $(STATIC),$(STATIC_LINK)) -Wl,--start-group $(DEPS_LIBS) -lm -Wl,--end-group

@@ -4,6 +4,8 @@ the installed files."""
 import os
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -56,16 +58,17 @@ def test_all_mistakes_of_a_config_at_once(tmp_path):
     assert len(lines) == 2
 
 
-def who(tmp_path, *arguments, **environment):
+@pytest.fixture
+def open_folder():
+    """A folder that everybody may write to; pytest's own are closed to others, again at every start of a pytest."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+def who(folder, *arguments, **environment):
     """What a command finds itself to be that top runs."""
-    output = tmp_path / "who"
-    output.touch()
-    output.chmod(0o666)
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents:  # pytest's own folders are closed to others
-        if folder.stat().st_mode & 0o001:
-            break
-        folder.chmod(folder.stat().st_mode | 0o001)
+    output = folder / "who"
     env = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
     done = run("top", *arguments, "--", "sh", "-c", f"id -u > {output}; id -G >> {output}; echo $HOME >> {output}; sleep 1",
                env={**env, **environment})
@@ -73,13 +76,13 @@ def who(tmp_path, *arguments, **environment):
     return output.read_text().split("\n")
 
 
-def test_command_runs_as_who_called_sudo(tmp_path):
-    uid, groups, _ = who(tmp_path, SUDO_UID="65534")[:3]
+def test_command_runs_as_who_called_sudo(open_folder):
+    uid, groups, _ = who(open_folder, SUDO_UID="65534")[:3]
     assert uid == "65534" and "0" not in groups.split()
 
 
-def test_command_runs_as_the_user_named(tmp_path):
-    uid, _, home = who(tmp_path, "-u", "daemon", SUDO_UID="65534")[:3]
+def test_command_runs_as_the_user_named(open_folder):
+    uid, _, home = who(open_folder, "-u", "daemon", SUDO_UID="65534")[:3]
     assert uid == "1" and home == "/usr/sbin"
 
 
