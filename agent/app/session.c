@@ -126,12 +126,15 @@ int session_open(const struct options *options, bool is_daemon, struct session *
 		error = engine_open(session, is_daemon);
 	if (!error)
 		error = loop_new(&session->loop);
+	if (!error && !keep_ended)
+		error = notices_new(&session->notices);
 	return error ? EXIT_FAILED : EXIT_DONE;
 }
 
 void session_close(struct session *session)
 {
 	snapshot_free(session->snapshot);
+	notices_free(session->notices);
 	loop_free(session->loop);
 	engine_free(session->engine);
 	selection_free(session->selection);
@@ -187,6 +190,8 @@ int session_refresh(struct session *session, bool whole)
 		return error;
 	former = session->snapshot;
 	session->snapshot = snapshot;
+	if (session->notices)
+		notices_tell(session->notices, snapshot);
 	return session->on_snapshot ? session->on_snapshot(session->context) : 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "../edge/loop.h"
 #include "engine.h"
+#include "notices.h"
 #include "selection.h"
 
 struct session {
@@ -16,6 +17,7 @@ struct session {
 	struct loop *loop;
 	struct loop_source *refresh, *deadline, *discovery;
 	struct snapshot *snapshot; /* the newest; owned, but a command may take it away */
+	struct notices *notices;   /* NULL: none are logged (they stand on the screen) */
 	bool was_over;                   /* a limit was over at some time */
 	uint64_t interval_ns;
 	uint64_t attached; /* targets so far */

@@ -62,7 +62,7 @@ static struct ended_pool *group_pool(struct group *group, const char *name, cons
 static void violations_move(struct limit_track *tracks, bool *limited, uint64_t *violations, bool keep)
 {
 	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
-		if (!tracks[kind].rule)
+		if (!tracks[kind].rule || (tracks[kind].max == UNKNOWN_U64 && !tracks[kind].violations))
 			continue;
 		limited[kind] = true;
 		violations[kind] += tracks[kind].violations;
@@ -133,11 +133,15 @@ static void add_limits(struct snapshot_group_limit *limits, size_t *n_limits, co
 		       size_t n_of)
 {
 	for (size_t i = 0; i < n_of; i++) {
-		struct snapshot_group_limit *limit = group_limit(limits, n_limits, of[i].kind);
+		struct snapshot_group_limit *limit;
 		double ratio = of[i].value == UNKNOWN_U64 || of[i].max == UNKNOWN_U64 || !of[i].max
 				       ? NAN
 				       : (double)of[i].value / (double)of[i].max;
 
+		/* What was never judged is not "not over". */
+		if (!snapshot_limit_is_judged(&of[i]) && !of[i].violations)
+			continue;
+		limit = group_limit(limits, n_limits, of[i].kind);
 		if (isnan(limit->used_ratio) || ratio > limit->used_ratio)
 			limit->used_ratio = ratio;
 		limit->over |= of[i].state == LIMIT_OVER;

@@ -137,6 +137,15 @@ bool pool_is_listed(const struct pool *pool)
 	       pool->memory.resident_bytes || pool->memory.mapped_bytes;
 }
 
+bool pools_any_matches(const struct pools *pools, const char *glob)
+{
+	for (uint32_t i = 0; i < pools->count; i++) {
+		if (pool_is_listed(&pools->pool[i]) && glob_matches(glob, pools->pool[i].name))
+			return true;
+	}
+	return false;
+}
+
 static void note_dropped(struct pools *pools, const char *name)
 {
 	uint64_t hash = 14695981039346656037ULL; /* FNV-1a */

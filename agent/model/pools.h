@@ -59,5 +59,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		uint64_t time_ns, uint32_t *ret_pool);
 /* Has anything to show: threads or what they left. */
 bool pool_is_listed(const struct pool *pool);
+/* A listed pool has a name that the glob of a limit matches. */
+bool pools_any_matches(const struct pools *pools, const char *glob);
 
 #endif

@@ -15,6 +15,7 @@ void snapshot_free(struct snapshot *snapshot)
 			free(target->pools[j].limits);
 		}
 		free(target->limits);
+		free(target->unmatched);
 		free(target->pools);
 		free(target->threads_list);
 		free(target->history);

@@ -45,6 +45,26 @@ struct snapshot_limit {
 	bool is_percent;            /* max came from a percentage of a natural bound */
 };
 
+/* A percentage of what is not known says nothing: then its state is none, not `ok`. */
+static inline bool snapshot_limit_is_judged(const struct snapshot_limit *limit)
+{
+	return limit->max != UNKNOWN_U64;
+}
+
+/* The user asked for it, and it cannot be judged. What is built in may be without a bound in silence. */
+static inline bool snapshot_limit_wants_bound(const struct snapshot_limit *limit)
+{
+	return limit->is_percent && !snapshot_limit_is_judged(limit) && limit->source != LIMIT_SOURCE_BUILTIN;
+}
+
+/* A limit that the user asked for and that no pool of the target has: a slip of the pen, or a pool that is
+ * still to come. */
+struct snapshot_unmatched {
+	char pool[64]; /* the glob, as the user wrote it */
+	enum limit_kind kind;
+	enum limit_source source;
+};
+
 struct snapshot_verdict {
 	enum verdict_state state; /* VERDICT_NONE: null */
 	double confidence;
@@ -111,6 +131,8 @@ struct snapshot_target {
 
 	struct snapshot_limit *limits; /* of the process; owned */
 	size_t n_limits;
+	struct snapshot_unmatched *unmatched; /* owned */
+	size_t n_unmatched;
 	struct snapshot_verdict verdict;
 	struct snapshot_pool *pools; /* sorted by name; the view sorts for itself */
 	size_t n_pools;

@@ -45,6 +45,31 @@ static int limits_fill(const struct model *model, const struct limit_track *trac
 	return 0;
 }
 
+/* The globs that no pool has yet, in the user's order. A rule that stands behind another for the same pool
+ * matches all the same. */
+static int unmatched_fill(const struct target *target, struct snapshot_target *ret_target)
+{
+	const struct policy_entry *policy = target->policy;
+	struct snapshot_unmatched *unmatched;
+
+	for (size_t i = 0; i < policy->n_limits; i++) {
+		const struct limit_rule *rule = &policy->limits[i];
+
+		if (!*rule->pool || pools_any_matches(&target->pools, rule->pool))
+			continue;
+		if (!ret_target->unmatched) {
+			ret_target->unmatched = calloc(policy->n_limits, sizeof(*ret_target->unmatched));
+			if (!ret_target->unmatched)
+				return -ENOMEM;
+		}
+		unmatched = &ret_target->unmatched[ret_target->n_unmatched++];
+		unmatched->kind = rule->kind;
+		unmatched->source = rule->source;
+		memcpy(unmatched->pool, rule->pool, sizeof(unmatched->pool));
+	}
+	return 0;
+}
+
 static int pool_fill(const struct model *model, const struct pool *pool, struct snapshot_pool *ret_pool)
 {
 	int64_t growth = history_growth(&pool->history, 0, GROWTH_SHORT_NS);
@@ -269,6 +294,9 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 	if (r < 0)
 		return r;
 	r = threads_fill(model, target, place, ret_target);
+	if (r < 0)
+		return r;
+	r = unmatched_fill(target, ret_target);
 	if (r < 0)
 		return r;
 	if (target->history.count) {

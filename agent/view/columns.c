@@ -65,6 +65,14 @@ static bool pool_is_full(const struct snapshot_pool *pool)
 	return pool->capacity != UNKNOWN_U64 && pool->capacity && pool->threads >= pool->capacity;
 }
 
+static bool any_judged(const struct snapshot_pool *pool)
+{
+	for (size_t i = 0; i < pool->n_limits; i++)
+		if (snapshot_limit_is_judged(&pool->limits[i]))
+			return true;
+	return false;
+}
+
 static void format_state(const struct column_context *context, const void *row, unsigned int width, char *buffer,
 			 size_t size)
 {
@@ -73,7 +81,11 @@ static void format_state(const struct column_context *context, const void *row, 
 	enum limit_state worst = limits_worst(pool->limits, pool->n_limits);
 
 	snprintf(buffer, size, "%s",
-		 worst != LIMIT_OK ? words[worst] : pool_is_full(pool) ? "full" : pool->n_limits ? words[LIMIT_OK] : "-");
+		 worst != LIMIT_OK	? words[worst]
+		 : pool_is_full(pool) ? "full"
+		 : any_judged(pool)	? words[LIMIT_OK]
+		 : pool->n_limits	? "n/a"
+					: "-");
 }
 
 static int64_t key_state(const void *row)
@@ -101,7 +113,8 @@ static void format_limits(const struct column_context *context, const void *row,
 	snprintf(buffer, size, "-");
 	for (size_t i = 0; i < pool->n_limits && used < size; i++)
 		used += (size_t)snprintf(buffer + used, size - used, "%s%s %s", i ? ", " : "",
-					 kinds[pool->limits[i].kind], words[pool->limits[i].state]);
+					 kinds[pool->limits[i].kind],
+					 snapshot_limit_is_judged(&pool->limits[i]) ? words[pool->limits[i].state] : "n/a");
 }
 
 static void format_history(const struct column_context *context, const void *row, unsigned int width,

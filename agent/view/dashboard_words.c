@@ -145,6 +145,75 @@ static void say_all_limits(struct collector *all, enum limit_state state)
 		say_limits(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits, state);
 }
 
+/* Appends "name (figures)" to a list of pools; "" for figures: the name alone. */
+static void append(const struct collector *all, char list[256], const struct snapshot_pool *pool,
+		   const char *figures)
+{
+	size_t used = strlen(list);
+	char name[NAME_SIZE];
+
+	escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
+	if (used + strlen(name) + strlen(figures) + 6 < 256)
+		snprintf(list + used, 256 - used, "%s%s%s%s%s", used ? ", " : "", name, figures[0] ? " (" : "", figures,
+			 figures[0] ? ")" : "");
+	else if (used < 4 || strcmp(list + used - 4, " ..."))
+		snprintf(list + used, 256 - used, " ...");
+}
+
+/* A limit that was asked for and watches nothing must not look like one that is kept. */
+static void say_unmatched(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	char glob[NAME_SIZE];
+
+	for (size_t i = 0; i < target->n_unmatched; i++) {
+		const struct snapshot_unmatched *limit = &target->unmatched[i];
+		bool said = false;
+
+		for (size_t j = 0; j < i && !said; j++)
+			said = !strcmp(target->unmatched[j].pool, limit->pool);
+		if (said)
+			continue;
+		escape_text(limit->pool, sizeof(limit->pool), all->options->utf8, glob, sizeof(glob));
+		say(all, ATTR_WARN, target->ended ? "no pool matched '%s': its limit watched nothing"
+						  : "no pool matches '%s' yet: its limit watches nothing",
+		    glob);
+	}
+}
+
+static void say_not_judged(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	bool bytes = false;
+	char pools[256] = "";
+
+	for (size_t i = 0; i < target->n_limits; i++) {
+		if (!snapshot_limit_wants_bound(&target->limits[i]))
+			continue;
+		if (limit_phrases[target->limits[i].kind].is_bytes)
+			bytes = true;
+		else
+			say(all, ATTR_WARN, "process: limit of %s not judged: no pids.max is set, or it is not known",
+			    limit_kind_name(target->limits[i].kind));
+	}
+	for (size_t i = 0; i < target->n_pools; i++) {
+		const struct snapshot_pool *pool = &target->pools[i];
+
+		for (size_t j = 0; j < pool->n_limits; j++) {
+			if (!snapshot_limit_wants_bound(&pool->limits[j]))
+				continue;
+			if (limit_phrases[pool->limits[j].kind].is_bytes)
+				bytes = true;
+			else
+				append(all, pools, pool, "");
+		}
+	}
+	if (pools[0])
+		say(all, ATTR_WARN, "limit of threads not judged: the capacity of %s is not known", pools);
+	if (bytes)
+		say(all, ATTR_WARN, "limits in percent of memory not judged: its size is not known");
+}
+
 static void say_losses(struct collector *all)
 {
 	static const char *const reasons[] = {
@@ -240,20 +309,6 @@ static void say_refused(struct collector *all)
 		    format_count(FORMAT_BUFFER, all->snapshot->series_dropped));
 }
 
-/* Appends "name (figures)" to a list of pools. */
-static void append(const struct collector *all, char list[256], const struct snapshot_pool *pool,
-		   const char *figures)
-{
-	size_t used = strlen(list);
-	char name[NAME_SIZE];
-
-	escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
-	if (used + strlen(name) + strlen(figures) + 6 < 256)
-		snprintf(list + used, 256 - used, "%s%s (%s)", used ? ", " : "", name, figures);
-	else if (used < 4 || strcmp(list + used - 4, " ..."))
-		snprintf(list + used, 256 - used, " ...");
-}
-
 /* Told, never flagged: neither is a fault. */
 static void say_notes(struct collector *all)
 {
@@ -290,6 +345,8 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_verdict(&all);
 	say_rate(&all);
 	say_all_limits(&all, LIMIT_WARN);
+	say_unmatched(&all);
+	say_not_judged(&all);
 	say_losses(&all);
 	say_children(&all);
 	say_refused(&all);

@@ -132,7 +132,8 @@ static json_t *build_limit(const struct snapshot_limit *limit)
 	add(&object, "limit", json_string(limit_kind_name(limit->kind)));
 	add(&object, "value", count(limit->value));
 	add(&object, "max", count(limit->max));
-	add(&object, "state", json_string(limit_state_name(limit->state)));
+	add(&object, "state",
+	    snapshot_limit_is_judged(limit) ? json_string(limit_state_name(limit->state)) : json_null());
 	add(&object, "since", moment(limit->since_realtime_ns));
 	add(&object, "source", json_string(limit_source_name(limit->source)));
 	add(&object, "violations", count(limit->violations));
@@ -145,6 +146,22 @@ static json_t *build_limits(const struct snapshot_limit *limits, size_t n_limits
 
 	for (size_t i = 0; i < n_limits; i++) {
 		if (json_array_append_new(array, build_limit(&limits[i])))
+			return NULL;
+	}
+	return TAKE_PTR(array);
+}
+
+static json_t *build_unmatched(const struct snapshot_target *target)
+{
+	_cleanup_(json_decrefp) json_t *array = json_array();
+
+	for (size_t i = 0; i < target->n_unmatched; i++) {
+		struct builder object = builder_open();
+
+		add(&object, "pool", text(target->unmatched[i].pool));
+		add(&object, "limit", json_string(limit_kind_name(target->unmatched[i].kind)));
+		add(&object, "source", json_string(limit_source_name(target->unmatched[i].source)));
+		if (json_array_append_new(array, object.object))
 			return NULL;
 	}
 	return TAKE_PTR(array);
@@ -315,6 +332,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "cgroup", build_cgroup(&target->cgroup));
 	add(&object, "events", events.object);
 	add(&object, "limits", build_limits(target->limits, target->n_limits));
+	add(&object, "limits_without_pool", build_unmatched(target));
 	add(&object, "verdict", build_verdict(&target->verdict));
 	add(&object, "pools", build_pools(target));
 	return object.object;

@@ -64,6 +64,10 @@ static struct snapshot_limit fixture_limits[] = {
 	 .max = UNKNOWN_U64, .is_percent = true},
 };
 
+static struct snapshot_unmatched fixture_unmatched[] = {
+	{"annyio*", LIMIT_RESIDENT_BYTES_PER_THREAD, LIMIT_SOURCE_OPTION},
+};
+
 static struct snapshot_pool fixture_pools[] = {
 	{
 		.name = "anyio", .kind = "WorkerThread", .parent = -1, .threads = 40, .threads_peak = 41,
@@ -116,6 +120,7 @@ static struct snapshot_target fixture_targets[] = {
 		.growth_1m = 60, .growth_5m = UNKNOWN_I64, .seconds_to_memory_max = NAN,
 		.events_received = 1000, .events_lost = 1, .reseeds = 1,
 		.limits = fixture_limits, .n_limits = 1,
+		.unmatched = fixture_unmatched, .n_unmatched = ARRAY_SIZE(fixture_unmatched),
 		.verdict = {.state = VERDICT_NONE},
 		.pools = fixture_pools, .n_pools = ARRAY_SIZE(fixture_pools),
 		.threads_list = fixture_threads, .n_threads_list = ARRAY_SIZE(fixture_threads),

@@ -239,14 +239,20 @@ static void test_unknown_everywhere(void **state)
 	free(text);
 }
 
-static void assert_says(struct fixture *fixture, const char *words)
+/* A frame with room for every word. */
+static char *words_of(struct fixture *fixture)
 {
 	struct dashboard_state ui;
-	char *text;
 
 	dashboard_init(&ui, true, 1000);
 	dashboard_resize(&ui, 60, 200);
-	text = frame(&fixture->snapshot, &ui);
+	return frame(&fixture->snapshot, &ui);
+}
+
+static void assert_says(struct fixture *fixture, const char *words)
+{
+	char *text = words_of(fixture);
+
 	if (!strstr(text, words))
 		fprintf(stderr, "not found: %s\n%s", words, text);
 	assert_non_null(strstr(text, words));
@@ -280,6 +286,40 @@ static void test_words(void **state)
 	assert_says(fixture, "OVER process: RES 3.60G > 3.60G (90 % of memory.max) since 12:00:59 (4 min)");
 }
 
+/* A limit that watches nothing says so, and says so once. */
+static void test_limits_that_watch_nothing(void **state)
+{
+	static struct snapshot_unmatched unmatched[] = {
+		{ "annyio*", LIMIT_THREADS, LIMIT_SOURCE_OPTION },
+		{ "annyio*", LIMIT_RESIDENT_BYTES, LIMIT_SOURCE_OPTION },
+		{ "\033[2J", LIMIT_THREADS, LIMIT_SOURCE_CONFIG },
+	};
+	struct fixture *fixture = fixture_snapshot();
+	struct snapshot_target *target = &fixture->targets[0];
+	struct snapshot_limit *limit = &fixture->pool_limits[2];
+	char *text;
+
+	target->unmatched = unmatched;
+	target->n_unmatched = ARRAY_SIZE(unmatched);
+	assert_says(fixture, "no pool matches 'annyio*' yet: its limit watches nothing\n");
+	assert_says(fixture, "no pool matches '\\x1b[2J' yet");
+	text = words_of(fixture);
+	assert_null(strstr(strstr(text, "annyio*") + 1, "annyio*"));
+	assert_null(strstr(text, "not judged"));
+	free(text);
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, UNKNOWN_U64, 0, 0, true };
+	assert_says(fixture, "limit of threads not judged: the capacity of ThreadPoolExecutor-0_* is not known\n");
+	assert_says(fixture, "7/-/- n/a ");
+	fixture->process_limits[1].max = UNKNOWN_U64;
+	text = words_of(fixture); /* built in: nobody asked for it */
+	assert_null(strstr(text, "pids.max is set"));
+	free(text);
+	fixture->process_limits[1].source = LIMIT_SOURCE_OPTION;
+	assert_says(fixture, "process: limit of threads not judged: no pids.max is set, or it is not known\n");
+	target->ended = true;
+	assert_says(fixture, "no pool matched 'annyio*': its limit watched nothing\n");
+}
+
 /* Capacity and quota are told; a state of a limit they are not. */
 static void test_capacity_is_no_fault(void **state)
 {
@@ -306,6 +346,7 @@ int main(void)
 		cmocka_unit_test_prestate(test_random_keys, &no),
 		cmocka_unit_test(test_unknown_everywhere),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_limits_that_watch_nothing),
 		cmocka_unit_test(test_capacity_is_no_fault),
 	};
 

@@ -77,6 +77,7 @@ static void test_every_field_is_there(void **state)
 		{"targets.0.limits.0.limit", JSON_STRING}, {"targets.0.limits.0.value", JSON_INTEGER},
 		{"targets.0.limits.0.max", JSON_INTEGER}, {"targets.0.limits.0.state", JSON_STRING},
 		{"targets.0.limits.0.since", JSON_STRING}, {"targets.0.limits.0.source", JSON_STRING},
+		{"targets.0.limits_without_pool", JSON_ARRAY}, {"targets.1.limits_without_pool", JSON_ARRAY},
 		{"targets.0.verdict", JSON_NULL},
 		{"targets.0.pools.0.name", JSON_STRING}, {"targets.0.pools.0.kind", JSON_STRING},
 		{"targets.0.pools.0.parent", JSON_NULL}, {"targets.0.pools.0.threads", JSON_INTEGER},
@@ -128,7 +129,7 @@ static void test_unknown_is_null(void **state)
 		"targets.0.pools.1.capacity", "targets.0.pools.1.busy", "targets.0.pools.1.busy_peak",
 		"targets.0.pools.1.queued", "targets.0.pools.1.memory.grown_bytes",
 		"targets.0.pools.1.memory.heap.resident_bytes", "targets.0.pools.1.verdict",
-		"targets.0.pools.0.limits.1.max", "targets.0.pools.0.limits.1.since",
+		"targets.0.pools.0.limits.1.max", "targets.0.pools.0.limits.1.state", "targets.0.pools.0.limits.1.since",
 		"targets.0.thread_list.1.state", "targets.0.thread_list.1.start_routine",
 		"targets.0.thread_list.1.created_by", "targets.0.thread_list.1.started",
 		"targets.0.thread_list.1.cpu_percent", "targets.0.ended",
@@ -160,7 +161,9 @@ static void test_values(void **state)
 		{"targets.0.limits.0.source", "config"}, {"targets.0.limits.0.limit", "threads"},
 		{"targets.0.pools.1.parent", "anyio"}, {"targets.0.thread_list.0.pool", "anyio"},
 		{"targets.0.pools.0.verdict.state", "filling"}, {"targets.1.ended.how", "signalled"},
-		{"targets.1.name", "or\\ders"},
+		{"targets.1.name", "or\\ders"}, {"targets.0.limits_without_pool.0.pool", "annyio*"},
+		{"targets.0.limits_without_pool.0.limit", "resident_bytes_per_thread"},
+		{"targets.0.limits_without_pool.0.source", "option"},
 		/* 20 s before the snapshot, by the boot clock */
 		{"targets.0.thread_list.0.created_by.started", "2023-11-14T22:13:10.123Z"},
 	};

@@ -377,6 +377,56 @@ static void transitions_that_nobody_fetches_do_not_pile_up(void **state)
 	script_end(&s);
 }
 
+static void a_glob_that_no_pool_has_is_named_until_one_comes(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	limit(&s, "*", LIMIT_THREADS, 100);
+	limit(&s, "w-*", LIMIT_THREADS, 10); /* stands behind "*", and matches all the same */
+	limit(&s, "typo*", LIMIT_RESIDENT_BYTES, 10 * MIB);
+	limit(&s, "", LIMIT_THREADS, 100); /* the process is always there */
+	script_begin(&s);
+	leader(&s);
+	target = refresh(&s);
+	assert_int_equal(target->n_unmatched, 2);
+	assert_string_equal(target->unmatched[0].pool, "w-*");
+	assert_string_equal(target->unmatched[1].pool, "typo*");
+	assert_int_equal(target->unmatched[1].kind, LIMIT_RESIDENT_BYTES);
+	assert_int_equal(target->unmatched[1].source, LIMIT_SOURCE_CONFIG);
+	workers(&s, 200, 1);
+	target = refresh(&s);
+	assert_int_equal(target->n_unmatched, 1);
+	assert_string_equal(target->unmatched[0].pool, "typo*");
+	exited(&s, 200); /* its pool stays in the table: it was no slip of the pen */
+	assert_int_equal(refresh(&s)->n_unmatched, 1);
+	script_end(&s);
+}
+
+static void what_is_not_judged_has_no_state_and_no_series(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	limit(&s, "w-*", LIMIT_THREADS, 8000);
+	s.limits[0].is_percent = true; /* of a capacity that nobody tells */
+	limit(&s, "", LIMIT_THREADS, 9000);
+	s.limits[1].is_percent = true; /* of a pids.max that is not set */
+	s.limits[1].source = LIMIT_SOURCE_BUILTIN;
+	script_begin(&s);
+	leader(&s);
+	workers(&s, 200, 5);
+	target = refresh(&s);
+	assert_false(snapshot_limit_is_judged(pool_limit(target, "w-*", LIMIT_THREADS)));
+	assert_true(snapshot_limit_wants_bound(pool_limit(target, "w-*", LIMIT_THREADS)));
+	assert_false(snapshot_limit_is_judged(process_limit(target, LIMIT_THREADS)));
+	assert_false(snapshot_limit_wants_bound(process_limit(target, LIMIT_THREADS)));
+	assert_int_equal(s.snapshot->groups[0].n_limits, 0);
+	for (size_t i = 0; i < s.snapshot->groups[0].n_pools; i++)
+		assert_int_equal(s.snapshot->groups[0].pools[i].n_limits, 0);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +441,8 @@ int main(void)
 		cmocka_unit_test(a_late_exit_inflates_nothing),
 		cmocka_unit_test(a_limit_of_none_warns_of_nothing),
 		cmocka_unit_test(transitions_that_nobody_fetches_do_not_pile_up),
+		cmocka_unit_test(a_glob_that_no_pool_has_is_named_until_one_comes),
+		cmocka_unit_test(what_is_not_judged_has_no_state_and_no_series),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

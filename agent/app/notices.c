@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the log tells once: limits that were asked for and watch nothing. It must not know how a limit is
+ * judged: the snapshot says it. */
+#include "notices.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../edge/log.h"
+
+/* More are forgotten from the front: a notice said twice is better than a table that a target makes grow. */
+#define NOTICES_MAX 256
+
+struct notices {
+	char told[NOTICES_MAX][192];
+	size_t next;
+};
+
+int notices_new(struct notices **ret_notices)
+{
+	struct notices *notices = calloc(1, sizeof(*notices));
+
+	if (!notices)
+		return -ENOMEM;
+	*ret_notices = notices;
+	return 0;
+}
+
+void notices_free(struct notices *notices)
+{
+	free(notices);
+}
+
+/* True the first time. Of all processes of one name it is told once. */
+static bool is_news(struct notices *notices, const char *process, const char *event, const char *pool,
+		    const char *limit)
+{
+	char key[sizeof(notices->told[0])];
+
+	snprintf(key, sizeof(key), "%s\n%s\n%s\n%s", limit, event, pool, process);
+	for (size_t i = 0; i < NOTICES_MAX; i++)
+		if (!strcmp(notices->told[i], key))
+			return false;
+	memcpy(notices->told[notices->next], key, sizeof(key));
+	notices->next = (notices->next + 1) % NOTICES_MAX;
+	return true;
+}
+
+static void tell_not_judged(struct notices *notices, const struct snapshot_target *target,
+			    const struct snapshot_pool *pool, const struct snapshot_limit *limits, size_t n_limits)
+{
+	const char *process = target->info.name, *name = pool ? pool->name : "";
+
+	for (size_t i = 0; i < n_limits; i++) {
+		const char *limit = limit_kind_name(limits[i].kind);
+
+		if (!snapshot_limit_wants_bound(&limits[i]) || !is_news(notices, process, "not_judged", name, limit))
+			continue;
+		log_event(LOG_LEVEL_WARN, "limit_not_judged", "process", process, "pool", pool ? name : NULL, "limit",
+			  limit, "why",
+			  limits[i].kind != LIMIT_THREADS ? "the size of the memory is not known"
+			  : pool		  ? "the capacity of the pool is not known"
+						  : "no pids.max is set, or it is not known",
+			  "source", limit_source_name(limits[i].source), NULL);
+	}
+}
+
+static void tell_unmatched(struct notices *notices, const struct snapshot_target *target)
+{
+	for (size_t i = 0; i < target->n_unmatched; i++) {
+		const struct snapshot_unmatched *unmatched = &target->unmatched[i];
+		const char *limit = limit_kind_name(unmatched->kind);
+
+		if (is_news(notices, target->info.name, "unmatched", unmatched->pool, limit))
+			log_event(LOG_LEVEL_WARN, "limit_without_pool", "process", target->info.name, "pool",
+				  unmatched->pool, "limit", limit, "why", "no pool matches yet", "source",
+				  limit_source_name(unmatched->source), NULL);
+	}
+}
+
+void notices_tell(struct notices *notices, const struct snapshot *snapshot)
+{
+	for (size_t t = 0; t < snapshot->n_targets; t++) {
+		const struct snapshot_target *target = &snapshot->targets[t];
+
+		tell_unmatched(notices, target);
+		tell_not_judged(notices, target, NULL, target->limits, target->n_limits);
+		for (size_t i = 0; i < target->n_pools; i++)
+			tell_not_judged(notices, target, &target->pools[i], target->pools[i].limits,
+					target->pools[i].n_limits);
+	}
+}
