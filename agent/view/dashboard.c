@@ -54,7 +54,9 @@ static struct rectangle take(struct rectangle *left, unsigned int rows)
 static size_t collect_words(const struct dashboard_state *ui, const struct snapshot *snapshot,
 			    const struct snapshot_target *target, struct word *words)
 {
-	struct words_options options = { ui->utf8, ui->follows_forks, ui->waits_for };
+	struct words_options options = { .utf8 = ui->utf8,
+					 .follows_forks = ui->follows_forks,
+					 .waits_for = ui->waits_for };
 
 	return words_collect(snapshot, target, &options, words, WORDS_MAX);
 }

@@ -19,7 +19,7 @@ struct table_rows {
 };
 void table_rows_free(struct table_rows *rows);
 
-/* The target that is shown, or NULL when there is none. */
+/* The target that is shown: the chosen one; else the first, or who came in its place. NULL: there is none. */
 const struct snapshot_target *dashboard_target(const struct dashboard_state *ui, const struct snapshot *snapshot);
 /* Filtered, sorted, with the selection found; for threads those of the selected pool. -ENOMEM. */
 int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_target *target, enum table table,

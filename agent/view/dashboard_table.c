@@ -15,12 +15,18 @@ void table_rows_free(struct table_rows *rows)
 
 const struct snapshot_target *dashboard_target(const struct dashboard_state *ui, const struct snapshot *snapshot)
 {
+	const struct snapshot_target *target, *next;
+
 	if (!snapshot || !snapshot->n_targets)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_targets; i++)
 		if (snapshot->targets[i].id == ui->target)
 			return &snapshot->targets[i];
-	return &snapshot->targets[0];
+	/* Who has chosen none looks at a service rather than at a process: it goes on when that comes back. */
+	target = &snapshot->targets[0];
+	while ((next = target_successor(snapshot, target)))
+		target = next;
+	return target;
 }
 
 bool dashboard_row_matches(enum table table, const void *row, const char *text)

@@ -11,6 +11,7 @@
 #include "format.h"
 
 #define NAME_SIZE 80
+#define END_SIZE 96
 
 struct collector {
 	const struct snapshot *snapshot;
@@ -49,33 +50,76 @@ static const char *signal_word(int code, char buffer[FORMAT_SIZE])
 	return buffer;
 }
 
-static void say_end(struct collector *all)
+const struct snapshot_target *target_successor(const struct snapshot *snapshot, const struct snapshot_target *target)
 {
-	const struct snapshot_target *target = all->target;
-	char how[96], code[FORMAT_SIZE], when[FORMAT_SIZE];
+	if (!target->ended || !target->ended_realtime_ns)
+		return NULL;
+	for (size_t i = 0; i < snapshot->n_targets; i++) {
+		const struct snapshot_target *other = &snapshot->targets[i];
 
-	if (!target->ended)
-		return;
+		if (other->id > target->id && !strcmp(other->info.name, target->info.name) &&
+		    other->attached_realtime_ns >= target->ended_realtime_ns)
+			return other;
+	}
+	return NULL;
+}
+
+static const char *end_words(const struct snapshot_target *target, char how[END_SIZE])
+{
+	char code[FORMAT_SIZE];
+
 	switch (target->end.how) {
 	case TARGET_END_EXITED:
 		if (target->end.code < 0)
-			snprintf(how, sizeof(how), "exited");
+			snprintf(how, END_SIZE, "exited");
 		else
-			snprintf(how, sizeof(how), "exited with code %d", target->end.code);
+			snprintf(how, END_SIZE, "exited with code %d", target->end.code);
 		break;
 	case TARGET_END_SIGNALLED:
-		snprintf(how, sizeof(how), "killed by %s", signal_word(target->end.code, code));
+		snprintf(how, END_SIZE, "killed by %s", signal_word(target->end.code, code));
 		break;
 	case TARGET_END_OOM_KILLED:
-		snprintf(how, sizeof(how), "OOM-killed by the kernel");
+		snprintf(how, END_SIZE, "OOM-killed by the kernel");
 		break;
 	default:
-		snprintf(how, sizeof(how), "gone, nobody could say how");
+		snprintf(how, END_SIZE, "gone, nobody could say how");
 		break;
 	}
+	return how;
+}
+
+static void say_end(struct collector *all)
+{
+	const struct snapshot_target *target = all->target, *back = target_successor(all->snapshot, target);
+	char next[64] = "; this is the last frame";
+
+	if (!target->ended)
+		return;
+	if (all->options->is_summary)
+		next[0] = '\0';
+	else if (back)
+		snprintf(next, sizeof(next), "; it came back as PID %u", back->info.pid);
+	else if (all->options->waits_for && all->options->waits_for[0])
+		snprintf(next, sizeof(next), "; waiting for its return");
 	say(all, ATTR_BANNER, "ENDED %s: %s%s",
-	    format_clock(when, target->ended_realtime_ns, all->snapshot->realtime_ns), how,
-	    all->options->waits_for && all->options->waits_for[0] ? "; waiting for its return" : "; this is the last frame");
+	    format_clock(FORMAT_BUFFER, target->ended_realtime_ns, all->snapshot->realtime_ns),
+	    end_words(target, (char[END_SIZE]){ 0 }), next);
+}
+
+/* Who looks at the one that came back must not miss that the former one ended. */
+static void say_return(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+
+	for (const struct snapshot_target *former = target; former-- > all->snapshot->targets;) {
+		if (target->ended || target_successor(all->snapshot, former) != target)
+			continue;
+		say(all, ATTR_BOLD, "BACK since %s: PID %u ended %s, %s",
+		    format_clock(FORMAT_BUFFER, target->attached_realtime_ns, all->snapshot->realtime_ns),
+		    former->info.pid, format_clock(FORMAT_BUFFER, former->ended_realtime_ns, all->snapshot->realtime_ns),
+		    end_words(former, (char[END_SIZE]){ 0 }));
+		return;
+	}
 }
 
 static const struct {
@@ -342,6 +386,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	if (target->stopped && !target->ended)
 		say(&all, ATTR_WARN, "STOPPED: the target stands still (SIGSTOP or a debugger)");
 	say_all_limits(&all, LIMIT_OVER);
+	say_return(&all);
 	say_verdict(&all);
 	say_rate(&all);
 	say_all_limits(&all, LIMIT_WARN);

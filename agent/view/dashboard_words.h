@@ -12,6 +12,7 @@
 struct words_options {
 	bool utf8;
 	bool follows_forks;    /* -f was given */
+	bool is_summary;       /* there is no frame to look at any more */
 	const char *waits_for; /* what is selected by name and may come back; NULL or "": nothing */
 };
 
@@ -23,5 +24,8 @@ struct word {
 /* The worst first; at most `max`. Returns their number. */
 size_t words_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
 		     const struct words_options *options, struct word *words, size_t max);
+
+/* The process that came after one that has ended, under the same name; NULL: none did. */
+const struct snapshot_target *target_successor(const struct snapshot *snapshot, const struct snapshot_target *target);
 
 #endif

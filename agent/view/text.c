@@ -129,7 +129,7 @@ static void summarize_limits(const char *pool, const struct snapshot_limit *limi
 static void summarize(const struct dashboard_state *ui, const struct snapshot *snapshot,
 		      const struct snapshot_target *target, FILE *out)
 {
-	struct words_options options = { .utf8 = ui->utf8 };
+	struct words_options options = { .utf8 = ui->utf8, .is_summary = true };
 	const struct snapshot_pool *grown = NULL;
 	char name[COLUMN_TEXT_SIZE];
 	struct word end = { 0 };

@@ -320,6 +320,51 @@ static void test_limits_that_watch_nothing(void **state)
 	assert_says(fixture, "no pool matched 'annyio*': its limit watched nothing\n");
 }
 
+static void assert_title(struct fixture *fixture, const struct dashboard_state *ui, const char *words)
+{
+	char *text = frame(&fixture->snapshot, ui);
+
+	*strchr(text, '\n') = '\0';
+	if (!strstr(text, words))
+		fail_msg("no \"%s\" in: %s", words, text);
+	free(text);
+}
+
+/* What ended and came back is shown, unless the user has chosen what to look at; both say so. */
+static void test_return(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct snapshot_target *ended = &fixture->targets[0], *back = &fixture->targets[1];
+	struct dashboard_state ui;
+
+	fixture->targets[1] = *ended;
+	fixture->targets[2] = *ended;
+	ended->ended = true;
+	ended->ended_realtime_ns = FIXTURE_AGO(20);
+	ended->end = (struct fact_target_gone){ TARGET_END_OOM_KILLED, SIGKILL };
+	back->id = 2;
+	back->info.pid = 4800;
+	back->attached_realtime_ns = FIXTURE_AGO(9);
+	fixture->targets[2].id = 3; /* was there all the time: no successor */
+	fixture->targets[2].info.pid = 4700;
+	fixture->snapshot.n_targets = 3;
+	dashboard_init(&ui, true, 1000);
+	assert_title(fixture, &ui, "PID 4800");
+	assert_says(fixture, "BACK since 12:05:02: PID 4711 ended 12:04:51, OOM-killed by the kernel\n");
+	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
+	assert_title(fixture, &ui, "PID 4711");
+	back->ended = true; /* and again: the last frame is that of the last one */
+	back->ended_realtime_ns = FIXTURE_AGO(1);
+	back->end = (struct fact_target_gone){ TARGET_END_EXITED, 0 };
+	assert_title(fixture, &ui, "PID 4711");
+	dashboard_init(&ui, true, 1000);
+	assert_title(fixture, &ui, "PID 4800");
+	assert_says(fixture, "ENDED 12:05:10: exited with code 0; this is the last frame\n");
+	back->ended = false;
+	strcpy(back->info.name, "orders"); /* another service is no return */
+	assert_title(fixture, &ui, "PID 4711");
+}
+
 /* Capacity and quota are told; a state of a limit they are not. */
 static void test_capacity_is_no_fault(void **state)
 {
@@ -347,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_everywhere),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_limits_that_watch_nothing),
+		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
 	};
 
