@@ -1,43 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Targets in cgroups of their own: bounds are read, percentages refer to them, an OOM kill is told as such."""
 import os
-from pathlib import Path
 
 import pytest
 
+from cgroups import Cgroup
 from harness import run
 
 MIB = 1 << 20
-
-
-class Cgroup:
-    """A cgroup of v1 (a folder for each controller) or v2."""
-
-    def __init__(self, name):
-        root = Path("/sys/fs/cgroup")
-        self.v1 = (root / "memory").is_dir()
-        folders = [root / "memory", root / "pids"] if self.v1 else [root]
-        self.folders = [folder / name for folder in folders]
-        for folder in self.folders:
-            folder.mkdir(exist_ok=True)
-        if not self.v1:
-            (root / "cgroup.subtree_control").write_text("+memory +pids")
-
-    def set(self, v1, v2, value):
-        for folder in self.folders:
-            path = folder / (v1 if self.v1 else v2)
-            if path.exists():
-                path.write_text(str(value))
-
-    def enter(self, pid):
-        for folder in self.folders:
-            (folder / "cgroup.procs").write_text(str(pid))
-
-    def remove(self):
-        for folder in self.folders:
-            for pid in (folder / "cgroup.procs").read_text().split():
-                Path("/sys/fs/cgroup", "memory" if self.v1 else "", "cgroup.procs").write_text(pid)
-            folder.rmdir()
 
 
 @pytest.fixture(name="bounded")
