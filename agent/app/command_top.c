@@ -57,12 +57,16 @@ static void write_snapshot(struct top *top)
 {
 	const struct snapshot *snapshot = shown(top);
 	char path[128];
-	int error;
+	int error = -EEXIST;
 
 	if (!snapshot)
 		return;
-	snprintf(path, sizeof(path), "poolscope-%llu.json", (unsigned long long)(snapshot->realtime_ns / NSEC_PER_SEC));
-	error = output_file(path, snapshot, json_render);
+	/* What stands under that name already may be somebody else's, or the same second's. */
+	for (unsigned int i = 1; error == -EEXIST && i < 100; i++) {
+		snprintf(path, sizeof(path), i == 1 ? "poolscope-%llu.json" : "poolscope-%llu-%u.json",
+			 (unsigned long long)(snapshot->realtime_ns / NSEC_PER_SEC), i);
+		error = output_file_new(path, snapshot, json_render);
+	}
 	if (error)
 		dashboard_say(&top->ui, "cannot write %s: %s", path, strerror(-error));
 	else

@@ -28,33 +28,73 @@ static bool is_special(const char *path)
 	return !stat(path, &status) && !S_ISREG(status.st_mode);
 }
 
-int output_file(const char *path, const struct snapshot *snapshot,
-		int (*render)(const struct snapshot *snapshot, FILE *out))
+static int write_all(int fd, const struct snapshot *snapshot, int (*render)(const struct snapshot *snapshot, FILE *out))
 {
-	bool special = is_special(path);
-	char temporary[4096];
-	FILE *out;
-	int fd, error;
+	FILE *out = fdopen(fd, "w");
+	int error;
 
-	if (snprintf(temporary, sizeof(temporary), special ? "%s" : "%s.XXXXXX", path) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	fd = special ? open(path, O_WRONLY | O_CLOEXEC) : mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	out = fdopen(fd, "w");
 	if (!out) {
 		error = -errno;
 		close(fd);
-	} else {
-		error = finish(out, render(snapshot, out));
-		if (fclose(out) && !error)
-			error = -errno;
+		return error;
 	}
-	if (!error && !special && rename(temporary, path))
+	error = finish(out, render(snapshot, out));
+	if (fclose(out) && !error)
 		error = -errno;
-	if (error && !special)
+	return error;
+}
+
+static int move_to_new(const char *temporary, const char *path)
+{
+	if (!renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE))
+		return 0;
+	/* Network file systems do not know the flag; a link replaces nothing either. */
+	if (errno != EINVAL || link(temporary, path))
+		return -errno;
+	unlink(temporary);
+	return 0;
+}
+
+static int move_over(const char *temporary, const char *path)
+{
+	return rename(temporary, path) ? -errno : 0;
+}
+
+/* Beside its place first, so that nobody ever reads half of it. */
+static int write_beside(const char *path, int (*move)(const char *temporary, const char *path),
+			const struct snapshot *snapshot, int (*render)(const struct snapshot *snapshot, FILE *out))
+{
+	char temporary[4096];
+	int fd, error;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	error = write_all(fd, snapshot, render);
+	if (!error)
+		error = move(temporary, path);
+	if (error)
 		unlink(temporary);
 	return error;
+}
+
+int output_file_new(const char *path, const struct snapshot *snapshot,
+		    int (*render)(const struct snapshot *snapshot, FILE *out))
+{
+	return write_beside(path, move_to_new, snapshot, render);
+}
+
+static int output_file(const char *path, const struct snapshot *snapshot,
+		       int (*render)(const struct snapshot *snapshot, FILE *out))
+{
+	int fd;
+
+	if (!is_special(path))
+		return write_beside(path, move_over, snapshot, render);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : write_all(fd, snapshot, render);
 }
 
 int output_write(const char *path, const struct snapshot *snapshot,

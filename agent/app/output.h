@@ -12,8 +12,8 @@
  * stderr; returns an exit code. */
 int output_write(const char *path, const struct snapshot *snapshot,
 		 int (*render)(const struct snapshot *snapshot, FILE *out));
-/* The same without words: 0 or -errno. */
-int output_file(const char *path, const struct snapshot *snapshot,
-		int (*render)(const struct snapshot *snapshot, FILE *out));
+/* A file that must not be there yet (-EEXIST), without words: 0 or -errno. */
+int output_file_new(const char *path, const struct snapshot *snapshot,
+		    int (*render)(const struct snapshot *snapshot, FILE *out));
 
 #endif

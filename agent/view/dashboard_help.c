@@ -15,10 +15,11 @@ static const char *const about[] = {
 
 static const char *const notes[] = {
 	"",
-	"A byte of anonymous memory belongs to the thread that made it usable. `Unattributed` is what no",
-	"thread could be charged with: from before attach, copied pages of files, inherited, lost.",
-	"n/a is a figure that nobody could read; it is not zero. Growth and time to memory.max are rates,",
-	"not verdicts: a pool that still fills grows too, and stops.",
+	"A byte of anonymous memory belongs to the thread that made it usable.",
+	"`Unattributed` is what no thread could be charged with: from before attach,",
+	"copied pages of files, inherited, lost. n/a is a figure that nobody could",
+	"read; it is not zero. Growth and time to memory.max are rates, not verdicts:",
+	"a pool that still fills grows too, and stops.",
 };
 
 /* Line `index` of the help; false after the last. */

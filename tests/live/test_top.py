@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import BUILD, POOLSCOPE, wait_for
+from harness import BUILD, POOLSCOPE, run, wait_for
 from screen import screen  # noqa: F401 a fixture
 
 POOLS = ("resize:threads=6,arena=4M,stack=128K,named", "upload:threads=3,mmap=1M,routine=upload_main")
@@ -87,6 +87,53 @@ def test_keys(screen, filled, tmp_path):
     assert json.loads((tmp_path / name).read_text())["targets"][0]["pid"] == filled.pid
     window.press("F10")
     window.assert_given_back()
+
+
+def test_snapshot_replaces_nothing(screen, filled, tmp_path):
+    """What stands under the name already stays: while the picture is held, the name is the same each time."""
+    window = screen()
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    window.press("Z")
+    window.until("PAUSED")
+    window.press("w")
+    first = re.search(r"written to (\S+)", window.until("written to"))[1]
+    (tmp_path / first).unlink()
+    (tmp_path / first).symlink_to("/dev/full")
+    window.press("w")
+    second = re.search(r"written to (\S+-2\.json)", window.until(r"written to \S+-2\.json"))[1]
+    assert json.loads((tmp_path / second).read_text())["targets"][0]["pid"] == filled.pid
+    assert (tmp_path / first).is_symlink()
+    window.press("q")
+    window.assert_given_back()
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A file system with room for a page or two."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", place], check=True)
+    (place / "full").write_bytes(b"x" * 4096)
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_full_disk(screen, filled, tiny):
+    window = screen()
+    window.shell(f"cd {tiny}")
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    window.press("w")
+    window.until(r"cannot write poolscope-\d+\.json: No space left on device")
+    assert [path.name for path in tiny.iterdir()] == ["full"]  # no half a file, no temporary one
+    window.press("q")  # and the dashboard goes on
+    window.assert_given_back()
+    kept = (tiny / "full").stat()
+    done = run("dump", "--json", "-p", filled.pid, "-o", tiny / "full")
+    assert done.code == 1 and "No space left on device" in done.err, done
+    assert (tiny / "full").stat() == kept  # what was there is intact
+    assert [path.name for path in tiny.iterdir()] == ["full"]
 
 
 def test_sizes(screen, filled):

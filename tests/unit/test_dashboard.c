@@ -118,6 +118,11 @@ static void test_golden_help(void **state)
 	dashboard_resize(&ui, 90, 120);
 	dashboard_key(&ui, &fixture->snapshot, KEY_FUNCTION + 1);
 	golden_frame("top_help", &fixture->snapshot, &ui);
+	dashboard_resize(&ui, 90, 80); /* nothing is cut on the smallest usual screen */
+	char *text = frame(&fixture->snapshot, &ui);
+
+	assert_null(strstr(text, "…"));
+	free(text);
 }
 
 static void test_golden_text(void **state)
