@@ -120,6 +120,7 @@ struct fact_target {
 	uint64_t start_ns;   /* boottime */
 	uint32_t policy;     /* index of the policy entry that matched (struct policy) */
 	bool followed;       /* came by --follow-forks */
+	bool memory_hidden;  /* its memory may not be read: what stands in it is no evidence */
 	char name[64];       /* the group: the label `process` */
 	char comm[FACT_NAME_SIZE];
 	char exe[FACT_PATH_SIZE];

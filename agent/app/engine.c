@@ -151,6 +151,7 @@ static int apply_target(struct engine *engine, struct watched *watched)
 
 	if (!watched->info.name[0])
 		snprintf(watched->info.name, sizeof(watched->info.name), "%s", watched->info.comm);
+	watched->info.memory_hidden = glibc_is_hidden(watched->info.pid, engine->options.procfs);
 	if (engine->options.classify)
 		engine->options.classify(engine->options.context, &watched->info);
 	fact.target_info = watched->info;
@@ -173,7 +174,7 @@ static void tell(const struct engine *engine, const struct watched *watched, con
 }
 
 static int watch(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
-		 enum seed_reason reason)
+		 enum seed_reason reason, struct explain *explain)
 {
 	_cleanup_(watched_freep) struct watched *watched = NULL;
 	struct fact_sink sink = sink_of(engine);
@@ -187,11 +188,11 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 	if (!watched || !grown)
 		return -ENOMEM;
 	watched->follow_forks = follow_forks;
-	error = apply_target(engine, watched);
-	if (error)
-		return error;
-	watched_open_image(watched);
-	error = watched_seed(watched, reason, &sink);
+	error = watched_open_image(watched, explain);
+	if (!error)
+		error = apply_target(engine, watched);
+	if (!error)
+		error = watched_seed(watched, reason, &sink);
 	if (error)
 		return error;
 	tell(engine, watched, NULL);
@@ -205,6 +206,7 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 	uint32_t id = 0;
 	int error;
 
+	*explain = (struct explain){0};
 	if (engine_has(engine, pid))
 		return -EEXIST;
 	follow_forks |= engine->options.follow_forks;
@@ -216,9 +218,11 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 		return error;
 	error = procfs_describe(engine->procfs, pid, &info);
 	if (!error)
-		error = watch(engine, id, &info, follow_forks, SEED_ATTACH);
+		error = watch(engine, id, &info, follow_forks, SEED_ATTACH, explain);
 	if (error) {
 		probes_remove_target(engine->probes, id);
+		if (explain->what[0] && error != -ESRCH) /* the source knows what is missing */
+			return error;
 		snprintf(explain->what, sizeof(explain->what), "cannot attach to PID %u", pid);
 		snprintf(explain->why, sizeof(explain->why), "%s",
 			 error == -ESRCH ? "it ended while poolscope attached" : strerror(-error));
@@ -233,11 +237,12 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 static int adopt(struct engine *engine, const struct fact *fact)
 {
 	struct fact_target info = {0};
+	struct explain ignored;
 	int error = procfs_describe(engine->procfs, fact->target_info.pid, &info);
 
 	info.followed = true;
 	if (!error)
-		error = watch(engine, fact->target, &info, true, SEED_INHERITED);
+		error = watch(engine, fact->target, &info, true, SEED_INHERITED, &ignored);
 	if (error == -ENOMEM)
 		return error;
 	if (error) /* a child that lived for a moment only */
@@ -249,6 +254,7 @@ static int image_changed(struct engine *engine, struct watched *watched)
 {
 	struct fact_sink sink = sink_of(engine);
 	struct fact_target info = {0};
+	struct explain ignored;
 	int error = procfs_describe(engine->procfs, watched->info.pid, &info);
 
 	if (error)
@@ -259,7 +265,7 @@ static int image_changed(struct engine *engine, struct watched *watched)
 	error = apply_target(engine, watched);
 	if (error)
 		return error;
-	watched_open_image(watched);
+	(void)watched_open_image(watched, &ignored); /* a set-uid program: what cannot be read is not known */
 	error = watched_seed(watched, SEED_EXEC, &sink);
 	return error == -ENOMEM ? error : 0;
 }

@@ -45,11 +45,11 @@ void watched_free(struct watched *watched)
 	free(watched);
 }
 
-void watched_open_image(struct watched *watched)
+int watched_open_image(struct watched *watched, struct explain *explain)
 {
-	struct explain ignored;
 	struct residency *residency = NULL;
 	struct symbols *symbols = NULL;
+	int error;
 
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
@@ -58,10 +58,11 @@ void watched_open_image(struct watched *watched)
 	watched->n_routines = 0;
 	watched->was_read = false;
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
-	if (!residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, &ignored))
-		watched->residency = residency;
+	error = residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, explain);
+	watched->residency = residency;
 	if (!symbols_new(watched->info.pid, watched->procfs_path, &symbols))
 		watched->symbols = symbols;
+	return error;
 }
 
 bool watched_gone(struct watched *watched)

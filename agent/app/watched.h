@@ -35,8 +35,9 @@ struct watched *watched_new(uint32_t id, const struct fact_target *info, struct 
 void watched_free(struct watched *watched);
 DEFINE_CLEANUP(struct watched *, watched_free)
 
-/* (Re)opens what is bound to the present image: page tables, symbols, descriptor. */
-void watched_open_image(struct watched *watched);
+/* (Re)opens what is bound to the present image: page tables, symbols, descriptor. Without symbols less is
+ * known; without page tables nothing is: -errno with the explain filled. */
+int watched_open_image(struct watched *watched, struct explain *explain);
 /* The mappings, then the threads with their stacks and start routines. */
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */

@@ -124,6 +124,18 @@ static void reader_closep(struct memory_reader *reader)
 	reader_close(reader);
 }
 
+bool glibc_is_hidden(uint32_t pid, const char *procfs)
+{
+	_cleanup_(reader_closep) struct memory_reader reader = {.fd = -1};
+	ssize_t r = reader_open(&reader, pid, procfs);
+	char byte;
+
+	/* The right is asked before the address, where nothing is mapped. */
+	if (r == 0)
+		r = reader_read(&reader, pid, 0, &byte, 1);
+	return r == -EPERM || r == -EACCES;
+}
+
 int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *threads, size_t n_threads,
 		struct glibc_descriptor *ret_descriptor)
 {

@@ -11,6 +11,8 @@ struct glibc_descriptor {
 	uint32_t tid, start_routine, stack_block, stack_size, guard_size;
 };
 
+/* The right to read the target's memory is missing: what follows will find nothing. */
+bool glibc_is_hidden(uint32_t pid, const char *procfs);
 /* Learns the offsets from one or more living threads (tid, TLS base, stack pointer, as in
  * FACT_THREAD_SEEN) of a process; 64 of them suffice. The tid's own offset must prove itself: there stands the
  * tid that the target itself sees. With the leader alone, stack offsets are those of a known layout, which the

@@ -327,6 +327,13 @@ static void say_children(struct collector *all)
 	    format_bytes(FORMAT_BUFFER, children->rss_anon), format_bytes(FORMAT_BUFFER, own));
 }
 
+static void say_hidden(struct collector *all)
+{
+	if (all->target->info.memory_hidden && !all->target->ended)
+		say(all, ATTR_WARN, "Start routines and what was there before the attach are not known: its memory may not be "
+				    "read (CAP_SYS_PTRACE is missing)");
+}
+
 static void say_verdict(struct collector *all)
 {
 	const struct snapshot_verdict *verdict = &all->target->verdict;
@@ -393,6 +400,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_unmatched(&all);
 	say_not_judged(&all);
 	say_losses(&all);
+	say_hidden(&all);
 	say_children(&all);
 	say_refused(&all);
 	say_notes(&all);

@@ -2,14 +2,16 @@
 """Bad input gets a clear error (what failed, why, what to do) and its exit code, or a counted, healed loss."""
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from harness import Agent, assert_adds_up, assert_identity, run
+from harness import POOLSCOPE, Agent, assert_adds_up, assert_identity, run
 
 
 def refused(done, code, *words):
@@ -90,6 +92,70 @@ def test_no_rights(pools):
                                                    "--bounding-set=-all", "--inh-caps=-all"))
     refused(done, 1)
     assert "root" in done.err or "CAP_" in done.err, done
+
+
+def caps(*names):
+    """An ordinary user with these capabilities alone."""
+    kept = ",".join(["-all", *(f"+{name}" for name in names)])
+    return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"--bounding-set={kept}", f"--inh-caps={kept}",
+            f"--ambient-caps={kept}")
+
+
+ALL_CAPS = ("bpf", "perfmon", "sys_ptrace", "dac_read_search")
+
+
+@pytest.mark.parametrize("missing", ["bpf", "perfmon", "dac_read_search"])
+def test_each_missing_right_is_named(pools, runnable, missing):
+    workload = pools("a:threads=1")
+    workload.fill()
+    done = run("dump", "-p", workload.pid, binary=runnable, prefix=caps(*(c for c in ALL_CAPS if c != missing)))
+    refused(done, 1, f"CAP_{missing.upper()}", "cap_dac_read_search", "root")
+    assert done.err.count("CAP_") == 1, done
+
+
+def test_the_rights_of_the_readme_suffice(pools, runnable):
+    workload = pools("a:threads=3,routine=upload_main")
+    workload.fill()
+    target = run("dump", "--json", "-p", workload.pid, binary=runnable, prefix=caps(*ALL_CAPS)).target()
+    assert target["memory_readable"] and target["threads"] == 4
+    assert any("upload_main" in pool["name"] for pool in target["pools"])
+
+
+def test_memory_that_may_not_be_read_is_told(pools, runnable):
+    """Newer kernels let CAP_PERFMON read page tables, others refuse: then nothing could be shown."""
+    workload = pools("a:threads=3,routine=upload_main")
+    workload.fill()
+    options = {"binary": runnable, "prefix": caps(*(c for c in ALL_CAPS if c != "sys_ptrace"))}
+    done = run("dump", "-p", workload.pid, **options)
+    if done.code:
+        refused(done, 1, "page tables", "CAP_SYS_PTRACE")
+        return
+    assert "its memory may not be read (CAP_SYS_PTRACE is missing)" in done.out, done
+    target = run("dump", "--json", "-p", workload.pid, **options).target()
+    assert not target["memory_readable"]
+    assert {thread["start_routine"] for thread in target["thread_list"]} <= {None, "main"}
+
+
+def test_page_tables_that_cannot_be_read(pools, tmp_path):
+    """A figure of 0 for what nobody could read would be a lie. A socket stands where the page tables should."""
+    workload = pools("a:threads=1")
+    place = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as blind:
+        blind.bind(str(place))
+        hide = f"for f in /proc/{workload.pid}/pagemap /proc/{workload.pid}/task/*/pagemap; do mount --bind {place} $f; done"
+        done = run("dump", "-p", workload.pid, prefix=("unshare", "-m", "sh", "-c", f'{hide}; exec "$@"', "sh"))
+    assert done.code != 0 and f"cannot read the page tables of PID {workload.pid}" in done.err, done
+    assert not done.out.strip(), done
+
+
+@pytest.fixture
+def runnable():
+    """The program where an ordinary user may run it."""
+    place = Path(tempfile.mkdtemp(prefix="poolscope-"))
+    place.chmod(0o755)
+    shutil.copy(POOLSCOPE, place / "poolscope")
+    yield str(place / "poolscope")
+    shutil.rmtree(place)
 
 
 HIDE_TRACEFS = ("for d in /sys/kernel/tracing /sys/kernel/debug; do "

@@ -86,6 +86,15 @@ def test_children_are_followed(puppet, watch):
         assert_identity(target)
 
 
+def test_children_that_hold_more_are_pointed_at(puppet, agent):
+    workload = puppet()
+    workload.ask("main fork 24M")
+    words = "1 child holds 2"  # 24 MiB and what it inherited
+    assert words in agent("dump", "-p", str(workload.pid)).wait().out
+    assert "take them in with -f" in agent("dump", "-p", str(workload.pid)).wait().out
+    assert words not in agent("dump", "-f", "-p", str(workload.pid)).wait().out
+
+
 def test_children_that_are_there_are_taken_in_too(puppet, agent):
     workload = puppet()
     child = workload.ask("main fork 1M")["child"]

@@ -278,6 +278,8 @@ static void test_words(void **state)
 	assert_says(fixture, "shared memory grows most");
 	target->children = (struct fact_children){ 2, FIXTURE_MIB(8000) };
 	assert_says(fixture, "2 children hold 7.81G, this process 3.11G: take them in with -f");
+	target->info.memory_hidden = true;
+	assert_says(fixture, "its memory may not be read (CAP_SYS_PTRACE is missing)");
 	target->stopped = true;
 	assert_says(fixture, "STOPPED");
 	target->ended = true;

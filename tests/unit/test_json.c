@@ -78,7 +78,7 @@ static void test_every_field_is_there(void **state)
 		{"targets.0.limits.0.max", JSON_INTEGER}, {"targets.0.limits.0.state", JSON_STRING},
 		{"targets.0.limits.0.since", JSON_STRING}, {"targets.0.limits.0.source", JSON_STRING},
 		{"targets.0.limits_without_pool", JSON_ARRAY}, {"targets.1.limits_without_pool", JSON_ARRAY},
-		{"targets.0.verdict", JSON_NULL},
+		{"targets.0.memory_readable", JSON_TRUE}, {"targets.0.verdict", JSON_NULL},
 		{"targets.0.pools.0.name", JSON_STRING}, {"targets.0.pools.0.kind", JSON_STRING},
 		{"targets.0.pools.0.parent", JSON_NULL}, {"targets.0.pools.0.threads", JSON_INTEGER},
 		{"targets.0.pools.0.threads_peak", JSON_INTEGER}, {"targets.0.pools.0.threads_started", JSON_INTEGER},
