@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The program: from the command line to a command. It must not know what a command does. */
+#include <fcntl.h>
 #include <locale.h>
 #include <nss.h>
 #include <stdio.h>
 
+#include "app/output.h"
 #include "app/session.h"
 #include "edge/log.h"
 #include "edge/options.h"
@@ -11,13 +13,13 @@
 static int command_help(const struct options *options)
 {
 	options_help(stdout, options->help_about);
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return output_done(EXIT_DONE);
 }
 
 static int command_version(const struct options *options)
 {
 	puts("poolscope " POOLSCOPE_VERSION);
-	return fflush(stdout) ? EXIT_FAILED : EXIT_DONE;
+	return output_done(EXIT_DONE);
 }
 
 static int (*const commands[])(const struct options *options) = {
@@ -39,6 +41,15 @@ static void nss_without_modules(void)
 #endif
 }
 
+/* A standard stream that was closed (`>&-`) must not become a file that is opened later: what is printed would
+ * go there. It gets a descriptor that fails as a closed one does. */
+static void standard_streams_hold(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {0};
@@ -46,6 +57,7 @@ int main(int argc, char **argv)
 	int code;
 
 	nss_without_modules();
+	standard_streams_hold();
 	if (options_parse(argc, argv, &options, &explain)) {
 		explain_print(&explain, stderr);
 		return EXIT_USAGE;

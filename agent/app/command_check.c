@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "output.h"
 #include "selection.h"
 #include "session.h"
 
@@ -32,9 +33,9 @@ int command_check(const struct options *options)
 		selection_set_procfs(selection, procfs);
 		error = selection_print(selection, stdout);
 	}
-	if (error || fflush(stdout)) {
+	if (error) {
 		fprintf(stderr, "poolscope: cannot list processes: %s\n", strerror(-error));
 		return EXIT_FAILED;
 	}
-	return EXIT_DONE;
+	return output_done(EXIT_DONE);
 }

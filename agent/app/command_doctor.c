@@ -5,6 +5,7 @@
 
 #include "../edge/privileges.h"
 #include "../source/probes.h"
+#include "output.h"
 #include "session.h"
 
 #define TRIALS_MAX 16
@@ -62,5 +63,5 @@ int command_doctor(const struct options *options)
 		puts("poolscope can run here; what is missing above limits what it can show.");
 	else
 		puts("poolscope can run here.");
-	return fflush(stdout) || without ? EXIT_FAILED : EXIT_DONE;
+	return output_done(without ? EXIT_FAILED : EXIT_DONE);
 }

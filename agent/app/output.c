@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "../edge/options.h"
+#include "../view/cells.h"
 
 static int finish(FILE *out, int error)
 {
@@ -95,6 +96,16 @@ static int output_file(const char *path, const struct snapshot *snapshot,
 		return write_beside(path, move_over, snapshot, render);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : write_all(fd, snapshot, render);
+}
+
+int output_done(int code)
+{
+	int error = finish(stdout, print_error(stdout));
+
+	if (!error)
+		return code;
+	fprintf(stderr, "poolscope: cannot write to standard output: %s\n", strerror(-error));
+	return EXIT_FAILED;
 }
 
 int output_write(const char *path, const struct snapshot *snapshot,

@@ -12,6 +12,8 @@
  * stderr; returns an exit code. */
 int output_write(const char *path, const struct snapshot *snapshot,
 		 int (*render)(const struct snapshot *snapshot, FILE *out));
+/* What went to standard output is there: `code`; else says what failed and returns EXIT_FAILED. */
+int output_done(int code);
 /* A file that must not be there yet (-EEXIST), without words: 0 or -errno. */
 int output_file_new(const char *path, const struct snapshot *snapshot,
 		    int (*render)(const struct snapshot *snapshot, FILE *out));

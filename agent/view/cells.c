@@ -98,6 +98,13 @@ void cells_paint(struct cells *cells, unsigned int row, unsigned int column, uns
 	}
 }
 
+int print_error(FILE *out)
+{
+	if (!ferror(out))
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
 int cells_print(const struct cells *cells, FILE *out)
 {
 	for (unsigned int row = 0; row < cells->rows; row++) {
@@ -114,5 +121,5 @@ int cells_print(const struct cells *cells, FILE *out)
 		}
 		fputc('\n', out);
 	}
-	return ferror(out) ? -EIO : 0;
+	return print_error(out);
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import POOLSCOPE, Agent, assert_adds_up, assert_identity, run
+from harness import POOLSCOPE, ROOT, Agent, assert_adds_up, assert_identity, run
 
 
 def refused(done, code, *words):
@@ -250,6 +250,53 @@ def test_no_room_for_output(pools):
         assert done.code == 1 and "No space left" in done.err, done
     done = run("dump", "-p", workload.pid, "-o", "/dev/full")
     assert done.code == 1 and "No space left" in done.err, done
+
+
+@pytest.mark.parametrize("arguments", [["help"], ["version"], ["doctor"], ["check", ROOT / "tests/golden/config.yaml"],
+                                       ["dump"], ["dump", "--json"], ["top", "--count", "1"]],
+                         ids=lambda words: " ".join(map(str, words[:2])))
+def test_output_that_cannot_be_written_is_told(pools, arguments):
+    """On a full disk, and where standard output was closed: then a file opened later must not take its place."""
+    if arguments[0] in ("dump", "top"):
+        workload = pools("a:threads=40,named")  # more than one buffer of output
+        workload.fill()
+        arguments = [*arguments, "-p", workload.pid]
+    with open("/dev/full", "wb") as full:
+        done = run(*arguments, stdout=full)
+    assert done.code == 1 and "No space left on device" in done.err, done
+    done = run(*arguments, prefix=("sh", "-c", 'exec "$@" >&-', "sh"))
+    assert done.code == 1 and "Bad file descriptor" in done.err, done
+
+
+def test_a_reader_that_has_enough(pools):
+    """`dump | head -1`: a closed pipe ends it as it ends every filter, without a word."""
+    workload = pools("a:threads=40,named")
+    workload.fill()
+    for arguments in (("dump",), ("dump", "--json")):
+        agent = Agent(*arguments, "-p", workload.pid)
+        agent.process.stdout.close()
+        agent.process.stdout = None
+        try:
+            done = agent.wait()
+        finally:
+            agent.close()
+        assert done.code == -signal.SIGPIPE and not done.err, done
+
+
+def test_process_that_exits_half_way():
+    """Whenever it goes: a report of what was there, or exit code 4 in words; nothing else. The time is sought where
+    the one becomes the other."""
+    delay, reports = 0.02, 0
+    while reports < 6:
+        with subprocess.Popen(["sleep", f"{delay:.4f}"]) as target:
+            done = run("dump", "--json", "-p", target.pid)
+        if done.code:
+            refused(done, 4, target.pid)
+            assert delay < 30, done
+        else:
+            assert done.target()["pid"] == target.pid
+            reports += 1
+        delay *= 1.2 if done.code else 0.9
 
 
 def test_reader_goes_away(pools):
