@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The procfs source on real processes: this one, its threads and its children, stopped, dead and renamed. */
+/* The procfs source on real processes: this one, its threads and its children: who they are, who is refused, and
+ * how they are found. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -10,47 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "source/procfs_internal.h"
-
-static struct procfs *procfs;
-
-static int open_procfs(void **state)
-{
-	struct explain explain;
-
-	return procfs_open(NULL, &procfs, &explain);
-}
-
-static int close_procfs(void **state)
-{
-	procfs_free(procfs);
-	return 0;
-}
-
-struct kept {
-	struct fact facts[64];
-	size_t count;
-};
-
-static int keep(void *context, const struct fact *fact)
-{
-	struct kept *kept = context;
-
-	assert_true(kept->count < ARRAY_SIZE(kept->facts));
-	kept->facts[kept->count++] = *fact;
-	return 0;
-}
+#include "procfs_fixture.h"
 
 static const struct fact_thread *thread_of(const struct kept *kept, uint32_t tid)
 {
@@ -59,14 +26,6 @@ static const struct fact_thread *thread_of(const struct kept *kept, uint32_t tid
 			return &kept->facts[i].thread;
 	}
 	return NULL;
-}
-
-static uint64_t boottime(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
 static bool has_pid(const uint32_t *pids, size_t count, uint32_t pid)
@@ -118,30 +77,6 @@ static void helper_end(struct helper *helper)
 		close(helper->started[i]);
 		close(helper->stop[i]);
 	}
-}
-
-/* A child that has reached a known point: it stopped itself. */
-static pid_t child_stopped(void (*prepare)(void))
-{
-	pid_t child = fork();
-	int status;
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		if (prepare)
-			prepare();
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
-	assert_true(WIFSTOPPED(status));
-	return child;
-}
-
-static void child_end(pid_t child)
-{
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 /* ---- tests -------------------------------------------------------------------------------------------- */
@@ -327,173 +262,6 @@ static void finds_by_name(void **state)
 	child_end(second);
 }
 
-static struct fact_memory memory_of(pid_t pid)
-{
-	struct kept kept = {0};
-	struct fact_sink sink = {keep, &kept};
-
-	assert_int_equal(procfs_memory(procfs, 1, (uint32_t)pid, &sink), 0);
-	assert_int_equal(kept.count, 1);
-	assert_int_equal(kept.facts[0].kind, FACT_MEMORY);
-	return kept.facts[0].memory;
-}
-
-static uint64_t rollup_of(pid_t pid)
-{
-	char path[64], line[256];
-	unsigned long kilobytes = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-	file = fopen(path, "re");
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file) && sscanf(line, "Anonymous: %lu", &kilobytes) != 1)
-		;
-	fclose(file);
-	return kilobytes * 1024;
-}
-
-static void touch_some(void)
-{
-	enum { BYTES = 5 << 20 };
-	char *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	memset(memory, 1, BYTES);
-}
-
-static void memory_is_exact_on_a_stopped_process(void **state)
-{
-	pid_t plain = child_stopped(NULL), large = child_stopped(touch_some);
-	struct fact_memory memory = memory_of(large);
-
-	assert_int_equal(memory.rss_anon, rollup_of(large));
-	assert_true(memory.rss_anon >= memory_of(plain).rss_anon + (4 << 20));
-	assert_int_equal(memory.stopped, 1);
-	assert_true(memory.rss_file != UNKNOWN_U64 && memory.rss_shmem != UNKNOWN_U64);
-	assert_true(memory.swapped != UNKNOWN_U64);
-	assert_int_equal(memory_of(getpid()).stopped, 0);
-	child_end(plain);
-	child_end(large);
-}
-
-/* A kernel whose counter lags: the lag is measured once and added until it may be measured again. */
-static void a_lagging_counter_is_corrected(void **state)
-{
-	pid_t child = child_stopped(touch_some);
-	struct target_cache *cache = &procfs->caches[1];
-	bool exact = procfs->rss_exact;
-
-	*cache = (struct target_cache){0};
-	procfs->rss_exact = false;
-	assert_int_equal(memory_of(child).rss_anon, rollup_of(child));
-	assert_true(cache->next_rss_ns > boottime());
-	cache->next_rss_ns = UINT64_MAX;
-	cache->rss_lag = 40960;
-	assert_int_equal(memory_of(child).rss_anon, rollup_of(child) + 40960);
-	cache->rss_lag = INT64_MIN / 2;
-	assert_int_equal(memory_of(child).rss_anon, 0);
-	procfs->rss_exact = exact;
-	child_end(child);
-}
-
-static void children_and_what_they_hold(void **state)
-{
-	struct kept kept = {0};
-	struct fact_sink sink = {keep, &kept};
-	pid_t child;
-
-	assert_int_equal(procfs_children(procfs, 1, (uint32_t)getpid(), &sink), 0);
-	assert_int_equal(kept.facts[0].children.count, 0);
-	assert_int_equal(kept.facts[0].children.rss_anon, 0);
-	child = child_stopped(touch_some);
-	/* Under another id, since one target's children are not looked for again at once. */
-	assert_int_equal(procfs_children(procfs, 2, (uint32_t)getpid(), &sink), 0);
-	assert_int_equal(kept.facts[1].children.count, 1);
-	assert_true(kept.facts[1].children.rss_anon >= (4 << 20));
-	child_end(child);
-}
-
-/* ---- a process whose leader has exited ---------------------------------------------------------------- */
-
-static void *survivor(void *argument)
-{
-	pid_t leader = getpid();
-	char path[64], state = 0, line[256] = "";
-	FILE *file;
-
-	/* The leader is a zombie once this one is alone; then stop where the parent can look. */
-	while (state != 'Z') {
-		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", leader);
-		file = fopen(path, "re");
-		if (!file)
-			_exit(2);
-		if (fgets(line, sizeof(line), file))
-			state = strrchr(line, ')')[2];
-		fclose(file);
-	}
-	raise(SIGSTOP);
-	_exit(0);
-}
-
-static void leader_leaves(void)
-{
-	pthread_t thread;
-
-	pthread_create(&thread, NULL, survivor, NULL);
-	syscall(SYS_exit, 0);
-}
-
-static int count_ranges(void *context, const struct fact *fact)
-{
-	*(size_t *)context += fact->kind == FACT_RANGE_SEEN;
-	return 0;
-}
-
-static void a_dead_leader_hides_nothing(void **state)
-{
-	pid_t child = child_stopped(leader_leaves);
-	struct kept kept = {0};
-	struct fact_sink sink = {keep, &kept}, counter;
-	struct fact_target target;
-	struct explain explain;
-	char cmdline[256];
-	size_t ranges = 0;
-
-	counter = (struct fact_sink){count_ranges, &ranges};
-	assert_int_equal(procfs_check_target(procfs, (uint32_t)child, &explain), 0);
-	assert_int_equal(procfs_describe(procfs, (uint32_t)child, &target), 0);
-	assert_non_null(strstr(target.exe, "test_procfs"));
-	assert_int_equal(procfs_cmdline(procfs, (uint32_t)child, cmdline, sizeof(cmdline)), 0);
-	assert_non_null(strstr(cmdline, "test_procfs"));
-	assert_true(memory_of(child).rss_anon != UNKNOWN_U64);
-	assert_int_equal(memory_of(child).stopped, 1);
-	assert_int_equal(procfs_seed(procfs, 1, (uint32_t)child, SEED_ATTACH, &counter), 0);
-	assert_true(ranges > 5);
-	assert_int_equal(procfs_threads(procfs, 1, (uint32_t)child, &sink), 0);
-	assert_int_equal(kept.count, 1);
-	assert_int_not_equal(kept.facts[0].thread.id.tid, child);
-	child_end(child);
-}
-
-static void a_process_that_is_gone(void **state)
-{
-	pid_t child = child_stopped(NULL);
-	struct kept kept = {0};
-	struct fact_sink sink = {keep, &kept};
-	char cmdline[16];
-
-	child_end(child);
-	assert_int_equal(procfs_memory(procfs, 1, (uint32_t)child, &sink), -ESRCH);
-	assert_int_equal(procfs_cgroup(procfs, 1, (uint32_t)child, &sink), -ESRCH);
-	assert_int_equal(procfs_threads(procfs, 1, (uint32_t)child, &sink), -ESRCH);
-	assert_int_equal(procfs_cmdline(procfs, (uint32_t)child, cmdline, sizeof(cmdline)), -ESRCH);
-	assert_int_equal(kept.count, 0);
-	/* A seed that was begun is ended. */
-	assert_int_equal(procfs_seed(procfs, 1, (uint32_t)child, SEED_ATTACH, &sink), -ESRCH);
-	assert_int_equal(kept.count, 2);
-	assert_int_equal(kept.facts[1].kind, FACT_SEED_END);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,11 +272,6 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_process),
 		cmocka_unit_test(refuses_kernel_threads),
 		cmocka_unit_test(finds_by_name),
-		cmocka_unit_test(memory_is_exact_on_a_stopped_process),
-		cmocka_unit_test(a_lagging_counter_is_corrected),
-		cmocka_unit_test(children_and_what_they_hold),
-		cmocka_unit_test(a_dead_leader_hides_nothing),
-		cmocka_unit_test(a_process_that_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, open_procfs, close_procfs);
