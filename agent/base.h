@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_BASE_H
 #define POOLSCOPE_BASE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +59,24 @@ static inline void freep(void *slot)
 	free(*pointer);
 	*pointer = NULL;
 }
+
+/* Room for one element more: 0 or -ENOMEM, which leaves the table as it was. By doubling, so that n elements
+ * cost n copies in all; `least` is the first capacity. A macro, for the table's own type. */
+#define TABLE_GROW(table, count, capacity, least)                                                \
+	({                                                                                       \
+		int _error = 0;                                                                  \
+		if ((count) == (capacity)) {                                                     \
+			__typeof__(capacity) _room = (capacity) ? (capacity) * 2 : (least);      \
+			__typeof__(table) _grown = reallocarray((table), _room, sizeof(*_grown)); \
+			if (_grown) {                                                            \
+				(table) = _grown;                                                \
+				(capacity) = _room;                                              \
+			} else {                                                                 \
+				_error = -ENOMEM;                                                \
+			}                                                                        \
+		}                                                                                \
+		_error;                                                                          \
+	})
 
 /* Why something failed, for a person. Functions that take one fill it when they fail (and only
  * then); the edge prints it as "poolscope: WHAT: WHY\n  REMEDY". Fields may be "". */

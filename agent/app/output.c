@@ -100,7 +100,7 @@ static int output_file(const char *path, const struct snapshot *snapshot,
 
 int output_done(int code)
 {
-	int error = finish(stdout, print_error(stdout));
+	int error = finish(stdout, stream_error(stdout));
 
 	if (!error)
 		return code;

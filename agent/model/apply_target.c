@@ -31,15 +31,8 @@ static int target_insert(struct model *model, struct target *target)
 {
 	uint32_t at = model->n_targets;
 
-	if (model->n_targets == model->target_capacity) {
-		uint32_t capacity = model->target_capacity ? model->target_capacity * 2 : 4;
-		struct target **table = reallocarray(model->target, capacity, sizeof(*table));
-
-		if (!table)
-			return -ENOMEM;
-		model->target = table;
-		model->target_capacity = capacity;
-	}
+	if (TABLE_GROW(model->target, model->n_targets, model->target_capacity, 4))
+		return -ENOMEM;
 	while (at > 0 && model->target[at - 1]->id > target->id)
 		at--;
 	memmove(&model->target[at + 1], &model->target[at], (model->n_targets - at) * sizeof(*model->target));

@@ -42,15 +42,8 @@ int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
 		arenas->refused++;
 		return 0;
 	}
-	if (arenas->count == arenas->capacity) {
-		uint32_t capacity = arenas->capacity ? arenas->capacity * 2 : 16;
-		struct arena_heap *table = reallocarray(arenas->heap, capacity, sizeof(*table));
-
-		if (!table)
-			return -ENOMEM;
-		arenas->heap = table;
-		arenas->capacity = capacity;
-	}
+	if (TABLE_GROW(arenas->heap, arenas->count, arenas->capacity, 16))
+		return -ENOMEM;
 	memmove(arenas->heap + at + 1, arenas->heap + at, (arenas->count - at) * sizeof(*arenas->heap));
 	arenas->heap[at] = (struct arena_heap){heap, arena};
 	arenas->count++;

@@ -19,15 +19,8 @@ struct group *model_group(struct model *model, const char *name)
 	}
 	if (model->n_groups >= GROUPS_MAX && strcmp(name, POOL_NAME_OTHER) != 0)
 		return model_group(model, POOL_NAME_OTHER);
-	if (model->n_groups == model->group_capacity) {
-		uint32_t capacity = model->group_capacity ? model->group_capacity * 2 : 4;
-		struct group *table = reallocarray(model->group, capacity, sizeof(*table));
-
-		if (!table)
-			return NULL;
-		model->group = table;
-		model->group_capacity = capacity;
-	}
+	if (TABLE_GROW(model->group, model->n_groups, model->group_capacity, 4))
+		return NULL;
 	struct group *group = &model->group[model->n_groups++];
 
 	*group = (struct group){.n_pools = 0};
@@ -43,15 +36,8 @@ static struct ended_pool *group_pool(struct group *group, const char *name, cons
 	}
 	if (group->n_pools >= GROUP_POOLS_MAX && strcmp(name, POOL_NAME_OTHER) != 0)
 		return group_pool(group, POOL_NAME_OTHER, "");
-	if (group->n_pools == group->capacity) {
-		uint32_t capacity = group->capacity ? group->capacity * 2 : 8;
-		struct ended_pool *table = reallocarray(group->pool, capacity, sizeof(*table));
-
-		if (!table)
-			return NULL;
-		group->pool = table;
-		group->capacity = capacity;
-	}
+	if (TABLE_GROW(group->pool, group->n_pools, group->capacity, 8))
+		return NULL;
 	struct ended_pool *pool = &group->pool[group->n_pools++];
 
 	*pool = (struct ended_pool){.kind = kind};

@@ -173,15 +173,8 @@ static int pool_slot(struct pools *pools, struct pool **ret_pool)
 		*ret_pool = pool;
 		return 0;
 	}
-	if (pools->count == pools->capacity) {
-		uint32_t capacity = pools->capacity ? pools->capacity * 2 : 8;
-		struct pool *pool = reallocarray(pools->pool, capacity, sizeof(*pool));
-
-		if (!pool)
-			return -ENOMEM;
-		pools->pool = pool;
-		pools->capacity = capacity;
-	}
+	if (TABLE_GROW(pools->pool, pools->count, pools->capacity, 8))
+		return -ENOMEM;
 	*ret_pool = &pools->pool[pools->count++];
 	(*ret_pool)->history = (struct history){.rows = 0};
 	return 0;

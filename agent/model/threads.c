@@ -273,15 +273,8 @@ uint32_t threads_routine(struct threads *threads, const struct fact_routine *rou
 	}
 	if (threads->n_routines == ROUTINES_MAX)
 		return ROUTINE_NONE;
-	if (threads->n_routines == threads->routine_capacity) {
-		uint32_t capacity = threads->routine_capacity ? threads->routine_capacity * 2 : 16;
-		struct routine *table = reallocarray(threads->routine, capacity, sizeof(*table));
-
-		if (!table)
-			return ROUTINE_NONE;
-		threads->routine = table;
-		threads->routine_capacity = capacity;
-	}
+	if (TABLE_GROW(threads->routine, threads->n_routines, threads->routine_capacity, 16))
+		return ROUTINE_NONE;
 	memcpy(threads->routine[threads->n_routines].symbol, routine->symbol, FACT_SYMBOL_SIZE);
 	memcpy(threads->routine[threads->n_routines].module, routine->module, 64);
 	return threads->n_routines++;

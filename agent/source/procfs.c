@@ -213,15 +213,8 @@ int procfs_each_mapping(struct procfs *procfs, uint32_t pid,
 
 int pid_list_add(struct pid_list *list, uint32_t pid)
 {
-	if (list->count == list->room) {
-		size_t room = list->room ? list->room * 2 : 64;
-		uint32_t *grown = reallocarray(list->pids, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		list->pids = grown;
-		list->room = room;
-	}
+	if (TABLE_GROW(list->pids, list->count, list->room, 64))
+		return -ENOMEM;
 	list->pids[list->count++] = pid;
 	return 0;
 }

@@ -126,15 +126,8 @@ static int mapping_visit(void *context, const struct proc_mapping *mapping)
 		if (r < 0)
 			return r;
 	}
-	if (symbols->n_mappings == symbols->room) {
-		size_t room = symbols->room ? symbols->room * 2 : 256;
-		struct code_mapping *grown = reallocarray(symbols->mappings, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		symbols->mappings = grown;
-		symbols->room = room;
-	}
+	if (TABLE_GROW(symbols->mappings, symbols->n_mappings, symbols->room, 256))
+		return -ENOMEM;
 	symbols->mappings[symbols->n_mappings++] = code;
 	return 0;
 }

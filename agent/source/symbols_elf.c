@@ -78,15 +78,8 @@ static int symbols_add(struct symbol_file *file, const GElf_Sym *sym, const char
 		return 0;
 	if (file->n_symbols == SYMBOLS_MAX)
 		return -EFBIG;
-	if (file->n_symbols == file->room) {
-		size_t room = file->room ? file->room * 2 : 256;
-		struct symbol *grown = reallocarray(file->symbols, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		file->symbols = grown;
-		file->room = room;
-	}
+	if (TABLE_GROW(file->symbols, file->n_symbols, file->room, 256))
+		return -ENOMEM;
 	r = names_add(file, name, length, &symbol.name);
 	if (r < 0)
 		return r;

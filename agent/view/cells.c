@@ -98,7 +98,7 @@ void cells_paint(struct cells *cells, unsigned int row, unsigned int column, uns
 	}
 }
 
-int print_error(FILE *out)
+int stream_error(FILE *out)
 {
 	if (!ferror(out))
 		return 0;
@@ -121,5 +121,5 @@ int cells_print(const struct cells *cells, FILE *out)
 		}
 		fputc('\n', out);
 	}
-	return print_error(out);
+	return stream_error(out);
 }

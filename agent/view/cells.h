@@ -58,7 +58,7 @@ unsigned int cells_write(struct cells *cells, unsigned int row, unsigned int col
 void cells_paint(struct cells *cells, unsigned int row, unsigned int column, unsigned int width,
 		 enum attribute attribute);
 /* Why the last write to a stream failed, as far as that is known: -errno; 0 if none did. */
-int print_error(FILE *out);
+int stream_error(FILE *out);
 /* The characters of one row or all rows, as UTF-8, without blanks at line ends. -errno. */
 int cells_print(const struct cells *cells, FILE *out);
 

@@ -225,33 +225,39 @@ static void say_unmatched(struct collector *all)
 	}
 }
 
+struct unbound { /* limits in percent of what is not known */
+	bool threads, bytes;
+};
+
+static struct unbound find_unbound(const struct snapshot_limit *limits, size_t n_limits)
+{
+	struct unbound found = { false, false };
+
+	for (size_t i = 0; i < n_limits; i++) {
+		bool unbound = snapshot_limit_wants_bound(&limits[i]), is_bytes = limit_phrases[limits[i].kind].is_bytes;
+
+		found.threads |= unbound && !is_bytes;
+		found.bytes |= unbound && is_bytes;
+	}
+	return found;
+}
+
 static void say_not_judged(struct collector *all)
 {
 	const struct snapshot_target *target = all->target;
-	bool bytes = false;
+	struct unbound process = find_unbound(target->limits, target->n_limits);
+	bool bytes = process.bytes;
 	char pools[256] = "";
 
-	for (size_t i = 0; i < target->n_limits; i++) {
-		if (!snapshot_limit_wants_bound(&target->limits[i]))
-			continue;
-		if (limit_phrases[target->limits[i].kind].is_bytes)
-			bytes = true;
-		else
-			say(all, ATTR_WARN, "process: limit of %s not judged: no pids.max is set, or it is not known",
-			    limit_kind_name(target->limits[i].kind));
-	}
 	for (size_t i = 0; i < target->n_pools; i++) {
-		const struct snapshot_pool *pool = &target->pools[i];
+		struct unbound pool = find_unbound(target->pools[i].limits, target->pools[i].n_limits);
 
-		for (size_t j = 0; j < pool->n_limits; j++) {
-			if (!snapshot_limit_wants_bound(&pool->limits[j]))
-				continue;
-			if (limit_phrases[pool->limits[j].kind].is_bytes)
-				bytes = true;
-			else
-				append(all, pools, pool, "");
-		}
+		if (pool.threads)
+			append(all, pools, &target->pools[i], "");
+		bytes |= pool.bytes;
 	}
+	if (process.threads)
+		say(all, ATTR_WARN, "process: limit of threads not judged: no pids.max is set, or it is not known");
 	if (pools[0])
 		say(all, ATTR_WARN, "limit of threads not judged: the capacity of %s is not known", pools);
 	if (bytes)

@@ -115,7 +115,7 @@ int text_render(const struct snapshot *snapshot, FILE *out)
 	}
 	if (!snapshot->n_targets)
 		fputs("no target\n", out);
-	return print_error(out);
+	return stream_error(out);
 }
 
 static void summarize_limits(const char *pool, const struct snapshot_limit *limits, size_t n_limits, FILE *out)
@@ -162,5 +162,5 @@ int text_render_summary(const struct snapshot *snapshot, FILE *out)
 	dashboard_init(&ui, locale_is_utf8(), 0);
 	for (size_t i = 0; i < snapshot->n_targets; i++)
 		summarize(&ui, snapshot, &snapshot->targets[i], out);
-	return print_error(out);
+	return stream_error(out);
 }

@@ -7,32 +7,45 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "range_oracle.h"
+#include <sys/mman.h>
 
-static uint64_t hostile_value(struct oracle *oracle, bool is_length)
+#include "model/range_map.h"
+
+#define PAGE 4096ULL
+#define PAGES 512
+#define BASE (0x7f0000000000ULL - PAGES / 2 * PAGE)
+
+/* Below n; the low bits of this generator are poor. */
+static unsigned below(unsigned *random, unsigned n)
+{
+	*random = *random * 1664525 + 1013904223;
+	return (*random >> 8) % n;
+}
+
+static uint64_t hostile_value(unsigned *random, bool is_length)
 {
 	static const uint64_t ODD[] = {
 		0, 1, 4095, UINT64_MAX, UINT64_MAX - 4095, 1ULL << 63, (1ULL << 63) - 4096};
 
-	if (!oracle_below(oracle, 40))
-		return ODD[oracle_below(oracle, ARRAY_SIZE(ODD))];
-	return is_length ? oracle_below(oracle, 20) * ORACLE_PAGE
-			 : ORACLE_BASE + oracle_below(oracle, ORACLE_PAGES) * ORACLE_PAGE;
+	if (!below(random, 40))
+		return ODD[below(random, ARRAY_SIZE(ODD))];
+	return is_length ? below(random, 20) * PAGE
+			 : BASE + below(random, PAGES) * PAGE;
 }
 
-static void hostile_step(struct range_map *map, struct oracle *oracle, uint64_t now)
+static void hostile_step(struct range_map *map, unsigned *random, uint64_t now)
 {
-	unsigned dice = oracle_below(oracle, 100);
-	uint32_t caller = oracle_below(oracle, 20);
-	struct fact_range fact = {.start = hostile_value(oracle, false),
-				  .length = hostile_value(oracle, true),
-				  .old_start = hostile_value(oracle, false),
-				  .old_length = hostile_value(oracle, true),
-				  .protection = oracle_below(oracle, 8),
-				  .flags = oracle_below(oracle, 512)};
+	unsigned dice = below(random, 100);
+	uint32_t caller = below(random, 20);
+	struct fact_range fact = {.start = hostile_value(random, false),
+				  .length = hostile_value(random, true),
+				  .old_start = hostile_value(random, false),
+				  .old_length = hostile_value(random, true),
+				  .protection = below(random, 8),
+				  .flags = below(random, 512)};
 	struct fact_resident reading = {.start = fact.start,
 					.length = fact.length,
-					.resident = hostile_value(oracle, true),
+					.resident = hostile_value(random, true),
 					.swapped = fact.old_length};
 
 	if (dice < 30)
@@ -64,7 +77,7 @@ static void nothing_breaks_the_map(void **state)
 	enum { BOUND = 40 };
 
 	for (unsigned seed = 1; seed <= 20; seed++) {
-		struct oracle oracle = {.random = seed * 2654435761U + 1};
+		unsigned random = seed * 2654435761U + 1;
 		struct range_map *map;
 
 		assert_int_equal(range_map_new(BOUND, &map), 0);
@@ -72,11 +85,11 @@ static void nothing_breaks_the_map(void **state)
 			uint64_t end = 0;
 			size_t n = 0;
 
-			hostile_step(map, &oracle, 1000 + operation + oracle_below(&oracle, 50));
+			hostile_step(map, &random, 1000 + operation + below(&random, 50));
 			for (const struct range *r = range_map_first(map); r;
 			     r = range_map_next(map, r), n++) {
-				if (r->start < end || r->start >= r->end || r->start % ORACLE_PAGE ||
-				    r->end % ORACLE_PAGE || range_map_find(map, r->end - 1) != r ||
+				if (r->start < end || r->start >= r->end || r->start % PAGE ||
+				    r->end % PAGE || range_map_find(map, r->end - 1) != r ||
 				    (r->owner != OWNER_NONE && r->owner >= 20))
 					fail_msg("seed %u, operation %u: a range is broken", seed, operation);
 				end = r->end;
