@@ -47,7 +47,7 @@ all: $O/poolscope $(WORKLOADS)
 
 help:
 	@echo 'make demo           set up, build, and show the live dashboard over a built-in workload'
-	@echo 'make test           set up, build, and run every test that this machine can run'
+	@echo 'make test           set up, build, and run the tests: unit, and live on this kernel'
 	@echo 'make                build $O/poolscope'
 	@echo 'make install        install (DESTDIR=, PREFIX=)'
 	@echo 'make test-runtimes  tests that need heavy runtimes (OpenCV, ...)'
