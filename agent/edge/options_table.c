@@ -223,7 +223,7 @@ const struct option_info option_table[] = {
 	{ "unit", 0, "UNIT", WATCH, "watch the processes of a systemd unit", set_unit },
 	{ "cgroup", 0, "PATH", WATCH, "watch the processes of a control group", set_cgroup },
 	{ "container", 0, "ID", WATCH, "watch the processes of a container, by the beginning of its ID", set_container },
-	{ "follow-forks", 'f', NULL, WATCH, "take the children in that the targets fork", set_follow_forks },
+	{ "follow-forks", 'f', NULL, WATCH, "take children in: those there are, and those forked later", set_follow_forks },
 	{ "user", 'u', "USER", TOP, "run CMD as this user (default: who called sudo)", set_user },
 	{ "limit", 0, "POOL:LIMIT=VALUE", WATCH,
 	  "allow a pool (a glob) no more than this, such as 'anyio*:threads=40' or '*:resident_bytes_per_thread=80MiB,for=2m'; "
