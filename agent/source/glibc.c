@@ -128,7 +128,7 @@ bool glibc_is_hidden(uint32_t pid, const char *procfs)
 {
 	_cleanup_(reader_closep) struct memory_reader reader = {.fd = -1};
 	ssize_t r = reader_open(&reader, pid, procfs);
-	char byte;
+	char byte = 0;
 
 	/* The right is asked before the address, where nothing is mapped. */
 	if (r == 0)

@@ -48,3 +48,19 @@ def test_oom_kill_is_told_from_a_signal(bounded, watch):
     bounded.send("main touch x")
     target = watching.wait().target()
     assert target["ended"]["how"] == "oom_killed", target["ended"]
+
+
+def test_growth_towards_memory_max_is_told_as_a_rate(bounded, agent):
+    """In words, once there is enough of the window: and what it is."""
+    bounded.script("main mmap x 60M")
+    top = agent("top", "-p", bounded.pid, "--interval", "0.5")
+    lines, touched = [], 0
+    while not any("memory.max in about" in line for line in lines) and len(lines) < 20000:
+        lines.append(top.process.stdout.readline().decode())
+        if lines[-1].startswith("Growth over") and touched < 50:  # a frame: half a megabyte more
+            bounded.ask(f"main touch x {touched * 512}K 512K")
+            touched += 1
+    assert lines[-1].startswith("memory.max in about "), lines[-40:]
+    assert lines[-1].rstrip().endswith(" at this rate (a rate, not a verdict)")
+    head = next(line for line in reversed(lines) if line.startswith("Growth over 1 min +"))
+    assert "anon +" in head and "file 0" in head
