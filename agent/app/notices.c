@@ -14,7 +14,7 @@
 
 struct notices {
 	char told[NOTICES_MAX][192];
-	size_t next;
+	size_t count, next;
 };
 
 int notices_new(struct notices **ret_notices)
@@ -39,11 +39,12 @@ static bool is_news(struct notices *notices, const char *process, const char *ev
 	char key[sizeof(notices->told[0])];
 
 	snprintf(key, sizeof(key), "%s\n%s\n%s\n%s", limit, event, pool, process);
-	for (size_t i = 0; i < NOTICES_MAX; i++)
+	for (size_t i = 0; i < notices->count; i++)
 		if (!strcmp(notices->told[i], key))
 			return false;
 	memcpy(notices->told[notices->next], key, sizeof(key));
 	notices->next = (notices->next + 1) % NOTICES_MAX;
+	notices->count += notices->count < NOTICES_MAX;
 	return true;
 }
 

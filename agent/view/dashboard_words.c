@@ -52,7 +52,8 @@ static const char *signal_word(int code, char buffer[FORMAT_SIZE])
 
 const struct snapshot_target *target_successor(const struct snapshot *snapshot, const struct snapshot_target *target)
 {
-	if (!target->ended || !target->ended_realtime_ns)
+	/* A forked child was not asked for by name: the next one is another child, not its return. */
+	if (!target->ended || !target->ended_realtime_ns || target->info.followed)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_targets; i++) {
 		const struct snapshot_target *other = &snapshot->targets[i];

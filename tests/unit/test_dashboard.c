@@ -360,6 +360,14 @@ static void test_return(void **state)
 	assert_says(fixture, "BACK since 12:05:02: PID 4711 ended 12:04:51, OOM-killed by the kernel\n");
 	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
 	assert_title(fixture, &ui, "PID 4711");
+	ended->info.followed = true; /* a child that the parent replaced */
+	dashboard_init(&ui, true, 1000);
+	assert_title(fixture, &ui, "PID 4711");
+	ended->info.followed = false;
+	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
+	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
+	assert_title(fixture, &ui, "PID 4800");
+	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
 	back->ended = true; /* and again: the last frame is that of the last one */
 	back->ended_realtime_ns = FIXTURE_AGO(1);
 	back->end = (struct fact_target_gone){ TARGET_END_EXITED, 0 };
