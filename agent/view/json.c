@@ -363,7 +363,6 @@ static int dump(json_t *object, size_t flags, FILE *out)
 
 	if (!owned)
 		return -ENOMEM;
-	errno = 0;
 	return json_dumpf(owned, out, DUMP_FLAGS | flags) ? write_error() : 0;
 }
 
@@ -388,6 +387,7 @@ static int render_target(const struct snapshot *snapshot, const struct snapshot_
 
 int json_render(const struct snapshot *snapshot, FILE *out)
 {
+	errno = 0; /* any write may be the one that fails, and only the stream remembers that one has */
 	fputc('{', out);
 	int r = dump(build_head(snapshot), JSON_EMBED, out);
 

@@ -15,8 +15,8 @@ MOMENT = "moment"
 BYTES = {"resident_bytes": COUNT, "mapped_bytes": COUNT}
 MEMORY = {**BYTES, "orphaned_bytes": COUNT, "grown_bytes": SIGNED,
           "stack": BYTES, "arena": BYTES, "heap": BYTES, "mmap": BYTES}
-# max is null where a percentage refers to a bound that is not there
-LIMIT = {"limit": TEXT, "value": (COUNT,), "max": (COUNT,), "state": TEXT, "since": (MOMENT,), "source": TEXT}
+# max is null where a percentage refers to a bound that is not there; then nothing is judged, and state is null too
+LIMIT = {"limit": TEXT, "value": (COUNT,), "max": (COUNT,), "state": (TEXT,), "since": (MOMENT,), "source": TEXT}
 VERDICT = ({"state": TEXT, "confidence": NUMBER, "projected_resident_bytes": (COUNT,), "why": TEXT},)
 POOL = {"name": TEXT, "kind": (TEXT,), "parent": (TEXT,), "threads": COUNT, "threads_peak": COUNT, "threads_started": COUNT,
         "threads_exited": COUNT, "capacity": (COUNT,), "running": (COUNT,), "busy": (COUNT,), "busy_peak": (COUNT,),
@@ -32,6 +32,7 @@ TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "name": TEXT, "sta
           "cgroup": {"path": (TEXT,), "memory_max_bytes": (COUNT,), "memory_current_bytes": (COUNT,),
                      "oom_kills": (COUNT,), "cpu_quota_cores": (NUMBER,), "pids_max": (COUNT,)},
           "events": {"received": COUNT, "lost": COUNT, "reseeds": COUNT}, "limits": [LIMIT], "verdict": VERDICT,
+          "limits_without_pool": [{"pool": TEXT, "limit": TEXT, "source": TEXT}],
           "pools": [POOL], "thread_list": [THREAD]}
 SNAPSHOT = {"schema": COUNT, "time": MOMENT, "host": TEXT, "version": TEXT, "targets": [TARGET]}
 

@@ -59,16 +59,18 @@ def test_all_mistakes_of_a_config_at_once(tmp_path):
 
 
 @pytest.fixture
-def open_folder():
-    """A folder that everybody may write to; pytest's own are closed to others, again at every start of a pytest."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+def public():
+    """A folder that everyone may enter; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="poolscope-") as folder:
         os.chmod(folder, 0o777)
         yield Path(folder)
 
 
-def who(folder, *arguments, **environment):
+def who(public, *arguments, **environment):
     """What a command finds itself to be that top runs."""
-    output = folder / "who"
+    output = public / "who"
+    output.touch()
+    output.chmod(0o666)
     env = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
     done = run("top", *arguments, "--", "sh", "-c", f"id -u > {output}; id -G >> {output}; echo $HOME >> {output}; sleep 1",
                env={**env, **environment})
@@ -76,13 +78,13 @@ def who(folder, *arguments, **environment):
     return output.read_text().split("\n")
 
 
-def test_command_runs_as_who_called_sudo(open_folder):
-    uid, groups, _ = who(open_folder, SUDO_UID="65534")[:3]
+def test_command_runs_as_who_called_sudo(public):
+    uid, groups, _ = who(public, SUDO_UID="65534")[:3]
     assert uid == "65534" and "0" not in groups.split()
 
 
-def test_command_runs_as_the_user_named(open_folder):
-    uid, _, home = who(open_folder, "-u", "daemon", SUDO_UID="65534")[:3]
+def test_command_runs_as_the_user_named(public):
+    uid, _, home = who(public, "-u", "daemon", SUDO_UID="65534")[:3]
     assert uid == "1" and home == "/usr/sbin"
 
 
