@@ -405,7 +405,7 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		/* The kernel's own figure is read next to the page tables, so that they can agree. */
 		error = read_page_tables(engine, watched, whole);
 		if (!error || error == -ESRCH)
-			error = watched_sample(watched, &holder);
+			error = watched_sample(watched, whole, &holder);
 		if (error == -ESRCH || error == -ENOENT)
 			error = 0;
 	}

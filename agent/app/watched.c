@@ -299,14 +299,14 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	return emit_thread(watched, &born, sink);
 }
 
-int watched_sample(struct watched *watched, const struct fact_sink *sink)
+int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink)
 {
 	struct batch batch = {.watched = watched, .sink = sink, .flush = sample_batch,
 			      .reads_arenas = arenas_due(watched)};
 	int error = batch_all(&batch);
 
 	if (!error)
-		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, sink);
+		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 	if (error)
 		return error;
 	procfs_cgroup(watched->procfs, watched->id, watched->info.pid, sink);

@@ -42,8 +42,8 @@ int watched_open_image(struct watched *watched, struct explain *explain);
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
-/* State and CPU time of all threads; RSS, cgroup, children. -ESRCH: it is gone. */
-int watched_sample(struct watched *watched, const struct fact_sink *sink);
+/* State and CPU time of all threads; RSS (exact: whatever that costs), cgroup, children. -ESRCH: it is gone. */
+int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
 /* True when the process is no more. */
 bool watched_gone(struct watched *watched);
 

@@ -38,8 +38,9 @@ int procfs_sample(struct procfs *procfs, uint32_t target, uint32_t pid, const st
 int procfs_seed(struct procfs *procfs, uint32_t target, uint32_t pid, enum seed_reason reason,
 		const struct fact_sink *sink);
 /* FACT_MEMORY, FACT_CGROUP, FACT_CHILDREN: one call per refresh. Children are counted whether they are followed or
- * not, and looked for only as often as a thousandth of the time allows: a call in between emits nothing. */
-int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink);
+ * not, and looked for only as often as a thousandth of the time allows: a call in between emits nothing.
+ * exact: RssAnon is right at this moment, whatever that costs; else a lagging counter is corrected now and then. */
+int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, bool exact, const struct fact_sink *sink);
 int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink);
 int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink);
 

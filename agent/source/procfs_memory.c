@@ -62,15 +62,15 @@ static uint64_t read_rollup(struct procfs *procfs, uint32_t pid)
 	return n < 0 ? UNKNOWN_U64 : proc_find_kilobytes(procfs->buffer, (size_t)n, "Anonymous:");
 }
 
-/* The lag is measured as often as its cost allows and added in between. */
-static uint64_t correct_rss(struct procfs *procfs, uint32_t target, uint32_t pid,
+/* The lag is measured as often as its cost allows, or when the figure must be exact, and added in between. */
+static uint64_t correct_rss(struct procfs *procfs, uint32_t target, uint32_t pid, bool exact,
 			    const struct proc_status *status, uint64_t now_ns)
 {
 	struct target_cache *cache = target_cache(procfs, target);
 	uint64_t cpu = thread_cpu_now(), rollup;
 	int64_t corrected;
 
-	if (now_ns >= cache->next_rss_ns && status->rss_anon < ROLLUP_MAX) {
+	if (exact || (now_ns >= cache->next_rss_ns && status->rss_anon < ROLLUP_MAX)) {
 		rollup = read_rollup(procfs, pid);
 		if (rollup != UNKNOWN_U64)
 			cache->rss_lag = (int64_t)rollup - (int64_t)status->rss_anon;
@@ -80,7 +80,7 @@ static uint64_t correct_rss(struct procfs *procfs, uint32_t target, uint32_t pid
 	return corrected > 0 ? (uint64_t)corrected : 0;
 }
 
-int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
+int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, bool exact, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_MEMORY, .target = target, .time_ns = source_boottime()};
 	struct proc_status status;
@@ -96,7 +96,7 @@ int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, const st
 		.stopped = status.state == 'T',
 	};
 	if (!procfs->rss_exact && status.rss_anon != UNKNOWN_U64)
-		fact.memory.rss_anon = correct_rss(procfs, target, pid, &status, fact.time_ns);
+		fact.memory.rss_anon = correct_rss(procfs, target, pid, exact, &status, fact.time_ns);
 	return sink->emit(sink->context, &fact);
 }
 
