@@ -2,6 +2,7 @@
 /* Why the kernel refused a probe, and what to do, in words. It must not know how probes are loaded. */
 #include "probe_why.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <cap-ng.h>
 #include <errno.h>
@@ -94,9 +95,31 @@ static bool lacks_btf(const char *variant, int error)
 	return access("/sys/kernel/btf/vmlinux", F_OK) < 0;
 }
 
+/* The helper is older than any kernel poolscope can run on; who may load programs and is not given it is locked out.
+ * Tried because the file that says so is often not mounted. */
+static bool kernel_memory_withheld(void)
+{
+	static const struct bpf_insn read_nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10},
+		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "GPL", read_nothing, ARRAY_SIZE(read_nothing), NULL);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && error == EINVAL;
+}
+
+/* The error says nothing: EPERM here, EINVAL for an unknown helper there. */
 static bool locked_down(const char *variant, int error)
 {
-	return error == -EPERM && file_says("/sys/kernel/security/lockdown", "[confidentiality]");
+	return file_says("/sys/kernel/security/lockdown", "[confidentiality]") || kernel_memory_withheld();
 }
 
 static bool lacks_tracefs(const char *variant, int error)
@@ -142,7 +165,7 @@ static const struct {
 	bool inborn; /* to this kernel: nothing to be done but to use another */
 } reasons[] = {
 	{lacks_btf, "this kernel has no type information (/sys/kernel/btf/vmlinux)",
-	 "use a kernel with CONFIG_DEBUG_INFO_BTF=y; Debian 11 and later, Ubuntu 20.10, RHEL 8.2 have it", .inborn = false},
+	 "use a kernel with CONFIG_DEBUG_INFO_BTF=y (Debian 11 and later, Ubuntu 20.10, RHEL 8.2 have it); in a container, mount the host's /sys", .inborn = false},
 	{lacks_bpf, "the right to load BPF programs is missing (CAP_BPF)",
 	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search", .inborn = false},
 	{lacks_perfmon, "the right to trace is missing (CAP_PERFMON)",

@@ -3,6 +3,7 @@
  * a script and compares owners. It must not know poolscope or the rule of ownership. See usage(). */
 #include <ctype.h>
 #include <pthread.h>
+#include <linux/io_uring.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,12 +43,13 @@ static char **arguments;
 
 static void usage(void)
 {
-	fputs("usage: puppet   (commands on stdin, one JSON line back each; end of file ends it; at most 60 s)\n"
+	fputs("usage: puppet [SECONDS]   (commands on stdin, one JSON line back each; end of file ends it, or the time: 60)\n"
 	      "  truth | ACTOR VERB ARGS...   ACTOR: main, or what `spawn` made\n"
 	      "  spawn NAME [STACK_SIZE]; exit; name HEX; stack SIZE; malloc SIZE (heap of the thread);\n"
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
 	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
-	      "  mremap RANGE SIZE [move]; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
+	      "  mremap RANGE SIZE [move]; huge RANGE SIZE (hugetlb); uring N (io_uring workers, blocked for ever);\n"
+	      "  fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
 }
 
@@ -171,6 +173,54 @@ static int do_mmap(struct actor *self, int n, char **words)
 	range->length = length;
 	say("{\"start\":%" PRIuPTR "}", range->start);
 	return 0;
+}
+
+/* Where the kernel chooses: it aligns to the huge page. */
+static int do_huge(struct actor *self, int n, char **words)
+{
+	struct range *range = &ranges[n_ranges];
+	void *start;
+
+	if (n < 2 || n_ranges == RANGES_MAX)
+		return -1;
+	range->length = parse_size(words[1]);
+	start = mmap(NULL, range->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (start == MAP_FAILED)
+		return answer(-1);
+	touch(start, range->length);
+	snprintf(range->name, sizeof(range->name), "%s", words[0]);
+	range->start = (uintptr_t)start;
+	n_ranges++;
+	return answer(0);
+}
+
+/* Moving data out of an empty pipe is work for a kernel thread of ours that then waits for ever. */
+static int do_uring(struct actor *self, int n, char **words)
+{
+	unsigned count = n ? parse_size(words[0]) : 1;
+	struct io_uring_params params = { 0 };
+	int ring = syscall(SYS_io_uring_setup, count, &params), from[2], to[2];
+	struct io_uring_sqe *entries;
+	char *queue;
+	unsigned *tail, *array;
+
+	if (ring < 0 || pipe(from) || pipe(to))
+		return answer(-1);
+	queue = mmap(NULL, params.sq_off.array + params.sq_entries * sizeof(*array), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
+	entries = mmap(NULL, params.sq_entries * sizeof(*entries), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+		       ring, IORING_OFF_SQES);
+	if (queue == MAP_FAILED || entries == MAP_FAILED)
+		return answer(-1);
+	tail = (unsigned *)(queue + params.sq_off.tail);
+	array = (unsigned *)(queue + params.sq_off.array);
+	for (unsigned i = 0; i < count; i++) {
+		entries[i] = (struct io_uring_sqe){ .opcode = IORING_OP_SPLICE, .flags = IOSQE_ASYNC, .fd = to[1],
+						    .off = -1, .splice_off_in = -1, .splice_fd_in = from[0], .len = 1 };
+		array[i] = i;
+	}
+	__atomic_store_n(tail, *tail + count, __ATOMIC_RELEASE);
+	return answer(syscall(SYS_io_uring_enter, ring, count, 0, 0, NULL, 0) < 0);
 }
 
 /* RANGE [OFFSET SIZE] beginning at words[0] and words[at]; the whole range without them. */
@@ -329,7 +379,7 @@ static const struct {
 	{ "malloc", do_malloc }, { "mmap", do_mmap }, { "munmap", do_munmap }, { "touch", do_touch },
 	{ "read", do_read }, { "mprotect", do_mprotect }, { "madvise", do_madvise }, { "mremap", do_mremap },
 	{ "sbrk", do_sbrk }, { "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
-	{ "quit", do_quit }, { "kill", do_kill },
+	{ "quit", do_quit }, { "kill", do_kill }, { "huge", do_huge }, { "uring", do_uring },
 };
 
 static void actor_act(struct actor *actor)
@@ -436,12 +486,12 @@ int main(int argc, char **argv)
 {
 	pthread_t control;
 
-	if (argc > 1)
+	if (argc > 2)
 		usage();
 	arguments = argv;
 	truth_init();
 	mallopt(M_ARENA_MAX, ACTORS_MAX * 2);
-	alarm(60);
+	alarm(argc > 1 ? atoi(argv[1]) : 60);
 	snprintf(actors[0].name, sizeof(actors[0].name), "main");
 	n_actors = 1;
 	if (pthread_create(&control, NULL, control_main, NULL))
