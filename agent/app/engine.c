@@ -337,8 +337,9 @@ static void reseed_if_wanted(struct engine *engine, struct watched *watched, boo
 	struct fact_sink sink = sink_of(engine);
 	uint64_t now = clock_ns(CLOCK_BOOTTIME);
 
-	if (!model_wants_reseed(engine->model, watched->id) ||
-	    (!at_once && now - watched->reseed_ns < RESEED_SPACING_NS))
+	bool wanted = model_wants_reseed(engine->model, watched->id) || (at_once && model_losses_unknown(engine->model));
+
+	if (!wanted || (!at_once && now - watched->reseed_ns < RESEED_SPACING_NS))
 		return;
 	watched->reseed_ns = now;
 	watched_seed(watched, SEED_LOST, &sink);

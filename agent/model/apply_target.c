@@ -202,6 +202,17 @@ static void doubt(struct target *target)
 	target->unsure_rounds = 0;
 }
 
+/* Losses that the kernel does not count are assumed this often: each time costs a reading of all mappings. */
+#define UNCOUNTED_LOSS_NS (10 * NSEC_PER_SEC)
+
+static bool uncounted_loss_is_due(struct model *model, uint64_t now_ns)
+{
+	if (!model_losses_unknown(model) || now_ns - model->doubted_ns < UNCOUNTED_LOSS_NS)
+		return false;
+	model->doubted_ns = now_ns;
+	return true;
+}
+
 int apply_loss(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct fact_loss *known = target ? &target->loss : &model->loss;
@@ -216,6 +227,8 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 	*known = fact->loss;
 	if (target)
 		target->has_loss = true;
+	else
+		grown |= uncounted_loss_is_due(model, fact->time_ns);
 	if (!grown)
 		return 0;
 	if (target)

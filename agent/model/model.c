@@ -152,6 +152,11 @@ uint64_t model_deadline(const struct model *model)
 	return deadline;
 }
 
+bool model_losses_unknown(const struct model *model)
+{
+	return model->loss.lost[LOSS_KRETPROBE] == UNKNOWN_U64;
+}
+
 bool model_wants_reseed(const struct model *model, uint32_t target)
 {
 	const struct target *found = target_find(model, target);

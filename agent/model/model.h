@@ -44,6 +44,8 @@ struct limit_transition {
 bool model_next_transition(struct model *model, struct limit_transition *ret_transition);
 
 /* True when what was lost makes the target's ranges unsure: reseed it. Cleared by SEED_BEGIN. */
+/* The kernel does not count what a probe misses: owners are sure only right after a reseed. */
+bool model_losses_unknown(const struct model *model);
 bool model_wants_reseed(const struct model *model, uint32_t target);
 
 /* Ranges that can hold anonymous pages, sorted, disjoint. Caller frees *ret_spans. */

@@ -95,6 +95,7 @@ struct model {
 	char variant[16];
 	struct fact_loss loss;
 	struct fact_events events;
+	uint64_t doubted_ns; /* when losses that nobody counts were last assumed */
 	uint64_t refresh, time_ns, realtime_ns;
 	uint64_t reseeds, dropped_before; /* of targets that went */
 	struct {

@@ -275,7 +275,7 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.children = target->children,
 		.events_received = target->has_events ? sum_of(target->events.received, PROBE_COUNT)
 						      : UNKNOWN_U64,
-		.events_lost = target->has_loss ? losses_of(&target->loss) : UNKNOWN_U64,
+		.events_lost = target->has_loss && !model_losses_unknown(model) ? losses_of(&target->loss) : UNKNOWN_U64,
 		.reseeds = target->reseeds,
 		.reseed_age_seconds = NAN,
 		.ranges = range_map_count(target->ranges),

@@ -284,6 +284,10 @@ static void say_losses(struct collector *all)
 		if (count && count != UNKNOWN_U64)
 			used += (size_t)snprintf(by_reason + used, sizeof(by_reason) - used, "%s%s %s",
 						 used ? ", " : "", reasons[i], format_count(FORMAT_BUFFER, count));
+		/* Before 5.12 the kernel counted no re-entered program, since it let them in. */
+		if (count == UNKNOWN_U64 && i == LOSS_KRETPROBE)
+			used += (size_t)snprintf(by_reason + used, sizeof(by_reason) - used, "%s%s not counted by this kernel",
+						 used ? ", " : "", reasons[i]);
 	}
 	if (!used && !target->reseeds && (!target->events_lost || target->events_lost == UNKNOWN_U64))
 		return;

@@ -181,6 +181,31 @@ static void losses_of_the_agent_concern_all_or_none(void **state)
 	script_end(&s);
 }
 
+/* A kretprobe before Linux 6.7: nobody knows what it missed, so losses are assumed now and then. */
+static void losses_that_nobody_counts_are_unknown_and_healed(void **state)
+{
+	struct script s = {0};
+	struct fact loss = {.kind = FACT_LOSS, .loss = {.lost = {[LOSS_KRETPROBE] = UNKNOWN_U64}}}, own = {.kind = FACT_LOSS};
+
+	script_begin(&s);
+	leader(&s);
+	assert_false(model_losses_unknown(s.model));
+	loss.time_ns = s.now + 60 * NSEC_PER_SEC;
+	assert_int_equal(model_apply(s.model, &loss), 0);
+	assert_true(model_losses_unknown(s.model));
+	assert_true(model_wants_reseed(s.model, TARGET));
+	feed(&s, own);
+	assert_true(refresh(&s)->events_lost == UNKNOWN_U64);
+	seed_begin(&s, SEED_LOST);
+	seed_end(&s);
+	assert_int_equal(model_apply(s.model, &loss), 0);
+	assert_false(model_wants_reseed(s.model, TARGET));
+	loss.time_ns += 10 * NSEC_PER_SEC;
+	assert_int_equal(model_apply(s.model, &loss), 0);
+	assert_true(model_wants_reseed(s.model, TARGET));
+	script_end(&s);
+}
+
 static void a_followed_child_starts_with_what_it_inherited(void **state)
 {
 	struct script s = {0};
@@ -302,6 +327,7 @@ int main(void)
 		cmocka_unit_test(pages_outside_twice_ask_for_a_reseed),
 		cmocka_unit_test(losses_ask_for_a_reseed_and_owners_survive_it),
 		cmocka_unit_test(losses_of_the_agent_concern_all_or_none),
+		cmocka_unit_test(losses_that_nobody_counts_are_unknown_and_healed),
 		cmocka_unit_test(a_followed_child_starts_with_what_it_inherited),
 		cmocka_unit_test(a_shared_arena_is_divided),
 		cmocka_unit_test(grown_is_since_the_first_whole_pass),

@@ -1,46 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Other kernels: the probe variants that this machine may not load, booted by tools/vm/boot.
-KERNELS (environment) names the series, separated by blanks; 6.1 by default."""
+"""Other kernels: the probe variants that this machine may not load, on one target at the same time."""
 import json
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("O", ROOT / "build"))
-KERNELS = os.environ.get("KERNELS", "6.1").split()
-
-
-@pytest.fixture(scope="session", params=KERNELS)
-def kernel(request):
-    done = subprocess.run([ROOT / "tools/vm/kernel", BUILD, request.param], stdout=subprocess.PIPE, check=True)
-    return done.stdout.decode().strip()
-
-
-def boot(kernel, script, tmp_path, programs=(), timeout=240):
-    path = tmp_path / "script"
-    path.write_text(script)
-    command = [ROOT / "tools/vm/boot", "--kernel", kernel, "--script", path, "--timeout", str(timeout)]
-    for source, place in programs:
-        command += ["--file", f"{source}={place}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout + 60, check=False)
-    assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()[-6000:]}"
-    return done.stdout.decode()
-
-
-def test_workload_runs_on_this_kernel(kernel, tmp_path):
-    text = boot(kernel, "uname -r\n/usr/bin/pools --duration 1s --pool a:threads=3,mmap=1M && echo fine\n", tmp_path,
-                [(BUILD / "workloads/pools", "/usr/bin/pools")])
-    release, verdict = text.split()
-    assert release.startswith(Path(kernel).parent.name + ".") and verdict == "fine"
-
+from machine import boot, series
 
 VARIANTS = ("tracepoint", "fexit", "kretprobe")
 REGIONS = ("stack", "arena", "heap", "mmap")
-PROGRAMS = [(BUILD / "poolscope", "/usr/sbin/poolscope"), (BUILD / "workloads/pools", "/usr/bin/pools")]
 # One target, watched by one agent per variant at the same time: they must see the same.
 COMPARE = """
 # khugepaged would add pages between the truth and the agents' last look.
@@ -56,12 +24,7 @@ for variant in %(variants)s; do
 	poolscope dump --json --after 300 --variant $variant -p $target >/tmp/$variant 2>/tmp/$variant.err &
 	agents="$agents $!"
 done
-for agent in $agents; do
-	until ls -l /proc/$agent/fd 2>/dev/null | grep -q "/proc/$target/"; do
-		[ -d /proc/$agent ] || break
-		sleep 0.1
-	done
-done
+for agent in $agents; do attached $agent $target; done
 for command in start full still truth; do
 	echo $command >&3
 done
@@ -84,7 +47,7 @@ kill -KILL $target
 @pytest.fixture(scope="session")
 def compared(kernel, tmp_path_factory):
     """{variant: target as JSON}, and the workload's truth, from one machine."""
-    text = boot(kernel, COMPARE, tmp_path_factory.mktemp("vm"), PROGRAMS)
+    text = boot(kernel, COMPARE, tmp_path_factory.mktemp("vm"))
     parts = re.split(r"^=== (\w+)\n", text, flags=re.M)
     assert parts[0].count("exit code 0") == len(VARIANTS), text
     truth = json.loads(parts[0].strip().splitlines()[-1])
@@ -113,9 +76,12 @@ def test_fexit_sees_what_tracepoint_sees(compared):
     assert fexit["events"]["lost"] == tracepoint["events"]["lost"] == 0
 
 
-def test_kretprobe_differs_by_what_it_says_it_lost(compared):
+def test_kretprobe_differs_by_what_it_says_it_lost(kernel, compared):
     targets, _ = compared
     kretprobe, tracepoint = targets["kretprobe"], targets["tracepoint"]
+    if series(kernel) < (6, 7):
+        assert kretprobe["events"]["lost"] is None, "this kernel does not count a kretprobe's misses"
+        assert kretprobe["events"]["reseeds"] > 0, "losses that are not counted are healed at intervals"
     missing = tracepoint["memory"]["attributed_resident_bytes"] - kretprobe["memory"]["attributed_resident_bytes"]
     assert 0 <= missing <= kretprobe["memory"]["unattributed"]["lost"]
     if kretprobe["memory"]["unattributed"]["lost"] == 0:
