@@ -68,13 +68,15 @@ static __always_inline struct task_struct *task_current(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-/* Not inlined away into a hot path by accident: losses are rare. */
+/* space 0: concerns none of those that are watched. Not inlined away into a hot path by accident: losses are rare. */
 static __noinline int loss_count(__u32 space, __u32 reason)
 {
 	__u64 *total = bpf_map_lookup_elem(&lost, &reason), *own, zero = 0;
 
 	if (total)
 		__sync_fetch_and_add(total, 1);
+	if (!space)
+		return 0;
 	own = bpf_map_lookup_elem(&lost_by_space, &space);
 	if (!own) {
 		bpf_map_update_elem(&lost_by_space, &space, &zero, BPF_NOEXIST);
@@ -95,7 +97,8 @@ static __always_inline int process_add(__u32 tgid, const struct process *process
 	if (bpf_map_update_elem(&processes, &tgid, process, BPF_NOEXIST) == 0)
 		return 0;
 	__sync_fetch_and_add(slot, -1);
-	loss_count(process->space, EVENT_LOSS_MAP);
+	/* A child in memory of its own is not watched then, and nothing of its parent is lost. */
+	loss_count(process->flags & PROCESS_GUEST ? process->space : 0, EVENT_LOSS_MAP);
 	return -1;
 }
 

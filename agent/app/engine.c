@@ -40,6 +40,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 {
 	struct probes_options probes_options = {.memory_variant = options->variant,
 						.ring_bytes = options->ring_bytes,
+						.max_processes = options->max_processes,
 						.procfs = options->procfs};
 	struct model_options model_options = {.policy = options->policy,
 					      .keep_ended = options->keep_ended,
@@ -116,6 +117,14 @@ bool engine_has(const struct engine *engine, uint32_t pid)
 	for (size_t i = 0; i < engine->n_watched; i++)
 		if (engine->watched[i]->info.pid == pid && !engine->watched[i]->ended)
 			return true;
+	return false;
+}
+
+bool engine_follows(const struct engine *engine, uint32_t pid)
+{
+	for (size_t i = 0; i < engine->n_watched; i++)
+		if (engine->watched[i]->info.pid == pid && !engine->watched[i]->ended)
+			return engine->watched[i]->follow_forks;
 	return false;
 }
 

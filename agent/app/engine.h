@@ -15,6 +15,7 @@ struct engine_options {
 	const char *procfs;          /* NULL: /proc */
 	const char *variant;         /* NULL: by trial */
 	uint32_t ring_bytes;         /* 0: default */
+	uint32_t max_processes;      /* 0: default */
 	double cpu_budget;           /* share of one core for page-table readings: 0.01; 0: no bound */
 	uint64_t interval_ns;        /* of the refresh */
 	bool follow_forks;
@@ -41,6 +42,7 @@ const struct probes *engine_probes(const struct engine *engine);
  * explained): it is a target already. */
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain);
 bool engine_has(const struct engine *engine, uint32_t pid);
+bool engine_follows(const struct engine *engine, uint32_t pid); /* a living target whose children are taken in */
 size_t engine_living(const struct engine *engine); /* targets that have not ended */
 
 /* The ring's descriptor: readable means that engine_events() has work. */

@@ -302,6 +302,47 @@ int selection_attach(struct selection *selection, struct engine *engine, struct 
 	return found < 0 ? found : given + found;
 }
 
+/* One round; a child's own children may stand before it in the list. */
+static int attach_missed_once(struct selection *selection, struct engine *engine, bool *full)
+{
+	_cleanup_(freep) uint32_t *pids = NULL;
+	struct explain ignored = {0};
+	size_t count = 0;
+	int attached = 0, error = procfs_list(selection->procfs, &pids, &count);
+
+	if (error)
+		return error;
+	engine_events(engine);
+	for (size_t i = 0; i < count && !*full; i++) {
+		struct fact_target target = {0};
+
+		if (engine_has(engine, pids[i]) || procfs_describe(selection->procfs, pids[i], &target) ||
+		    !engine_follows(engine, target.parent_pid))
+			continue;
+		error = engine_attach(engine, pids[i], true, &ignored);
+		if (error == -ENOMEM)
+			return error;
+		*full = error == -E2BIG;
+		attached += !error;
+	}
+	return attached;
+}
+
+int selection_attach_missed(struct selection *selection, struct engine *engine, bool *ret_full)
+{
+	int attached = 0, more;
+	bool full = false;
+
+	do {
+		more = attach_missed_once(selection, engine, &full);
+		if (more < 0)
+			return more;
+		attached += more;
+	} while (more && !full);
+	*ret_full = full;
+	return attached;
+}
+
 int selection_print(struct selection *selection, FILE *out)
 {
 	_cleanup_(freep) uint32_t *pids = NULL;

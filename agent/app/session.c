@@ -88,6 +88,7 @@ static int engine_open(struct session *session, bool is_daemon)
 		.procfs = procfs_of(options),
 		.variant = options->variant,
 		.ring_bytes = options->ring_bytes,
+		.max_processes = options->max_processes,
 		.cpu_budget = options->cpu_budget / 10000.0,
 		.interval_ns = session->interval_ns,
 		.follow_forks = options->follow_forks,
@@ -150,7 +151,7 @@ int session_attach(struct session *session, bool must)
 		if (!explain.what[0])
 			snprintf(explain.what, sizeof(explain.what), "cannot attach: %s", strerror(-count));
 		explain_print(&explain, stderr);
-		return count == -ENOMEM || count == -EPERM || count == -EACCES ? EXIT_FAILED : EXIT_NO_TARGET;
+		return count == -ENOMEM || count == -EPERM || count == -EACCES || count == -E2BIG ? EXIT_FAILED : EXIT_NO_TARGET;
 	}
 	session->attached += (uint64_t)count;
 	if (count || !must)
@@ -180,12 +181,31 @@ static int on_deadline(void *context)
 	return after_events(context);
 }
 
+/* Children that found the kernel's map full are taken in when there is room again. */
+static void attach_missed(struct session *session)
+{
+	uint64_t now = boottime_now(), missed = session->snapshot ? session->snapshot->lost[LOSS_MAP] : 0;
+	bool full = false;
+	int count;
+
+	if (missed == UNKNOWN_U64 || missed == session->missed_known || now < session->missed_next_ns)
+		return;
+	session->missed_next_ns = now + DISCOVERY_NS;
+	count = selection_attach_missed(session->selection, session->engine, &full);
+	if (count >= 0 && !full)
+		session->missed_known = missed;
+	if (count > 0)
+		session->attached += (uint64_t)count;
+}
+
 int session_refresh(struct session *session, bool whole)
 {
 	_cleanup_(snapshot_freep) struct snapshot *former = NULL;
 	struct snapshot *snapshot = NULL;
-	int error = engine_refresh(session->engine, whole, &snapshot);
+	int error;
 
+	attach_missed(session);
+	error = engine_refresh(session->engine, whole, &snapshot);
 	if (error)
 		return error;
 	former = session->snapshot;

@@ -21,6 +21,7 @@ struct session {
 	bool was_over;                   /* a limit was over at some time */
 	uint64_t interval_ns;
 	uint64_t attached; /* targets so far */
+	uint64_t missed_known, missed_next_ns; /* children that found the kernel's map full: how many were seen to */
 
 	/* Set by the command before session_run(). May be NULL. Other than 0 ends the run. */
 	int (*on_snapshot)(void *context); /* session.snapshot is new; the former one goes after the call */

@@ -56,6 +56,7 @@ struct options {
 	uint32_t cpu_budget;	/* percent of one core x 100 for reading page tables */
 	const char *variant;	/* of the memory probes; NULL: the first that loads */
 	uint32_t ring_bytes;	/* power of two; 0: the default */
+	uint32_t max_processes;	/* watched at one time; 0: the default */
 	const char *procfs;	/* "/proc" */
 	enum log_level log_level;
 };

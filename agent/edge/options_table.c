@@ -152,6 +152,21 @@ static int set_ring(struct options *options, const char *argument, struct explai
 	return 0;
 }
 
+/* EVENT_MAX_PROCESSES */
+#define PROCESSES_MAX 8192
+
+static int set_max_processes(struct options *options, const char *argument, struct explain *explain)
+{
+	char *end;
+	unsigned long count = strtoul(argument, &end, 10);
+
+	if (argument[0] < '1' || argument[0] > '9' || *end || count > PROCESSES_MAX)
+		return refuse(explain, "max-processes", argument, "it is a number from 1 to 8192",
+			      "Targets and the children that -f takes in count together; 8192 is the default.");
+	options->max_processes = (uint32_t)count;
+	return 0;
+}
+
 static int set_log_level(struct options *options, const char *argument, struct explain *explain)
 {
 	if (log_level_parse(argument, &options->log_level) < 0)
@@ -245,6 +260,7 @@ const struct option_info option_table[] = {
 	{ "cpu-budget", 0, "PERCENT", WATCH, "CPU time for reading page tables, of one core (default 1)", set_cpu_budget },
 	{ "variant", 0, "VARIANT", WATCH | DOCTOR, "force the memory probes to fexit, tracepoint or kretprobe", set_variant },
 	{ "ring", 0, "BYTES", WATCH, "size of the event ring, a power of two (default 4MiB)", set_ring },
+	{ "max-processes", 0, "N", WATCH, "processes watched at one time, children of -f included (default 8192)", set_max_processes },
 	{ "procfs", 0, "PATH", WATCH | CHECK | DOCTOR, "the procfs whose PIDs are meant (default /proc)", set_procfs },
 	{ "log-level", 0, "LEVEL", WATCH | CHECK | DOCTOR, "log from debug, info (default), warn or error on", set_log_level },
 	{ "help", 'h', NULL, ANY, "what there is to say about a subcommand", set_help },

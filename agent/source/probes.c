@@ -236,7 +236,7 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	if (r < 0 && r != -EEXIST) {
 		probe_spaces_remove(probes->spaces, record.kernel_tgid);
 		return fail(explain, r, what, r == -E2BIG ? "too many processes are watched" : strerror(-r),
-			    "attach to fewer processes, or without --follow-forks");
+			    "attach to fewer processes, or without --follow-forks, or raise --max-processes");
 	}
 	*ret_target = ++probes->last_target;
 	return 0;

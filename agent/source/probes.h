@@ -23,6 +23,7 @@ struct probe_trial { /* what a trial load said; one per (group, variant) */
 struct probes_options {
 	const char *memory_variant; /* "fexit", "tracepoint", "kretprobe"; NULL: the first that loads */
 	uint32_t ring_bytes;        /* power of two, multiple of the page size; 0: 4 MiB */
+	uint32_t max_processes;     /* watched at one time; 0: EVENT_MAX_PROCESSES, which is the most */
 	const char *procfs;         /* NULL: /proc */
 };
 
@@ -37,7 +38,7 @@ size_t probes_try_all(const struct probes_options *options, struct probe_trial *
 size_t probes_in_use(const struct probes *probes, struct probe_trial *trials, size_t max);
 
 /* From now on, events of this process (PID of the procfs in use) are reported, under *ret_target.
- * -ESRCH: no such process; -EXDEV: its PID cannot be translated to the kernel's. */
+ * -ESRCH: no such process; -EXDEV: its PID cannot be translated to the kernel's; -E2BIG: the map is full. */
 int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
 		      struct explain *explain);
 void probes_remove_target(struct probes *probes, uint32_t target);

@@ -69,7 +69,7 @@ static void everything_at_once(void **state)
 	const struct options *o = &line.options;
 
 	good(&line, "-f top -p 7 -p8 --name=java -n node --unit a.service --cgroup /x --container 4f3a --limit a:b*:threads=40,for=2m "
-		    "--limit threads=90% -c f.yaml -i 2 --count 5 --no-color --cpu-budget 0.5 --variant tracepoint --ring 1MiB --procfs /p");
+		    "--limit threads=90% -c f.yaml -i 2 --count 5 --no-color --cpu-budget 0.5 --variant tracepoint --ring 1MiB --max-processes 12 --procfs /p");
 	assert_int_equal(o->n_pids, 2);
 	assert_int_equal(o->pids[0], 7);
 	assert_int_equal(o->pids[1], 8);
@@ -95,6 +95,7 @@ static void everything_at_once(void **state)
 	assert_int_equal(o->cpu_budget, 50);
 	assert_string_equal(o->variant, "tracepoint");
 	assert_int_equal(o->ring_bytes, 1 << 20);
+	assert_int_equal(o->max_processes, 12);
 	assert_string_equal(o->procfs, "/p");
 	options_done(&line.options);
 }
@@ -227,6 +228,9 @@ static const struct {
 	{ "top -p 1 --cpu-budget 200", "--cpu-budget", "no percentage", "" },
 	{ "top -p 1 --variant kprobe", "--variant", "no such variant", "poolscope doctor" },
 	{ "top -p 1 --ring 3MiB", "--ring", "power of two", "4MiB" },
+	{ "top -p 1 --max-processes 0", "--max-processes", "1 to 8192", "-f" },
+	{ "top -p 1 --max-processes 8193", "--max-processes", "1 to 8192", "-f" },
+	{ "top -p 1 --max-processes 5x", "--max-processes", "1 to 8192", "-f" },
 	{ "top -p 1 --ring 1", "--ring", "power of two", "4MiB" },
 	{ "top -p 1 --unit=", "--unit ''", "empty", "" },
 	{ "doctor --log-level loud", "--log-level", "no such level", "warn" },

@@ -4,7 +4,7 @@ _poolscope()
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} subcommand='' i
 	local subcommands='top dump serve check doctor help version'
 	local watch='--pid --name --unit --cgroup --container --follow-forks --limit --config --config.file
-		--interval --cpu-budget --variant --ring --procfs --log-level --help --version'
+		--interval --cpu-budget --variant --ring --max-processes --procfs --log-level --help --version'
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -22,7 +22,7 @@ _poolscope()
 	--cgroup | --procfs) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
 	--variant) mapfile -t COMPREPLY < <(compgen -W 'fexit tracepoint kretprobe' -- "$current"); return ;;
 	--log-level) mapfile -t COMPREPLY < <(compgen -W 'debug info warn error' -- "$current"); return ;;
-	--container | --limit | --listen | --web.listen-address | --after | -i | --interval | --count | --cpu-budget | --ring)
+	--container | --limit | --listen | --web.listen-address | --after | -i | --interval | --count | --cpu-budget | --ring | --max-processes)
 		return ;;
 	esac
 	case $subcommand in
