@@ -27,7 +27,7 @@ def ask_or_skip(workload, command, refusals):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_io_uring_workers(puppet, watch, final, when):
+def test_io_uring_workers(puppet, watch, when):
     """A creator's stack and thread pointer are in its workers' registers too, and are not theirs."""
     workload = puppet()
     workload.script("main spawn a\na stack 256K")

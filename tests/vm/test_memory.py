@@ -54,11 +54,7 @@ kill -KILL $target
 @pytest.fixture(scope="session")
 def told(kernel, tmp_path_factory):
     """The target as JSON, the workload's truth, the answer to MADV_GUARD_INSTALL."""
-    if series(kernel) < (5, 12):  # io_uring's workers are not the process's threads there
-        story = STORY.replace("grep -c iou-wrk) = 4", "grep -c iou-wrk) = 0")
-    else:
-        story = STORY
-    found = sections(boot(kernel, story, tmp_path_factory.mktemp("vm")))
+    found = sections(boot(kernel, STORY, tmp_path_factory.mktemp("vm")))
     return found["dump"].target(), json.loads(found["truth"].out), json.loads(found["guard"].out)
 
 
@@ -81,15 +77,12 @@ def test_the_identity_holds(told):
     assert_adds_up(told[0])
 
 
-def test_io_workers_are_a_pool_of_their_own(kernel, told):
+def test_io_workers_are_a_pool_of_their_own(told):
     target, truth, _ = told
     pools = {pool["name"]: pool for pool in target["pools"]}
     for name in ("a", "before"):  # a creator keeps its stack
         memory = thread_of(told, name)["memory"]
         assert memory["stack"]["resident_bytes"] == truth["threads"][name]["stack"] > 0
-    if series(kernel) < (5, 12):
-        assert "iou-*" not in pools and target["threads"] == 4
-        return
     workers = [thread for thread in target["thread_list"] if thread["pool"] == "iou-*"]
     assert len(workers) == pools["iou-*"]["threads"] == 4 and pools["iou-*"]["kind"] == "io_uring workers"
     assert [thread["memory"]["mapped_bytes"] for thread in workers] == [0] * 4
