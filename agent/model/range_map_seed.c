@@ -145,7 +145,8 @@ int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_
 }
 
 /* A run of usable memory from the start of a block, then a reservation to the block's end: a thread heap of
- * glibc that was there before the agent, or grew while events were lost. */
+ * glibc that was there before the agent, or grew while events were lost: what grew after a gap has an owner, but could
+ * not be told from any other memory then. */
 static void find_arena(struct range_node *first)
 {
 	uint64_t block_end = first->range.start + HEAP_BLOCK;
@@ -158,7 +159,7 @@ static void find_arena(struct range_node *first)
 	if (node == first || node->range.usable || node->range.end != block_end)
 		return;
 	for (; first != node; first = range_tree_next(first))
-		if (first->range.owner == OWNER_NONE && first->range.region == REGION_MMAP)
+		if (first->range.region == REGION_MMAP)
 			first->range.region = REGION_ARENA;
 }
 

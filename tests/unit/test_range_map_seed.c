@@ -46,6 +46,21 @@ static void brk_goes_on_from_what_a_seed_saw(void **state)
 	assert_map("0+33:before_attach:heap 33+7:1:heap 40+10:2:heap 50+10:3:heap");
 }
 
+static void a_heap_that_grew_beyond_a_lost_event_is_one_arena_again(void **state)
+{
+	struct fixture *f = *state;
+
+	new_heap(f, ANN, BASE);
+	do_mprotect(f, ANN, BASE + 36 * P, 4 * P, RW); /* what made 33 to 36 usable was lost */
+	assert_map("0+33:1:arena 36+4:1:mmap");
+	seed(f, UNATTRIBUTED_LOST);
+	f->now += 10;
+	seen(f, BASE, 40 * P, RW, RANGE_ANON);
+	seen(f, BASE + 40 * P, 64 * M - 40 * P, PROT_NONE, RANGE_ANON | RANGE_NORESERVE);
+	range_map_seed_end(f->map, f->now);
+	assert_map("0+33:1:arena 33+3:lost:arena 36+4:1:arena");
+}
+
 static void a_seed_is_provisional_until_the_drain_has_passed_it(void **state)
 {
 	struct fixture *f = *state;
@@ -229,6 +244,7 @@ int main(void)
 		TEST(brk_goes_on_from_what_a_seed_saw),
 		TEST(a_seed_is_provisional_until_the_drain_has_passed_it),
 		TEST(a_late_attach_shows_arenas_heap_and_stack),
+		TEST(a_heap_that_grew_beyond_a_lost_event_is_one_arena_again),
 		TEST(a_stack_that_grew_stays_its_owners),
 		TEST(a_reseed_keeps_owners_and_drops_what_is_gone),
 		TEST(exec_drops_everything),
