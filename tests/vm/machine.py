@@ -48,7 +48,7 @@ def boot(kernel, script, folder, append="", programs=()):
                f"--append={append}"]
     for source, place in [*PROGRAMS, *programs]:
         command += ["--file", f"{source}={place}"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE + 60, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=4 * PATIENCE + 60, check=False)
     text, console = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     assert done.returncode == 0, f"ended with {done.returncode}\n{text}\n{console[-6000:]}"
     return text

@@ -67,25 +67,37 @@ def test_every_variant_is_the_one_asked_for(compared):
     assert {variant: target["variant"] for variant, target in targets.items()} == {v: v for v in VARIANTS}
 
 
-def test_fexit_sees_what_tracepoint_sees(compared):
+def has_lost(target):
+    """Events were lost, or may have been: the ranges were read anew."""
+    return target["events"]["lost"] != 0 or target["events"]["reseeds"] > 0
+
+
+def agree(one, other):
+    """The same to the byte, thread by thread and region by region; after losses within what stands under `lost`."""
+    if not has_lost(one) and not has_lost(other):
+        assert figures(one) == figures(other)
+        assert one["memory"]["unattributed"] == other["memory"]["unattributed"]
+    unsure = sum(target["memory"]["unattributed"]["lost"] for target in (one, other))
+    difference = one["memory"]["attributed_resident_bytes"] - other["memory"]["attributed_resident_bytes"]
+    assert abs(difference) <= unsure, (one["memory"], other["memory"])
+    assert one["memory"]["rss_anon_bytes"] == other["memory"]["rss_anon_bytes"]
+
+
+def test_fexit_sees_what_tracepoint_sees(kernel, compared):
     targets, _ = compared
-    fexit, tracepoint = targets["fexit"], targets["tracepoint"]
-    assert figures(fexit) == figures(tracepoint)
-    for key in ("attributed_resident_bytes", "unattributed", "rss_anon_bytes"):
-        assert fexit["memory"][key] == tracepoint["memory"][key]
-    assert fexit["events"]["lost"] == tracepoint["events"]["lost"] == 0
+    # From 6.13 on system calls' tracepoints can be preempted, and then miss what interrupts them.
+    if series(kernel) < (6, 13):
+        assert not has_lost(targets["fexit"]) and not has_lost(targets["tracepoint"])
+    agree(targets["fexit"], targets["tracepoint"])
 
 
 def test_kretprobe_differs_by_what_it_says_it_lost(kernel, compared):
     targets, _ = compared
-    kretprobe, tracepoint = targets["kretprobe"], targets["tracepoint"]
+    kretprobe = targets["kretprobe"]
     if series(kernel) < (6, 7):
         assert kretprobe["events"]["lost"] is None, "this kernel does not count a kretprobe's misses"
         assert kretprobe["events"]["reseeds"] > 0, "losses that are not counted are healed at intervals"
-    missing = tracepoint["memory"]["attributed_resident_bytes"] - kretprobe["memory"]["attributed_resident_bytes"]
-    assert 0 <= missing <= kretprobe["memory"]["unattributed"]["lost"]
-    if kretprobe["memory"]["unattributed"]["lost"] == 0:
-        assert figures(kretprobe) == figures(tracepoint)
+    agree(kretprobe, targets["tracepoint"])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -99,5 +111,8 @@ def test_identity_and_truth(compared, variant):
         return
     seen = figures(target)
     for thread in truth["threads"]:
+        if has_lost(target):  # what was healed may stand under another region
+            assert abs(sum(seen[thread["tid"]]) - sum(thread["resident"].values())) <= 256 << 10, thread
+            continue
         for region, figure in zip(REGIONS, seen[thread["tid"]]):
             assert abs(figure - thread["resident"][region]) <= 64 << 10, (region, thread, seen[thread["tid"]])
