@@ -127,7 +127,7 @@ int session_open(const struct options *options, bool is_daemon, struct session *
 		error = engine_open(session, is_daemon);
 	if (!error)
 		error = loop_new(&session->loop);
-	if (!error && !keep_ended)
+	if (!error && is_daemon)
 		error = notices_new(&session->notices);
 	return error ? EXIT_FAILED : EXIT_DONE;
 }
