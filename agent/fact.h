@@ -54,7 +54,7 @@ enum fact_kind {
 	FACT_SEED_BEGIN,
 	FACT_SEED_END, /* time_ns: when the seed was read; events before it are still to be drained */
 	FACT_RESIDENT, /* page-table reading of one span; time_ns: when the reading began */
-	FACT_ARENA,    /* the glibc heap at range.start belongs to arena.address */
+	FACT_ARENA,    /* the glibc heap at arena.heap belongs to arena.address */
 	FACT_THREAD_ARENA,
 
 	/* the observer itself */
@@ -190,6 +190,7 @@ struct fact_resident { /* bytes present and anonymous (not file, not zero page, 
 struct fact_arena {
 	struct thread_id who;   /* THREAD_ARENA: the thread whose arena word was read */
 	uint64_t heap, address; /* ARENA: heap_info's address; address: ar_ptr */
+	bool is_main;           /* ARENA: the one that grows by brk; `heap` is its top chunk, which proves it */
 };
 
 struct fact_loss {

@@ -40,6 +40,7 @@ void watched_free(struct watched *watched)
 		close(watched->pidfd);
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
+	glibc_arenas_clear(&watched->arenas);
 	free(watched->routines);
 	free(watched->routine_addresses);
 	free(watched);
@@ -57,6 +58,7 @@ void watched_open_image(struct watched *watched)
 	watched->symbols = NULL;
 	watched->n_routines = 0;
 	watched->was_read = false;
+	glibc_arenas_clear(&watched->arenas);
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
 	if (!residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, &ignored))
 		watched->residency = residency;
@@ -220,7 +222,8 @@ static int read_arenas(struct watched *watched, const struct collected *threads,
 	/* A word that is still empty (before the first malloc) is found by the reading after ARENAS_NS. */
 	watched->births = false;
 	watched->arenas_ns = now;
-	error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, now, list, threads->count, sink);
+	error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, now, list, threads->count,
+			     &watched->arenas, sink);
 	return error == -ENOMEM ? error : 0;
 }
 

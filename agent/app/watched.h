@@ -5,6 +5,7 @@
 #define POOLSCOPE_APP_WATCHED_H
 
 #include "../source/glibc.h"
+#include "../source/glibc_arenas.h"
 #include "../source/probes.h"
 #include "../source/procfs.h"
 #include "../source/residency.h"
@@ -23,6 +24,7 @@ struct watched {
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
 	struct glibc_descriptor descriptor;
+	struct glibc_arenas arenas;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
 	struct fact_routine *routines; /* start routines already resolved, by address */

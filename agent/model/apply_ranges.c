@@ -127,5 +127,13 @@ int apply_resident(struct model *model, struct target *target, const struct fact
 
 int apply_arena(struct model *model, struct target *target, const struct fact *fact)
 {
+	const struct range *range;
+
+	if (fact->arena.is_main) {
+		/* Only an arena whose top lies in what brk made owns that: other allocators use brk too. */
+		range = range_map_find(target->ranges, fact->arena.heap);
+		target->arenas.main = range && range->region == REGION_HEAP ? fact->arena.address : 0;
+		return 0;
+	}
 	return arenas_add(&target->arenas, fact->arena.heap, fact->arena.address);
 }

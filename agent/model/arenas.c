@@ -60,15 +60,69 @@ int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
 void arenas_clear(struct arenas *arenas)
 {
 	free(arenas->heap);
+	free(arenas->last);
 	*arenas = (struct arenas){.count = 0};
 }
 
-uint64_t arenas_find(const struct arenas *arenas, uint64_t address)
+uint64_t arenas_find(const struct arenas *arenas, uint64_t address, enum region region)
 {
 	uint64_t heap = address - address % HEAP_MAX_SIZE;
 	uint32_t at = arenas->count ? heap_position(arenas, heap) : 0;
 
+	if (region == REGION_STACK)
+		return 0;
+	if (region == REGION_HEAP)
+		return arenas->main;
 	return at < arenas->count && arenas->heap[at].heap == heap ? arenas->heap[at].arena : 0;
+}
+
+static uint32_t last_position(const struct arenas *arenas, uint64_t arena)
+{
+	uint32_t low = 0, high = arenas->n_last;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (arenas->last[middle].arena < arena)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+uint32_t arenas_last_pool(const struct arenas *arenas, uint64_t arena)
+{
+	uint32_t at = last_position(arenas, arena);
+
+	return at < arenas->n_last && arenas->last[at].arena == arena ? arenas->last[at].pool : POOL_NONE;
+}
+
+int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool)
+{
+	uint32_t at = last_position(arenas, arena);
+
+	if (at < arenas->n_last && arenas->last[at].arena == arena) {
+		arenas->last[at].pool = pool;
+		return 0;
+	}
+	if (arenas->n_last == HEAPS_MAX) {
+		arenas->refused++;
+		return 0;
+	}
+	if (arenas->n_last == arenas->last_capacity) {
+		uint32_t capacity = arenas->last_capacity ? arenas->last_capacity * 2 : 16;
+		struct arena_pool *table = reallocarray(arenas->last, capacity, sizeof(*table));
+
+		if (!table)
+			return -ENOMEM;
+		arenas->last = table;
+		arenas->last_capacity = capacity;
+	}
+	memmove(arenas->last + at + 1, arenas->last + at, (arenas->n_last - at) * sizeof(*arenas->last));
+	arenas->last[at] = (struct arena_pool){arena, pool};
+	arenas->n_last++;
+	return 0;
 }
 
 static int compare_members(const void *a, const void *b)
@@ -121,10 +175,11 @@ bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t r
 	return true;
 }
 
-void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads)
+void arena_sharing_end(struct arena_sharing *sharing, const struct arenas *arenas, struct threads *threads)
 {
 	for (uint32_t first = 0, next; first < sharing->count; first = next) {
 		const struct arena_member *sum = &sharing->member[first];
+		enum region region = sum->arena == arenas->main ? REGION_HEAP : REGION_ARENA;
 		uint32_t attached;
 
 		for (next = first + 1; next < sharing->count && sharing->member[next].arena == sum->arena;
@@ -136,10 +191,8 @@ void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads)
 				&threads->thread[sharing->member[first + i].thread].memory;
 
 			/* the remainder goes to the first, so that the parts add up */
-			bytes->resident[REGION_ARENA] += sum->resident / attached +
-							 (i ? 0 : sum->resident % attached);
-			bytes->mapped[REGION_ARENA] += sum->mapped / attached +
-						       (i ? 0 : sum->mapped % attached);
+			bytes->resident[region] += sum->resident / attached + (i ? 0 : sum->resident % attached);
+			bytes->mapped[region] += sum->mapped / attached + (i ? 0 : sum->mapped % attached);
 			bytes->shared |= attached > 1 && sum->resident > 0;
 		}
 	}

@@ -57,6 +57,7 @@ static void figure_range(struct target *target, const struct range *range, struc
 	bool owned = range->owner < threads->n_owners;
 	struct owner *owner = owned ? &threads->owner[range->owner] : NULL;
 	struct snapshot_bytes *bytes;
+	uint32_t pool = owner ? owner->pool : POOL_NONE, last;
 	uint64_t arena;
 
 	if (owner)
@@ -66,14 +67,17 @@ static void figure_range(struct target *target, const struct range *range, struc
 	if (owner && owner->thread != THREAD_NONE) {
 		bytes = &threads->thread[owner->thread].memory;
 	} else {
-		arena = range->region != REGION_STACK ? arenas_find(&target->arenas, range->start) : 0;
+		arena = arenas_find(&target->arenas, range->start, range->region);
 		if (arena && arena_sharing_add(sharing, arena, resident, mapped))
 			return;
-		if (!owner || owner->pool >= target->pools.count) {
+		/* With nobody attached it is the orphan of who was attached last, whoever made it. */
+		last = arena ? arenas_last_pool(&target->arenas, arena) : POOL_NONE;
+		pool = last != POOL_NONE ? last : pool;
+		if (pool >= target->pools.count) {
 			target->unattributed[owner ? UNATTRIBUTED_LOST : range->reason] += resident;
 			return;
 		}
-		bytes = &target->pools.pool[owner->pool].memory;
+		bytes = &target->pools.pool[pool].memory;
 		bytes->orphaned_bytes += resident;
 	}
 	bytes->resident[range->region] += resident;
@@ -145,7 +149,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	/* without memory for the sharing nothing is shared: orphaned and unattributed */
 	(void)arena_sharing_begin(&sharing, &target->threads);
 	whole = walk_ranges(target, &sharing);
-	arena_sharing_end(&sharing, &target->threads);
+	arena_sharing_end(&sharing, &target->arenas, &target->threads);
 	attach = whole && !target->whole;
 	target->whole |= whole;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {

@@ -111,7 +111,8 @@ static void draw_payload(struct fact *fact)
 		break;
 	case FACT_ARENA:
 	case FACT_THREAD_ARENA:
-		fact->arena = (struct fact_arena){draw_thread(), draw_below(3) * (64 * MIB), draw_below(3)};
+		fact->arena = (struct fact_arena){draw_thread(), draw_below(3) * (64 * MIB), draw_below(3), false};
+		fact->arena.is_main = fact->arena.heap && fact->arena.who.tid % 4 == 0;
 		break;
 	case FACT_LOSS:
 		fact->loss.lost[draw_below(LOSS_REASON_COUNT)] = draw();

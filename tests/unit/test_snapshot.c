@@ -234,6 +234,48 @@ static void a_shared_arena_is_divided(void **state)
 	assert_int_equal(pool(target, "v-*")->memory.resident[REGION_ARENA], 3 * MIB);
 	assert_false(pool(target, "v-*")->memory.shared);
 	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 0);
+	/* With nobody left it is the orphan of who was attached last, though it was there before anybody saw. */
+	exited(&s, 202);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.orphaned_bytes, 3 * MIB);
+	assert_int_equal(target->unattributed_bytes, 0);
+	seen(&s, 203, "w-3");
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(203), .address = arena}});
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.resident[REGION_ARENA], 3 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 0);
+	script_end(&s);
+}
+
+static void the_main_arena_owns_the_heap(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const uint64_t arena = 0x7f0000001000, heap = 0x5000000, elsewhere = AREA + MIB;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, heap, 8 * MIB, RW, RANGE_ANON | RANGE_HEAP);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	resident(&s, heap, 8 * MIB, 4 * MIB);
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(PID), .address = arena}});
+	/* An arena whose top is not in the heap proves nothing: somebody else may be using brk. */
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = elsewhere, .address = arena, .is_main = true}});
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 4 * MIB);
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap + MIB, .address = arena, .is_main = true}});
+	target = refresh(&s);
+	assert_int_equal(target->unattributed_bytes, 0);
+	assert_int_equal(pool(target, "main")->memory.resident[REGION_HEAP], 4 * MIB);
+	assert_false(pool(target, "main")->memory.shared);
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(200), .address = arena}});
+	target = refresh(&s);
+	assert_int_equal(pool(target, "main")->memory.resident[REGION_HEAP], 2 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.resident[REGION_HEAP], 2 * MIB);
+	assert_true(pool(target, "w-*")->memory.shared);
 	script_end(&s);
 }
 
@@ -304,6 +346,7 @@ int main(void)
 		cmocka_unit_test(losses_of_the_agent_concern_all_or_none),
 		cmocka_unit_test(a_followed_child_starts_with_what_it_inherited),
 		cmocka_unit_test(a_shared_arena_is_divided),
+		cmocka_unit_test(the_main_arena_owns_the_heap),
 		cmocka_unit_test(grown_is_since_the_first_whole_pass),
 		cmocka_unit_test(the_observer_is_told_of_too),
 	};
