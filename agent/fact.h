@@ -56,6 +56,7 @@ enum fact_kind {
 	FACT_RESIDENT, /* page-table reading of one span; time_ns: when the reading began */
 	FACT_ARENA,    /* the glibc heap at arena.heap belongs to arena.address */
 	FACT_THREAD_ARENA,
+	FACT_RANGE_OWNER, /* evidence: `range.who` made this range, though nobody saw it */
 
 	/* the observer itself */
 	FACT_LOSS,    /* events lost so far, by reason */
@@ -241,6 +242,19 @@ struct span {
 	uint64_t start, length;
 	bool changed;   /* touched since it was last read: read it first */
 	bool anonymous; /* no file behind it: its pages need not be told from file pages, which is dear */
+};
+
+/* Memory that no thread owns: where a source may look for evidence. Ascending, disjoint. */
+enum unowned_kind {
+	UNOWNED_MMAP,  /* anonymous, from before attach: may be charged */
+	UNOWNED_ARENA, /* looks like a glibc heap */
+	UNOWNED_HEAP,  /* of brk */
+	UNOWNED_OTHER, /* data of the executable and its libraries, and what was there at fork */
+};
+
+struct unowned {
+	uint64_t start, length;
+	enum unowned_kind kind;
 };
 
 #endif

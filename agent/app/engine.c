@@ -170,6 +170,17 @@ static void tell(const struct engine *engine, const struct watched *watched, con
 		engine->options.on_target(engine->options.context, &watched->info, end);
 }
 
+/* What was there at attach may show in the target's own memory whose it is. */
+static int search(struct engine *engine, struct watched *watched)
+{
+	struct fact_sink sink = sink_of(engine);
+	_cleanup_(freep) struct unowned *unowned = NULL;
+	size_t count = 0;
+	int error = model_unowned(engine->model, watched->id, &unowned, &count);
+
+	return error ? error : watched_search(watched, unowned, count, &sink);
+}
+
 static int watch(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
 		 enum seed_reason reason)
 {
@@ -190,6 +201,8 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 		return error;
 	watched_open_image(watched);
 	error = watched_seed(watched, reason, &sink);
+	if (!error && reason == SEED_ATTACH)
+		error = search(engine, watched);
 	if (error)
 		return error;
 	tell(engine, watched, NULL);

@@ -262,6 +262,29 @@ int watched_seed(struct watched *watched, enum seed_reason reason, const struct 
 	return error ? error : seed_threads(watched, sink);
 }
 
+/* CPU time; at the speed of memory it is enough for half a GiB of stacks, arenas and data. */
+#define SEARCH_NS (150 * NSEC_PER_MSEC)
+
+int watched_search(struct watched *watched, const struct unowned *unowned, size_t n_unowned,
+		   const struct fact_sink *sink)
+{
+	_cleanup_(collected_free) struct collected threads = {0};
+	_cleanup_(freep) struct fact_thread *list = NULL;
+	int error = collect_threads(watched, &threads);
+
+	if (error)
+		return error == -ENOMEM ? error : 0;
+	read_descriptors(watched, threads.facts, threads.count);
+	list = calloc(threads.count + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < threads.count; i++)
+		list[i] = threads.facts[i].thread;
+	error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, clock_ns(CLOCK_BOOTTIME), list,
+			     threads.count, &watched->arenas, unowned, n_unowned, SEARCH_NS, sink);
+	return error == -ENOMEM ? error : 0;
+}
+
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
 {
 	struct fact born = *fact;

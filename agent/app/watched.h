@@ -41,6 +41,9 @@ DEFINE_CLEANUP(struct watched *, watched_free)
 void watched_open_image(struct watched *watched);
 /* The mappings, then the threads with their stacks and start routines. */
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
+/* Looks for the makers of what was there before: `unowned` as the model has it after the seed. */
+int watched_search(struct watched *watched, const struct unowned *unowned, size_t n_unowned,
+		   const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
 /* State and CPU time of all threads; RSS, cgroup, children. -ESRCH: it is gone. */

@@ -76,6 +76,26 @@ int apply_range(struct model *model, struct target *target, const struct fact *f
 	return r == -ENOSPC ? 0 : r; /* counted by the map */
 }
 
+/* What evidence finds was held before: it has not grown. */
+int apply_range_owner(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->range.who);
+	uint64_t resident;
+
+	if (!fact->range.who.tid)
+		return -EINVAL;
+	if (!thread)
+		return 0;
+	resident = range_map_claim(target->ranges, fact->range.start, fact->range.length, thread->owner,
+				   fact->time_ns);
+	if (!target->whole)
+		return 0;
+	thread->resident_at_attach += resident;
+	if (thread->pool != POOL_NONE)
+		target->pools.pool[thread->pool].resident_at_attach += resident;
+	return 0;
+}
+
 int apply_seed_begin(struct model *model, struct target *target, const struct fact *fact)
 {
 	static const enum unattributed reasons[] = {

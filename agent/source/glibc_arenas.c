@@ -138,7 +138,7 @@ static int read_words(struct walk *walk, const size_t *batch, size_t count)
 {
 	struct candidate candidates[BATCH];
 	struct memory_piece pieces[BATCH];
-	uint64_t words[BATCH][TLS_WORDS];
+	uint64_t words[BATCH][TLS_WORDS] = {0};
 	size_t n = 0;
 	int error;
 

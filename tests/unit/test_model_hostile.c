@@ -164,7 +164,9 @@ static void target_adds_up(const struct snapshot_target *target)
 		if (i)
 			assert_true(target->threads_list[i - 1].id.tid < target->threads_list[i].id.tid);
 	}
-	assert_int_equal(listed + orphaned, attributed);
+	/* A target without threads keeps its last figures, not all of their holders. */
+	if (!target->ended && target->threads)
+		assert_int_equal(listed + orphaned, attributed);
 	assert_true(target->threads <= target->threads_peak);
 	assert_true(target->n_pools <= 34); /* 32, main and other */
 }

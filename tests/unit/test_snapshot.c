@@ -279,6 +279,48 @@ static void the_main_arena_owns_the_heap(void **state)
 	script_end(&s);
 }
 
+static void evidence_charges_what_nobody_was_seen_making(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seen(&s, 201, "v-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, AREA + 16 * MIB, MIB, RW, RANGE_FILE);
+	seed_end(&s);
+	mapped(&s, 201, AREA + 6 * MIB, MIB);
+	resident(&s, AREA, 6 * MIB, 6 * MIB);
+	resident(&s, AREA + 6 * MIB, MIB, MIB);
+	resident(&s, AREA + 7 * MIB, MIB, MIB);
+	resident(&s, AREA + 16 * MIB, MIB, MIB);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 7 * MIB);
+	/* Only what is nobody's: neither another's megabyte nor a file's. */
+	range(&s, FACT_RANGE_OWNER, 200, AREA + 4 * MIB, 13 * MIB, 0, 0);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 4 * MIB);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_IMAGE], MIB);
+	assert_int_equal(thread(target, 200)->memory.resident[REGION_MMAP], 3 * MIB);
+	assert_int_equal(thread(target, 201)->memory.resident[REGION_MMAP], MIB);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	assert_int_equal(thread(target, 200)->memory.grown_bytes, 0);
+	/* What is released is gone; what is mapped there then is the caller's. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 4 * MIB, MIB, 0, 0);
+	mapped(&s, 201, AREA + 5 * MIB, MIB);
+	range(&s, FACT_RANGE_OWNER, 200, AREA + 4 * MIB, 2 * MIB, 0, 0);
+	target = refresh(&s);
+	assert_int_equal(thread(target, 200)->memory.mapped[REGION_MMAP], MIB);
+	/* Of a thread that is not there it says nothing. */
+	range(&s, FACT_RANGE_OWNER, 999, AREA, MIB, 0, 0);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 4 * MIB);
+	script_end(&s);
+}
+
 static void grown_is_since_the_first_whole_pass(void **state)
 {
 	struct script s = {0};
@@ -347,6 +389,7 @@ int main(void)
 		cmocka_unit_test(a_followed_child_starts_with_what_it_inherited),
 		cmocka_unit_test(a_shared_arena_is_divided),
 		cmocka_unit_test(the_main_arena_owns_the_heap),
+		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
 		cmocka_unit_test(grown_is_since_the_first_whole_pass),
 		cmocka_unit_test(the_observer_is_told_of_too),
 	};
