@@ -56,6 +56,7 @@ enum fact_kind {
 	FACT_RESIDENT, /* page-table reading of one span; time_ns: when the reading began */
 	FACT_ARENA,    /* the glibc heap at arena.heap belongs to arena.address */
 	FACT_THREAD_ARENA,
+	FACT_ARENA_KEPT, /* the inside of one heap (arena.heap; of the main arena: all of brk's) was read */
 	FACT_RANGE_OWNER, /* evidence: `range.who` made this range, though nobody saw it */
 
 	/* the observer itself */
@@ -192,6 +193,7 @@ struct fact_arena {
 	struct thread_id who;   /* THREAD_ARENA: the thread whose arena word was read */
 	uint64_t heap, address; /* ARENA: heap_info's address; address: ar_ptr */
 	bool is_main;           /* ARENA: the one that grows by brk; `heap` is its top chunk, which proves it */
+	uint64_t resident, kept; /* ARENA_KEPT: bytes of the heap, and those of them that are free inside */
 };
 
 struct fact_loss {

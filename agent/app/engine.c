@@ -428,6 +428,8 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		error = read_page_tables(engine, watched, whole);
 		if (!error || error == -ESRCH)
 			error = watched_sample(watched, &holder);
+		if (!error)
+			error = watched_read_kept(watched, whole, &holder);
 		if (error == -ESRCH || error == -ENOENT)
 			error = 0;
 	}

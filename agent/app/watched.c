@@ -59,6 +59,7 @@ void watched_open_image(struct watched *watched)
 	watched->n_routines = 0;
 	watched->was_read = false;
 	glibc_arenas_clear(&watched->arenas);
+	memset(&watched->kept, 0, sizeof(watched->kept));
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
 	if (!residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, &ignored))
 		watched->residency = residency;
@@ -318,4 +319,19 @@ int watched_sample(struct watched *watched, const struct fact_sink *sink)
 	if (!watched->follow_forks) /* else they are targets themselves */
 		procfs_children(watched->procfs, watched->id, watched->info.pid, sink);
 	return 0;
+}
+
+/* CPU time of one reading; how often depends on what it took (glibc_kept.c). */
+#define KEPT_NS (5 * NSEC_PER_MSEC)
+#define KEPT_WHOLE_NS (150 * NSEC_PER_MSEC)
+
+int watched_read_kept(struct watched *watched, bool whole, const struct fact_sink *sink)
+{
+	int error;
+
+	if (whole)
+		watched->kept.next_ns = 0;
+	error = glibc_kept(watched->info.pid, watched->procfs_path, watched->id, &watched->arenas, &watched->kept,
+			   whole ? KEPT_WHOLE_NS : KEPT_NS, sink);
+	return error == -ENOMEM ? error : 0;
 }

@@ -6,6 +6,7 @@
 
 #include "../source/glibc.h"
 #include "../source/glibc_arenas.h"
+#include "../source/glibc_kept.h"
 #include "../source/probes.h"
 #include "../source/procfs.h"
 #include "../source/residency.h"
@@ -25,6 +26,7 @@ struct watched {
 	struct symbols *symbols;
 	struct glibc_descriptor descriptor;
 	struct glibc_arenas arenas;
+	struct glibc_kept kept;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
 	struct fact_routine *routines; /* start routines already resolved, by address */
@@ -48,6 +50,8 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
 /* State and CPU time of all threads; RSS, cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, const struct fact_sink *sink);
+/* What malloc keeps; whole: of all heaps, now. */
+int watched_read_kept(struct watched *watched, bool whole, const struct fact_sink *sink);
 /* True when the process is no more. */
 bool watched_gone(struct watched *watched);
 

@@ -148,6 +148,7 @@ int apply_resident(struct model *model, struct target *target, const struct fact
 int apply_arena(struct model *model, struct target *target, const struct fact *fact)
 {
 	const struct range *range;
+	int r;
 
 	if (fact->arena.is_main) {
 		/* Only an arena whose top lies in what brk made owns that: other allocators use brk too. */
@@ -155,5 +156,16 @@ int apply_arena(struct model *model, struct target *target, const struct fact *f
 		target->arenas.main = range && range->region == REGION_HEAP ? fact->arena.address : 0;
 		return 0;
 	}
-	return arenas_add(&target->arenas, fact->arena.heap, fact->arena.address);
+	r = arenas_add(&target->arenas, fact->arena.heap, fact->arena.address);
+	if (r == 0)
+		range_map_heap(target->ranges, fact->arena.heap, HEAP_MAX_SIZE, fact->time_ns);
+	return r;
+}
+
+int apply_arena_kept(struct model *model, struct target *target, const struct fact *fact)
+{
+	const struct arena_inside inside = {fact->arena.resident, fact->arena.kept};
+	int r = arenas_set_inside(&target->arenas, fact->arena.heap, fact->arena.is_main, inside);
+
+	return r == -ENOENT ? 0 : r; /* its arena will be told */
 }

@@ -6,9 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* HEAP_MAX_SIZE of glibc on 64 bits (2 * DEFAULT_MMAP_THRESHOLD_MAX, malloc/arena.c): heaps are aligned to
- * it and none is larger. */
-#define HEAP_MAX_SIZE (64ULL << 20)
 #define HEAPS_MAX 65536
 
 /* The first heap at or above the address. */
@@ -52,7 +49,7 @@ int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
 		arenas->capacity = capacity;
 	}
 	memmove(arenas->heap + at + 1, arenas->heap + at, (arenas->count - at) * sizeof(*arenas->heap));
-	arenas->heap[at] = (struct arena_heap){heap, arena};
+	arenas->heap[at] = (struct arena_heap){.heap = heap, .arena = arena};
 	arenas->count++;
 	return 0;
 }
@@ -74,6 +71,39 @@ uint64_t arenas_find(const struct arenas *arenas, uint64_t address, enum region 
 	if (region == REGION_HEAP)
 		return arenas->main;
 	return at < arenas->count && arenas->heap[at].heap == heap ? arenas->heap[at].arena : 0;
+}
+
+int arenas_set_inside(struct arenas *arenas, uint64_t heap, bool is_main, struct arena_inside inside)
+{
+	uint32_t at = heap_position(arenas, heap);
+
+	if (inside.kept > inside.resident)
+		return -EINVAL;
+	if (is_main) {
+		arenas->main_inside = inside;
+		return 0;
+	}
+	if (at == arenas->count || arenas->heap[at].heap != heap)
+		return -ENOENT;
+	arenas->heap[at].inside = inside;
+	return 0;
+}
+
+uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region region, uint64_t resident)
+{
+	uint64_t heap = address - address % HEAP_MAX_SIZE;
+	struct arena_inside inside = {0};
+	uint32_t at = heap_position(arenas, heap);
+
+	if (region == REGION_HEAP)
+		inside = arenas->main ? arenas->main_inside : inside;
+	else if (at < arenas->count && arenas->heap[at].heap == heap)
+		inside = arenas->heap[at].inside;
+	if (!resident)
+		return 0;
+	if (!inside.resident)
+		return UNKNOWN_U64;
+	return (uint64_t)((unsigned __int128)resident * inside.kept / inside.resident);
 }
 
 static uint32_t last_position(const struct arenas *arenas, uint64_t arena)
@@ -156,7 +186,8 @@ int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *thr
 	return 0;
 }
 
-bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped)
+bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped,
+		       uint64_t kept)
 {
 	uint32_t low = 0, high = sharing->count;
 
@@ -172,6 +203,10 @@ bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t r
 		return false;
 	sharing->member[low].resident += resident;
 	sharing->member[low].mapped += mapped;
+	if (kept == UNKNOWN_U64)
+		sharing->member[low].unread += resident;
+	else
+		sharing->member[low].kept += kept;
 	return true;
 }
 
@@ -193,6 +228,8 @@ void arena_sharing_end(struct arena_sharing *sharing, const struct arenas *arena
 			/* the remainder goes to the first, so that the parts add up */
 			bytes->resident[region] += sum->resident / attached + (i ? 0 : sum->resident % attached);
 			bytes->mapped[region] += sum->mapped / attached + (i ? 0 : sum->mapped % attached);
+			bytes->kept_sum += sum->kept / attached + (i ? 0 : sum->kept % attached);
+			bytes->kept_unread += sum->unread / attached + (i ? 0 : sum->unread % attached);
 			bytes->shared |= attached > 1 && sum->resident > 0;
 		}
 	}

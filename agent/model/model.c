@@ -94,6 +94,7 @@ static const struct handler handlers[] = {
 	[FACT_RESIDENT] = {apply_resident, false},
 	[FACT_ARENA] = {apply_arena, false},
 	[FACT_THREAD_ARENA] = {apply_thread_arena, false},
+	[FACT_ARENA_KEPT] = {apply_arena_kept, false},
 	[FACT_RANGE_OWNER] = {apply_range_owner, false},
 	[FACT_LOSS] = {apply_loss, true},
 	[FACT_EVENTS] = {apply_events, true},

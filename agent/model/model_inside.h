@@ -130,6 +130,7 @@ int apply_range(struct model *model, struct target *target, const struct fact *f
 int apply_seed_begin(struct model *model, struct target *target, const struct fact *fact);
 int apply_seed_end(struct model *model, struct target *target, const struct fact *fact);
 int apply_resident(struct model *model, struct target *target, const struct fact *fact);
+int apply_arena_kept(struct model *model, struct target *target, const struct fact *fact);
 int apply_range_owner(struct model *model, struct target *target, const struct fact *fact);
 int apply_arena(struct model *model, struct target *target, const struct fact *fact);
 

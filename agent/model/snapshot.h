@@ -32,6 +32,8 @@ struct snapshot_bytes {
 	uint64_t resident_bytes, mapped_bytes;
 	uint64_t orphaned_bytes; /* resident, of threads that have exited; part of resident_bytes */
 	int64_t grown_bytes;     /* resident now less resident at attach */
+	uint64_t kept_bytes; /* resident, but free: kept by glibc's malloc; UNKNOWN_U64: it could not be read whole */
+	uint64_t kept_sum, kept_unread; /* what it comes from: what was read, and bytes of which the inside was not */
 	bool shared;             /* part of it is an arena that several threads share */
 };
 

@@ -10,6 +10,9 @@
  * glibc 2.36; FACTS: within 512 bytes on all that were looked at). */
 #define TLS_BYTES 512
 #define TLS_WORDS (TLS_BYTES / 8)
+#define STATIC_TLS_MAX (1ULL << 20)
+#define MODULES_MAX 255
+#define LEARN_THREADS 3
 #define BATCH 64
 #define USER_MIN 65536          /* vm.mmap_min_addr */
 #define USER_MAX (1ULL << 56)
@@ -287,33 +290,64 @@ static int close_ring(struct walk *walk)
 	return error;
 }
 
-/* No thread has an arena of its own: then one of the words below the leader's control block names the main one. */
-static int find_main(struct walk *walk)
+/* The words of libc's static TLS in one thread: one of them names an arena. */
+static int try_window(struct walk *walk, const struct fact_thread *thread, uint64_t start)
 {
-	const struct fact_thread *thread = NULL;
-	uint64_t words[TLS_WORDS];
+	uint64_t words[TLS_WORDS] = {0};
+	ssize_t n = memory_read(walk->reader, walk->reader->via, start, words, sizeof(words));
 	int error = 0;
 
-	for (size_t i = 0; i < walk->n_threads && (!thread || !thread->is_leader); i++) {
-		if (is_readable(&walk->threads[i]) && (!thread || walk->threads[i].is_leader))
-			thread = &walk->threads[i];
-	}
-	if (!thread || memory_read(walk->reader, walk->reader->via, thread->tls_base - TLS_BYTES, words, TLS_BYTES) !=
-			       TLS_BYTES)
-		return 0;
-	for (size_t w = TLS_WORDS; w > 0 && !error && !walk->arenas->n_arenas; w--) {
-		error = try_main(walk, words[w - 1]);
+	for (size_t w = n > 0 ? (size_t)n / 8 : 0; w > 0 && !error && !walk->arenas->n_arenas; w--) {
+		error = malloc_is_heap_arena(words[w - 1]) ? try_next(walk, words[w - 1]) : try_main(walk, words[w - 1]);
 		if (walk->arenas->n_arenas)
-			walk->arenas->word = (uint32_t)(TLS_BYTES - (w - 1) * 8);
+			walk->arenas->word = (uint32_t)(thread->tls_base - start - (w - 1) * 8);
 	}
 	return error;
 }
 
-static int read_main_words(struct walk *walk, const size_t *batch, size_t count)
+/* Other modules' TLS may lie between: where each module's is, stands in the thread's vector (dtv), which the control
+ * block's second word names; two words a module, the first of them its address. */
+static int try_modules(struct walk *walk, const struct fact_thread *thread)
+{
+	uint64_t vector, entries[MODULES_MAX + 1][2] = {0};
+	ssize_t n = memory_read(walk->reader, walk->reader->via, thread->tls_base + 8, &vector, sizeof(vector));
+	int error = 0;
+
+	if (n == sizeof(vector))
+		n = memory_read(walk->reader, walk->reader->via, vector, entries, sizeof(entries));
+	for (size_t i = 1; n > 0 && i < (size_t)n / sizeof(entries[0]) && !error && !walk->arenas->n_arenas; i++) {
+		if (entries[i][0] < thread->tls_base && thread->tls_base - entries[i][0] <= STATIC_TLS_MAX)
+			error = try_window(walk, thread, entries[i][0]);
+	}
+	return error;
+}
+
+/* No arena was found next to a control block: so libc's TLS lies further away, or all use the main arena. */
+static int learn_word(struct walk *walk)
+{
+	size_t tried = 0;
+	int error = 0;
+
+	for (size_t i = 0; i < walk->n_threads && tried < LEARN_THREADS && !walk->arenas->n_arenas && !error; i++) {
+		const struct fact_thread *thread = &walk->threads[i];
+
+		if (!is_readable(thread))
+			continue;
+		tried++;
+		error = try_window(walk, thread, thread->tls_base - TLS_BYTES);
+		if (!error && !walk->arenas->n_arenas)
+			error = try_modules(walk, thread);
+	}
+	return error;
+}
+
+static int read_known_words(struct walk *walk, const size_t *batch, size_t count)
 {
 	const struct glibc_arena *main_arena = glibc_arenas_main(walk->arenas);
+	struct candidate candidates[BATCH];
 	struct memory_piece pieces[BATCH];
 	uint64_t words[BATCH] = {0};
+	size_t n = 0;
 	int error;
 
 	for (size_t i = 0; i < count; i++)
@@ -321,10 +355,12 @@ static int read_main_words(struct walk *walk, const size_t *batch, size_t count)
 						  sizeof(words[i]), false};
 	error = memory_read_pieces(walk->reader, pieces, count);
 	for (size_t i = 0; i < count && !error; i++) {
-		if (pieces[i].read && words[i] == main_arena->address)
+		if (pieces[i].read && main_arena && words[i] == main_arena->address)
 			walk->of[batch[i]] = words[i];
+		else if (pieces[i].read && malloc_is_heap_arena(words[i]))
+			candidates[n++] = (struct candidate){batch[i], words[i], walk->arenas->word};
 	}
-	return error;
+	return error || !n ? error : prove_candidates(walk, candidates, n);
 }
 
 /* ---- heaps ------------------------------------------------------------------------------------------- */
@@ -393,11 +429,13 @@ int glibc_arenas_read(struct memory_reader *reader, const struct fact_thread *th
 	memset(ret_of, 0, n_threads * sizeof(*ret_of));
 	error = each_batch(&walk, false, read_words);
 	if (!error && !arenas->n_arenas)
-		error = find_main(&walk);
+		error = learn_word(&walk);
 	if (!error)
 		error = close_ring(&walk);
-	if (!error && arenas->word && glibc_arenas_main(arenas))
-		error = each_batch(&walk, true, read_main_words);
+	if (!error && arenas->word)
+		error = each_batch(&walk, true, read_known_words);
+	if (!error)
+		error = read_states(&walk);
 	if (!error)
 		error = read_heaps(&walk);
 	if (!error)

@@ -11,7 +11,7 @@
 #define BINMAP_BYTES 16
 #define BINS_FIRST_MIN 48 /* a mutex and flags come before, and perhaps fastbins */
 #define BINS_FIRST_MAX 192
-#define EMPTY_MIN 48 /* of the bins; those for large chunks are mostly empty */
+#define EMPTY_MIN 4 /* of the bins: those for the largest chunks */
 /* Behind `next`: next_free, attached_threads, system_mem, max_system_mem. */
 #define TAIL_BYTES 40
 #define FASTBINS_BYTES (MALLOC_FASTBINS * 8)
@@ -23,6 +23,13 @@ static bool bin_is_empty(const unsigned char *bytes, uint64_t address, size_t of
 	uint64_t self = address + offset - 16;
 
 	return malloc_word(bytes, offset) == self && malloc_word(bytes, offset + 8) == self;
+}
+
+static bool bin_names_chunks(const unsigned char *bytes, size_t offset)
+{
+	uint64_t first = malloc_word(bytes, offset), last = malloc_word(bytes, offset + 8);
+
+	return first && last && (first | last) % 16 == 0;
 }
 
 int malloc_layout_find(const unsigned char *bytes, size_t length, uint64_t address, struct malloc_layout *ret_layout)
@@ -39,8 +46,13 @@ int malloc_layout_find(const unsigned char *bytes, size_t length, uint64_t addre
 	bins = last + 16 - BINS_BYTES;
 	if (bins + BINS_BYTES + BINMAP_BYTES + TAIL_BYTES > length)
 		return -ENOENT;
-	for (size_t i = 0; i < BINS; i++)
-		empty += bin_is_empty(bytes, address, bins + i * 16);
+	for (size_t i = 0; i < BINS; i++) {
+		bool is_empty = bin_is_empty(bytes, address, bins + i * 16);
+
+		if (!is_empty && !bin_names_chunks(bytes, bins + i * 16))
+			return -ENOENT;
+		empty += is_empty;
+	}
 	if (empty < EMPTY_MIN)
 		return -ENOENT;
 	*ret_layout = (struct malloc_layout){

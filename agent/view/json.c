@@ -119,6 +119,7 @@ static json_t *build_bytes(const struct snapshot_bytes *bytes)
 	add(&memory, "mapped_bytes", count(bytes->mapped_bytes));
 	add(&memory, "orphaned_bytes", count(bytes->orphaned_bytes));
 	add(&memory, "grown_bytes", difference(bytes->grown_bytes));
+	add(&memory, "kept_bytes", count(bytes->kept_bytes));
 	add(&memory, "shared", json_boolean(bytes->shared));
 	for (enum region region = 0; region < REGION_COUNT; region++)
 		add(&memory, region_name(region), build_region(bytes->resident[region], bytes->mapped[region]));

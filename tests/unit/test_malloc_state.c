@@ -48,7 +48,7 @@ static void layouts_of_several_versions(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(firsts); i++) {
 		struct malloc_layout layout = {0};
 
-		make_state(firsts[i], 20);
+		make_state(firsts[i], i ? 110 : 0);
 		assert_int_equal(malloc_layout_find(bytes, sizeof(bytes), ADDRESS, &layout), 0);
 		assert_int_equal(layout.bins, firsts[i]);
 		assert_int_equal(malloc_word(bytes, layout.top), 0x7f0010011000);
@@ -62,7 +62,10 @@ static void what_proves_nothing(void **state)
 {
 	struct malloc_layout layout = {.size = 7};
 
-	make_state(112, 100); /* too few bins point at themselves */
+	make_state(112, 126); /* too few bins point at themselves */
+	assert_int_equal(malloc_layout_find(bytes, sizeof(bytes), ADDRESS, &layout), -ENOENT);
+	make_state(112, 100);
+	put(112 + 16 * 50, 0x7f0010010001); /* no chunk */
 	assert_int_equal(malloc_layout_find(bytes, sizeof(bytes), ADDRESS, &layout), -ENOENT);
 	make_state(112, 0);
 	assert_int_equal(malloc_layout_find(bytes, sizeof(bytes), ADDRESS + 16, &layout), -ENOENT);
