@@ -163,6 +163,7 @@ struct fact_thread {
 	uint64_t start_routine;             /* user address; 0: not known */
 	char state;                         /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
 	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
+	uint64_t faults;                    /* SEEN, SAMPLED: page faults so far; UNKNOWN_U64: not known */
 };
 
 struct fact_routine {

@@ -56,6 +56,7 @@ static int http_start(struct serve *serve)
 		.version = POOLSCOPE_VERSION,
 		.refresh_ns = options->interval_ns,
 		.mapped = options->mapped,
+		.faults = options->faults,
 	};
 	struct explain explain = {0};
 
@@ -66,18 +67,22 @@ static int http_start(struct serve *serve)
 	return EXIT_DONE;
 }
 
-static int serve_run(struct serve *serve)
+/* Before the first word is said: who reads it may answer by a signal. */
+static int signals_open(struct serve *serve)
 {
-	struct session *session = &serve->session;
 	sigset_t signals;
-	int error;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
-	error = loop_signals(session->loop, &signals, on_signal, serve);
-	if (!error)
-		error = loop_add_timer(session->loop, on_http_time, serve, &serve->http_timer);
+	return loop_signals(serve->session.loop, &signals, on_signal, serve) ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int serve_run(struct serve *serve)
+{
+	struct session *session = &serve->session;
+	int error = loop_add_timer(session->loop, on_http_time, serve, &serve->http_timer);
+
 	if (!error)
 		error = loop_add_fd(session->loop, http_fd(serve->http), on_http, serve);
 	if (!error)
@@ -98,6 +103,8 @@ int command_serve(const struct options *options)
 	serve.session.context = &serve;
 	if (code == EXIT_DONE)
 		code = http_start(&serve);
+	if (code == EXIT_DONE)
+		code = signals_open(&serve);
 	if (code == EXIT_DONE)
 		code = session_attach(&serve.session, options->n_pids != 0);
 	if (code == EXIT_DONE) {

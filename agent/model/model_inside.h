@@ -71,7 +71,7 @@ struct target {
 struct ended_pool { /* what ended processes counted */
 	char name[POOL_NAME_SIZE];
 	const char *kind;
-	uint64_t started, exited, violations[LIMIT_KIND_COUNT];
+	uint64_t started, exited, faults, violations[LIMIT_KIND_COUNT];
 	bool limited[LIMIT_KIND_COUNT];
 };
 

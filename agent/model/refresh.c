@@ -59,6 +59,7 @@ static void figures_reset(struct target *target)
 		memset(&pool->memory, 0, sizeof(pool->memory));
 		pool->thread_resident_max = pool->thread_resident_sum = 0;
 		pool->shown_threads = pool->running = 0;
+		pool->fault_rate = UNKNOWN_U64;
 	}
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	target->attributed = target->oldest_scan_ns = 0;
@@ -156,6 +157,11 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 	pool = &target->pools.pool[shown];
 	bytes_add(&pool->memory, &thread->memory);
 	pool->shown_threads++;
+	pool->faults = add_saturated(pool->faults, thread->faults_new);
+	thread->faults_new = 0;
+	if (thread->fault_rate != UNKNOWN_U64)
+		pool->fault_rate = add_saturated(pool->fault_rate == UNKNOWN_U64 ? 0 : pool->fault_rate,
+						 thread->fault_rate);
 	pool->running += thread->state == 'R';
 	pool->thread_resident_sum += thread->memory.resident_bytes;
 	if (thread->memory.resident_bytes > pool->thread_resident_max)

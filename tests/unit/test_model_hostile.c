@@ -110,8 +110,11 @@ static void draw_payload(struct fact *fact)
 							.outside = !draw_below(9)};
 		break;
 	case FACT_ARENA:
+	case FACT_ARENA_KEPT:
 	case FACT_THREAD_ARENA:
-		fact->arena = (struct fact_arena){draw_thread(), draw_below(3) * (64 * MIB), draw_below(3), false};
+		fact->arena = (struct fact_arena){.who = draw_thread(), .heap = draw_below(3) * (64 * MIB),
+						  .address = draw_below(3), .resident = draw_below(3) * 4096};
+		fact->arena.kept = fact->arena.who.tid % 3 * 2000;
 		fact->arena.is_main = fact->arena.heap && fact->arena.who.tid % 4 == 0;
 		break;
 	case FACT_LOSS:

@@ -321,6 +321,71 @@ static void evidence_charges_what_nobody_was_seen_making(void **state)
 	script_end(&s);
 }
 
+static void kept_is_what_was_read_of_the_heaps(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const uint64_t heap = 64 * MIB * 5, arena = heap + 48;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seed_begin(&s, SEED_ATTACH);
+	/* Two heaps side by side, which the kernel shows as one mapping. */
+	range(&s, FACT_RANGE_SEEN, 0, heap, 128 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	target = refresh(&s);
+	assert_true(pool(target, "main")->memory.kept_bytes == UNKNOWN_U64); /* no glibc to be seen */
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap, .address = arena}});
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap + 64 * MIB, .address = arena}});
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(200), .address = arena}});
+	resident(&s, heap, 64 * MIB, 40 * MIB);
+	resident(&s, heap + 64 * MIB, 64 * MIB, 20 * MIB);
+	feed(&s, (struct fact){.kind = FACT_ARENA_KEPT,
+			       .arena = {.heap = heap, .address = arena, .resident = 40 * MIB, .kept = 30 * MIB}});
+	target = refresh(&s);
+	assert_int_equal(thread(target, 200)->memory.resident[REGION_ARENA], 60 * MIB);
+	assert_true(thread(target, 200)->memory.kept_bytes == UNKNOWN_U64); /* half is not known whole */
+	assert_int_equal(pool(target, "main")->memory.kept_bytes, 0);
+	/* What has grown since the reading is taken for as full as the rest. */
+	feed(&s, (struct fact){.kind = FACT_ARENA_KEPT, .arena = {.heap = heap + 64 * MIB, .address = arena,
+								  .resident = 10 * MIB, .kept = MIB}});
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.kept_bytes, 32 * MIB);
+	/* Not more than there is. */
+	assert_int_equal(model_apply(s.model, &(struct fact){.kind = FACT_ARENA_KEPT, .target = TARGET,
+							     .arena = {.heap = heap, .resident = 1, .kept = 2}}),
+			 -EINVAL);
+	script_end(&s);
+}
+
+static void faults_by_the_second(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact sample = thread_fact(FACT_THREAD_SAMPLED, 200, "w-1");
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1"); /* 0 so far, of which nothing is news */
+	target = refresh(&s);
+	assert_true(thread(target, 200)->faults_per_second == UNKNOWN_U64);
+	pass(&s, SEC);
+	sample.thread.faults = 3000;
+	feed(&s, sample);
+	pass(&s, 2 * SEC);
+	sample.thread.faults = 5000;
+	feed(&s, sample);
+	target = refresh(&s);
+	assert_in_range(thread(target, 200)->faults_per_second, 990, 1000);
+	assert_in_range(pool(target, "w-*")->faults_per_second, 990, 1000);
+	assert_int_equal(pool(target, "w-*")->faults_total, 5000);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->faults_total, 5000);
+	assert_int_equal(s.snapshot->groups[0].pools[1].faults_total, 5000);
+	script_end(&s);
+}
+
 static void grown_is_since_the_first_whole_pass(void **state)
 {
 	struct script s = {0};
@@ -390,6 +455,8 @@ int main(void)
 		cmocka_unit_test(a_shared_arena_is_divided),
 		cmocka_unit_test(the_main_arena_owns_the_heap),
 		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
+		cmocka_unit_test(kept_is_what_was_read_of_the_heaps),
+		cmocka_unit_test(faults_by_the_second),
 		cmocka_unit_test(grown_is_since_the_first_whole_pass),
 		cmocka_unit_test(the_observer_is_told_of_too),
 	};
