@@ -19,20 +19,29 @@
 /* What is taken for the leader's stack, or for one whose range is not known. */
 #define STACK_BYTES (256ULL << 10)
 
+/* Where addresses are looked for. */
+struct place {
+	uint32_t holder;
+	uint64_t strong_from; /* words below it are a dead part of a stack */
+};
+
 struct search {
 	struct memory_pages pages;
 	struct blocks blocks;
 	/* finding blocks */
 	uint64_t span_end, next;
 	size_t stray_left;
-	/* finding their addresses */
-	uint32_t holder;
-	uint64_t strong_from; /* words below it are a dead part of a stack */
+	/* finding their addresses: ranges by tag */
+	struct place *place;
+	struct word_range *range;
+	size_t n_places, places_room;
 };
 
 static void search_clear(struct search *search)
 {
 	blocks_clear(&search->blocks);
+	free(search->place);
+	free(search->range);
 	memory_pages_close(&search->pages);
 }
 
@@ -105,26 +114,70 @@ static int find_blocks(struct search *search, const struct unowned *unowned, siz
 
 /* ---- their addresses ---------------------------------------------------------------------------------- */
 
-static void search_words(void *context, uint64_t address, const uint64_t *words, size_t count)
+static void search_words(void *context, const struct word_range *range, uint64_t address, const uint64_t *words,
+			 size_t count)
 {
 	struct search *search = context;
-	size_t weak = address >= search->strong_from ? 0 : (size_t)(search->strong_from - address) / 8;
+	const struct place *place = &search->place[range->tag];
+	size_t weak = address >= place->strong_from ? 0 : (size_t)(place->strong_from - address) / 8;
 
 	weak = weak < count ? weak : count;
-	blocks_search(&search->blocks, address, words, weak, search->holder, false);
-	blocks_search(&search->blocks, address + weak * 8, words + weak, count - weak, search->holder, true);
+	blocks_search(&search->blocks, address, words, weak, place->holder, false);
+	blocks_search(&search->blocks, address + weak * 8, words + weak, count - weak, place->holder, true);
 }
 
-static int search_range(struct search *search, uint64_t start, uint64_t end, uint32_t holder, uint64_t strong_from)
+static int add_place(struct search *search, uint64_t start, uint64_t end, uint32_t holder, uint64_t strong_from)
+{
+	if (start >= end)
+		return 0;
+	if (search->n_places == search->places_room) {
+		size_t room = search->places_room ? search->places_room * 2 : 256;
+		struct place *place = reallocarray(search->place, room, sizeof(*place));
+		struct word_range *range;
+
+		if (place)
+			search->place = place;
+		range = reallocarray(search->range, room, sizeof(*range));
+		if (range)
+			search->range = range;
+		if (!place || !range)
+			return -ENOMEM;
+		search->places_room = room;
+	}
+	search->place[search->n_places] = (struct place){holder, strong_from};
+	search->range[search->n_places] = (struct word_range){start, end, (uint32_t)search->n_places};
+	search->n_places++;
+	return 0;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	return compare_u64(((const struct word_range *)a)->start, ((const struct word_range *)b)->start);
+}
+
+/* All places that were added, each word once; where two overlap, the lower one has it. */
+static int search_places(struct search *search)
 {
 	struct word_sink sink = {search_words, search};
+	size_t kept = 0;
+	int r;
 
-	search->holder = holder;
-	search->strong_from = strong_from;
-	return memory_pages_words(&search->pages, start, end, &sink);
+	if (search->n_places)
+		qsort(search->range, search->n_places, sizeof(*search->range), compare_ranges);
+	for (size_t i = 0; i < search->n_places; i++) {
+		struct word_range range = search->range[i];
+
+		if (kept && range.start < search->range[kept - 1].end)
+			range.start = search->range[kept - 1].end;
+		if (range.start < range.end)
+			search->range[kept++] = range;
+	}
+	r = memory_pages_words(&search->pages, search->range, kept, &sink);
+	search->n_places = 0;
+	return r;
 }
 
-static int search_stacks(struct search *search, const struct fact_thread *threads, size_t n_threads)
+static int add_stacks(struct search *search, const struct fact_thread *threads, size_t n_threads)
 {
 	int r = 0;
 
@@ -141,7 +194,7 @@ static int search_stacks(struct search *search, const struct fact_thread *thread
 		/* A stack inside malloc's memory, or none: then the words are somebody else's. */
 		if (thread->stack_pointer < start || thread->stack_pointer >= end || end < start)
 			continue;
-		r = search_range(search, start, end, (uint32_t)i + 1, thread->stack_pointer & ~7ULL);
+		r = add_place(search, start, end, (uint32_t)i + 1, thread->stack_pointer & ~7ULL);
 	}
 	return r;
 }
@@ -160,7 +213,7 @@ static uint32_t arena_holder(const struct glibc_arenas *arenas, uint64_t address
 	return HOLDER_OTHER;
 }
 
-static int search_arenas(struct search *search, const struct glibc_arenas *arenas, const struct fact_thread *threads,
+static int add_arenas(struct search *search, const struct glibc_arenas *arenas, const struct fact_thread *threads,
 			 size_t n_threads)
 {
 	uint32_t holder = HOLDER_OTHER;
@@ -171,7 +224,7 @@ static int search_arenas(struct search *search, const struct glibc_arenas *arena
 
 		if (!i || heap->arena != heap[-1].arena)
 			holder = arena_holder(arenas, heap->arena, threads, n_threads);
-		r = search_range(search, heap->start, heap->end, holder, 0);
+		r = add_place(search, heap->start, heap->end, holder, 0);
 	}
 	return r;
 }
@@ -192,7 +245,7 @@ static bool has_block(const struct blocks *blocks, uint64_t start)
 }
 
 /* The heap of brk is the main arena's; everything else is nobody's place. */
-static int search_rest(struct search *search, const struct unowned *unowned, size_t n_unowned,
+static int add_rest(struct search *search, const struct unowned *unowned, size_t n_unowned,
 		       const struct glibc_arenas *arenas, const struct fact_thread *threads, size_t n_threads)
 {
 	const struct glibc_arena *main_arena = glibc_arenas_main(arenas);
@@ -207,18 +260,18 @@ static int search_rest(struct search *search, const struct unowned *unowned, siz
 			continue;
 		if (unowned[i].kind == UNOWNED_MMAP && length > MAPPING_BYTES)
 			length = MAPPING_BYTES;
-		r = search_range(search, start, start + length,
-				 unowned[i].kind == UNOWNED_HEAP ? holder : HOLDER_OTHER, 0);
+		r = add_place(search, start, start + length,
+			      unowned[i].kind == UNOWNED_HEAP ? holder : HOLDER_OTHER, 0);
 	}
 	return r;
 }
 
-static int search_content(struct search *search, struct block *block, uint32_t holder)
+static int add_content(struct search *search, struct block *block, uint32_t holder)
 {
 	uint64_t length = block->length < CONTENT_BYTES ? block->length : CONTENT_BYTES;
 
 	block->searched = true;
-	return search_range(search, block->start, block->start + length, holder, 0);
+	return add_place(search, block->start, block->start + length, holder, 0);
 }
 
 /* Blocks hold blocks: first those that are nobody's place, then from holder to held. */
@@ -230,8 +283,9 @@ static int search_blocks(struct search *search)
 
 	for (size_t i = 0; i < blocks->count && r == 0; i++) {
 		if (blocks->block[i].holder && !block_holder(&blocks->block[i]))
-			r = search_content(search, &blocks->block[i], HOLDER_OTHER);
+			r = add_content(search, &blocks->block[i], HOLDER_OTHER);
 	}
+	r = r ? r : search_places(search);
 	while (again && r == 0) {
 		again = false;
 		for (size_t i = 0; i < blocks->count && r == 0; i++) {
@@ -239,15 +293,16 @@ static int search_blocks(struct search *search)
 
 			if (block->searched || !block_holder(block))
 				continue;
-			r = search_content(search, block, block_holder(block));
+			r = add_content(search, block, block_holder(block));
 			again = true;
 		}
+		r = r ? r : search_places(search);
 	}
 	for (size_t i = 0; i < blocks->count && r == 0; i++) {
 		if (!blocks->block[i].searched)
-			r = search_content(search, &blocks->block[i], HOLDER_OTHER);
+			r = add_content(search, &blocks->block[i], HOLDER_OTHER);
 	}
-	return r;
+	return r ? r : search_places(search);
 }
 
 static int emit_found(const struct search *search, uint32_t target, uint64_t time_ns,
@@ -279,11 +334,13 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 		r = find_blocks(&search, unowned, n_unowned);
 	if (r < 0 || !search.blocks.count)
 		return r;
-	r = search_stacks(&search, threads, n_threads);
+	r = add_stacks(&search, threads, n_threads);
 	if (r == 0)
-		r = search_arenas(&search, arenas, threads, n_threads);
+		r = add_arenas(&search, arenas, threads, n_threads);
 	if (r == 0)
-		r = search_rest(&search, unowned, n_unowned, arenas, threads, n_threads);
+		r = add_rest(&search, unowned, n_unowned, arenas, threads, n_threads);
+	if (r == 0)
+		r = search_places(&search);
 	if (r == 0)
 		r = search_blocks(&search);
 	/* Half a search proves nothing: where it was not looked, another may hold the address too. */

@@ -90,7 +90,8 @@ static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uin
 {
 	enum malloc_walk_state state = MALLOC_WALK_ON;
 	uint64_t read_to = 0;
-	size_t window = WINDOW_MIN;
+	/* A small heap is read by one call. */
+	size_t smallest = reading->resident <= WINDOW_MAX * 8 ? WINDOW_MAX : WINDOW_MIN, window = smallest;
 
 	while (state == MALLOC_WALK_ON) {
 		uint64_t at = walk->at & ~(PAGE - 1), room;
@@ -101,7 +102,7 @@ static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uin
 		if (!run)
 			return -EAGAIN; /* not there, so no header: it changed, or is swapped out */
 		room = (run->end - at) / 8;
-		window = walk->at - read_to < PAGE && window < WINDOW_MAX ? window * 2 : WINDOW_MIN;
+		window = walk->at - read_to < PAGE && window < WINDOW_MAX ? window * 2 : smallest;
 		piece.size = (room < window ? room : window) * 8;
 		r = memory_read_pieces(&reading->pages->reader, &piece, 1);
 		if (r < 0)

@@ -54,44 +54,98 @@ int memory_pages_runs(struct memory_pages *pages, uint64_t start, uint64_t end, 
 	return pages->walk(&pages->tables, start & ~(PAGE - 1), (end + PAGE - 1) & ~(PAGE - 1), true, sink);
 }
 
+/* ---- words ------------------------------------------------------------------------------------------------ */
+
+/* Holes between ranges up to this size are looked up along: thread stacks are mostly hole. */
+#define BRIDGE (32ULL << 20)
+#define PIECES 256
+
 struct reading {
 	struct memory_pages *pages;
 	const struct word_sink *sink;
-	uint64_t start, end;
+	const struct word_range *range; /* the first that later runs can still meet */
+	size_t n_ranges;
+	struct memory_piece pieces[PIECES];
+	const struct word_range *of[PIECES];
+	size_t n_pieces, filled;
 };
 
-static int read_run(void *context, const struct page_run *run)
+static int flush(struct reading *reading)
+{
+	struct memory_pages *pages = reading->pages;
+	int r = memory_read_pieces(&pages->reader, reading->pieces, reading->n_pieces);
+
+	for (size_t i = 0; i < reading->n_pieces && r == 0; i++) {
+		const struct memory_piece *piece = &reading->pieces[i];
+
+		/* what cannot be read was unmapped just now */
+		if (piece->read)
+			reading->sink->words(reading->sink->context, reading->of[i], piece->address, piece->buffer,
+					     piece->size / 8);
+	}
+	reading->n_pieces = reading->filled = 0;
+	return r == 0 && memory_pages_spent(pages) ? -ETIME : r;
+}
+
+static int add_pieces(struct reading *reading, uint64_t at, uint64_t end)
+{
+	int r = 0;
+
+	at = (at + 7) & ~7ULL;
+	while (at + 8 <= end && r == 0) {
+		size_t room = BUFFER_BYTES - reading->filled, size = end - at < room ? (size_t)(end - at) & ~7UL : room;
+
+		reading->of[reading->n_pieces] = reading->range;
+		reading->pieces[reading->n_pieces++] = (struct memory_piece){
+			at, (char *)reading->pages->buffer + reading->filled, size, false};
+		reading->filled += size;
+		at += size;
+		if (reading->n_pieces == PIECES || reading->filled + PAGE > BUFFER_BYTES)
+			r = flush(reading);
+	}
+	return r;
+}
+
+static int add_run(void *context, const struct page_run *run)
 {
 	struct reading *reading = context;
-	struct memory_pages *pages = reading->pages;
-	uint64_t at = run->start > reading->start ? run->start : reading->start;
-	uint64_t end = run->end < reading->end ? run->end : reading->end;
 
-	if (!(run->categories & SCAN_PAGE_IS_PRESENT))
-		return 0;
-	at = (at + 7) & ~7ULL;
-	while (at + 8 <= end) {
-		size_t size = end - at < BUFFER_BYTES ? (size_t)(end - at) : BUFFER_BYTES;
-		struct memory_piece piece = {at, pages->buffer, size, false};
-		int r = memory_read_pieces(&pages->reader, &piece, 1);
+	while (reading->n_ranges && reading->range->start < run->end) {
+		uint64_t at = run->start > reading->range->start ? run->start : reading->range->start;
+		uint64_t end = run->end < reading->range->end ? run->end : reading->range->end;
+		int r = 0;
 
+		if (at < end && (run->categories & SCAN_PAGE_IS_PRESENT))
+			r = add_pieces(reading, at, end);
 		if (r < 0)
 			return r;
-		if (memory_pages_spent(pages))
-			return -ETIME;
-		/* It was unmapped just now. */
-		if (piece.read)
-			reading->sink->words(reading->sink->context, at, pages->buffer, size / 8);
-		pages->bytes += size;
-		at += size;
+		if (reading->range->end > run->end)
+			return 0;
+		reading->range++;
+		reading->n_ranges--;
 	}
 	return 0;
 }
 
-int memory_pages_words(struct memory_pages *pages, uint64_t start, uint64_t end, const struct word_sink *sink)
+int memory_pages_words(struct memory_pages *pages, const struct word_range *ranges, size_t count,
+		       const struct word_sink *sink)
 {
-	struct reading reading = {pages, sink, start, end};
-	struct run_sink runs = {read_run, &reading};
+	_cleanup_(freep) struct reading *reading = calloc(1, sizeof(*reading));
+	struct run_sink runs = {add_run, reading};
+	int r = 0;
 
-	return start < end ? memory_pages_runs(pages, start, end, &runs) : 0;
+	if (!reading)
+		return -ENOMEM;
+	reading->pages = pages;
+	reading->sink = sink;
+	for (size_t from = 0, to; from < count && r == 0; from = to) {
+		for (to = from + 1; to < count && ranges[to].start - ranges[to - 1].end <= BRIDGE; to++)
+			;
+		reading->range = &ranges[from];
+		reading->n_ranges = to - from;
+		r = memory_pages_runs(pages, ranges[from].start, ranges[to - 1].end, &runs);
+		if (r == 0 && memory_pages_spent(pages))
+			r = -ETIME;
+	}
+	return r == 0 ? flush(reading) : r;
 }

@@ -25,11 +25,20 @@ bool memory_pages_spent(const struct memory_pages *pages);
 /* Runs of pages that are present, private and anonymous or not. */
 int memory_pages_runs(struct memory_pages *pages, uint64_t start, uint64_t end, const struct run_sink *sink);
 
+/* A stretch whose words are wanted. */
+struct word_range {
+	uint64_t start, end;
+	uint32_t tag; /* the caller's */
+};
+
 struct word_sink {
-	void (*words)(void *context, uint64_t address, const uint64_t *words, size_t count);
+	void (*words)(void *context, const struct word_range *range, uint64_t address, const uint64_t *words,
+		      size_t count);
 	void *context;
 };
-/* Hands over the words of the present pages of [start, end), in order. -ETIME: the time is up; -ESRCH; -errno. */
-int memory_pages_words(struct memory_pages *pages, uint64_t start, uint64_t end, const struct word_sink *sink);
+/* Hands over the words of the present pages of all ranges (ascending, disjoint), in order. Near neighbours are looked up
+ * together and small pieces read together. -ETIME: the time is up; -ESRCH; -errno. */
+int memory_pages_words(struct memory_pages *pages, const struct word_range *ranges, size_t count,
+		       const struct word_sink *sink);
 
 #endif
