@@ -54,8 +54,10 @@ enum fact_kind {
 	FACT_SEED_BEGIN,
 	FACT_SEED_END, /* time_ns: when the seed was read; events before it are still to be drained */
 	FACT_RESIDENT, /* page-table reading of one span; time_ns: when the reading began */
-	FACT_ARENA,    /* the glibc heap at range.start belongs to arena.address */
+	FACT_ARENA,    /* the glibc heap at arena.heap belongs to arena.address */
 	FACT_THREAD_ARENA,
+	FACT_ARENA_KEPT, /* the inside of one heap (arena.heap; of the main arena: all of brk's) was read */
+	FACT_RANGE_OWNER, /* evidence: `range.who` made this range, though nobody saw it */
 
 	/* the observer itself */
 	FACT_LOSS,    /* events lost so far, by reason */
@@ -162,6 +164,7 @@ struct fact_thread {
 	uint64_t start_routine;             /* user address; 0: not known */
 	char state;                         /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
 	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
+	uint64_t faults;                    /* SEEN, SAMPLED: page faults so far; UNKNOWN_U64: not known */
 };
 
 struct fact_routine {
@@ -191,6 +194,8 @@ struct fact_resident { /* bytes present and anonymous (not file, not zero page, 
 struct fact_arena {
 	struct thread_id who;   /* THREAD_ARENA: the thread whose arena word was read */
 	uint64_t heap, address; /* ARENA: heap_info's address; address: ar_ptr */
+	bool is_main;           /* ARENA: the one that grows by brk; `heap` is its top chunk, which proves it */
+	uint64_t resident, kept; /* ARENA_KEPT: bytes of the heap, and those of them that are free inside */
 };
 
 struct fact_loss {
@@ -241,6 +246,19 @@ struct span {
 	uint64_t start, length;
 	bool changed;   /* touched since it was last read: read it first */
 	bool anonymous; /* no file behind it: its pages need not be told from file pages, which is dear */
+};
+
+/* Memory that no thread owns: where a source may look for evidence. Ascending, disjoint. */
+enum unowned_kind {
+	UNOWNED_MMAP,  /* anonymous, from before attach: may be charged */
+	UNOWNED_ARENA, /* looks like a glibc heap */
+	UNOWNED_HEAP,  /* of brk */
+	UNOWNED_OTHER, /* data of the executable and its libraries, and what was there at fork */
+};
+
+struct unowned {
+	uint64_t start, length;
+	enum unowned_kind kind;
 };
 
 #endif

@@ -137,6 +137,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	__u64 start_boottime;
+	unsigned long min_flt, maj_flt;
 	char comm[16];
 	struct signal_struct *signal;
 	struct thread_struct thread;

@@ -140,6 +140,7 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 	record.start_ns = task->start_boottime;
 	/* What /proc's user and system time add up to (kernel/sched/cputime.c, cputime_adjust). */
 	record.cpu_ns = task->se.sum_exec_runtime;
+	record.faults = task->min_flt + task->maj_flt;
 	bpf_core_read(&record.name, sizeof(record.name), &task->comm);
 	if (!(record.flags & PF_IO_WORKER) && !record.exit_state) {
 		record.tls_base = task_tls(task);

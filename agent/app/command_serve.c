@@ -56,6 +56,7 @@ static int http_start(struct serve *serve)
 		.version = POOLSCOPE_VERSION,
 		.refresh_ns = options->interval_ns,
 		.mapped = options->mapped,
+		.faults = options->faults,
 	};
 	struct explain explain = {0};
 
@@ -80,9 +81,8 @@ static int signals_open(struct serve *serve)
 static int serve_run(struct serve *serve)
 {
 	struct session *session = &serve->session;
-	int error;
+	int error = loop_add_timer(session->loop, on_http_time, serve, &serve->http_timer);
 
-	error = loop_add_timer(session->loop, on_http_time, serve, &serve->http_timer);
 	if (!error)
 		error = loop_add_fd(session->loop, http_fd(serve->http), on_http, serve);
 	if (!error)

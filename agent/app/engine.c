@@ -182,6 +182,17 @@ static void tell(const struct engine *engine, const struct watched *watched, con
 		engine->options.on_target(engine->options.context, &watched->info, end);
 }
 
+/* What was there at attach may show in the target's own memory whose it is. */
+static int search(struct engine *engine, struct watched *watched)
+{
+	struct fact_sink sink = sink_of(engine);
+	_cleanup_(freep) struct unowned *unowned = NULL;
+	size_t count = 0;
+	int error = model_unowned(engine->model, watched->id, &unowned, &count);
+
+	return error ? error : watched_search(watched, unowned, count, &sink);
+}
+
 static int watch(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
 		 enum seed_reason reason, struct explain *explain)
 {
@@ -202,6 +213,8 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 		error = apply_target(engine, watched);
 	if (!error)
 		error = watched_seed(watched, reason, &sink);
+	if (!error && reason == SEED_ATTACH)
+		error = search(engine, watched);
 	if (error)
 		return error;
 	tell(engine, watched, NULL);
@@ -416,6 +429,8 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		error = read_page_tables(engine, watched, whole);
 		if (!error || error == -ESRCH)
 			error = watched_sample(watched, whole, &holder);
+		if (!error)
+			error = watched_read_kept(watched, whole, &holder);
 		if (error == -ESRCH || error == -ENOENT)
 			error = 0;
 	}

@@ -40,6 +40,7 @@ void watched_free(struct watched *watched)
 		close(watched->pidfd);
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
+	glibc_arenas_clear(&watched->arenas);
 	free(watched->routines);
 	free(watched->routine_addresses);
 	free(watched);
@@ -57,6 +58,8 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	watched->symbols = NULL;
 	watched->n_routines = 0;
 	watched->was_read = false;
+	glibc_arenas_clear(&watched->arenas);
+	memset(&watched->kept, 0, sizeof(watched->kept));
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
 	error = residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, explain);
 	watched->residency = residency;
@@ -130,11 +133,22 @@ static int emit_routine(struct watched *watched, const struct fact *of, const st
  * is memory for the largest target there is. */
 #define BATCH_MAX 64
 
+/* What is read of all threads together, where each can be another's evidence. */
+struct thread_list {
+	struct fact_thread *threads;
+	size_t count, room;
+};
+
+static void thread_list_free(struct thread_list *list)
+{
+	free(list->threads);
+}
+
 struct batch {
 	struct watched *watched;
 	const struct fact_sink *sink;
 	int (*flush)(struct batch *batch);
-	bool reads_arenas;
+	struct thread_list *list; /* where they are kept; NULL: nowhere */
 	struct fact_thread threads[BATCH_MAX];
 	uint64_t times_ns[BATCH_MAX];
 	size_t count, total;
@@ -153,6 +167,18 @@ static int batch_emit(void *context, const struct fact *fact)
 		batch->count = 0;
 	}
 	return error;
+}
+
+static int batch_keep(struct batch *batch)
+{
+	struct thread_list *list = batch->list;
+
+	for (size_t i = 0; list && i < batch->count; i++) {
+		if (TABLE_GROW(list->threads, list->count, list->room, BATCH_MAX))
+			return -ENOMEM;
+		list->threads[list->count++] = batch->threads[i];
+	}
+	return 0;
 }
 
 static int batch_end(struct batch *batch)
@@ -220,11 +246,10 @@ static bool arenas_due(struct watched *watched)
 	return true;
 }
 
-static int read_arenas(const struct batch *batch)
+static int read_arenas(struct watched *watched, const struct thread_list *list, const struct fact_sink *sink)
 {
-	const struct watched *watched = batch->watched;
-	int error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, watched->arenas_ns,
-				 batch->threads, batch->count, batch->sink);
+	int error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, watched->arenas_ns, list->threads,
+				 list->count, &watched->arenas, sink);
 
 	return error == -ENOMEM ? error : 0;
 }
@@ -255,7 +280,7 @@ static int seed_batch(struct batch *batch)
 		fact.thread = batch->threads[i];
 		error = emit_thread(watched, &fact, batch->sink);
 	}
-	return error ? error : read_arenas(batch);
+	return error ? error : batch_keep(batch);
 }
 
 static int sample_batch(struct batch *batch)
@@ -268,16 +293,19 @@ static int sample_batch(struct batch *batch)
 		fact.thread = batch->threads[i];
 		error = batch->sink->emit(batch->sink->context, &fact);
 	}
-	return !error && batch->reads_arenas ? read_arenas(batch) : error;
+	return error ? error : batch_keep(batch);
 }
 
 static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 {
-	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch};
+	_cleanup_(thread_list_free) struct thread_list list = {0};
+	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch, .list = &list};
+	int error;
 
 	watched->births = true;
 	arenas_due(watched);
-	return batch_all(&batch);
+	error = batch_all(&batch);
+	return error ? error : read_arenas(watched, &list, sink);
 }
 
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
@@ -286,6 +314,28 @@ int watched_seed(struct watched *watched, enum seed_reason reason, const struct 
 
 	/* Stacks are told with the threads, and can only be taken over in a map that knows them. */
 	return error ? error : seed_threads(watched, sink);
+}
+
+/* CPU time; at the speed of memory it is enough for half a GiB of stacks, arenas and data. */
+#define SEARCH_NS (150 * NSEC_PER_MSEC)
+
+static int search_batch(struct batch *batch)
+{
+	read_descriptors(batch->watched, batch->threads, batch->count);
+	return batch_keep(batch);
+}
+
+int watched_search(struct watched *watched, const struct unowned *unowned, size_t n_unowned,
+		   const struct fact_sink *sink)
+{
+	_cleanup_(thread_list_free) struct thread_list list = {0};
+	struct batch batch = {.watched = watched, .sink = sink, .flush = search_batch, .list = &list};
+	int error = batch_all(&batch);
+
+	if (!error)
+		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, clock_ns(CLOCK_BOOTTIME),
+				     list.threads, list.count, &watched->arenas, unowned, n_unowned, SEARCH_NS, sink);
+	return error == -ENOMEM ? error : 0;
 }
 
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
@@ -301,10 +351,14 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink)
 {
+	_cleanup_(thread_list_free) struct thread_list list = {0};
+	bool reads_arenas = arenas_due(watched);
 	struct batch batch = {.watched = watched, .sink = sink, .flush = sample_batch,
-			      .reads_arenas = arenas_due(watched)};
+			      .list = reads_arenas ? &list : NULL};
 	int error = batch_all(&batch);
 
+	if (!error && reads_arenas)
+		error = read_arenas(watched, &list, sink);
 	if (!error)
 		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 	if (error)
@@ -313,4 +367,19 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 	if (!watched->follow_forks) /* else they are targets themselves */
 		procfs_children(watched->procfs, watched->id, watched->info.pid, sink);
 	return 0;
+}
+
+/* CPU time of one reading; how often depends on what it took (glibc_kept.c). */
+#define KEPT_NS (5 * NSEC_PER_MSEC)
+#define KEPT_WHOLE_NS (150 * NSEC_PER_MSEC)
+
+int watched_read_kept(struct watched *watched, bool whole, const struct fact_sink *sink)
+{
+	int error;
+
+	if (whole)
+		watched->kept.next_ns = 0;
+	error = glibc_kept(watched->info.pid, watched->procfs_path, watched->id, &watched->arenas, &watched->kept,
+			   whole ? KEPT_WHOLE_NS : KEPT_NS, sink);
+	return error == -ENOMEM ? error : 0;
 }

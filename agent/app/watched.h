@@ -5,6 +5,8 @@
 #define POOLSCOPE_APP_WATCHED_H
 
 #include "../source/glibc.h"
+#include "../source/glibc_arenas.h"
+#include "../source/glibc_kept.h"
 #include "../source/probes.h"
 #include "../source/procfs.h"
 #include "../source/residency.h"
@@ -23,6 +25,8 @@ struct watched {
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
 	struct glibc_descriptor descriptor;
+	struct glibc_arenas arenas;
+	struct glibc_kept kept;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
 	struct fact_routine *routines; /* start routines already resolved, by address */
@@ -40,10 +44,15 @@ DEFINE_CLEANUP(struct watched *, watched_free)
 int watched_open_image(struct watched *watched, struct explain *explain);
 /* The mappings, then the threads with their stacks and start routines. */
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
+/* Looks for the makers of what was there before: `unowned` as the model has it after the seed. */
+int watched_search(struct watched *watched, const struct unowned *unowned, size_t n_unowned,
+		   const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
 /* State and CPU time of all threads; RSS (exact: whatever that costs), cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
+/* What malloc keeps; whole: of all heaps, now. */
+int watched_read_kept(struct watched *watched, bool whole, const struct fact_sink *sink);
 /* True when the process is no more. */
 bool watched_gone(struct watched *watched);
 

@@ -12,7 +12,7 @@ struct http_options {
 	const char *listen;	     /* as http_listen() takes it; NULL: HTTP_LISTEN_DEFAULT */
 	const char *version;	     /* of the agent, for the landing page; NULL: none */
 	uint64_t refresh_ns;	     /* how often snapshots are published; 0: 1 s */
-	bool mapped;		     /* struct metrics_options */
+	bool mapped, faults;	     /* struct metrics_options */
 	uint32_t max_connections;    /* 0: 64 */
 	uint32_t max_connections_ip; /* of one client address; 0: half of the above */
 	uint32_t timeout_seconds;    /* without progress; a request as a whole has three times that; 0: 10 */

@@ -21,7 +21,7 @@
 struct http_bodies {
 	const struct snapshot *snapshot; /* borrowed; NULL: none */
 	uint64_t refresh_ns;
-	bool mapped;
+	bool mapped, faults;
 	double start_time_seconds; /* read once: a clock that is set must not look like a restart */
 	struct MHD_Response *landing;
 	struct MHD_Response *metrics[METRICS_FORMAT_COUNT][2]; /* [1]: gzip; NULL: not asked for yet */
@@ -74,6 +74,7 @@ int http_bodies_new(const struct http_options *options, struct http_bodies **ret
 	bodies->start_time_seconds = self.start_time_seconds;
 	bodies->refresh_ns = options->refresh_ns ?: REFRESH_NS_DEFAULT;
 	bodies->mapped = options->mapped;
+	bodies->faults = options->faults;
 	bodies->landing = landing_new(options->version ?: "unknown");
 	if (!bodies->landing) {
 		free(bodies);
@@ -130,7 +131,8 @@ static int metrics_new(const struct http_bodies *bodies, enum metrics_format for
 		       struct MHD_Response **ret_response)
 {
 	struct self_stat self;
-	const struct metrics_options options = {.mapped = bodies->mapped, .self = &self};
+	const struct metrics_options options = {
+		.mapped = bodies->mapped, .faults = bodies->faults, .self = &self};
 	_cleanup_(freep) char *text = NULL, *packed = NULL;
 	size_t size;
 

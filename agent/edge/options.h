@@ -47,7 +47,7 @@ struct options {
 	const char *config; /* path; NULL: none */
 	const char *listen; /* NULL: the config's, or its default */
 
-	bool json, fail_on_over, no_color, mapped;
+	bool json, fail_on_over, no_color, mapped, faults;
 	const char *output;   /* file; NULL: standard output */
 	uint64_t after_ns;    /* dump: how long it watches first */
 	uint64_t interval_ns; /* between refreshes */

@@ -199,6 +199,7 @@ SET_TEXT(procfs)
 SET_FLAG(follow_forks)
 SET_FLAG(json)
 SET_FLAG(mapped)
+SET_FLAG(faults)
 SET_FLAG(fail_on_over)
 SET_FLAG(no_color)
 
@@ -257,6 +258,7 @@ const struct option_info option_table[] = {
 	{ "count", 0, "N", TOP, "end after so many refreshes", set_count },
 	{ "no-color", 0, NULL, TOP | DUMP | DOCTOR, "no colours (also by the environment variable NO_COLOR)", set_no_color },
 	{ "mapped", 0, NULL, SERVE, "export pool_memory_mapped_bytes too: four series more a pool", set_mapped },
+	{ "faults", 0, NULL, SERVE, "export pool_page_faults_total too: one series more a pool", set_faults },
 	{ "cpu-budget", 0, "PERCENT", WATCH, "CPU time for reading page tables, of one core (default 1)", set_cpu_budget },
 	{ "variant", 0, "VARIANT", WATCH | DOCTOR, "force the memory probes to fexit, tracepoint or kretprobe", set_variant },
 	{ "ring", 0, "BYTES", WATCH, "size of the event ring, a power of two (default 4MiB)", set_ring },

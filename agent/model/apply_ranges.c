@@ -76,6 +76,26 @@ int apply_range(struct model *model, struct target *target, const struct fact *f
 	return r == -ENOSPC ? 0 : r; /* counted by the map */
 }
 
+/* What evidence finds was held before: it has not grown. */
+int apply_range_owner(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->range.who);
+	uint64_t resident;
+
+	if (!fact->range.who.tid)
+		return -EINVAL;
+	if (!thread)
+		return 0;
+	resident = range_map_claim(target->ranges, fact->range.start, fact->range.length, thread->owner,
+				   fact->time_ns);
+	if (!target->whole)
+		return 0;
+	thread->resident_at_attach += resident;
+	if (thread->pool != POOL_NONE)
+		target->pools.pool[thread->pool].resident_at_attach += resident;
+	return 0;
+}
+
 int apply_seed_begin(struct model *model, struct target *target, const struct fact *fact)
 {
 	static const enum unattributed reasons[] = {
@@ -127,5 +147,25 @@ int apply_resident(struct model *model, struct target *target, const struct fact
 
 int apply_arena(struct model *model, struct target *target, const struct fact *fact)
 {
-	return arenas_add(&target->arenas, fact->arena.heap, fact->arena.address);
+	const struct range *range;
+	int r;
+
+	if (fact->arena.is_main) {
+		/* Only an arena whose top lies in what brk made owns that: other allocators use brk too. */
+		range = range_map_find(target->ranges, fact->arena.heap);
+		target->arenas.main = range && range->region == REGION_HEAP ? fact->arena.address : 0;
+		return 0;
+	}
+	r = arenas_add(&target->arenas, fact->arena.heap, fact->arena.address);
+	if (r == 0)
+		range_map_heap(target->ranges, fact->arena.heap, HEAP_MAX_SIZE, fact->time_ns);
+	return r;
+}
+
+int apply_arena_kept(struct model *model, struct target *target, const struct fact *fact)
+{
+	const struct arena_inside inside = {fact->arena.resident, fact->arena.kept};
+	int r = arenas_set_inside(&target->arenas, fact->arena.heap, fact->arena.is_main, inside);
+
+	return r == -ENOENT ? 0 : r; /* its arena will be told */
 }

@@ -46,6 +46,22 @@ static bool thread_fill(struct thread *thread, const struct fact_thread *told, u
 	return stack;
 }
 
+/* The kernel counts faults for each task; what it counted before the attach is nobody's news. */
+static void thread_sample_faults(struct thread *thread, uint64_t faults, uint64_t time_ns)
+{
+	uint64_t span = time_ns - thread->faults_time_ns, more;
+
+	if (faults == UNKNOWN_U64 || time_ns <= thread->faults_time_ns)
+		return;
+	if (thread->faults != UNKNOWN_U64 && faults >= thread->faults) {
+		more = faults - thread->faults;
+		thread->faults_new += more;
+		thread->fault_rate = (uint64_t)((double)more * (double)NSEC_PER_SEC / (double)span);
+	}
+	thread->faults = faults;
+	thread->faults_time_ns = time_ns;
+}
+
 static void thread_sample(struct thread *thread, const struct fact_thread *told, uint64_t time_ns)
 {
 	if (told->state && time_ns >= thread->seen_ns)
@@ -57,6 +73,7 @@ static void thread_sample(struct thread *thread, const struct fact_thread *told,
 		thread->cpu_ns = told->cpu_ns;
 		thread->cpu_time_ns = time_ns;
 	}
+	thread_sample_faults(thread, told->faults, time_ns);
 	if (time_ns > thread->seen_ns)
 		thread->seen_ns = time_ns;
 }
@@ -90,6 +107,10 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	if (r < 0)
 		return r == -ENOSPC ? 0 : r;
 	thread->born = born;
+	if (born) { /* all that it will have taken is news */
+		thread->faults = 0;
+		thread->faults_time_ns = fact->time_ns;
+	}
 	/* By number: a child made with CLONE_VM leads a thread group of its own in the same memory. */
 	thread->leader = told->id.tid == target->info.pid;
 	thread->known_ns = fact->time_ns;

@@ -6,9 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* HEAP_MAX_SIZE of glibc on 64 bits (2 * DEFAULT_MMAP_THRESHOLD_MAX, malloc/arena.c): heaps are aligned to
- * it and none is larger. */
-#define HEAP_MAX_SIZE (64ULL << 20)
 #define HEAPS_MAX 65536
 
 /* The first heap at or above the address. */
@@ -45,7 +42,7 @@ int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
 	if (TABLE_GROW(arenas->heap, arenas->count, arenas->capacity, 16))
 		return -ENOMEM;
 	memmove(arenas->heap + at + 1, arenas->heap + at, (arenas->count - at) * sizeof(*arenas->heap));
-	arenas->heap[at] = (struct arena_heap){heap, arena};
+	arenas->heap[at] = (struct arena_heap){.heap = heap, .arena = arena};
 	arenas->count++;
 	return 0;
 }
@@ -53,15 +50,102 @@ int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
 void arenas_clear(struct arenas *arenas)
 {
 	free(arenas->heap);
+	free(arenas->last);
 	*arenas = (struct arenas){.count = 0};
 }
 
-uint64_t arenas_find(const struct arenas *arenas, uint64_t address)
+uint64_t arenas_find(const struct arenas *arenas, uint64_t address, enum region region)
 {
 	uint64_t heap = address - address % HEAP_MAX_SIZE;
 	uint32_t at = arenas->count ? heap_position(arenas, heap) : 0;
 
+	if (region == REGION_STACK)
+		return 0;
+	if (region == REGION_HEAP)
+		return arenas->main;
 	return at < arenas->count && arenas->heap[at].heap == heap ? arenas->heap[at].arena : 0;
+}
+
+int arenas_set_inside(struct arenas *arenas, uint64_t heap, bool is_main, struct arena_inside inside)
+{
+	uint32_t at = heap_position(arenas, heap);
+
+	if (inside.kept > inside.resident)
+		return -EINVAL;
+	if (is_main) {
+		arenas->main_inside = inside;
+		return 0;
+	}
+	if (at == arenas->count || arenas->heap[at].heap != heap)
+		return -ENOENT;
+	arenas->heap[at].inside = inside;
+	return 0;
+}
+
+uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region region, uint64_t resident)
+{
+	uint64_t heap = address - address % HEAP_MAX_SIZE;
+	struct arena_inside inside = {0};
+	uint32_t at = heap_position(arenas, heap);
+
+	if (region == REGION_HEAP)
+		inside = arenas->main ? arenas->main_inside : inside;
+	else if (at < arenas->count && arenas->heap[at].heap == heap)
+		inside = arenas->heap[at].inside;
+	if (!resident)
+		return 0;
+	if (!inside.resident)
+		return UNKNOWN_U64;
+	return (uint64_t)((unsigned __int128)resident * inside.kept / inside.resident);
+}
+
+static uint32_t last_position(const struct arenas *arenas, uint64_t arena)
+{
+	uint32_t low = 0, high = arenas->n_last;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (arenas->last[middle].arena < arena)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+uint32_t arenas_last_pool(const struct arenas *arenas, uint64_t arena)
+{
+	uint32_t at = last_position(arenas, arena);
+
+	return at < arenas->n_last && arenas->last[at].arena == arena ? arenas->last[at].pool : POOL_NONE;
+}
+
+int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool)
+{
+	uint32_t at = last_position(arenas, arena);
+
+	if (at < arenas->n_last && arenas->last[at].arena == arena) {
+		arenas->last[at].pool = pool;
+		return 0;
+	}
+	if (arenas->n_last == HEAPS_MAX) {
+		arenas->refused++;
+		return 0;
+	}
+	if (arenas->n_last == arenas->last_capacity) {
+		uint32_t capacity = arenas->last_capacity ? arenas->last_capacity * 2 : 16;
+		struct arena_pool *table = reallocarray(arenas->last, capacity, sizeof(*table));
+
+		if (!table)
+			return -ENOMEM;
+		arenas->last = table;
+		arenas->last_capacity = capacity;
+	}
+	memmove(arenas->last + at + 1, arenas->last + at, (arenas->n_last - at) * sizeof(*arenas->last));
+	arenas->last[at] = (struct arena_pool){arena, pool};
+	arenas->n_last++;
+	return 0;
 }
 
 static int compare_members(const void *a, const void *b)
@@ -95,7 +179,8 @@ int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *thr
 	return 0;
 }
 
-bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped)
+bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped,
+		       uint64_t kept)
 {
 	uint32_t low = 0, high = sharing->count;
 
@@ -111,13 +196,18 @@ bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t r
 		return false;
 	sharing->member[low].resident += resident;
 	sharing->member[low].mapped += mapped;
+	if (kept == UNKNOWN_U64)
+		sharing->member[low].unread += resident;
+	else
+		sharing->member[low].kept += kept;
 	return true;
 }
 
-void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads)
+void arena_sharing_end(struct arena_sharing *sharing, const struct arenas *arenas, struct threads *threads)
 {
 	for (uint32_t first = 0, next; first < sharing->count; first = next) {
 		const struct arena_member *sum = &sharing->member[first];
+		enum region region = sum->arena == arenas->main ? REGION_HEAP : REGION_ARENA;
 		uint32_t attached;
 
 		for (next = first + 1; next < sharing->count && sharing->member[next].arena == sum->arena;
@@ -129,10 +219,10 @@ void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads)
 				&threads->thread[sharing->member[first + i].thread].memory;
 
 			/* the remainder goes to the first, so that the parts add up */
-			bytes->resident[REGION_ARENA] += sum->resident / attached +
-							 (i ? 0 : sum->resident % attached);
-			bytes->mapped[REGION_ARENA] += sum->mapped / attached +
-						       (i ? 0 : sum->mapped % attached);
+			bytes->resident[region] += sum->resident / attached + (i ? 0 : sum->resident % attached);
+			bytes->mapped[region] += sum->mapped / attached + (i ? 0 : sum->mapped % attached);
+			bytes->kept_sum += sum->kept / attached + (i ? 0 : sum->kept % attached);
+			bytes->kept_unread += sum->unread / attached + (i ? 0 : sum->unread % attached);
 			bytes->shared |= attached > 1 && sum->resident > 0;
 		}
 	}

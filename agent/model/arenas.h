@@ -6,26 +6,53 @@
 
 #include "threads.h"
 
+/* HEAP_MAX_SIZE of glibc on 64 bits (2 * DEFAULT_MMAP_THRESHOLD_MAX, malloc/arena.c): heaps are aligned to
+ * it and none is larger. */
+#define HEAP_MAX_SIZE (64ULL << 20)
+
+/* What was read of the inside of a heap. */
+struct arena_inside {
+	uint64_t resident, kept; /* kept: free for malloc; resident 0: not known */
+};
+
 struct arena_heap {
 	uint64_t heap, arena; /* addresses: heap_info, ar_ptr */
+	struct arena_inside inside;
+};
+
+/* Who used an arena last: where its memory belongs when nobody does any more. */
+struct arena_pool {
+	uint64_t arena;
+	uint32_t pool;
 };
 
 struct arenas {
 	struct arena_heap *heap; /* by heap, ascending */
 	uint32_t count, capacity;
 	uint64_t refused;
+	uint64_t main; /* the arena that grows by brk; 0: not known */
+	struct arena_inside main_inside;
+	struct arena_pool *last; /* by arena, ascending */
+	uint32_t n_last, last_capacity;
 };
 
 int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena);
 void arenas_clear(struct arenas *arenas);
-/* The arena of the heap that holds the address; 0: none known. */
-uint64_t arenas_find(const struct arenas *arenas, uint64_t address);
+/* The arena that these bytes belong to: of the heap that holds the address, or the main one; 0: none known. */
+uint64_t arenas_find(const struct arenas *arenas, uint64_t address, enum region region);
+/* -ENOENT: no such heap is known. */
+int arenas_set_inside(struct arenas *arenas, uint64_t heap, bool is_main, struct arena_inside inside);
+/* How much of these resident bytes malloc keeps, taking them for an average part of their heap; UNKNOWN_U64. */
+uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region region, uint64_t resident);
+/* The pool of the thread that was attached to the arena last; POOL_NONE: none was seen. */
+uint32_t arenas_last_pool(const struct arenas *arenas, uint64_t arena);
+int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool);
 
 /* The division at a refresh: begin, add what no living thread owns, end charges the members. */
 struct arena_member {
 	uint64_t arena;
 	uint32_t thread;
-	uint64_t resident, mapped; /* of the arena; on its first member */
+	uint64_t resident, mapped, kept, unread; /* of the arena; on its first member */
 };
 
 struct arena_sharing {
@@ -35,7 +62,8 @@ struct arena_sharing {
 
 int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *threads);
 /* false: no living thread is attached to that arena. */
-bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped);
-void arena_sharing_end(struct arena_sharing *sharing, struct threads *threads);
+bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped,
+		       uint64_t kept);
+void arena_sharing_end(struct arena_sharing *sharing, const struct arenas *arenas, struct threads *threads);
 
 #endif

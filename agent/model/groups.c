@@ -77,10 +77,11 @@ void group_retire(struct model *model, struct target *target)
 			continue;
 		kept->started += pool->started;
 		kept->exited += pool->exited;
+		kept->faults = add_saturated(kept->faults, pool->faults);
 		violations_move(pool->limits, kept->limited, kept->violations, target->ended);
 		/* The target goes on elsewhere: what it counted here must not be counted again. */
 		if (!target->ended)
-			pool->started = pool->exited = 0;
+			pool->started = pool->exited = pool->faults = 0;
 	}
 }
 
@@ -162,6 +163,7 @@ static void add_pool(struct snapshot_group *group, const struct snapshot_pool *o
 	keep_largest(&pool->thread_resident_max, of->thread_resident_max);
 	pool->started_total += of->threads_started;
 	pool->exited_total += of->threads_exited;
+	pool->faults_total = add_saturated(pool->faults_total, of->faults_total);
 	for (int region = 0; region < REGION_COUNT; region++) {
 		pool->resident[region] += of->memory.resident[region];
 		pool->mapped[region] += of->memory.mapped[region];
@@ -241,6 +243,7 @@ static int group_fill(const struct group *kept, const struct snapshot *snapshot,
 			pool->busy = pool->capacity = pool->queued = UNKNOWN_U64;
 		pool->started_total += kept->pool[i].started;
 		pool->exited_total += kept->pool[i].exited;
+		pool->faults_total = add_saturated(pool->faults_total, kept->pool[i].faults);
 		add_kept_limits(pool->limits, &pool->n_limits, kept->pool[i].limited,
 				kept->pool[i].violations);
 	}

@@ -114,6 +114,8 @@ void thread_leave(struct model *model, struct target *target, struct thread *thr
 	judge_threads(model, target, POOL_NONE, time_ns);
 	if (index == POOL_NONE)
 		return;
+	if (thread->arena)
+		(void)arenas_set_last_pool(&target->arenas, thread->arena, index);
 	struct pool *pool = &target->pools.pool[index];
 
 	if (member)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 int model_new(const struct model_options *options, struct model **ret_model)
 {
@@ -93,6 +94,8 @@ static const struct handler handlers[] = {
 	[FACT_RESIDENT] = {apply_resident, false},
 	[FACT_ARENA] = {apply_arena, false},
 	[FACT_THREAD_ARENA] = {apply_thread_arena, false},
+	[FACT_ARENA_KEPT] = {apply_arena_kept, false},
+	[FACT_RANGE_OWNER] = {apply_range_owner, false},
 	[FACT_LOSS] = {apply_loss, true},
 	[FACT_EVENTS] = {apply_events, true},
 	[FACT_VARIANT] = {apply_variant, true},
@@ -182,6 +185,37 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
 						       range->changed, !(range->flags & RANGE_FILE)};
 	}
 	*ret_spans = spans;
+	*ret_count = count;
+	return 0;
+}
+
+static enum unowned_kind unowned_kind(const struct range *range)
+{
+	if (range->region == REGION_ARENA)
+		return UNOWNED_ARENA;
+	if (range->region == REGION_HEAP)
+		return UNOWNED_HEAP;
+	return range_is_claimable(range) ? UNOWNED_MMAP : UNOWNED_OTHER;
+}
+
+int model_unowned(const struct model *model, uint32_t target, struct unowned **ret_unowned, size_t *ret_count)
+{
+	const struct target *found = target_find(model, target);
+	const struct range *range;
+	struct unowned *unowned;
+	size_t count = 0;
+
+	if (!found || found->ended)
+		return -ENOENT;
+	unowned = calloc(range_map_count(found->ranges) + 1, sizeof(*unowned));
+	if (!unowned)
+		return -ENOMEM;
+	for (range = range_map_first(found->ranges); range; range = range_map_next(found->ranges, range)) {
+		if (range_counts(range) && range->owner == OWNER_NONE && (range->protection & PROT_WRITE))
+			unowned[count++] = (struct unowned){range->start, range->end - range->start,
+							    unowned_kind(range)};
+	}
+	*ret_unowned = unowned;
 	*ret_count = count;
 	return 0;
 }

@@ -71,7 +71,7 @@ struct target {
 struct ended_pool { /* what ended processes counted */
 	char name[POOL_NAME_SIZE];
 	const char *kind;
-	uint64_t started, exited, violations[LIMIT_KIND_COUNT];
+	uint64_t started, exited, faults, violations[LIMIT_KIND_COUNT];
 	bool limited[LIMIT_KIND_COUNT];
 };
 
@@ -131,6 +131,8 @@ int apply_range(struct model *model, struct target *target, const struct fact *f
 int apply_seed_begin(struct model *model, struct target *target, const struct fact *fact);
 int apply_seed_end(struct model *model, struct target *target, const struct fact *fact);
 int apply_resident(struct model *model, struct target *target, const struct fact *fact);
+int apply_arena_kept(struct model *model, struct target *target, const struct fact *fact);
+int apply_range_owner(struct model *model, struct target *target, const struct fact *fact);
 int apply_arena(struct model *model, struct target *target, const struct fact *fact);
 
 /* members.c: threads in and out of pools */

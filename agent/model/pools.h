@@ -29,12 +29,14 @@ struct pool {
 	bool reserved;                    /* has room beyond max_pools */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */
+	uint64_t faults;                  /* page faults that its threads took since attach */
 	struct births births;
 	struct limit_track limits[LIMIT_KIND_COUNT];
 	struct history history; /* resident bytes */
 	/* as of the last refresh */
 	struct snapshot_bytes memory;
 	uint64_t resident_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running;
+	uint64_t fault_rate; /* a second; UNKNOWN_U64 */
 };
 
 struct pools {

@@ -34,6 +34,13 @@ static inline bool range_counts(const struct range *range)
 	return !(range->flags & (RANGE_SHARED | RANGE_HUGETLB)) && (range->usable || range->unproven);
 }
 
+/* Was it there before anybody saw who made it, so that evidence may say? */
+static inline bool range_is_claimable(const struct range *range)
+{
+	return range->owner == OWNER_NONE && range->reason == UNATTRIBUTED_BEFORE_ATTACH && range->usable &&
+	       range->region == REGION_MMAP && !(range->flags & (RANGE_FILE | RANGE_SHARED | RANGE_HUGETLB));
+}
+
 struct range_map;
 
 /* max_ranges 0: 262,144. */
@@ -66,6 +73,12 @@ int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint
 void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool drop_all);
 int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_t time_ns);
 void range_map_seed_end(struct range_map *map, uint64_t time_ns);
+
+/* A heap of glibc is proven there: neighbours that the kernel merged are told apart, what nobody owns is arena. */
+void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint64_t time_ns);
+
+/* Evidence that `owner` made this: charges what is claimable of it, returns the resident bytes of that. */
+uint64_t range_map_claim(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
 
 /* A reading of the page tables that began at time_ns; void for ranges that changed later. Returns
  * the bytes of it that met no range. */

@@ -183,6 +183,37 @@ void range_map_seed_end(struct range_map *map, uint64_t time_ns)
 	map_join(map, 0, USER_END);
 }
 
+void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint64_t time_ns)
+{
+	struct range_node *node;
+	uint64_t end;
+
+	if (range_bounds(start, length, &end) < 0 || map_cut(map, start, end, time_ns) < 0)
+		return;
+	for (node = range_tree_at(&map->tree, start); node && node->range.start < end; node = range_tree_next(node)) {
+		if (range_is_claimable(&node->range))
+			node->range.region = REGION_ARENA;
+	}
+	map_join(map, start, end);
+}
+
+uint64_t range_map_claim(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns)
+{
+	struct range_node *node;
+	uint64_t end, resident = 0;
+
+	if (range_bounds(start, length, &end) < 0 || map_cut(map, start, end, time_ns) < 0)
+		return 0;
+	for (node = range_tree_at(&map->tree, start); node && node->range.start < end; node = range_tree_next(node)) {
+		if (!range_is_claimable(&node->range))
+			continue;
+		range_charge(&node->range, owner);
+		resident += node->range.scanned_ns ? node->range.resident : 0;
+	}
+	map_join(map, start, end);
+	return resident;
+}
+
 static uint64_t overlap(const struct range *range, uint64_t start, uint64_t end)
 {
 	return (range->end < end ? range->end : end) - (range->start > start ? range->start : start);

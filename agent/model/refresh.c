@@ -16,16 +16,32 @@ static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *p
 		sum->resident[region] += part->resident[region];
 		sum->mapped[region] += part->mapped[region];
 	}
+	sum->kept_sum += part->kept_sum;
+	sum->kept_unread += part->kept_unread;
 	sum->shared |= part->shared;
 }
 
-static void bytes_total(struct snapshot_bytes *bytes, bool whole, uint64_t at_attach)
+/* A heap that came just now, and was not read yet, spoils no figure. */
+#define UNREAD_SHARE 64
+
+/* n/a where not nearly all of the memory that malloc manages was read; and where there is no glibc to be seen. */
+static uint64_t kept_of(const struct target *target, const struct snapshot_bytes *bytes)
+{
+	uint64_t managed = bytes->resident[REGION_ARENA] + bytes->resident[REGION_HEAP];
+
+	if ((!target->arenas.count && !target->arenas.main) || bytes->kept_unread > managed / UNREAD_SHARE)
+		return UNKNOWN_U64;
+	return bytes->kept_sum;
+}
+
+static void bytes_total(const struct target *target, struct snapshot_bytes *bytes, bool whole, uint64_t at_attach)
 {
 	bytes->resident_bytes = bytes->mapped_bytes = 0;
 	for (int region = 0; region < REGION_COUNT; region++) {
 		bytes->resident_bytes += bytes->resident[region];
 		bytes->mapped_bytes += bytes->mapped[region];
 	}
+	bytes->kept_bytes = kept_of(target, bytes);
 	bytes->grown_bytes = whole ? (int64_t)(bytes->resident_bytes - at_attach) : UNKNOWN_I64;
 }
 
@@ -43,6 +59,7 @@ static void figures_reset(struct target *target)
 		memset(&pool->memory, 0, sizeof(pool->memory));
 		pool->thread_resident_max = pool->thread_resident_sum = 0;
 		pool->shown_threads = pool->running = 0;
+		pool->fault_rate = UNKNOWN_U64;
 	}
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	target->attributed = target->oldest_scan_ns = 0;
@@ -57,27 +74,37 @@ static void figure_range(struct target *target, const struct range *range, struc
 	bool owned = range->owner < threads->n_owners;
 	struct owner *owner = owned ? &threads->owner[range->owner] : NULL;
 	struct snapshot_bytes *bytes;
-	uint64_t arena;
+	uint32_t pool = owner ? owner->pool : POOL_NONE, last;
+	uint64_t arena, kept = 0;
 
 	if (owner)
 		owner->ranges++;
 	if (!range->usable || (range->flags & (RANGE_SHARED | RANGE_HUGETLB)))
 		return;
+	if (range->region == REGION_ARENA || range->region == REGION_HEAP)
+		kept = arenas_kept(&target->arenas, range->start, range->region, resident);
 	if (owner && owner->thread != THREAD_NONE) {
 		bytes = &threads->thread[owner->thread].memory;
 	} else {
-		arena = range->region != REGION_STACK ? arenas_find(&target->arenas, range->start) : 0;
-		if (arena && arena_sharing_add(sharing, arena, resident, mapped))
+		arena = arenas_find(&target->arenas, range->start, range->region);
+		if (arena && arena_sharing_add(sharing, arena, resident, mapped, kept))
 			return;
-		if (!owner || owner->pool >= target->pools.count) {
+		/* With nobody attached it is the orphan of who was attached last, whoever made it. */
+		last = arena ? arenas_last_pool(&target->arenas, arena) : POOL_NONE;
+		pool = last != POOL_NONE ? last : pool;
+		if (pool >= target->pools.count) {
 			target->unattributed[owner ? UNATTRIBUTED_LOST : range->reason] += resident;
 			return;
 		}
-		bytes = &target->pools.pool[owner->pool].memory;
+		bytes = &target->pools.pool[pool].memory;
 		bytes->orphaned_bytes += resident;
 	}
 	bytes->resident[range->region] += resident;
 	bytes->mapped[range->region] += mapped;
+	if (kept == UNKNOWN_U64)
+		bytes->kept_unread += resident;
+	else
+		bytes->kept_sum += kept;
 }
 
 /* Of a range that may come back, the owner's number must not go to another thread meanwhile. */
@@ -113,7 +140,7 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 	uint32_t shown = thread_shown_pool(target, thread);
 	struct pool *pool;
 
-	bytes_total(&thread->memory, false, 0);
+	bytes_total(target, &thread->memory, false, 0);
 	if (attach && !thread->born)
 		thread->resident_at_attach = thread->memory.resident_bytes;
 	thread->memory.grown_bytes = target->whole ? (int64_t)(thread->memory.resident_bytes -
@@ -130,6 +157,11 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 	pool = &target->pools.pool[shown];
 	bytes_add(&pool->memory, &thread->memory);
 	pool->shown_threads++;
+	pool->faults = add_saturated(pool->faults, thread->faults_new);
+	thread->faults_new = 0;
+	if (thread->fault_rate != UNKNOWN_U64)
+		pool->fault_rate = add_saturated(pool->fault_rate == UNKNOWN_U64 ? 0 : pool->fault_rate,
+						 thread->fault_rate);
 	pool->running += thread->state == 'R';
 	pool->thread_resident_sum += thread->memory.resident_bytes;
 	if (thread->memory.resident_bytes > pool->thread_resident_max)
@@ -145,7 +177,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	/* without memory for the sharing nothing is shared: orphaned and unattributed */
 	(void)arena_sharing_begin(&sharing, &target->threads);
 	whole = walk_ranges(target, &sharing);
-	arena_sharing_end(&sharing, &target->threads);
+	arena_sharing_end(&sharing, &target->arenas, &target->threads);
 	attach = whole && !target->whole;
 	target->whole |= whole;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
@@ -155,7 +187,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		bytes_total(&pool->memory, target->whole, 0);
+		bytes_total(target, &pool->memory, target->whole, 0);
 		/* What a pool held when first read whole; of one made since attach, nothing. */
 		if (attach && pool->seen)
 			pool->resident_at_attach = pool->memory.resident_bytes;
@@ -228,6 +260,8 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (target->had_threads && !target->threads.living)
 		return;
 	end_unseen(model, target, now_ns);
+	/* A newborn that was its guest can be shown nowhere now. */
+	target_settle_due(model, target, now_ns, true);
 	target->sampled = false;
 	threads_release(&target->threads);
 	target_seek_stacks(target, now_ns);

@@ -32,6 +32,8 @@ struct snapshot_bytes {
 	uint64_t resident_bytes, mapped_bytes;
 	uint64_t orphaned_bytes; /* resident, of threads that have exited; part of resident_bytes */
 	int64_t grown_bytes;     /* resident now less resident at attach */
+	uint64_t kept_bytes; /* resident, but free: kept by glibc's malloc; UNKNOWN_U64: it could not be read whole */
+	uint64_t kept_sum, kept_unread; /* what it comes from: what was read, and bytes of which the inside was not */
 	bool shared;             /* part of it is an arena that several threads share */
 };
 
@@ -79,6 +81,7 @@ struct snapshot_pool {
 	uint64_t threads, threads_peak, threads_started, threads_exited;
 	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */
 	uint64_t running;                           /* threads in state R at the last sample */
+	uint64_t faults_total, faults_per_second;   /* page faults of its threads; UNKNOWN_U64 */
 	struct snapshot_bytes memory;
 	uint64_t thread_resident_mean, thread_resident_max; /* over living threads */
 	int64_t growth_per_minute;                           /* bytes; over the last minute */
@@ -94,6 +97,7 @@ struct snapshot_thread {
 	char name[FACT_NAME_SIZE];
 	uint32_t pool;   /* index in pools */
 	char state;      /* 0: not known */
+	uint64_t faults_per_second; /* page faults; UNKNOWN_U64 */
 	double cpu_percent; /* of one core since the last refresh; NAN: not known */
 	char start_routine[FACT_SYMBOL_SIZE]; /* symbol, "main" for the leader, "" unknown */
 	char module[64];
@@ -154,7 +158,7 @@ struct snapshot_group_limit {
 struct snapshot_group_pool {
 	char name[64], kind[32];
 	uint64_t threads, running, busy, peak, capacity, queued;
-	uint64_t started_total, exited_total;
+	uint64_t started_total, exited_total, faults_total;
 	uint64_t resident[REGION_COUNT], mapped[REGION_COUNT], orphaned, thread_resident_max;
 	struct snapshot_group_limit limits[LIMIT_KIND_COUNT];
 	size_t n_limits;

@@ -85,6 +85,8 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		.busy_peak = UNKNOWN_U64,
 		.queued = UNKNOWN_U64,
 		.running = pool->running,
+		.faults_total = pool->faults,
+		.faults_per_second = pool->fault_rate,
 		.memory = pool->memory,
 		.thread_resident_mean = pool->shown_threads ? pool->thread_resident_sum / pool->shown_threads
 							    : 0,
@@ -146,6 +148,7 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	ret_thread->pool = pool;
 	ret_thread->state = thread->state;
 	ret_thread->cpu_percent = thread->cpu_percent;
+	ret_thread->faults_per_second = thread->fault_rate;
 	strcpy(ret_thread->start_routine, thread_symbol(target, thread));
 	strcpy(ret_thread->module, thread_module(target, thread));
 	ret_thread->started_realtime_ns = model_realtime(model, start);

@@ -160,6 +160,8 @@ int threads_add(struct threads *threads, struct thread_id id, struct thread **re
 		.routine = ROUTINE_NONE,
 		.cpu_ns = UNKNOWN_U64,
 		.cpu_percent = NAN,
+		.faults = UNKNOWN_U64,
+		.fault_rate = UNKNOWN_U64,
 	};
 	bucket_insert(threads, index);
 	threads->living++;

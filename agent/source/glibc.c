@@ -2,57 +2,15 @@
 /* struct pthread from outside: gathers the evidence about its offsets, then reads stacks and start routines in
  * batches. It must not know what a thread is charged with. */
 #include "glibc_evidence.h"
-#include "procfs_internal.h"
+#include "memory_reader.h"
 #include "symbols.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
 #define LEARN_THREADS 64
-
-/* ---- reading the target ------------------------------------------------------------------------- */
-
-struct memory_reader {
-	struct procfs *procfs;
-	uint32_t pid;
-	int fd;   /* /proc/PID/mem; -1: process_vm_readv */
-};
-
-/* PIDs of another procfs mean nothing to process_vm_readv: then its mem file is read. */
-static int reader_open(struct memory_reader *reader, uint32_t pid, const char *procfs)
-{
-	struct proc_dir dir;
-	int r;
-
-	*reader = (struct memory_reader){.pid = pid, .fd = -1};
-	r = procfs_open_files(procfs, &reader->procfs);
-	if (r == 0 && procfs && strcmp(procfs, "/proc") != 0)
-		r = procfs_living(reader->procfs, pid, &dir);
-	else
-		return r;
-	if (r == 0)
-		reader->fd = procfs_openf(reader->procfs, O_RDONLY, "%s/mem", dir.path);
-	return r < 0 ? r : reader->fd < 0 ? reader->fd : 0;
-}
-
-static void reader_close(struct memory_reader *reader)
-{
-	close_fd(&reader->fd);
-	procfs_free(reader->procfs);
-}
-
-static ssize_t reader_read(const struct memory_reader *reader, uint32_t tid, uint64_t address, void *buffer, size_t size)
-{
-	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
-	ssize_t n = reader->fd >= 0 ? pread(reader->fd, buffer, size, (off_t)address)
-				    : process_vm_readv((pid_t)tid, &local, 1, &remote, 1, 0);
-
-	return n < 0 ? -errno : n;
-}
 
 static int code_visit(void *context, const struct proc_mapping *mapping)
 {
@@ -80,7 +38,7 @@ static int sample_read(const struct memory_reader *reader, const struct fact_thr
 		.tls_base = thread->tls_base,
 		.is_leader = thread->is_leader,
 	};
-	n = reader_read(reader, thread->id.tid, thread->tls_base, sample->bytes, DESCRIPTOR_BYTES);
+	n = memory_read(reader, thread->id.tid, thread->tls_base, sample->bytes, DESCRIPTOR_BYTES);
 	if (n < 0)
 		return (int)n;
 	sample->length = (size_t)n;
@@ -112,27 +70,22 @@ static uint32_t described_offset(struct symbols *symbols, const struct memory_re
 
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
 		if (symbols_find(symbols, modules[i], symbol, &address) == 0 &&
-		    reader_read(reader, reader->pid, address, field, sizeof(field)) == sizeof(field) &&
+		    memory_read(reader, reader->pid, address, field, sizeof(field)) == sizeof(field) &&
 		    field[0] == bits && field[2] < DESCRIPTOR_BYTES)
 			return field[2];
 	}
 	return 0;
 }
 
-static void reader_closep(struct memory_reader *reader)
-{
-	reader_close(reader);
-}
-
 bool glibc_is_hidden(uint32_t pid, const char *procfs)
 {
-	_cleanup_(reader_closep) struct memory_reader reader = {.fd = -1};
-	ssize_t r = reader_open(&reader, pid, procfs);
+	_cleanup_(memory_reader_close) struct memory_reader reader = MEMORY_READER_NONE;
+	ssize_t r = memory_reader_open(&reader, pid, procfs);
 	char byte = 0;
 
 	/* The right is asked before the address, where nothing is mapped. */
 	if (r == 0)
-		r = reader_read(&reader, pid, 0, &byte, 1);
+		r = memory_read(&reader, pid, 0, &byte, 1);
 	return r == -EPERM || r == -EACCES;
 }
 
@@ -142,14 +95,14 @@ int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *thre
 	_cleanup_(freep) struct sample *samples = calloc(LEARN_THREADS, sizeof(*samples));
 	_cleanup_(freep) struct code_ranges *code = calloc(1, sizeof(*code));
 	_cleanup_(symbols_freep) struct symbols *symbols = NULL;
-	_cleanup_(reader_closep) struct memory_reader reader = {.fd = -1};
+	_cleanup_(memory_reader_close) struct memory_reader reader = MEMORY_READER_NONE;
 	uint32_t tid, routine;
 	size_t count;
 	int r;
 
 	if (!samples || !code)
 		return -ENOMEM;
-	r = reader_open(&reader, pid, procfs);
+	r = memory_reader_open(&reader, pid, procfs);
 	if (r == 0)
 		r = symbols_new(pid, procfs, &symbols);
 	if (r == 0)
@@ -220,7 +173,7 @@ static size_t batch_read(const struct memory_reader *reader, struct fact_thread 
 	ssize_t n;
 
 	if (reader->fd >= 0)
-		return reader_read(reader, threads[0]->id.tid, threads[0]->tls_base + window->from, bytes,
+		return memory_read(reader, threads[0]->id.tid, threads[0]->tls_base + window->from, bytes,
 				   window->size) == (ssize_t)window->size;
 	for (size_t i = 0; i < count; i++) {
 		local[i] = (struct iovec){bytes + i * window->size, window->size};
@@ -236,7 +189,7 @@ int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_desc
 {
 	struct window window = descriptor_window(descriptor);
 	_cleanup_(freep) unsigned char *bytes = malloc(BATCH * window.size);
-	_cleanup_(reader_closep) struct memory_reader reader = {.fd = -1};
+	_cleanup_(memory_reader_close) struct memory_reader reader = MEMORY_READER_NONE;
 	struct fact_thread *batch[BATCH];
 	size_t filled = 0, at = 0, held = 0, done;
 	int r;
@@ -245,7 +198,7 @@ int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_desc
 		return -ENOMEM;
 	if (!descriptor->tid || window.size > DESCRIPTOR_BYTES)
 		return -EINVAL;
-	r = reader_open(&reader, pid, procfs);
+	r = memory_reader_open(&reader, pid, procfs);
 	if (r < 0)
 		return r;
 	while (at < n_threads || held) {

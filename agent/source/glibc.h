@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* glibc from outside: where struct pthread keeps the start routine and the stack, found by evidence and not
- * assumed; later the arenas. Reads the target with process_vm_readv, never stops it. */
+ * assumed; and its arenas. Reads the target with process_vm_readv, never stops it. */
 #ifndef POOLSCOPE_SOURCE_GLIBC_H
 #define POOLSCOPE_SOURCE_GLIBC_H
 
@@ -24,9 +24,19 @@ int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *thre
  * neither. Returns how many were filled, or -errno when the process cannot be read at all. */
 int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_descriptor *descriptor,
 		       struct fact_thread *threads, size_t n_threads);
-/* FACT_ARENA and FACT_THREAD_ARENA for each thread whose arena word, just below its thread pointer, proves
- * itself: the heap it points into points back. No symbols, nothing is stopped. -ESRCH, -EPERM, -EOPNOTSUPP. */
+/* FACT_ARENA for each heap of each arena, used by a living thread or not, and FACT_THREAD_ARENA for each thread. The
+ * arena word, just below the thread pointer, proves itself: the heap it points into points back; arenas are linked in
+ * a ring, and name their newest heap, which names the one before it. No symbols, nothing is stopped. What was found
+ * stays in *arenas, which starts zeroed (glibc_arenas_clear() frees it). -ESRCH, -EPERM, -ENOMEM. */
+struct glibc_arenas;
 int glibc_arenas(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
-		 size_t n_threads, const struct fact_sink *sink);
+		 size_t n_threads, struct glibc_arenas *arenas, const struct fact_sink *sink);
+
+/* FACT_RANGE_OWNER for blocks that malloc mapped directly, whose addresses are found in memory of one thread alone: in
+ * its stack or in an arena that only it uses, and nowhere else. Threads as for glibc_read_threads(), filled; arenas as
+ * read just before. Reads only pages that are present. -ETIME: the budget (CPU time) did not suffice, nothing is said. */
+int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
+		 size_t n_threads, const struct glibc_arenas *arenas, const struct unowned *unowned, size_t n_unowned,
+		 uint64_t budget_ns, const struct fact_sink *sink);
 
 #endif

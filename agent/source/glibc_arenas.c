@@ -1,141 +1,489 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* glibc's thread arenas from outside: which heap belongs to which arena, and which arena each thread uses. It
+/* glibc's arenas from outside: which heap belongs to which arena, and which arena each thread uses. It
  * must not know who is charged with what is in them. */
+#include "glibc_arenas.h"
 #include "glibc.h"
 
 #include <errno.h>
-#include <sys/uio.h>
 
-/* A heap starts at a multiple of its greatest size with heap_info, whose first word is ar_ptr; the first heap
- * of an arena holds the arena itself right behind (glibc 2.26 to 2.42, 64 bit: malloc/arena.c). */
-#define HEAP_BYTES (64ULL << 20)
-#define ARENA_BEHIND_MAX 256
 /* The word `thread_arena` is in libc's static TLS, which ends at the thread control block (at fsbase-56 on
  * glibc 2.36; FACTS: within 512 bytes on all that were looked at). */
 #define TLS_BYTES 512
+#define TLS_WORDS (TLS_BYTES / 8)
+#define STATIC_TLS_MAX (1ULL << 20)
+#define MODULES_MAX 255
+#define LEARN_THREADS 3
 #define BATCH 64
+#define USER_MIN 65536          /* vm.mmap_min_addr */
+#define USER_MAX (1ULL << 56)
 
-struct window {
-	uint64_t words[TLS_BYTES / 8];
+struct walk {
+	struct memory_reader *reader;
+	const struct fact_thread *threads;
+	size_t n_threads;
+	struct glibc_arenas *arenas;
+	uint64_t *of; /* by thread: its arena */
+	size_t heaps_left; /* a hostile chain of heaps must end */
 };
 
-/* Reads many small pieces by one system call. It stops at the first that cannot be read: what comes
- * behind is then read by the next call. Marks what was read. */
-static int read_pieces(uint32_t pid, struct iovec *local, struct iovec *remote, bool *read, size_t count)
+static size_t position(const struct glibc_arenas *arenas, uint64_t address)
 {
-	size_t at = 0;
+	size_t low = 0, high = arenas->n_arenas;
 
-	while (at < count) {
-		ssize_t got = process_vm_readv((pid_t)pid, local + at, count - at, remote + at, count - at, 0);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
 
-		if (got < 0 && errno == ESRCH)
-			return -ESRCH;
-		if (got < 0 && errno != EFAULT)
-			return -errno;
-		for (; at < count && got >= (ssize_t)remote[at].iov_len; at++) {
-			got -= (ssize_t)remote[at].iov_len;
-			read[at] = true;
-		}
-		at += at < count;
+		if (arenas->arena[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
 	}
+	return low;
+}
+
+struct glibc_arena *glibc_arenas_find(const struct glibc_arenas *arenas, uint64_t address)
+{
+	size_t at = position(arenas, address);
+
+	return at < arenas->n_arenas && arenas->arena[at].address == address ? &arenas->arena[at] : NULL;
+}
+
+const struct glibc_arena *glibc_arenas_main(const struct glibc_arenas *arenas)
+{
+	for (size_t i = 0; i < arenas->n_arenas; i++) {
+		if (arenas->arena[i].is_main)
+			return &arenas->arena[i];
+	}
+	return NULL;
+}
+
+void glibc_arenas_clear(struct glibc_arenas *arenas)
+{
+	free(arenas->arena);
+	free(arenas->heap);
+	*arenas = (struct glibc_arenas){.n_arenas = 0};
+}
+
+static int arena_add(struct glibc_arenas *arenas, uint64_t address, bool is_main)
+{
+	size_t at = position(arenas, address);
+
+	if (at < arenas->n_arenas && arenas->arena[at].address == address)
+		return 0;
+	if (arenas->n_arenas == GLIBC_ARENAS_MAX)
+		return 0;
+	if (arenas->n_arenas == arenas->arena_room) {
+		size_t room = arenas->arena_room ? arenas->arena_room * 2 : 16;
+		struct glibc_arena *grown = reallocarray(arenas->arena, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		arenas->arena = grown;
+		arenas->arena_room = room;
+	}
+	memmove(&arenas->arena[at + 1], &arenas->arena[at], (arenas->n_arenas - at) * sizeof(*arenas->arena));
+	arenas->arena[at] = (struct glibc_arena){.address = address, .is_main = is_main};
+	arenas->n_arenas++;
 	return 0;
 }
 
-static bool is_candidate(uint64_t word)
+static int heap_add(struct glibc_arenas *arenas, uint64_t arena, uint64_t start, uint64_t size)
 {
-	return word >= HEAP_BYTES && word % 16 == 0 && word % HEAP_BYTES && word % HEAP_BYTES < ARENA_BEHIND_MAX;
+	if (arenas->n_heaps == GLIBC_HEAPS_MAX)
+		return -ENOSPC;
+	if (arenas->n_heaps == arenas->heap_room) {
+		size_t room = arenas->heap_room ? arenas->heap_room * 2 : 16;
+		struct glibc_heap *grown = reallocarray(arenas->heap, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		arenas->heap = grown;
+		arenas->heap_room = room;
+	}
+	arenas->heap[arenas->n_heaps++] = (struct glibc_heap){start, start + size, arena};
+	return 0;
 }
+
+/* ---- the arena words of threads ------------------------------------------------------------------- */
 
 struct candidate {
 	size_t thread;
 	uint64_t word;
+	uint32_t below; /* the thread pointer */
 };
 
-static int prove(uint32_t pid, const struct candidate *candidates, bool *proven, size_t count)
+static int prove_candidates(struct walk *walk, const struct candidate *candidates, size_t count)
 {
-	struct iovec local[BATCH], remote[BATCH];
+	struct memory_piece pieces[BATCH];
 	uint64_t first[BATCH] = {0};
 	int error;
 
-	for (size_t i = 0; i < count; i++) {
-		uint64_t heap = candidates[i].word / HEAP_BYTES * HEAP_BYTES;
-
-		local[i] = (struct iovec){&first[i], sizeof(first[i])};
-		remote[i] = (struct iovec){(void *)(uintptr_t)heap, sizeof(first[i])};
-		proven[i] = false;
-	}
-	error = read_pieces(pid, local, remote, proven, count);
 	for (size_t i = 0; i < count; i++)
-		proven[i] = proven[i] && first[i] == candidates[i].word;
-	return error;
-}
-
-static int emit_proven(uint32_t pid, struct fact *fact, const struct fact_thread *threads,
-		       const struct candidate *candidates, size_t count, const struct fact_sink *sink)
-{
-	bool proven[BATCH];
-	int error = prove(pid, candidates, proven, count);
-
+		pieces[i] = (struct memory_piece){candidates[i].word / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES,
+						  &first[i], sizeof(first[i]), false};
+	error = memory_read_pieces(walk->reader, pieces, count);
 	for (size_t i = 0; i < count && !error; i++) {
-		if (!proven[i])
+		if (!pieces[i].read || first[i] != candidates[i].word)
 			continue;
-		fact->arena = (struct fact_arena){.who = threads[candidates[i].thread].id,
-						  .heap = candidates[i].word / HEAP_BYTES * HEAP_BYTES,
-						  .address = candidates[i].word};
-		fact->kind = FACT_ARENA;
-		error = sink->emit(sink->context, fact);
-		fact->kind = FACT_THREAD_ARENA;
-		if (!error)
-			error = sink->emit(sink->context, fact);
+		walk->of[candidates[i].thread] = first[i];
+		walk->arenas->word = candidates[i].below;
+		error = arena_add(walk->arenas, first[i], false);
 	}
 	return error;
 }
 
-static int read_batch(uint32_t pid, struct fact *fact, const struct fact_thread *threads, size_t count,
-		      const struct fact_sink *sink)
+static bool is_readable(const struct fact_thread *thread)
+{
+	return thread->tls_base > TLS_BYTES + USER_MIN && thread->tls_base < USER_MAX && !thread->is_io_worker;
+}
+
+static int read_words(struct walk *walk, const size_t *batch, size_t count)
 {
 	struct candidate candidates[BATCH];
-	struct iovec local[BATCH], remote[BATCH];
-	struct window windows[BATCH];
-	bool read[BATCH] = {false};
+	struct memory_piece pieces[BATCH];
+	uint64_t words[BATCH][TLS_WORDS] = {0};
 	size_t n = 0;
 	int error;
 
-	for (size_t i = 0; i < count; i++) {
-		local[i] = (struct iovec){&windows[i], sizeof(windows[i])};
-		remote[i] = (struct iovec){(void *)(uintptr_t)(threads[i].tls_base - TLS_BYTES), TLS_BYTES};
-	}
-	error = read_pieces(pid, local, remote, read, count);
+	for (size_t i = 0; i < count; i++)
+		pieces[i] = (struct memory_piece){walk->threads[batch[i]].tls_base - TLS_BYTES, words[i], TLS_BYTES,
+						  false};
+	error = memory_read_pieces(walk->reader, pieces, count);
 	for (size_t i = 0; i < count && !error; i++) {
 		/* The word nearest to the control block is libc's; one candidate a thread. */
-		for (size_t w = read[i] ? ARRAY_SIZE(windows[i].words) : 0; w > 0; w--) {
-			if (!is_candidate(windows[i].words[w - 1]))
+		for (size_t w = pieces[i].read ? TLS_WORDS : 0; w > 0; w--) {
+			if (!malloc_is_heap_arena(words[i][w - 1]))
 				continue;
-			candidates[n++] = (struct candidate){i, windows[i].words[w - 1]};
+			candidates[n++] = (struct candidate){batch[i], words[i][w - 1],
+							     (uint32_t)(TLS_BYTES - (w - 1) * 8)};
 			break;
 		}
 	}
-	return error ? error : emit_proven(pid, fact, threads, candidates, n, sink);
+	return error ? error : prove_candidates(walk, candidates, n);
+}
+
+static int each_batch(struct walk *walk, bool without_arena_only, int (*read)(struct walk *, const size_t *, size_t))
+{
+	size_t batch[BATCH], n = 0;
+	int error = 0;
+
+	for (size_t i = 0; i < walk->n_threads && !error; i++) {
+		if (is_readable(&walk->threads[i]) && (!without_arena_only || !walk->of[i]))
+			batch[n++] = i;
+		if (n == BATCH || (n && i + 1 == walk->n_threads)) {
+			error = read(walk, batch, n);
+			n = 0;
+		}
+	}
+	return error;
+}
+
+/* ---- the ring of arenas ----------------------------------------------------------------------------- */
+
+/* Bytes of a malloc_state; those of the main one may end where libc's data end. */
+static bool state_parse(struct walk *walk, const unsigned char *bytes, size_t length, struct glibc_arena *arena)
+{
+	struct malloc_layout layout;
+
+	if (malloc_layout_find(bytes, length, arena->address, &layout) < 0)
+		return false;
+	if (!walk->arenas->layout.size)
+		walk->arenas->layout = layout;
+	if (memcmp(&layout, &walk->arenas->layout, sizeof(layout)) != 0)
+		return false;
+	arena->top = malloc_word(bytes, layout.top);
+	arena->next = malloc_word(bytes, layout.next);
+	arena->read = true;
+	return true;
+}
+
+/* The main arena, at an address that somebody names: nothing but its own bins can prove it. */
+static int try_main(struct walk *walk, uint64_t address)
+{
+	struct glibc_arena arena = {.address = address};
+	unsigned char bytes[MALLOC_STATE_BYTES];
+	ssize_t n;
+
+	if (address < USER_MIN || address >= USER_MAX || address % 8 || glibc_arenas_main(walk->arenas))
+		return 0;
+	n = memory_read(walk->reader, walk->reader->via, address, bytes, sizeof(bytes));
+	if (n <= 0 || !state_parse(walk, bytes, (size_t)n, &arena))
+		return n == -ESRCH ? -ESRCH : 0;
+	return arena_add(walk->arenas, address, true);
+}
+
+/* An arena that a proven one names as its next. */
+static int try_next(struct walk *walk, uint64_t address)
+{
+	uint64_t first;
+
+	if (glibc_arenas_find(walk->arenas, address))
+		return 0;
+	if (!malloc_is_heap_arena(address))
+		return try_main(walk, address);
+	if (memory_read(walk->reader, walk->reader->via, address / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES, &first,
+			sizeof(first)) != sizeof(first) || first != address)
+		return 0;
+	return arena_add(walk->arenas, address, false);
+}
+
+static int read_states(struct walk *walk)
+{
+	_cleanup_(freep) unsigned char *bytes = malloc(BATCH * MALLOC_STATE_BYTES);
+	struct memory_piece pieces[BATCH];
+	size_t of[BATCH], n = 0;
+
+	if (!bytes)
+		return -ENOMEM;
+	for (size_t i = 0; i <= walk->arenas->n_arenas; i++) {
+		bool last = i == walk->arenas->n_arenas;
+		int error;
+
+		if (!last && !walk->arenas->arena[i].tried) {
+			walk->arenas->arena[i].tried = true;
+			of[n] = i;
+			pieces[n] = (struct memory_piece){walk->arenas->arena[i].address, bytes + n * MALLOC_STATE_BYTES,
+							  MALLOC_STATE_BYTES, false};
+			n++;
+		}
+		if (n < BATCH && !(last && n))
+			continue;
+		error = memory_read_pieces(walk->reader, pieces, n);
+		if (error)
+			return error;
+		for (size_t k = 0; k < n; k++) {
+			struct glibc_arena *arena = &walk->arenas->arena[of[k]];
+			size_t length = MALLOC_STATE_BYTES;
+
+			if (!pieces[k].read) {
+				ssize_t got = memory_read(walk->reader, walk->reader->via, arena->address,
+							  pieces[k].buffer, MALLOC_STATE_BYTES);
+
+				length = got > 0 ? (size_t)got : 0;
+			}
+			state_parse(walk, pieces[k].buffer, length, arena);
+		}
+		n = 0;
+	}
+	return 0;
+}
+
+/* Arenas are linked in a ring, through the main one: those that no living thread uses are found so. */
+static int close_ring(struct walk *walk)
+{
+	struct glibc_arenas *arenas = walk->arenas;
+	size_t before;
+	int error;
+
+	do {
+		before = arenas->n_arenas;
+		error = read_states(walk);
+		for (size_t i = 0; i < arenas->n_arenas && !error; i++) {
+			uint64_t next = arenas->arena[i].next;
+
+			if (!arenas->arena[i].read || arenas->arena[i].followed)
+				continue;
+			arenas->arena[i].followed = true;
+			error = try_next(walk, next);
+		}
+	} while (!error && arenas->n_arenas > before);
+	return error;
+}
+
+/* The words of libc's static TLS in one thread: one of them names an arena. */
+static int try_window(struct walk *walk, const struct fact_thread *thread, uint64_t start)
+{
+	uint64_t words[TLS_WORDS] = {0};
+	ssize_t n = memory_read(walk->reader, walk->reader->via, start, words, sizeof(words));
+	int error = 0;
+
+	for (size_t w = n > 0 ? (size_t)n / 8 : 0; w > 0 && !error && !walk->arenas->n_arenas; w--) {
+		error = malloc_is_heap_arena(words[w - 1]) ? try_next(walk, words[w - 1]) : try_main(walk, words[w - 1]);
+		if (walk->arenas->n_arenas)
+			walk->arenas->word = (uint32_t)(thread->tls_base - start - (w - 1) * 8);
+	}
+	return error;
+}
+
+/* Other modules' TLS may lie between: where each module's is, stands in the thread's vector (dtv), which the control
+ * block's second word names; two words a module, the first of them its address. */
+static int try_modules(struct walk *walk, const struct fact_thread *thread)
+{
+	uint64_t vector, entries[MODULES_MAX + 1][2] = {0};
+	ssize_t n = memory_read(walk->reader, walk->reader->via, thread->tls_base + 8, &vector, sizeof(vector));
+	int error = 0;
+
+	if (n == sizeof(vector))
+		n = memory_read(walk->reader, walk->reader->via, vector, entries, sizeof(entries));
+	for (size_t i = 1; n > 0 && i < (size_t)n / sizeof(entries[0]) && !error && !walk->arenas->n_arenas; i++) {
+		if (entries[i][0] < thread->tls_base && thread->tls_base - entries[i][0] <= STATIC_TLS_MAX)
+			error = try_window(walk, thread, entries[i][0]);
+	}
+	return error;
+}
+
+/* No arena was found next to a control block: so libc's TLS lies further away, or all use the main arena. */
+static int learn_word(struct walk *walk)
+{
+	size_t tried = 0;
+	int error = 0;
+
+	for (size_t i = 0; i < walk->n_threads && tried < LEARN_THREADS && !walk->arenas->n_arenas && !error; i++) {
+		const struct fact_thread *thread = &walk->threads[i];
+
+		if (!is_readable(thread))
+			continue;
+		tried++;
+		error = try_window(walk, thread, thread->tls_base - TLS_BYTES);
+		if (!error && !walk->arenas->n_arenas)
+			error = try_modules(walk, thread);
+	}
+	return error;
+}
+
+static int read_known_words(struct walk *walk, const size_t *batch, size_t count)
+{
+	const struct glibc_arena *main_arena = glibc_arenas_main(walk->arenas);
+	struct candidate candidates[BATCH];
+	struct memory_piece pieces[BATCH];
+	uint64_t words[BATCH] = {0};
+	size_t n = 0;
+	int error;
+
+	for (size_t i = 0; i < count; i++)
+		pieces[i] = (struct memory_piece){walk->threads[batch[i]].tls_base - walk->arenas->word, &words[i],
+						  sizeof(words[i]), false};
+	error = memory_read_pieces(walk->reader, pieces, count);
+	for (size_t i = 0; i < count && !error; i++) {
+		if (pieces[i].read && main_arena && words[i] == main_arena->address)
+			walk->of[batch[i]] = words[i];
+		else if (pieces[i].read && malloc_is_heap_arena(words[i]))
+			candidates[n++] = (struct candidate){batch[i], words[i], walk->arenas->word};
+	}
+	return error || !n ? error : prove_candidates(walk, candidates, n);
+}
+
+/* ---- heaps ------------------------------------------------------------------------------------------- */
+
+/* From the newest heap, which holds the top chunk, back to the first, which holds the arena. */
+static int read_heaps(struct walk *walk)
+{
+	struct glibc_arenas *arenas = walk->arenas;
+
+	for (size_t i = 0; i < arenas->n_arenas; i++) {
+		const struct glibc_arena *arena = &arenas->arena[i];
+		uint64_t heap = arena->top / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES;
+		uint64_t first = arena->address / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES;
+		size_t kept = arenas->n_heaps;
+		bool whole = false;
+		int error = 0;
+
+		if (arena->is_main || !arena->read)
+			continue;
+		while (!whole && !error && walk->heaps_left) {
+			unsigned char bytes[MALLOC_HEAP_INFO_BYTES];
+			struct malloc_heap_info info;
+			ssize_t n = memory_read(walk->reader, walk->reader->via, heap, bytes, sizeof(bytes));
+
+			walk->heaps_left--;
+			if (n == -ESRCH)
+				return -ESRCH;
+			if (n != sizeof(bytes) || malloc_heap_parse(bytes, heap, arena->address, &info) < 0)
+				break;
+			error = heap_add(arenas, arena->address, heap, info.size);
+			whole = heap == first;
+			heap = info.prev;
+		}
+		if (error == -ENOMEM)
+			return error;
+		/* A chain that breaks off was being changed: the first heap is proven, the rest comes next time. */
+		if (!whole) {
+			arenas->n_heaps = kept;
+			arenas->arena[i].read = false;
+			if (heap_add(arenas, arena->address, first, MALLOC_HEAP_BYTES) == -ENOMEM)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static void count_threads(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->n_threads; i++) {
+		struct glibc_arena *arena = walk->of[i] ? glibc_arenas_find(walk->arenas, walk->of[i]) : NULL;
+
+		if (!arena)
+			continue;
+		arena->threads++;
+		arena->thread = walk->threads[i].id;
+	}
+}
+
+int glibc_arenas_read(struct memory_reader *reader, const struct fact_thread *threads, size_t n_threads,
+		      struct glibc_arenas *arenas, uint64_t *ret_of)
+{
+	struct walk walk = {reader, threads, n_threads, arenas, ret_of, GLIBC_HEAPS_MAX};
+	int error;
+
+	arenas->n_arenas = arenas->n_heaps = 0;
+	memset(ret_of, 0, n_threads * sizeof(*ret_of));
+	error = each_batch(&walk, false, read_words);
+	if (!error && !arenas->n_arenas)
+		error = learn_word(&walk);
+	if (!error)
+		error = close_ring(&walk);
+	if (!error && arenas->word)
+		error = each_batch(&walk, true, read_known_words);
+	if (!error)
+		error = read_states(&walk);
+	if (!error)
+		error = read_heaps(&walk);
+	if (!error)
+		count_threads(&walk);
+	return error;
+}
+
+/* ---- as facts ------------------------------------------------------------------------------------------ */
+
+static int emit_arenas(const struct glibc_arenas *arenas, struct fact *fact, const struct fact_sink *sink)
+{
+	const struct glibc_arena *main_arena = glibc_arenas_main(arenas);
+	int error = 0;
+
+	fact->kind = FACT_ARENA;
+	if (main_arena && main_arena->read) {
+		fact->arena = (struct fact_arena){
+			.heap = main_arena->top, .address = main_arena->address, .is_main = true};
+		error = sink->emit(sink->context, fact);
+	}
+	for (size_t i = 0; i < arenas->n_heaps && !error; i++) {
+		fact->arena = (struct fact_arena){.heap = arenas->heap[i].start, .address = arenas->heap[i].arena};
+		error = sink->emit(sink->context, fact);
+	}
+	return error;
 }
 
 int glibc_arenas(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
-		 size_t n_threads, const struct fact_sink *sink)
+		 size_t n_threads, struct glibc_arenas *arenas, const struct fact_sink *sink)
 {
+	_cleanup_(memory_reader_close) struct memory_reader reader = MEMORY_READER_NONE;
+	_cleanup_(freep) uint64_t *of = calloc(n_threads + 1, sizeof(*of));
 	struct fact fact = {.target = target, .time_ns = time_ns};
-	struct fact_thread batch[BATCH];
-	size_t n = 0;
-	int error = 0;
+	int error;
 
-	/* The PIDs of another procfs mean other processes to process_vm_readv(). */
-	if (procfs)
-		return -EOPNOTSUPP;
+	if (!of)
+		return -ENOMEM;
+	error = memory_reader_open(&reader, pid, procfs);
+	if (!error)
+		error = glibc_arenas_read(&reader, threads, n_threads, arenas, of);
+	if (!error)
+		error = emit_arenas(arenas, &fact, sink);
+	fact.kind = FACT_THREAD_ARENA;
 	for (size_t i = 0; i < n_threads && !error; i++) {
-		if (threads[i].tls_base > TLS_BYTES && !threads[i].is_io_worker)
-			batch[n++] = threads[i];
-		if (n == BATCH || (n && i + 1 == n_threads)) {
-			error = read_batch(pid, &fact, batch, n, sink);
-			n = 0;
-		}
+		if (!of[i])
+			continue;
+		fact.arena = (struct fact_arena){.who = threads[i].id, .address = of[i]};
+		error = sink->emit(sink->context, &fact);
 	}
 	return error;
 }

@@ -169,7 +169,7 @@ static void thread_fill(const struct event_thread *event, uint64_t page_size, st
 	thread->stack_pointer = event->stack_pointer;
 	stack_fill(event, page_size, thread);
 	thread->start_routine = event->start_routine;
-	thread->cpu_ns = UNKNOWN_U64;
+	thread->cpu_ns = thread->faults = UNKNOWN_U64;
 }
 
 static void target_fill(const struct event_thread *event, struct fact *fact)
@@ -218,7 +218,7 @@ static int thread_facts(const struct event_thread *event, uint64_t page_size, st
 			return 2;
 		facts[2].kind = FACT_THREAD_EXITED;
 		facts[2].thread.id.tid = event->old_tid;
-		facts[2].thread.cpu_ns = UNKNOWN_U64;
+		facts[2].thread.cpu_ns = facts[2].thread.faults = UNKNOWN_U64;
 		return 3;
 	case EVENT_THREAD_EXITED:
 		thread_fill(event, page_size, &facts[0], FACT_THREAD_EXITED);

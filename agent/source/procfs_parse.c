@@ -40,7 +40,7 @@ static void copy_bounded(char *buffer, size_t size, const char *text, size_t len
 }
 
 /* Field numbers of proc_pid_stat(5); negative fields (tpgid, priority, nice) are skipped. */
-enum { STAT_STATE = 3, STAT_PPID = 4, STAT_FLAGS = 9, STAT_UTIME = 14, STAT_STIME = 15, STAT_START = 22 };
+enum { STAT_STATE = 3, STAT_PPID = 4, STAT_FLAGS = 9, STAT_MINFLT = 10, STAT_MAJFLT = 12, STAT_UTIME = 14, STAT_STIME = 15, STAT_START = 22 };
 
 int proc_parse_stat(const char *text, size_t length, struct proc_stat *ret_stat)
 {
@@ -68,7 +68,8 @@ int proc_parse_stat(const char *text, size_t length, struct proc_stat *ret_stat)
 	stat.tid = (uint32_t)tid;
 	stat.parent_pid = (uint32_t)fields[STAT_PPID];
 	stat.flags = (uint32_t)fields[STAT_FLAGS];
-	if (__builtin_add_overflow(fields[STAT_UTIME], fields[STAT_STIME], &stat.cpu_ns) ||
+	if (__builtin_add_overflow(fields[STAT_MINFLT], fields[STAT_MAJFLT], &stat.faults) ||
+	    __builtin_add_overflow(fields[STAT_UTIME], fields[STAT_STIME], &stat.cpu_ns) ||
 	    __builtin_mul_overflow(stat.cpu_ns, NSEC_PER_TICK, &stat.cpu_ns) ||
 	    __builtin_mul_overflow(fields[STAT_START], NSEC_PER_TICK, &stat.start_ns))
 		return -EINVAL;

@@ -12,6 +12,7 @@ struct proc_stat { /* /proc/PID/task/TID/stat */
 	char state;
 	uint32_t flags;           /* PF_* (include/linux/sched.h) */
 	uint64_t cpu_ns;          /* utime + stime */
+	uint64_t faults;          /* minflt + majflt */
 	uint64_t start_ns;        /* boottime, truncated to ticks */
 };
 

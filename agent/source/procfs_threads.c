@@ -31,6 +31,7 @@ static int thread_visit(void *context, uint32_t tid)
 		.is_io_worker = stat.flags & PROC_PF_IO_WORKER,
 		.state = stat.state,
 		.cpu_ns = stat.cpu_ns,
+		.faults = stat.faults,
 	};
 	memcpy(thread->name, stat.comm, sizeof(thread->name));
 	walk->fact.time_ns = source_boottime();

@@ -395,6 +395,59 @@ static void say_notes(struct collector *all)
 		say(all, ATTR_NORMAL, "More threads than the CPU quota of %.3g: %s", cores, wide);
 }
 
+/* Below these nobody needs to be told. */
+#define KEPT_MIN (16ULL << 20)
+#define CHURN_MIN 500 /* page faults a second */
+#define PAGE_BYTES 4096
+#define POOLS_TOLD 3
+
+static void say_kept(struct collector *all)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
+		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
+		char name[NAME_SIZE];
+
+		if (memory->kept_bytes == UNKNOWN_U64 || memory->kept_bytes < KEPT_MIN ||
+		    memory->kept_bytes < memory->resident_bytes / 4 || memory->kept_bytes > memory->resident_bytes)
+			continue;
+		escape_text(all->target->pools[i].name, sizeof(all->target->pools[i].name), all->options->utf8, name,
+			    sizeof(name));
+		say(all, ATTR_NORMAL, "%s: %s resident, %s live, %s kept by malloc", name,
+		    format_bytes(FORMAT_BUFFER, memory->resident_bytes),
+		    format_bytes(FORMAT_BUFFER, memory->resident_bytes - memory->kept_bytes),
+		    format_bytes(FORMAT_BUFFER, memory->kept_bytes));
+		told++;
+	}
+}
+
+/* Pages that come in much faster than the memory grows were given back before. */
+static bool churns(const struct snapshot_pool *pool)
+{
+	double taken = (double)pool->faults_per_second * PAGE_BYTES * 60;
+
+	return pool->faults_per_second != UNKNOWN_U64 && pool->faults_per_second >= CHURN_MIN &&
+	       pool->growth_per_minute != UNKNOWN_I64 && taken > 10 * fabs((double)pool->growth_per_minute);
+}
+
+static void say_churn(struct collector *all)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
+		const struct snapshot_pool *pool = &all->target->pools[i];
+		char name[NAME_SIZE];
+
+		if (!churns(pool))
+			continue;
+		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
+		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again; glibc: raise "
+		    "MALLOC_TRIM_THRESHOLD_", name, format_count(FORMAT_BUFFER, pool->faults_per_second));
+		told++;
+	}
+}
+
 size_t words_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
 		     const struct words_options *options, struct word *words, size_t max)
 {
@@ -415,5 +468,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_children(&all);
 	say_refused(&all);
 	say_notes(&all);
+	say_kept(&all);
+	say_churn(&all);
 	return all.count;
 }

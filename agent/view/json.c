@@ -119,6 +119,7 @@ static json_t *build_bytes(const struct snapshot_bytes *bytes)
 	add(&memory, "mapped_bytes", count(bytes->mapped_bytes));
 	add(&memory, "orphaned_bytes", count(bytes->orphaned_bytes));
 	add(&memory, "grown_bytes", difference(bytes->grown_bytes));
+	add(&memory, "kept_bytes", count(bytes->kept_bytes));
 	add(&memory, "shared", json_boolean(bytes->shared));
 	for (enum region region = 0; region < REGION_COUNT; region++)
 		add(&memory, region_name(region), build_region(bytes->resident[region], bytes->mapped[region]));
@@ -194,6 +195,8 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 	add(&object, "threads_exited", count(pool->threads_exited));
 	add(&object, "capacity", count(pool->capacity));
 	add(&object, "running", count(pool->running));
+	add(&object, "page_faults", count(pool->faults_total));
+	add(&object, "page_faults_per_second", count(pool->faults_per_second));
 	add(&object, "busy", count(pool->busy));
 	add(&object, "busy_peak", count(pool->busy_peak));
 	add(&object, "queued", count(pool->queued));
@@ -246,6 +249,7 @@ static json_t *build_thread(const struct snapshot *snapshot, const struct snapsh
 	add(&object, "created_by", build_creator(snapshot, thread->creator));
 	add(&object, "started", moment(thread->started_realtime_ns));
 	add(&object, "cpu_percent", real(thread->cpu_percent));
+	add(&object, "page_faults_per_second", count(thread->faults_per_second));
 	add(&object, "stack_used_bytes", count(thread->stack_used));
 	add(&object, "memory", build_bytes(&thread->memory));
 	return object.object;

@@ -201,7 +201,7 @@ static void write_all(FILE *out, const struct snapshot *snapshot, enum metrics_f
 	for (size_t i = 0; i < n_metrics_families; i++) {
 		struct writer writer = {out, format, &metrics_families[i], false};
 
-		if (!writer.family->is_opt_in || options->mapped)
+		if ((!writer.family->is_opt_in || options->mapped) && (!writer.family->is_faults || options->faults))
 			write_family(&writer, snapshot, options->self);
 	}
 	if (format == METRICS_OPENMETRICS)

@@ -16,6 +16,7 @@ struct self_stat {
 
 struct metrics_options {
 	bool mapped;		      /* pool_memory_mapped_bytes too: four series more a pool */
+	bool faults;		      /* pool_page_faults_total too: one series more a pool */
 	const struct self_stat *self; /* NULL: no process_ metrics */
 };
 

@@ -64,6 +64,8 @@ const struct metrics_family metrics_families[] = {
 	 .help = "Resident anonymous memory charged to the pool's threads, living or exited, by region."},
 	{"pool_memory_mapped_bytes", "bytes", .is_opt_in = true, POOL(mapped), .dimension = &regions,
 	 .help = "Address space that the pool's threads made usable, by region."},
+	{"pool_page_faults", .is_counter = true, .is_faults = true, POOL(faults_total),
+	 .help = "Page faults that the pool's threads took since attach."},
 	{"pool_memory_orphaned_bytes", "bytes", POOL(orphaned),
 	 .help = "Resident memory of threads that have exited; a part of pool_memory_resident_bytes."},
 	{"pool_thread_memory_max_resident_bytes", "bytes", POOL(thread_resident_max),

@@ -39,6 +39,7 @@ struct metrics_family {
 	const char *name; /* without prefix and, for a counter, without _total */
 	const char *unit; /* the name ends with it; NULL: none */
 	bool is_counter, is_opt_in;
+	bool is_faults; /* opt-in of its own: --faults */
 	enum metrics_scope scope;
 	enum metrics_number number;
 	size_t offset;

@@ -109,6 +109,7 @@ struct task_record {
 	__u32 unused;
 	__u64 start_ns, cpu_ns;
 	__u64 tls_base, stack_pointer;
+	__u64 faults; /* page faults so far, as the kernel counts them for each task */
 	char name[16];
 };
 

@@ -78,7 +78,8 @@ def test_heap_up_and_down(pair, watch, final):
     pair.script("main sbrk 4M\nmain sbrk -3M")
     truth = pair.ask("truth")
     target = final(watching, pair)
-    assert threads_of(target, truth)["main"]["memory"]["heap"]["resident_bytes"] == 1 * M
+    # With what malloc had there before: main is the only one that uses the main arena.
+    assert threads_of(target, truth)["main"]["memory"]["heap"]["resident_bytes"] == truth["heap"] >= 1 * M
     assert_identity(target)
 
 

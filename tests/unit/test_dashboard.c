@@ -12,6 +12,7 @@
 
 #include "fixture_snapshot.h"
 #include "view/dashboard.h"
+#include "view/dashboard_words.h"
 #include "view/escape.h"
 #include "view/text.h"
 
@@ -393,6 +394,35 @@ static void test_capacity_is_no_fault(void **state)
 	assert_says(fixture, "More threads than the CPU quota of 2: anyio-worker-* (40)");
 }
 
+/* In words, so that the table of 80 columns stays as it is. */
+static void test_kept_and_churn_in_words(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+
+	fixture->pools[FIXTURE_ANYIO].memory.kept_bytes = FIXTURE_MIB(2048);
+	assert_says(fixture, "anyio-worker-*: 2.53G resident, 543M live, 2.00G kept by malloc");
+	fixture->pools[FIXTURE_EXECUTOR].faults_per_second = 4480;
+	fixture->pools[FIXTURE_EXECUTOR].growth_per_minute = 0;
+	assert_says(fixture, "ThreadPoolExecutor-0_*: 4480 page faults/s without growth");
+}
+
+static void test_no_word_without_need(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	const struct words_options options = {.utf8 = true};
+	struct word words[WORDS_MAX];
+	size_t count;
+
+	fixture->pools[FIXTURE_EXECUTOR].memory.kept_bytes = FIXTURE_MIB(10); /* little */
+	fixture->pools[FIXTURE_MAIN].faults_per_second = 600;                 /* it grows by that */
+	fixture->pools[FIXTURE_MAIN].growth_per_minute = 600 * 4096 * 60;
+	count = words_collect(&fixture->snapshot, fixture->targets, &options, words, WORDS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		assert_null(strstr(words[i].text, "kept by malloc"));
+		assert_null(strstr(words[i].text, "page faults"));
+	}
+}
+
 int main(void)
 {
 	static bool yes = true, no = false;
@@ -409,6 +439,8 @@ int main(void)
 		cmocka_unit_test(test_limits_that_watch_nothing),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
+		cmocka_unit_test(test_kept_and_churn_in_words),
+		cmocka_unit_test(test_no_word_without_need),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -26,7 +26,7 @@ struct pool {
 	uint64_t stack, mmap, arena, leak, stack_size;
 	uint64_t start_every_ms, ramp_ms, churn_ms, next_start_ms;
 	void *(*routine)(void *);
-	bool named, hold;
+	bool named, hold, unguarded;
 	struct range kept[RANGES_MAX * 4]; /* of workers that have ended (hold) */
 	unsigned n_kept;
 };
@@ -57,7 +57,8 @@ static void usage(void)
 	      "             [--arenas N] [--control [--wait]]\n"
 	      "pool keys: stack= mmap= arena= (bytes a worker touches), leak= (bytes a worker adds in 100 ms),\n"
 	      "  start_every= (0: all at once), ramp= (time until a worker has all), churn= (a worker's life),\n"
-	      "  hold (mmaps outlive their worker), named (NAME-N), stack_size=, routine=resize_main|\n"
+	      "  hold (mmaps outlive their worker), unguarded (stacks without guards: the kernel merges neighbours),\n"
+	      "  named (NAME-N), stack_size=, routine=resize_main|\n"
 	      "  decode_main|upload_main|worker_main\n"
 	      "--control: commands on stdin, one JSON line back each; end of file ends the program:\n"
 	      "  start (with --wait), full (waits until all workers are full), still, go, truth, quit CODE,\n"
@@ -222,8 +223,9 @@ static void pool_parse(char *text)
 			{ "start_every", &pool->start_every_ms, parse_ms },
 			{ "ramp", &pool->ramp_ms, parse_ms }, { "churn", &pool->churn_ms, parse_ms },
 		};
-		bool known = strcmp(key, "named") == 0 || strcmp(key, "hold") == 0;
+		bool known = strcmp(key, "named") == 0 || strcmp(key, "hold") == 0 || strcmp(key, "unguarded") == 0;
 
+		pool->unguarded |= strcmp(key, "unguarded") == 0;
 		pool->named |= strcmp(key, "named") == 0;
 		pool->hold |= strcmp(key, "hold") == 0;
 		if (value)
@@ -270,6 +272,8 @@ static void worker_start(struct pool *pool)
 	pthread_attr_init(&attributes);
 	if (pool->stack_size)
 		pthread_attr_setstacksize(&attributes, pool->stack_size);
+	if (pool->unguarded)
+		pthread_attr_setguardsize(&attributes, 0);
 	if (pthread_create(&worker->thread, &attributes, pool->routine, worker))
 		DIE("pthread_create: no more threads");
 	pthread_attr_destroy(&attributes);

@@ -182,7 +182,7 @@ static inline void touch(void *start, size_t length)
 }
 
 /* Touches `length` bytes of the caller's stack. */
-__attribute__((noinline)) static void touch_stack(size_t length)
+__attribute__((noinline, unused)) static void touch_stack(size_t length)
 {
 	volatile char *deep;
 

@@ -26,6 +26,30 @@ def attach(rounds):
         print(f"Attach: start to first snapshot, {threads} threads: {spread(times)} ms")
 
 
+def late(rounds):
+    """The bar of late attach: 1,000 threads and 200 arenas that were there before, 300 ms."""
+    argv = [f"{BUILD}/workloads/pools", "--control", "--arenas", "200", "--duration", "300s", "--heap", "4M"]
+    argv += ["--pool", "crowd:threads=1000,stack=16K,arena=192K", "--pool", "numeric:threads=100,mmap=1M,routine=decode_main"]
+    pools = subprocess.Popen(argv, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        for command in ("", "full\n", "still\n"):
+            pools.stdin.write(command)
+            pools.stdin.flush()
+            answer = json.loads(pools.stdout.readline())
+            pid = answer.get("ready") or pid
+        runs = [dump(pid) for _ in range(rounds)]
+    finally:
+        pools.stdin.close()
+        pools.kill()
+        pools.wait()
+    target = runs[-1][1]
+    known = sum(pool["memory"]["kept_bytes"] is not None for pool in target["pools"])
+    print(f"Late attach: start to first snapshot, {target['threads']} threads, 200 arenas: "
+          f"{spread([took * 1000 for took, _ in runs])} ms; attributed "
+          f"{target['memory']['attributed_resident_bytes'] / target['memory']['rss_anon_bytes']:.1%} of RssAnon, "
+          f"kept bytes known of {known} of {len(target['pools'])} pools")
+
+
 def saturation(seconds):
     with Workload("loops") as one, Workload("loops") as two:
         for loops in (one, two):
@@ -45,4 +69,5 @@ def saturation(seconds):
 
 if __name__ == "__main__":
     attach(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    late(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
     saturation(6)

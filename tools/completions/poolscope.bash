@@ -28,7 +28,7 @@ _poolscope()
 	case $subcommand in
 	top) watch+=' --user --count --fail-on-over --no-color' ;;
 	dump) watch+=' --json --after --output --fail-on-over --no-color' ;;
-	serve) watch+=' --listen --web.listen-address --mapped' ;;
+	serve) watch+=' --listen --web.listen-address --mapped --faults' ;;
 	check) watch='--config --config.file --procfs --log-level --help --version'
 		[[ $current == -* ]] || { mapfile -t COMPREPLY < <(compgen -f -- "$current"); return; } ;;
 	doctor) watch='--no-color --variant --procfs --log-level --help --version' ;;

@@ -39,3 +39,4 @@ complete -c poolscope -n "$watch check doctor" -l log-level -x -a 'debug info wa
 complete -c poolscope -l help -s h -d help
 complete -c poolscope -l version -s V -d version
 complete -c poolscope -n '__fish_seen_subcommand_from serve' -l mapped -d 'export mapped bytes too'
+complete -c poolscope -n '__fish_seen_subcommand_from serve' -l faults -d 'export page faults too'

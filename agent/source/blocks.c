@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Large blocks that malloc mapped directly, and in whose memory their addresses are found. Pure: bytes of a target
+ * in, answers out; it must not read anything itself. */
+#include "blocks.h"
+
+#include <errno.h>
+
+#define PAGE 4096ULL
+#define PAGES_NAMED 2 /* posix_memalign() may return an address in the second */
+#define IS_MMAPPED 2ULL
+#define BLOCK_MIN (64ULL << 10) /* M_MMAP_THRESHOLD is 128 KiB unless set lower */
+
+uint64_t block_length(uint64_t previous, uint64_t size, uint64_t room)
+{
+	uint64_t length = size & ~7ULL;
+
+	if ((size & 7) != IS_MMAPPED || previous || length < BLOCK_MIN || length % PAGE || length > room)
+		return 0;
+	return length;
+}
+
+int blocks_add(struct blocks *blocks, uint64_t start, uint64_t length)
+{
+	if (blocks->count == BLOCKS_MAX)
+		return -ENOSPC;
+	if (blocks->count == blocks->room) {
+		size_t room = blocks->room ? blocks->room * 2 : 64;
+		struct block *grown = reallocarray(blocks->block, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		blocks->block = grown;
+		blocks->room = room;
+	}
+	blocks->block[blocks->count++] = (struct block){.start = start, .length = length};
+	return 0;
+}
+
+static size_t slot_first(const struct blocks *blocks, uint64_t page)
+{
+	return (size_t)(page * 0x9e3779b97f4a7c15ULL >> 32) & (blocks->slots - 1);
+}
+
+static void slot_put(struct blocks *blocks, uint64_t page, uint32_t index)
+{
+	size_t at = slot_first(blocks, page);
+
+	while (blocks->slot[at])
+		at = (at + 1) & (blocks->slots - 1);
+	blocks->slot[at] = index + 1;
+}
+
+int blocks_index(struct blocks *blocks)
+{
+	size_t slots = 64;
+
+	while (slots < blocks->count * PAGES_NAMED * 4)
+		slots *= 2;
+	free(blocks->slot);
+	blocks->slot = calloc(slots, sizeof(*blocks->slot));
+	if (!blocks->slot)
+		return -ENOMEM;
+	blocks->slots = slots;
+	for (size_t i = 0; i < blocks->count; i++) {
+		for (uint64_t page = 0; page < PAGES_NAMED; page++)
+			slot_put(blocks, blocks->block[i].start / PAGE + page, (uint32_t)i);
+	}
+	return 0;
+}
+
+void blocks_clear(struct blocks *blocks)
+{
+	free(blocks->block);
+	free(blocks->slot);
+	*blocks = (struct blocks){.count = 0};
+}
+
+static struct block *block_named(const struct blocks *blocks, uint64_t word)
+{
+	for (size_t at = slot_first(blocks, word / PAGE); blocks->slot[at]; at = (at + 1) & (blocks->slots - 1)) {
+		struct block *block = &blocks->block[blocks->slot[at] - 1];
+
+		if (word >= block->start && word - block->start < PAGES_NAMED * PAGE)
+			return block;
+	}
+	return NULL;
+}
+
+void blocks_search(struct blocks *blocks, uint64_t address, const uint64_t *words, size_t count, uint32_t holder,
+		   bool strong)
+{
+	uint64_t low, high;
+
+	if (!blocks->count || !blocks->slot)
+		return;
+	low = blocks->block[0].start;
+	high = blocks->block[blocks->count - 1].start + PAGES_NAMED * PAGE;
+	for (size_t i = 0; i < count; i++) {
+		struct block *block;
+
+		if (words[i] - low >= high - low)
+			continue;
+		block = block_named(blocks, words[i]);
+		/* what a block says of itself */
+		if (!block || address + i * 8 - block->start < block->length)
+			continue;
+		if (!block->holder)
+			block->holder = holder;
+		else if (block->holder != holder && (!block->second || block->second == HOLDER_OTHER))
+			block->second = holder;
+		block->strong |= strong;
+	}
+}
+
+uint32_t block_holder(const struct block *block)
+{
+	return block->strong && !block->second && block->holder != HOLDER_OTHER ? block->holder : HOLDER_NONE;
+}
+
+static bool is_passed_on(const struct block *block)
+{
+	return block->second && block->holder != HOLDER_OTHER && block->second != HOLDER_OTHER;
+}
+
+static int compare_holders(const void *a, const void *b)
+{
+	return compare_u64(*(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+/* Of bytes that some thread holds, passed on at most one part in so many. */
+#define PASSED_SHARE 50
+
+void blocks_doubt(struct blocks *blocks)
+{
+	uint32_t *doubtful = calloc(blocks->count * 2 + 1, sizeof(*doubtful));
+	uint64_t passed = 0, held = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < blocks->count; i++) {
+		const struct block *block = &blocks->block[i];
+
+		if (block_holder(block))
+			held += block->length;
+		if (!is_passed_on(block))
+			continue;
+		passed += block->length;
+		if (doubtful) {
+			doubtful[n++] = block->holder;
+			doubtful[n++] = block->second;
+		}
+	}
+	if (n)
+		qsort(doubtful, n, sizeof(*doubtful), compare_holders);
+	for (size_t i = 0; i < blocks->count; i++) {
+		struct block *block = &blocks->block[i];
+
+		if (passed > (passed + held) / PASSED_SHARE || !doubtful ||
+		    (n && bsearch(&block->holder, doubtful, n, sizeof(*doubtful), compare_holders)))
+			block->strong = false;
+	}
+	free(doubtful);
+}

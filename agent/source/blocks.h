@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Large blocks that malloc mapped directly, and in whose memory their addresses are found. Pure: bytes of a target
+ * in, answers out; it must not read anything itself. */
+#ifndef POOLSCOPE_SOURCE_BLOCKS_H
+#define POOLSCOPE_SOURCE_BLOCKS_H
+
+#include "../fact.h"
+
+#define BLOCKS_MAX 65536
+
+/* Who holds an address: a thread (its number from 1 on), or memory that is nobody's or of several. */
+#define HOLDER_NONE 0U
+#define HOLDER_OTHER UINT32_MAX
+
+struct block {
+	uint64_t start, length;
+	uint32_t holder; /* the first that was found */
+	uint32_t second; /* another one */
+	bool strong;     /* found where it counts */
+	bool searched;   /* its own content */
+};
+
+struct blocks {
+	struct block *block; /* ascending */
+	size_t count, room;
+	uint32_t *slot; /* open addressing by page; 0: free, else index + 1 */
+	size_t slots;
+};
+
+/* The header of a chunk that malloc mapped by itself (size | IS_MMAPPED), at the start of such a mapping: its length,
+ * at most `room`; 0: it is none. */
+uint64_t block_length(uint64_t previous, uint64_t size, uint64_t room);
+
+/* In ascending order. -ENOSPC beyond BLOCKS_MAX, -ENOMEM. */
+int blocks_add(struct blocks *blocks, uint64_t start, uint64_t length);
+/* After the last was added. */
+int blocks_index(struct blocks *blocks);
+void blocks_clear(struct blocks *blocks);
+
+/* Looks for addresses of blocks (of their first two pages: what malloc returned is there) among the words that stand at
+ * `address`. A weak finding (a dead part of a stack) charges nobody, but makes doubtful what another holds. */
+void blocks_search(struct blocks *blocks, uint64_t address, const uint64_t *words, size_t count, uint32_t holder,
+		   bool strong);
+
+/* The thread that holds it, and nobody else; HOLDER_NONE: nobody, or it is doubtful. */
+uint32_t block_holder(const struct block *block);
+/* Holding is evidence of making only where blocks are not passed on. A block that two threads hold was: neither of them
+ * is believed any more in anything; and no thread at all where such blocks are not rare. */
+void blocks_doubt(struct blocks *blocks);
+
+#endif

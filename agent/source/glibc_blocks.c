@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whose are the large blocks that malloc mapped before anybody looked: looks for their addresses in stacks and
+ * arenas, within a budget. It must not know what a thread is charged with. */
+#include "blocks.h"
+#include "glibc.h"
+#include "glibc_arenas.h"
+#include "memory_pages.h"
+
+#include <errno.h>
+
+#define PAGE 4096ULL
+#define SPAN_MIN (64ULL << 10)
+/* Of a block, and of a mapping that is none, so many bytes are searched: the head, where tables of pointers begin. */
+#define MAPPING_BYTES (4ULL << 20)
+#define CONTENT_BYTES (64ULL << 10)
+/* Pages in which a header is looked for where mappings of other origin lie next to malloc's. */
+#define STRAY_PAGES 16384
+#define HEADERS 64 /* a call */
+/* What is taken for the leader's stack, or for one whose range is not known. */
+#define STACK_BYTES (256ULL << 10)
+
+/* Where addresses are looked for. */
+struct place {
+	uint32_t holder;
+	uint64_t strong_from; /* words below it are a dead part of a stack */
+};
+
+struct search {
+	struct memory_pages pages;
+	struct blocks blocks;
+	/* finding blocks */
+	uint64_t span_end, next;
+	size_t stray_left;
+	/* finding their addresses: ranges by tag */
+	struct place *place;
+	struct word_range *range;
+	size_t n_places, places_room;
+};
+
+static void search_clear(struct search *search)
+{
+	blocks_clear(&search->blocks);
+	free(search->place);
+	free(search->range);
+	memory_pages_close(&search->pages);
+}
+
+/* ---- the blocks -------------------------------------------------------------------------------------- */
+
+/* Headers of `count` pages from search->next on: goes on behind the first block found, or behind them all. */
+static int try_headers(struct search *search, size_t count)
+{
+	struct memory_piece pieces[HEADERS];
+	uint64_t headers[HEADERS][2] = {0}, at = search->next;
+	int r;
+
+	for (size_t i = 0; i < count; i++)
+		pieces[i] = (struct memory_piece){at + i * PAGE, headers[i], sizeof(headers[i]), false};
+	r = memory_read_pieces(&search->pages.reader, pieces, count);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		uint64_t page = at + i * PAGE, length;
+
+		length = pieces[i].read ? block_length(headers[i][0], headers[i][1], search->span_end - page) : 0;
+		search->next = page + (length ? length : PAGE);
+		if (length)
+			return blocks_add(&search->blocks, page, length);
+		search->stray_left -= search->stray_left > 0;
+	}
+	return r;
+}
+
+/* What is present of one mapping. A chunk lies behind a chunk; where none does, page after page is tried. */
+static int find_in_run(void *context, const struct page_run *run)
+{
+	struct search *search = context;
+	bool hit = true;
+
+	if (!(run->categories & SCAN_PAGE_IS_PRESENT))
+		return 0;
+	if (search->next < run->start)
+		search->next = run->start;
+	while (search->next < run->end) {
+		uint64_t pages = (run->end - search->next) / PAGE;
+		size_t before = search->blocks.count, count = hit ? 1 : HEADERS;
+		int r;
+
+		count = pages < count ? (size_t)pages : count;
+		if (!hit && !search->stray_left)
+			return 0;
+		r = try_headers(search, count);
+		if (r < 0)
+			return r;
+		hit = search->blocks.count > before;
+	}
+	return 0;
+}
+
+static int find_blocks(struct search *search, const struct unowned *unowned, size_t n_unowned)
+{
+	struct run_sink runs = {find_in_run, search};
+	int r = 0;
+
+	for (size_t i = 0; i < n_unowned && r == 0; i++) {
+		if (unowned[i].kind != UNOWNED_MMAP || unowned[i].length < SPAN_MIN)
+			continue;
+		search->span_end = unowned[i].start + unowned[i].length;
+		search->next = unowned[i].start;
+		r = memory_pages_runs(&search->pages, unowned[i].start, search->span_end, &runs);
+		if (r == 0 && memory_pages_spent(&search->pages))
+			r = -ETIME;
+	}
+	return r == 0 ? blocks_index(&search->blocks) : r;
+}
+
+/* ---- their addresses ---------------------------------------------------------------------------------- */
+
+static void search_words(void *context, const struct word_range *range, uint64_t address, const uint64_t *words,
+			 size_t count)
+{
+	struct search *search = context;
+	const struct place *place = &search->place[range->tag];
+	size_t weak = address >= place->strong_from ? 0 : (size_t)(place->strong_from - address) / 8;
+
+	weak = weak < count ? weak : count;
+	blocks_search(&search->blocks, address, words, weak, place->holder, false);
+	blocks_search(&search->blocks, address + weak * 8, words + weak, count - weak, place->holder, true);
+}
+
+static int add_place(struct search *search, uint64_t start, uint64_t end, uint32_t holder, uint64_t strong_from)
+{
+	if (start >= end)
+		return 0;
+	if (search->n_places == search->places_room) {
+		size_t room = search->places_room ? search->places_room * 2 : 256;
+		struct place *place = reallocarray(search->place, room, sizeof(*place));
+		struct word_range *range;
+
+		if (place)
+			search->place = place;
+		range = reallocarray(search->range, room, sizeof(*range));
+		if (range)
+			search->range = range;
+		if (!place || !range)
+			return -ENOMEM;
+		search->places_room = room;
+	}
+	search->place[search->n_places] = (struct place){holder, strong_from};
+	search->range[search->n_places] = (struct word_range){start, end, (uint32_t)search->n_places};
+	search->n_places++;
+	return 0;
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	return compare_u64(((const struct word_range *)a)->start, ((const struct word_range *)b)->start);
+}
+
+/* All places that were added, each word once; where two overlap, the lower one has it. */
+static int search_places(struct search *search)
+{
+	struct word_sink sink = {search_words, search};
+	size_t kept = 0;
+	int r;
+
+	if (search->n_places)
+		qsort(search->range, search->n_places, sizeof(*search->range), compare_ranges);
+	for (size_t i = 0; i < search->n_places; i++) {
+		struct word_range range = search->range[i];
+
+		if (kept && range.start < search->range[kept - 1].end)
+			range.start = search->range[kept - 1].end;
+		if (range.start < range.end)
+			search->range[kept++] = range;
+	}
+	r = memory_pages_words(&search->pages, search->range, kept, &sink);
+	search->n_places = 0;
+	return r;
+}
+
+static int add_stacks(struct search *search, const struct fact_thread *threads, size_t n_threads)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n_threads && r == 0; i++) {
+		const struct fact_thread *thread = &threads[i];
+		uint64_t start = thread->stack_start, end = start + thread->stack_length;
+
+		if (!thread->stack_pointer || thread->is_io_worker)
+			continue;
+		if (!thread->stack_length) {
+			start = thread->stack_pointer & ~(PAGE - 1);
+			end = start + STACK_BYTES;
+		}
+		/* A stack inside malloc's memory, or none: then the words are somebody else's. */
+		if (thread->stack_pointer < start || thread->stack_pointer >= end || end < start)
+			continue;
+		r = add_place(search, start, end, (uint32_t)i + 1, thread->stack_pointer & ~7ULL);
+	}
+	return r;
+}
+
+static uint32_t arena_holder(const struct glibc_arenas *arenas, uint64_t address, const struct fact_thread *threads,
+			     size_t n_threads)
+{
+	const struct glibc_arena *arena = glibc_arenas_find(arenas, address);
+
+	if (!arena || arena->threads != 1)
+		return HOLDER_OTHER;
+	for (size_t i = 0; i < n_threads; i++) {
+		if (threads[i].id.tid == arena->thread.tid)
+			return (uint32_t)i + 1;
+	}
+	return HOLDER_OTHER;
+}
+
+static int add_arenas(struct search *search, const struct glibc_arenas *arenas, const struct fact_thread *threads,
+			 size_t n_threads)
+{
+	uint32_t holder = HOLDER_OTHER;
+	int r = 0;
+
+	for (size_t i = 0; i < arenas->n_heaps && r == 0; i++) {
+		const struct glibc_heap *heap = &arenas->heap[i];
+
+		if (!i || heap->arena != heap[-1].arena)
+			holder = arena_holder(arenas, heap->arena, threads, n_threads);
+		r = add_place(search, heap->start, heap->end, holder, 0);
+	}
+	return r;
+}
+
+static bool has_block(const struct blocks *blocks, uint64_t start)
+{
+	size_t low = 0, high = blocks->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (blocks->block[middle].start < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < blocks->count && blocks->block[low].start == start;
+}
+
+/* The heap of brk is the main arena's; everything else is nobody's place. */
+static int add_rest(struct search *search, const struct unowned *unowned, size_t n_unowned,
+		       const struct glibc_arenas *arenas, const struct fact_thread *threads, size_t n_threads)
+{
+	const struct glibc_arena *main_arena = glibc_arenas_main(arenas);
+	uint32_t holder = main_arena ? arena_holder(arenas, main_arena->address, threads, n_threads) : HOLDER_OTHER;
+	int r = 0;
+
+	for (size_t i = 0; i < n_unowned && r == 0; i++) {
+		uint64_t start = unowned[i].start, length = unowned[i].length;
+
+		/* Heaps and blocks are searched as what they are. */
+		if (unowned[i].kind == UNOWNED_ARENA || has_block(&search->blocks, start))
+			continue;
+		if (unowned[i].kind == UNOWNED_MMAP && length > MAPPING_BYTES)
+			length = MAPPING_BYTES;
+		r = add_place(search, start, start + length,
+			      unowned[i].kind == UNOWNED_HEAP ? holder : HOLDER_OTHER, 0);
+	}
+	return r;
+}
+
+static int add_content(struct search *search, struct block *block, uint32_t holder)
+{
+	uint64_t length = block->length < CONTENT_BYTES ? block->length : CONTENT_BYTES;
+
+	block->searched = true;
+	return add_place(search, block->start, block->start + length, holder, 0);
+}
+
+/* Blocks hold blocks: first those that are nobody's place, then from holder to held. */
+static int search_blocks(struct search *search)
+{
+	struct blocks *blocks = &search->blocks;
+	bool again = true;
+	int r = 0;
+
+	for (size_t i = 0; i < blocks->count && r == 0; i++) {
+		if (blocks->block[i].holder && !block_holder(&blocks->block[i]))
+			r = add_content(search, &blocks->block[i], HOLDER_OTHER);
+	}
+	r = r ? r : search_places(search);
+	while (again && r == 0) {
+		again = false;
+		for (size_t i = 0; i < blocks->count && r == 0; i++) {
+			struct block *block = &blocks->block[i];
+
+			if (block->searched || !block_holder(block))
+				continue;
+			r = add_content(search, block, block_holder(block));
+			again = true;
+		}
+		r = r ? r : search_places(search);
+	}
+	for (size_t i = 0; i < blocks->count && r == 0; i++) {
+		if (!blocks->block[i].searched)
+			r = add_content(search, &blocks->block[i], HOLDER_OTHER);
+	}
+	return r ? r : search_places(search);
+}
+
+static int emit_found(const struct search *search, uint32_t target, uint64_t time_ns,
+		      const struct fact_thread *threads, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_RANGE_OWNER, .target = target, .time_ns = time_ns};
+	int r = 0;
+
+	for (size_t i = 0; i < search->blocks.count && r == 0; i++) {
+		const struct block *block = &search->blocks.block[i];
+
+		if (!block_holder(block))
+			continue;
+		fact.range = (struct fact_range){.who = threads[block_holder(block) - 1].id, .start = block->start,
+						 .length = block->length};
+		r = sink->emit(sink->context, &fact);
+	}
+	return r;
+}
+
+int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
+		 size_t n_threads, const struct glibc_arenas *arenas, const struct unowned *unowned, size_t n_unowned,
+		 uint64_t budget_ns, const struct fact_sink *sink)
+{
+	_cleanup_(search_clear) struct search search = {.stray_left = STRAY_PAGES};
+	int r = memory_pages_open(&search.pages, pid, procfs, budget_ns);
+
+	if (r == 0)
+		r = find_blocks(&search, unowned, n_unowned);
+	if (r < 0 || !search.blocks.count)
+		return r;
+	r = add_stacks(&search, threads, n_threads);
+	if (r == 0)
+		r = add_arenas(&search, arenas, threads, n_threads);
+	if (r == 0)
+		r = add_rest(&search, unowned, n_unowned, arenas, threads, n_threads);
+	if (r == 0)
+		r = search_places(&search);
+	if (r == 0)
+		r = search_blocks(&search);
+	/* Half a search proves nothing: where it was not looked, another may hold the address too. */
+	if (r < 0)
+		return r;
+	blocks_doubt(&search.blocks);
+	return emit_found(&search, target, time_ns, threads, sink);
+}

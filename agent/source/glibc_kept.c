@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How much of glibc's heaps is free inside, though resident: kept by malloc. Reads them one by one within a share of
+ * the time. It must not know whose they are. */
+#include "glibc_kept.h"
+#include "malloc_walk.h"
+#include "memory_pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE 4096ULL
+#define RUNS_MAX (1U << 20) /* of one heap */
+#define WINDOW_MIN 512U         /* words */
+#define WINDOW_MAX (32U << 10)
+/* For one heap, whatever the budget; what takes longer cannot be read while it is in use. */
+#define HEAP_NS (100 * NSEC_PER_MSEC)
+/* On the average it may take one part in so many of the time. */
+#define SHARE 200
+#define TRIES 2
+
+struct run {
+	uint64_t start, end;
+};
+
+struct heap_reading {
+	struct memory_pages *pages;
+	struct run *run; /* present pages, ascending */
+	size_t n_runs, room;
+	size_t at; /* the run that free chunks are in now: they ascend */
+	uint64_t resident, kept;
+};
+
+static int add_run(void *context, const struct page_run *found)
+{
+	struct heap_reading *reading = context;
+
+	if (!(found->categories & SCAN_PAGE_IS_PRESENT))
+		return 0;
+	reading->resident += found->end - found->start;
+	if (reading->n_runs && reading->run[reading->n_runs - 1].end == found->start) {
+		reading->run[reading->n_runs - 1].end = found->end;
+		return 0;
+	}
+	if (reading->n_runs == reading->room) {
+		size_t room = reading->room ? reading->room * 2 : 256;
+		struct run *grown = room > RUNS_MAX ? NULL : reallocarray(reading->run, room, sizeof(*grown));
+
+		if (!grown)
+			return room > RUNS_MAX ? -E2BIG : -ENOMEM;
+		reading->run = grown;
+		reading->room = room;
+	}
+	reading->run[reading->n_runs++] = (struct run){found->start, found->end};
+	return 0;
+}
+
+/* Of a free chunk only what is resident is kept: pages inside may have been given back. */
+static void add_free(void *context, uint64_t start, uint64_t end)
+{
+	struct heap_reading *reading = context;
+
+	while (reading->at < reading->n_runs && reading->run[reading->at].end <= start)
+		reading->at++;
+	for (size_t i = reading->at; i < reading->n_runs && reading->run[i].start < end; i++) {
+		uint64_t from = reading->run[i].start > start ? reading->run[i].start : start;
+		uint64_t to = reading->run[i].end < end ? reading->run[i].end : end;
+
+		reading->kept += to - from;
+	}
+}
+
+static const struct run *run_of(const struct heap_reading *reading, uint64_t address)
+{
+	size_t low = 0, high = reading->n_runs;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (reading->run[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < reading->n_runs && reading->run[low].start <= address ? &reading->run[low] : NULL;
+}
+
+/* Small chunks are read by large windows, large ones are skipped: the window grows while it is of use. */
+static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uint64_t began)
+{
+	enum malloc_walk_state state = MALLOC_WALK_ON;
+	uint64_t read_to = 0;
+	/* A small heap is read by one call. */
+	size_t smallest = reading->resident <= WINDOW_MAX * 8 ? WINDOW_MAX : WINDOW_MIN, window = smallest;
+
+	while (state == MALLOC_WALK_ON) {
+		uint64_t at = walk->at & ~(PAGE - 1), room;
+		const struct run *run = run_of(reading, at);
+		struct memory_piece piece = {.address = at, .buffer = reading->pages->buffer};
+		int r;
+
+		if (!run)
+			return -EAGAIN; /* not there, so no header: it changed, or is swapped out */
+		room = (run->end - at) / 8;
+		window = walk->at - read_to < PAGE && window < WINDOW_MAX ? window * 2 : smallest;
+		piece.size = (room < window ? room : window) * 8;
+		r = memory_read_pieces(&reading->pages->reader, &piece, 1);
+		if (r < 0)
+			return r;
+		if (!piece.read)
+			return -EAGAIN;
+		read_to = at + piece.size;
+		state = malloc_walk_feed(walk, at, reading->pages->buffer, piece.size / 8);
+		if (residency_cpu_now() - began > HEAP_NS)
+			return -ETIME;
+	}
+	return state == MALLOC_WALK_DONE ? 0 : -EAGAIN;
+}
+
+/* ---- what a heap looks like now ------------------------------------------------------------------------ */
+
+static bool read_word(struct memory_pages *pages, uint64_t address, uint64_t *ret_word)
+{
+	struct memory_piece piece = {address, ret_word, sizeof(*ret_word), false};
+
+	return address && memory_read_pieces(&pages->reader, &piece, 1) == 0 && piece.read;
+}
+
+static uint64_t chunk_align(uint64_t address)
+{
+	return (address + 15) & ~15ULL;
+}
+
+static bool thread_heap(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_heap *heap,
+			uint64_t top, struct malloc_walk *walk)
+{
+	uint64_t info_bytes = heap->arena % MALLOC_HEAP_BYTES, size;
+
+	if (!read_word(pages, heap->start + 16, &size) || size < PAGE || size > MALLOC_HEAP_BYTES || size % PAGE)
+		return false;
+	walk->end = heap->start + size;
+	walk->top = top >= heap->start && top < walk->end ? top : 0;
+	/* The arena itself lies in its first heap, behind heap_info. */
+	walk->at = heap->arena - info_bytes == heap->start ? chunk_align(heap->arena + arenas->layout.size)
+							   : chunk_align(heap->start + info_bytes);
+	return true;
+}
+
+/* Where the heap of brk began: field 47 of stat. */
+static uint64_t brk_start(struct memory_pages *pages)
+{
+	struct procfs *procfs = pages->reader.procfs;
+	struct proc_dir dir;
+	char *field, *save = NULL;
+	int number = 3;
+
+	if (procfs_living(procfs, pages->reader.pid, &dir) < 0 || procfs_read(procfs, "%s/stat", dir.path) < 0)
+		return 0;
+	field = strrchr(procfs->buffer, ')');
+	field = field ? strtok_r(field + 1, " ", &save) : NULL;
+	for (; field && number < 47; number++)
+		field = strtok_r(NULL, " ", &save);
+	return field ? strtoull(field, NULL, 10) : 0;
+}
+
+static bool main_heap(struct memory_pages *pages, uint64_t top, struct malloc_walk *walk)
+{
+	uint64_t size, start = brk_start(pages);
+
+	walk->at = chunk_align(start);
+	walk->top = top;
+	if (!start || top < walk->at || !read_word(pages, top + 8, &size) || size > UINT64_MAX - top)
+		return false;
+	walk->end = top + (size & ~7ULL);
+	return true;
+}
+
+/* heap NULL: the main arena's. -EAGAIN: it changed meanwhile. */
+static int read_heap(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
+		     const struct glibc_heap *heap, struct fact *fact)
+{
+	struct heap_reading reading = {.pages = pages};
+	struct malloc_walk walk = {.found = add_free, .context = &reading};
+	struct run_sink runs = {add_run, &reading};
+	uint64_t began = residency_cpu_now(), top, start;
+	int r = -EAGAIN;
+
+	if (read_word(pages, arena->address + arenas->layout.top, &top) &&
+	    (heap ? thread_heap(pages, arenas, heap, top, &walk) : main_heap(pages, top, &walk))) {
+		start = heap ? heap->start : walk.at & ~(PAGE - 1);
+		r = memory_pages_runs(pages, start, walk.end, &runs);
+		if (r == 0)
+			r = walk_heap(&reading, &walk, began);
+		fact->arena = (struct fact_arena){.heap = start, .address = arena->address, .is_main = !heap,
+						  .resident = reading.resident, .kept = reading.kept};
+	}
+	free(reading.run);
+	return r;
+}
+
+static int read_one(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
+		    const struct glibc_heap *heap, struct fact *fact, const struct fact_sink *sink)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < TRIES && r == -EAGAIN; i++)
+		r = read_heap(pages, arenas, arena, heap, fact);
+	if (r == 0) {
+		fact->time_ns = source_boottime();
+		return sink->emit(sink->context, fact);
+	}
+	return r == -EAGAIN || r == -ETIME || r == -E2BIG ? 0 : r;
+}
+
+int glibc_kept(uint32_t pid, const char *procfs, uint32_t target, const struct glibc_arenas *arenas,
+	       struct glibc_kept *kept, uint64_t budget_ns, const struct fact_sink *sink)
+{
+	_cleanup_(memory_pages_close) struct memory_pages pages = {.tables = {.fd = -1}, .reader = MEMORY_READER_NONE};
+	const struct glibc_arena *main_arena = glibc_arenas_main(arenas);
+	struct fact fact = {.kind = FACT_ARENA_KEPT, .target = target};
+	size_t count = arenas->n_heaps + (main_arena ? 1 : 0), first;
+	int r;
+
+	if (!count || !arenas->layout.size || source_boottime() < kept->next_ns)
+		return 0;
+	r = memory_pages_open(&pages, pid, procfs, budget_ns ? budget_ns : 1);
+	first = (size_t)(kept->cursor % count);
+	for (size_t i = 0; i < count && r == 0 && (!i || !memory_pages_spent(&pages)); i++) {
+		size_t at = (first + i) % count;
+		const struct glibc_heap *heap = at < arenas->n_heaps ? &arenas->heap[at] : NULL;
+		const struct glibc_arena *arena = heap ? glibc_arenas_find(arenas, heap->arena) : main_arena;
+
+		kept->cursor = at + 1;
+		if (arena && arena->read)
+			r = read_one(&pages, arenas, arena, heap, &fact, sink);
+	}
+	kept->next_ns = source_boottime() + (residency_cpu_now() - pages.began_ns) * SHARE;
+	return r;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How much of glibc's heaps is free inside, though resident: kept by malloc. Reads them one by one within a share of
+ * the time. It must not know whose they are. */
+#ifndef POOLSCOPE_SOURCE_GLIBC_KEPT_H
+#define POOLSCOPE_SOURCE_GLIBC_KEPT_H
+
+#include "glibc_arenas.h"
+
+struct glibc_kept {
+	uint64_t cursor;  /* the heap after the last one read */
+	uint64_t next_ns; /* boottime: not before; 0: at once */
+};
+
+/* FACT_ARENA_KEPT for as many heaps as the budget (CPU time; 0: one heap) allows, going on where the last call ended.
+ * Arenas as glibc_arenas() left them. A heap that changes while it is read, or holds more than can be read in due time,
+ * is left out. Reads only pages that are present. 0, -ESRCH, -EPERM, -ENOMEM. */
+int glibc_kept(uint32_t pid, const char *procfs, uint32_t target, const struct glibc_arenas *arenas,
+	       struct glibc_kept *kept, uint64_t budget_ns, const struct fact_sink *sink);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Reads the memory of a process, many small pieces by one system call, never stopping it. It must not know what
+ * the bytes mean. */
+#include "memory_reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#define PIECES 256 /* a call; IOV_MAX is 1,024 */
+
+int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *procfs)
+{
+	struct proc_dir dir;
+	int r;
+
+	*reader = (struct memory_reader){.pid = pid, .via = pid, .fd = -1};
+	r = procfs_open_files(procfs, &reader->procfs);
+	if (r < 0 || !procfs || strcmp(procfs, "/proc") == 0)
+		return r;
+	r = procfs_living(reader->procfs, pid, &dir);
+	if (r == 0)
+		reader->fd = procfs_openf(reader->procfs, O_RDONLY, "%s/mem", dir.path);
+	return r < 0 ? r : reader->fd < 0 ? reader->fd : 0;
+}
+
+/* The leader may be gone while others live. */
+static int find_another(struct memory_reader *reader)
+{
+	struct proc_dir dir;
+	int r = procfs_living(reader->procfs, reader->pid, &dir);
+	const char *last = r < 0 ? NULL : strrchr(dir.path, '/');
+	uint32_t via = last ? (uint32_t)strtoul(last + 1, NULL, 10) : reader->pid;
+
+	if (r < 0 || via == reader->via)
+		return -ESRCH;
+	reader->via = via;
+	return 0;
+}
+
+void memory_reader_close(struct memory_reader *reader)
+{
+	close_fd(&reader->fd);
+	procfs_free(reader->procfs);
+	reader->procfs = NULL;
+}
+
+ssize_t memory_read(const struct memory_reader *reader, uint32_t tid, uint64_t address, void *buffer, size_t size)
+{
+	struct iovec local = {buffer, size}, remote = {(void *)(uintptr_t)address, size};
+	ssize_t n = reader->fd >= 0 ? pread(reader->fd, buffer, size, (off_t)address)
+				    : process_vm_readv((pid_t)tid, &local, 1, &remote, 1, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+static int read_one_by_one(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		ssize_t n = memory_read(reader, reader->via, pieces[i].address, pieces[i].buffer, pieces[i].size);
+
+		if (n < 0 && n != -EFAULT && n != -EIO)
+			return (int)n;
+		pieces[i].read = n == (ssize_t)pieces[i].size;
+	}
+	return 0;
+}
+
+/* One call stops at the first piece that cannot be read: what comes behind it is read by the next. */
+static int read_batch(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
+{
+	struct iovec local[PIECES], remote[PIECES];
+	size_t at = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
+		remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
+		pieces[i].read = false;
+	}
+	while (at < count) {
+		ssize_t got = process_vm_readv((pid_t)reader->via, local + at, count - at, remote + at, count - at, 0);
+
+		if (got < 0 && errno != EFAULT)
+			return -errno;
+		for (; at < count && got >= (ssize_t)pieces[at].size; at++) {
+			got -= (ssize_t)pieces[at].size;
+			pieces[at].read = true;
+		}
+		at += at < count;
+	}
+	return 0;
+}
+
+int memory_read_pieces(struct memory_reader *reader, struct memory_piece *pieces, size_t count)
+{
+	if (reader->fd >= 0)
+		return read_one_by_one(reader, pieces, count);
+	for (size_t at = 0; at < count; at += PIECES) {
+		size_t n = count - at < PIECES ? count - at : PIECES;
+		int r = read_batch(reader, pieces + at, n);
+
+		if (r == -ESRCH && find_another(reader) == 0)
+			r = read_batch(reader, pieces + at, n);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

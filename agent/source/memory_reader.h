@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Reads the memory of a process, many small pieces by one system call, never stopping it. It must not know what
+ * the bytes mean. */
+#ifndef POOLSCOPE_SOURCE_MEMORY_READER_H
+#define POOLSCOPE_SOURCE_MEMORY_READER_H
+
+#include "procfs_internal.h"
+
+struct memory_reader {
+	struct procfs *procfs;
+	uint32_t pid;
+	uint32_t via; /* the thread through which pieces are read: one that lives */
+	int fd;       /* /proc/PID/mem; -1: process_vm_readv */
+};
+
+#define MEMORY_READER_NONE {.fd = -1}
+
+/* PIDs of another procfs mean nothing to process_vm_readv: then its mem file is read. 0 or -errno. */
+int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *procfs);
+void memory_reader_close(struct memory_reader *reader);
+
+/* Through the thread `tid`. Bytes read, or -errno. */
+ssize_t memory_read(const struct memory_reader *reader, uint32_t tid, uint64_t address, void *buffer, size_t size);
+
+struct memory_piece {
+	uint64_t address;
+	void *buffer;
+	size_t size;
+	bool read; /* whole */
+};
+
+/* What cannot be read does not stop the rest. -ESRCH: the process is gone; -EPERM; -errno. */
+int memory_read_pieces(struct memory_reader *reader, struct memory_piece *pieces, size_t count);
+
+#endif

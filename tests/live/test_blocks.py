@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Large blocks from before attach: charged where their addresses show who holds them and nothing speaks against it, and
+only there. A wrong charge is worse than none."""
+import pytest
+
+from harness import assert_adds_up, assert_identity, run
+
+# name: threads by where they keep the addresses of their blocks, least share charged right
+CASES = {
+    "on their stacks": ("stack:12", 0.99),
+    "in their arenas": ("node:12", 0.99),
+    "in thread-local storage": ("local:12", 0.99),
+    "in a block of theirs": ("chain:12", 0.99),
+    "a global table": ("table:12", 0),
+    "passed on, held on the taker's stack": ("given:12", 0),
+    "passed on, held in the taker's arena": ("stored:12", 0),
+    "lent to another": ("shown:12", 0),
+    "some of each": ("stack:6,node:6,local:4,chain:4,table:4", 0.75),
+    "few are passed on": ("stack:24,node:24,given:1", 0),
+    "many are passed on": ("stack:8,node:8,given:4,stored:4,shown:2", 0),
+}
+
+
+def charged(target, truth):
+    """Shares of the bytes made: charged to their maker, to another, to nobody."""
+    made = {thread["tid"]: thread["made"] for thread in truth["threads"]}
+    shown = {thread["tid"]: thread["memory"]["mmap"]["resident_bytes"] for thread in target["thread_list"]}
+    total = sum(made.values())
+    right = sum(min(shown[tid], figure) for tid, figure in made.items())
+    wrong = sum(max(0, figure - made.get(tid, 0)) for tid, figure in shown.items())
+    return right / total, wrong / total, 1 - (right + wrong) / total
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_blocks(workload, name):
+    specs, least = CASES[name]
+    blocks = workload("blocks", *specs.split(","))
+    truth = blocks.ask("truth")
+    blocks.freeze()
+    target = run("dump", "--json", "-p", blocks.pid).target()
+    right, wrong, nobody = charged(target, truth)
+    print(f"{name}: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
+    assert wrong <= 0.01 and right >= least
+    assert_identity(target)
+    assert_adds_up(target)
+    for thread in target["thread_list"]:
+        assert thread["memory"]["grown_bytes"] in (0, None), "what evidence finds has not grown"

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Of what is resident in glibc's arenas, how much is in use and how much merely kept by malloc: against a truth that
+the workload knows."""
+import os
+
+import pytest
+
+from harness import SANITIZED, assert_identity, run
+
+# Without the cache of each thread the truth is exact; with it, its chunks count as in use.
+PLAIN = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
+CACHED_MAX = 1 << 20
+
+CASES = {
+    "all in use": ("none:8M", "none:300K"),
+    "each second chunk is free": ("half:8M", "main:half:6M"),
+    "all but the last": ("all:16M", "main:all:12M"),
+    "random": ("random:20M", "random:3M", "main:random:9M"),
+    "large chunks": ("large:30M", "main:large:20M"),
+    "given back inside": ("trimmed:30M", "main:trimmed:20M"),
+    "several heaps": ("half:200M", "random:150M"),
+}
+
+
+def compare(target, truth, slack):
+    listed = {thread["tid"]: thread for thread in target["thread_list"]}
+    for user in truth["threads"]:
+        memory = listed[user["tid"]]["memory"]
+        kept = user["resident"] - user["live"]
+        print(f"{user['pattern']}: {user['resident'] >> 10}K resident, {kept >> 10}K kept, "
+              f"found {memory['kept_bytes'] >> 10}K")
+        assert memory["kept_bytes"] <= memory["arena"]["resident_bytes"] + memory["heap"]["resident_bytes"]
+        assert kept - slack - kept // 50 <= memory["kept_bytes"] <= kept + (64 << 10) + kept // 50
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("cache", [False, True], ids=["plain", "cached"])
+def test_kept(workload, name, cache):
+    kept = workload("kept", *CASES[name], env=None if cache else PLAIN)
+    truth = kept.ask("truth")
+    kept.freeze()
+    binary = SANITIZED if "random" in name else None
+    target = run("dump", "--json", "-p", kept.pid, binary=binary).target()
+    assert_identity(target)
+    compare(target, truth, CACHED_MAX if cache else 64 << 10)
+    # Of pools: the sum over their threads.
+    for pool in target["pools"]:
+        threads = [t["memory"]["kept_bytes"] for t in target["thread_list"] if t["pool"] == pool["name"]]
+        if pool["memory"]["kept_bytes"] is not None and None not in threads:
+            assert pool["memory"]["kept_bytes"] >= sum(threads)
+
+
+def test_heaps_that_change_meanwhile(workload):
+    """A running target: what is said is within what can be; and it never stops or fails."""
+    kept = workload("kept", *["busy:8M"] * 4)
+    for _ in range(5):
+        target = run("dump", "--json", "-p", kept.pid).target()
+        for holder in target["pools"] + target["thread_list"]:
+            memory = holder["memory"]
+            managed = memory["arena"]["resident_bytes"] + memory["heap"]["resident_bytes"]
+            assert memory["kept_bytes"] is None or 0 <= memory["kept_bytes"] <= managed
+
+

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Attached after the growth, poolscope must say the same of stacks, arenas and heap as an agent that saw it all."""
+import pytest
+
+from exporter import Exporter
+from fixtures import factory
+from harness import SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of, run, wait_for
+
+exporter = factory(Exporter)
+KEPT = ("stack", "arena", "heap")
+
+
+def compare_pools(early, late):
+    """Pool by pool, within 5 % of RssAnon. Direct mappings are another matter: their maker was not seen."""
+    bar = late["memory"]["rss_anon_bytes"] // 20
+    pools = {pool["name"]: pool for pool in late["pools"]}
+    assert set(pools) == {pool["name"] for pool in early["pools"]}
+    for pool in early["pools"]:
+        seen, found = regions_of(pool["memory"]), regions_of(pools[pool["name"]]["memory"])
+        for region in KEPT:
+            assert abs(seen[region] - found[region]) <= bar, (pool["name"], region, seen, found)
+
+
+def compare_as_a_group(early, late):
+    for region in KEPT:
+        sums = [sum(regions_of(pool["memory"])[region] for pool in target["pools"]) for target in (early, late)]
+        assert abs(sums[0] - sums[1]) <= late["memory"]["rss_anon_bytes"] // 20, (region, sums)
+    assert any(thread["memory"]["shared"] for thread in late["thread_list"])
+
+
+def both(workload, watching, final, binary=None):
+    """The same frozen target, as an early and as a late agent have it."""
+    early = final(watching, workload)
+    late = run("dump", "--json", "-p", workload.pid, binary=binary).target()
+    for target in (early, late):
+        assert_identity(target)
+        assert_adds_up(target)
+    return early, late
+
+
+WORKLOADS = {
+    "one arena a thread": (("resize:threads=6,stack=256K,arena=2M,named", "decode:threads=4,stack=64K,arena=512K,"
+                            "routine=decode_main"), ("--heap", "3M")),
+    "arenas of several heaps": (("resize:threads=2,arena=150M,named", "upload:threads=3,arena=1M,routine=upload_main"),
+                                ("--heap", "8M")),
+    "stacks that the kernel merged": (("flat:threads=12,stack=128K,unguarded,stack_size=256K,named",), ()),
+    "arenas that two pools share": (("crowd:threads=8,arena=2M,named", "decode:threads=4,arena=1M,routine=decode_main"),
+                                    ("--arenas", "4")),
+    "the main arena alone": (("crowd:threads=6,arena=2M,named",), ("--arenas", "1")),
+}
+SHARED = ("arenas that two pools share", "the main arena alone")
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_pools_are_the_same(pools, watch, final, name):
+    specs, options = WORKLOADS[name]
+    workload = pools(*specs, options=options)
+    watching = watch(workload.pid)
+    workload.fill()
+    early, late = both(workload, watching, final, binary=SANITIZED if "several" in name else None)
+    (compare_as_a_group if name in SHARED else compare_pools)(early, late)
+    unknown = [target["memory"]["unattributed"]["before_attach"] for target in (early, late)]
+    assert unknown[1] <= unknown[0] + late["memory"]["rss_anon_bytes"] // 20
+
+
+def test_threads_of_a_python_executor(workload, watch, final):
+    executor = workload("executor.py", 8)
+    watching = watch(executor.pid)
+    executor.ask("fill")
+    compare_pools(*both(executor, watching, final))
+
+
+def test_merged_stacks_are_told_apart(pools):
+    workload = pools("flat:threads=12,stack=128K,unguarded,stack_size=256K,named")
+    truth = workload.fill()
+    maps = open(f"/proc/{workload.pid}/maps").read()
+    workload.freeze()
+    target = run("dump", "--json", "-p", workload.pid).target()
+    sizes = [int(high, 16) - int(low, 16) for low, high in (line.split()[0].split("-") for line in maps.splitlines())]
+    assert max(sizes) > 512 << 10, "the kernel has merged nothing; this test shows nothing"
+    listed = {thread["tid"]: thread for thread in target["thread_list"]}
+    for thread in truth["threads"]:
+        stack = listed[thread["tid"]]["memory"]["stack"]
+        assert close_enough(stack["resident_bytes"], thread["resident"]["stack"])
+        assert stack["mapped_bytes"] <= 260 << 10
+    assert_identity(target)
+
+
+def test_an_arena_whose_users_have_gone(puppet, exporter):
+    """Known from before attach, it is nobody's; once its last user has gone, it is an orphan of its pool."""
+    workload = puppet()
+    workload.script("main spawn a\nmain spawn b\na malloc 3M\nb malloc 2M\na exit")
+    bytes_of_b = workload.ask("truth")["threads"]["b"]["arena"]
+    serving = exporter("-p", workload.pid)
+
+    def total(name, **labels):
+        return sum(figure for key, figure in serving.series().items()
+                   if key[0] == name and set(labels.items()) <= set(key[1:]))
+    wait_for(lambda: total("poolscope_pool_memory_resident_bytes", region="arena") >= bytes_of_b, "b's arena")
+    assert total("poolscope_pool_memory_orphaned_bytes") == 0
+    workload.script("b exit")
+    wait_for(lambda: total("poolscope_pool_memory_orphaned_bytes") >= bytes_of_b, "b's arena to be an orphan")
+    # a's was found by the ring of arenas, but nobody can say whose it was.
+    assert total("poolscope_process_memory_unattributed_bytes", reason="before_attach") >= 3 << 20
+
+
+def test_workers_that_die_and_are_replaced_keep_the_pools_figures(pools, watch, final):
+    """An arena goes from a worker that ends to the next without any event."""
+    workload = pools("batch:threads=4,arena=3M,churn=400ms,named")
+    workload.ask("start")
+    watching = watch(workload.pid)
+    while workload.ask("truth")["pools"][0]["ended"] < 12:
+        pass
+    workload.ask("still")
+    target = final(watching, workload)
+    pool = next(p for p in target["pools"] if p["name"] == "batch-*")
+    assert pool["memory"]["arena"]["resident_bytes"] >= 4 * (3 << 20)
+    assert target["memory"]["unattributed_bytes"] <= 2 << 20, target["memory"]
+    assert_identity(target)
+    assert_adds_up(target)

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who holds a large block: made-up words, and a naive search to compare with. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/blocks.h"
+
+#define MIB (1ULL << 20)
+#define FIRST 0x7f0000000000ULL
+
+static struct blocks blocks;
+
+static void three_blocks(void)
+{
+	blocks_clear(&blocks);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(blocks_add(&blocks, FIRST + i * MIB, MIB), 0);
+	assert_int_equal(blocks_index(&blocks), 0);
+}
+
+static void find(uint64_t word, uint32_t holder, bool strong)
+{
+	blocks_search(&blocks, 0x1000, &word, 1, holder, strong);
+}
+
+static void headers(void **state)
+{
+	assert_int_equal(block_length(0, MIB | 2, 4 * MIB), MIB);
+	assert_int_equal(block_length(0, MIB | 2, MIB), MIB);
+	assert_int_equal(block_length(0, MIB | 2, MIB - 4096), 0);
+	assert_int_equal(block_length(16, MIB | 2, 4 * MIB), 0);
+	assert_int_equal(block_length(0, MIB, 4 * MIB), 0);
+	assert_int_equal(block_length(0, MIB | 3, 4 * MIB), 0);
+	assert_int_equal(block_length(0, (MIB + 16) | 2, 4 * MIB), 0);
+	assert_int_equal(block_length(0, 4096 | 2, 4 * MIB), 0);
+	assert_int_equal(block_length(0, UINT64_MAX & ~5ULL, 4 * MIB), 0);
+}
+
+static void one_holder(void **state)
+{
+	three_blocks();
+	find(FIRST + 16, 7, true);
+	find(FIRST + 16, 7, false);
+	find(FIRST + MIB + 4096 + 64, 8, true); /* aligned to a page */
+	find(FIRST + 2 * MIB + 8192, 9, true);  /* somewhere inside: says nothing */
+	find(FIRST - 1, 9, true);
+	find(0, 9, true);
+	find(UINT64_MAX, 9, true);
+	blocks_doubt(&blocks);
+	assert_int_equal(block_holder(&blocks.block[0]), 7);
+	assert_int_equal(block_holder(&blocks.block[1]), 8);
+	assert_int_equal(block_holder(&blocks.block[2]), HOLDER_NONE);
+}
+
+static void what_charges_nobody(void **state)
+{
+	uint64_t own = FIRST + 2 * MIB + 16;
+
+	three_blocks();
+	find(FIRST + 16, 7, false); /* dead words alone */
+	find(FIRST + MIB + 16, 8, true);
+	find(FIRST + MIB + 16, HOLDER_OTHER, true);
+	blocks_search(&blocks, FIRST + 2 * MIB + 64, &own, 1, 9, true); /* a block that names itself */
+	blocks_doubt(&blocks);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(block_holder(&blocks.block[i]), HOLDER_NONE);
+	/* A global table is no sign that threads pass blocks on. */
+	three_blocks();
+	find(FIRST + 16, 7, true);
+	find(FIRST + MIB + 16, 8, true);
+	find(FIRST + MIB + 16, HOLDER_OTHER, true);
+	blocks_doubt(&blocks);
+	assert_int_equal(block_holder(&blocks.block[0]), 7);
+}
+
+static void blocks_that_are_passed_on(void **state)
+{
+	/* One of three is held by two threads, if only by a dead word: nobody is believed. */
+	three_blocks();
+	find(FIRST + 16, 7, true);
+	find(FIRST + MIB + 16, 8, true);
+	find(FIRST + 2 * MIB + 16, 9, true);
+	find(FIRST + 2 * MIB + 16, 10, false);
+	blocks_doubt(&blocks);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(block_holder(&blocks.block[i]), HOLDER_NONE);
+	/* One of many: the two are not believed, the others are. */
+	blocks_clear(&blocks);
+	for (uint64_t i = 0; i < 100; i++)
+		blocks_add(&blocks, FIRST + i * MIB, MIB);
+	blocks_index(&blocks);
+	for (uint64_t i = 0; i < 100; i++)
+		find(FIRST + i * MIB + 16, 1 + (uint32_t)i % 10, true);
+	find(FIRST + 16, 5, true);
+	blocks_doubt(&blocks);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(block_holder(&blocks.block[i]), i % 10 == 0 || i % 10 == 4 ? HOLDER_NONE : 1 + i % 10);
+	blocks_clear(&blocks);
+}
+
+static void against_a_naive_search(void **state)
+{
+	static uint64_t words[4096];
+	uint64_t seed = 1;
+
+	for (int round = 0; round < 60; round++) {
+		uint64_t start = FIRST;
+		size_t count = 1 + (size_t)round * 3;
+
+		blocks_clear(&blocks);
+		for (size_t i = 0; i < count; i++) {
+			uint64_t length = 65536 + (seed >> 40) % 64 * 4096;
+
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			start += (seed >> 60) % 3 * 4096;
+			assert_int_equal(blocks_add(&blocks, start, length), 0);
+			start += length;
+		}
+		assert_int_equal(blocks_index(&blocks), 0);
+		for (size_t i = 0; i < 4096; i++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			words[i] = i % 3 ? FIRST + (seed >> 24) % (start - FIRST + 65536) : seed;
+		}
+		blocks_search(&blocks, 0x1000, words, 4096, 3, true);
+		for (size_t b = 0; b < count; b++) {
+			bool held = false;
+
+			for (size_t i = 0; i < 4096; i++)
+				held |= words[i] >= blocks.block[b].start && words[i] < blocks.block[b].start + 8192;
+			assert_int_equal(block_holder(&blocks.block[b]), held ? 3 : HOLDER_NONE);
+		}
+	}
+	blocks_clear(&blocks);
+	blocks_search(&blocks, 0, words, 4096, 3, true); /* no blocks at all */
+	for (uint64_t i = 0; i < BLOCKS_MAX; i++)
+		assert_int_equal(blocks_add(&blocks, FIRST + i * MIB, MIB), 0);
+	assert_int_equal(blocks_add(&blocks, FIRST + BLOCKS_MAX * MIB, MIB), -ENOSPC);
+	blocks_clear(&blocks);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(headers),
+		cmocka_unit_test(one_holder),
+		cmocka_unit_test(what_charges_nobody),
+		cmocka_unit_test(blocks_that_are_passed_on),
+		cmocka_unit_test(against_a_naive_search),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A process whose threads malloc large blocks and keep their addresses in various places, and that knows who made
+ * what. It must not know poolscope. usage: blocks HOW:THREADS... */
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include "truth.h"
+
+#define MAKERS_MAX 256
+#define BLOCKS 3
+
+enum how {
+	STACK,  /* in locals of the thread that made them */
+	NODE,   /* in a small chunk of its arena */
+	LOCAL,  /* in thread-local storage */
+	TABLE,  /* in a global table: whose is that? */
+	CHAIN,  /* in one large block, whose address is on the stack */
+	GIVEN,  /* on the stack of another thread, which only uses them */
+	STORED, /* in the arena of another thread, which only uses them */
+	SHOWN,  /* in the arena of the maker and on the stack of another thread */
+	HOW_COUNT,
+};
+
+static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "given", "stored", "shown" };
+
+struct maker {
+	enum how how;
+	pid_t tid;
+	struct {
+		uintptr_t start_hidden; /* inverted: the truth must not be evidence */
+		size_t length;
+	} made[BLOCKS];
+	pthread_barrier_t handed;
+	void **crossing; /* where the taker finds them, for the moment of handing over */
+};
+
+static struct maker makers[MAKERS_MAX];
+static unsigned n_makers;
+static void *volatile table[MAKERS_MAX][BLOCKS];
+static __thread void *volatile local[BLOCKS];
+static pthread_barrier_t settled;
+
+static void *block_new(struct maker *maker, unsigned i)
+{
+	size_t length = ((size_t)1 << 20) + (maker - makers) * 8192 + i * 300000;
+	char *block = malloc(length);
+
+	touch(block, length);
+	maker->made[i].start_hidden = ~(uintptr_t)block;
+	maker->made[i].length = length;
+	return block;
+}
+
+/* As any code that ran on before it waits: what was in dead frames is gone. */
+__attribute__((noinline)) static void run_on(void)
+{
+	volatile char frames[64 << 10];
+
+	memset((void *)frames, 0, sizeof(frames));
+}
+
+__attribute__((noinline)) static void wait_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
+__attribute__((noinline)) static void settle(void *const *blocks)
+{
+	__asm__ volatile("" : : "r"(blocks) : "memory");
+	run_on();
+	pthread_barrier_wait(&settled);
+	wait_for_ever();
+}
+
+static void *taker_main(void *argument)
+{
+	struct maker *maker = argument;
+	void *held[BLOCKS], **stored;
+
+	free(malloc(100)); /* an arena of its own */
+	pthread_barrier_wait(&maker->handed);
+	if (maker->how == STORED) {
+		stored = malloc(sizeof(held));
+		memcpy(stored, maker->crossing, sizeof(held));
+		memset(held, 0, sizeof(held));
+		run_on();
+		pthread_barrier_wait(&maker->handed);
+		settle(stored);
+	}
+	memcpy(held, maker->crossing, sizeof(held));
+	pthread_barrier_wait(&maker->handed);
+	settle(held);
+	return NULL;
+}
+
+__attribute__((noinline)) static void make_and_hand_over(struct maker *maker)
+{
+	void **crossing = malloc(sizeof(*crossing) * BLOCKS);
+
+	for (unsigned i = 0; i < BLOCKS; i++)
+		crossing[i] = block_new(maker, i);
+	maker->crossing = crossing;
+	pthread_barrier_wait(&maker->handed);
+	pthread_barrier_wait(&maker->handed);
+	if (maker->how != SHOWN)
+		memset(crossing, 0, sizeof(*crossing) * BLOCKS);
+}
+
+__attribute__((noinline)) static void **make_node(struct maker *maker)
+{
+	void **node = malloc(sizeof(*node) * BLOCKS);
+
+	for (unsigned i = 0; i < BLOCKS; i++)
+		node[i] = block_new(maker, i);
+	return node;
+}
+
+static void *maker_main(void *argument)
+{
+	struct maker *maker = argument;
+	void *held[BLOCKS] = { NULL }, **node;
+
+	maker->tid = syscall(SYS_gettid);
+	free(malloc(100));
+	switch (maker->how) {
+	case STACK:
+		for (unsigned i = 0; i < BLOCKS; i++)
+			held[i] = block_new(maker, i);
+		settle(held);
+		break;
+	case NODE:
+		node = make_node(maker);
+		settle(node);
+		break;
+	case LOCAL:
+		for (unsigned i = 0; i < BLOCKS; i++)
+			local[i] = block_new(maker, i);
+		break;
+	case TABLE:
+		for (unsigned i = 0; i < BLOCKS; i++)
+			table[maker - makers][i] = block_new(maker, i);
+		break;
+	case CHAIN:
+		held[0] = block_new(maker, 0);
+		for (unsigned i = 1; i < BLOCKS; i++)
+			((void **)held[0])[i] = block_new(maker, i);
+		settle(held);
+		break;
+	default:
+		make_and_hand_over(maker);
+	}
+	settle(NULL);
+	return NULL;
+}
+
+static void say_truth(void)
+{
+	say("{\"pid\":%d,\"rss_anon\":%" PRIu64 ",\"threads\":[", getpid(), rss_anon());
+	for (unsigned i = 0; i < n_makers; i++) {
+		uint64_t bytes = 0;
+
+		for (unsigned k = 0; k < BLOCKS; k++)
+			bytes += bytes_resident(~makers[i].made[k].start_hidden, makers[i].made[k].length);
+		say("%s{\"tid\":%d,\"how\":\"%s\",\"made\":%" PRIu64 "}", i ? "," : "", makers[i].tid,
+		    names[makers[i].how], bytes);
+	}
+	say("]}");
+	say_done();
+}
+
+int main(int argc, char **argv)
+{
+	unsigned threads = 0;
+	char line[64];
+
+	truth_init();
+	mallopt(M_ARENA_MAX, 2 * MAKERS_MAX);
+	mallopt(M_MMAP_THRESHOLD, 512 << 10);
+	for (int i = 1; i < argc; i++) {
+		char *count = strchr(argv[i], ':');
+		int how = 0;
+
+		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
+			how++;
+		if (!count || how == HOW_COUNT)
+			DIE("usage: blocks stack|node|local|table|chain|given|stored|shown:THREADS...");
+		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
+			makers[n_makers].how = how;
+			threads += how >= GIVEN ? 2 : 1;
+			pthread_barrier_init(&makers[n_makers].handed, NULL, 2);
+		}
+	}
+	pthread_barrier_init(&settled, NULL, threads + 1);
+	for (unsigned i = 0; i < n_makers; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, maker_main, &makers[i]) ||
+		    (makers[i].how >= GIVEN && pthread_create(&thread, NULL, taker_main, &makers[i])))
+			DIE("pthread_create failed");
+	}
+	pthread_barrier_wait(&settled);
+	say("{\"ready\":%d}", getpid());
+	say_done();
+	while (fgets(line, sizeof(line), stdin))
+		say_truth();
+	_exit(0);
+}
