@@ -13,6 +13,8 @@
 #define STATIC_TLS_MAX (1ULL << 20)
 #define MODULES_MAX 255
 #define LEARN_THREADS 3
+#define MISSES_MAX 3 /* a process without glibc's malloc is no reason to look at each birth */
+#define MISSES_SPACING 32
 #define BATCH 64
 #define USER_MIN 65536          /* vm.mmap_min_addr */
 #define USER_MAX (1ULL << 56)
@@ -428,8 +430,9 @@ int glibc_arenas_read(struct memory_reader *reader, const struct fact_thread *th
 	arenas->n_arenas = arenas->n_heaps = 0;
 	memset(ret_of, 0, n_threads * sizeof(*ret_of));
 	error = each_batch(&walk, false, read_words);
-	if (!error && !arenas->n_arenas)
+	if (!error && !arenas->n_arenas && (arenas->misses < MISSES_MAX || arenas->misses % MISSES_SPACING == 0))
 		error = learn_word(&walk);
+	arenas->misses = arenas->n_arenas ? 0 : arenas->misses + 1;
 	if (!error)
 		error = close_ring(&walk);
 	if (!error && arenas->word)

@@ -32,6 +32,7 @@ struct glibc_arenas {
 	size_t n_arenas, arena_room;
 	struct glibc_heap *heap; /* of arenas but the main one; by arena, from the newest to the first */
 	size_t n_heaps, heap_room;
+	uint32_t misses; /* readings in a row that found none: the dear search is then made seldom */
 	uint32_t word; /* `thread_arena` stands so many bytes below a thread pointer; 0: not known */
 };
 
