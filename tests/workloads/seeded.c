@@ -132,6 +132,7 @@ static void files_open(void)
 static void set_up(uint64_t seed, int arenas)
 {
 	static const size_t stack_sizes[] = { 64 << 10, 256 << 10, 1 << 20, 8 << 20 };
+	void *volatile first; /* or the compiler makes nothing of it */
 	struct person *self;
 
 	truth_init();
@@ -148,7 +149,8 @@ static void set_up(uint64_t seed, int arenas)
 		mallopt(M_TRIM_THRESHOLD, INT32_MAX);
 		mallopt(M_TOP_PAD, 4 << 20);
 	}
-	free(malloc(1 << 10));
+	first = malloc(1 << 10);
+	free(first);
 	mallopt(M_TOP_PAD, LARGE);
 	stack_size = stack_sizes[pick(self, 4)];
 	uses_slab = is_chosen("slab");

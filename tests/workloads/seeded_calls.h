@@ -319,6 +319,17 @@ static void op_shrink(struct person *self)
 		remap(self, &area, (1 + pick(self, area.length / PAGE)) * PAGE, 0, 0);
 }
 
+/* From Linux 6.17 on several mappings move by one call, which may fail half-way: not so with anonymous ones. */
+static bool moves_whole(struct person *self, const struct area *part)
+{
+	bool whole = true;
+
+	pages_take(self, part->start, part->length, false);
+	for (size_t i = 0; i < part->length / PAGE; i++)
+		whole = whole && self->scratch[i].kind == MMAP;
+	return whole || part->length == PAGE;
+}
+
 /* To a place of its own choice, over what is there: a fresh reservation, or another area. It is emptied first: when
  * the kernel refuses, it may have freed the destination already, and then another may have it. */
 static void op_move(struct person *self)
@@ -329,6 +340,10 @@ static void op_move(struct person *self)
 	if (!area_claim(self, &area))
 		return;
 	part = random_part(self, &area);
+	if (!moves_whole(self, &part)) {
+		area_add(area.start, area.length);
+		return;
+	}
 	area_return_rest(&area, &part);
 	length = chance(self, 60) ? part.length : chance(self, 50) ? grown(self, part.length) : PAGE;
 	if (chance(self, 60) || !area_claim(self, &over) || over.length < length) {
