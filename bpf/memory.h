@@ -37,8 +37,18 @@ static __always_inline bool is_error(long result)
 
 static __always_inline int memory_submit(const struct process *process, __u16 kind, const struct event_memory *what)
 {
-	struct event_memory *event =
-		event_reserve(process, sizeof(*event), kind, false, current_number(), current_start());
+	struct event_memory *event;
+	__u32 caller = current_number();
+	__u64 start_ns = current_start();
+
+	/* A vfork child is no thread: what it maps in the memory of its creator, which waits for it, is the creator's. */
+	if (process->flags & PROCESS_VFORK) {
+		struct task_struct *creator = BPF_CORE_READ(task_current(), real_parent);
+
+		caller = task_number(creator);
+		start_ns = BPF_CORE_READ(creator, start_boottime);
+	}
+	event = event_reserve(process, sizeof(*event), kind, false, caller, start_ns);
 
 	if (!event)
 		return 0;

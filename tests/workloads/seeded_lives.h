@@ -137,22 +137,26 @@ static void op_stack(struct person *self)
 
 /* ---- other processes --------------------------------------------------------------------------------- */
 
-static void child_count(struct child *child, uintptr_t own, size_t own_length)
+/* Anonymous pages of this process, by /proc: in private mappings of files, and in all others. */
+static void private_resident(uint64_t *ret_others, uint64_t *ret_image)
 {
 	char *line = proc_text("/proc/self/maps", book->text, sizeof(book->text));
 	uintptr_t start, end;
 	unsigned long inode;
 	char access[8];
 
-	close(truth_pagemap);
+	*ret_others = *ret_image = 0;
+	for (; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s %*x %*x:%*x %lu", &start, &end, access, &inode) == 4 &&
+		    start < (uintptr_t)1 << 47 && access[3] == 'p')
+			*(inode ? ret_image : ret_others) += bytes_resident(start, end - start);
+}
+
+static void child_count(struct child *child, uintptr_t own, size_t own_length)
+{
+	close(truth_pagemap); /* it is the parent's */
 	truth_pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	child->inherited = child->image = 0;
-	for (; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s %*x %*x:%*x %lu", &start, &end, access, &inode) != 4 ||
-		    start >= (uintptr_t)1 << 47 || access[3] == 's')
-			continue;
-		*(inode ? &child->image : &child->inherited) += bytes_resident(start, end - start);
-	}
+	private_resident(&child->inherited, &child->image);
 	child->own = bytes_resident(own, own_length);
 	child->inherited -= child->own;
 }

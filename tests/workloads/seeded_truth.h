@@ -7,7 +7,7 @@
 #include "seeded_lives.h"
 
 static struct {
-	uint64_t image, nobody, wrong;
+	uint64_t nobody, wrong;
 	uint64_t orphaned[POOLS];
 	uint64_t left[HEAPS_MAX], unknown_left[POOLS]; /* of arenas: what nobody alive has grown, by `lasts` */
 	uintptr_t arenas[HEAPS_MAX];
@@ -36,8 +36,8 @@ static void page_charge(uintptr_t address, const struct page *page)
 				[HEAP] = &owner->heap };
 
 	if (page->kind == FILE_PRIVATE)
-		sums.image += PAGE;
-	else if (!owner)
+		return; /* whatever the image itself has of these is not in the book: see private_resident() */
+	if (!owner)
 		sums.nobody += PAGE;
 	else if (owner->alive)
 		*figures[page->kind] += PAGE;
@@ -92,7 +92,10 @@ static void arena_divide(unsigned arena)
 
 static void truth(void)
 {
+	uint64_t others, image;
+
 	memset(&sums, 0, sizeof(sums));
+	private_resident(&others, &image);
 	for (unsigned i = 0; i < book->n_people; i++)
 		book->people[i].stack = book->people[i].arena_bytes = book->people[i].heap = book->people[i].mmap = 0;
 	heaps_look(book->people);
@@ -103,7 +106,7 @@ static void truth(void)
 	book->people[0].stack = named_resident("[stack]");
 	say("{\"pid\":%d,\"rss_anon\":%" PRIu64 ",\"image\":%" PRIu64 ",\"nobody\":%" PRIu64 ",\"wrong\":%" PRIu64
 	    ",\"refused\":%" PRIu64 ",\"threads\":[",
-	    book->pid, rss_anon(), sums.image, sums.nobody, sums.wrong, book->failed);
+	    book->pid, rss_anon(), image, sums.nobody, sums.wrong, book->failed);
 	for (unsigned i = 0, n = 0; i < book->n_people; i++) {
 		const struct person *person = &book->people[i];
 
