@@ -76,6 +76,7 @@ static void figure_range(struct target *target, const struct range *range, struc
 	struct snapshot_bytes *bytes;
 	uint32_t pool = owner ? owner->pool : POOL_NONE, last;
 	uint64_t arena, kept = 0;
+	bool inherited;
 
 	if (owner)
 		owner->ranges++;
@@ -86,7 +87,9 @@ static void figure_range(struct target *target, const struct range *range, struc
 	if (owner && owner->thread != THREAD_NONE) {
 		bytes = &threads->thread[owner->thread].memory;
 	} else {
-		arena = arenas_find(&target->arenas, range->start, range->region);
+		/* What a child inherited was made by its parent, whoever's arena word it has a copy of. */
+		inherited = !owner && range->reason == UNATTRIBUTED_INHERITED;
+		arena = inherited ? 0 : arenas_find(&target->arenas, range->start, range->region);
 		if (arena && arena_sharing_add(sharing, arena, resident, mapped, kept))
 			return;
 		/* With nobody attached it is the orphan of who was attached last, whoever made it. */

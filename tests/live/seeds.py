@@ -112,12 +112,12 @@ def by_tid(truth):
 
 
 def thread_figures(target, before, after):
-    """Each thread, region by region. Of the main heap, what was there before the attach is nobody's."""
+    """Each thread, region by region."""
     listed, after = {thread["tid"]: thread for thread in target["thread_list"]}, by_tid(after)
     for tid, thread in by_tid(before).items():
         for region in REGIONS:
             shown = listed[tid]["memory"][region]["resident_bytes"]
-            if (shown or thread[region]) and (thread["pool"], region) != ("main", "heap"):
+            if shown or thread[region]:
                 yield Off(f"{thread['pool']} {tid} {region}", shown, thread[region], after[tid][region])
 
 
@@ -127,6 +127,11 @@ def orphan_figures(target, before, after):
         shown = pools.get(name + "-*", 0)
         if shown or orphaned:
             yield Off(f"{name} orphaned", shown, orphaned, after["orphaned"][name])
+
+
+def all_orphans_figure(target, before, after):
+    yield Off("orphaned", sum(pool["memory"]["orphaned_bytes"] for pool in target["pools"]),
+              *(sum(truth["orphaned"].values()) for truth in (before, after)))
 
 
 def distribution(figures):

@@ -200,6 +200,31 @@ static void a_followed_child_starts_with_what_it_inherited(void **state)
 	script_end(&s);
 }
 
+static void an_inherited_arena_is_nobodys(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const uint64_t arena = 64 * MIB * 5 + 48, heap = 64 * MIB * 5;
+
+	script_begin(&s);
+	leader(&s);
+	seed_begin(&s, SEED_INHERITED);
+	range(&s, FACT_RANGE_SEEN, 0, heap, 32 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, heap + 32 * MIB, 32 * MIB, PROT_NONE, RANGE_ANON);
+	seed_end(&s);
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap, .address = arena}});
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(PID), .address = arena}});
+	/* the child's own growth of it is the child's */
+	range(&s, FACT_RANGE_PROTECTED, PID, heap + 32 * MIB, MIB, RW, 0);
+	resident(&s, heap, 32 * MIB, 3 * MIB);
+	resident(&s, heap + 32 * MIB, MIB, MIB);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_INHERITED], 3 * MIB);
+	assert_int_equal(pool(target, "main")->memory.resident[REGION_ARENA], MIB);
+	assert_false(thread(target, PID)->memory.shared);
+	script_end(&s);
+}
+
 static void a_shared_arena_is_divided(void **state)
 {
 	struct script s = {0};
@@ -452,6 +477,7 @@ int main(void)
 		cmocka_unit_test(losses_ask_for_a_reseed_and_owners_survive_it),
 		cmocka_unit_test(losses_of_the_agent_concern_all_or_none),
 		cmocka_unit_test(a_followed_child_starts_with_what_it_inherited),
+		cmocka_unit_test(an_inherited_arena_is_nobodys),
 		cmocka_unit_test(a_shared_arena_is_divided),
 		cmocka_unit_test(the_main_arena_owns_the_heap),
 		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),

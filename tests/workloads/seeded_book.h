@@ -20,6 +20,7 @@
 #define CHILDREN_MAX 16
 #define SLICES_MAX 32
 #define NOBODY 0xffff
+#define MAIN_ARENA 1 /* in place of its address */
 #define POOLS 3
 
 enum kind { NOTHING, MMAP, STACK, ARENA, HEAP, FILE_PRIVATE, UNCHARGED };
@@ -36,7 +37,7 @@ struct person { /* a thread, or a guest of the address space */
 	bool alive, leaving, guest, host, reaped; /* host: has guests, which use its thread control block */
 	unsigned done; /* the last round that it has finished */
 	uint64_t random;
-	uintptr_t arena; /* of glibc; 0: none yet, or the main one */
+	uintptr_t arena; /* of glibc; MAIN_ARENA; 0: none yet */
 	uintptr_t slice; /* its stack is a part of the slab */
 	unsigned ops_left;
 	struct page scratch[AREA_PAGES_MAX];

@@ -64,7 +64,8 @@ static void op_touch(struct person *self)
 	area_add(area.start, area.length);
 }
 
-/* What is only read has the zero page, present but not memory of anybody; a kernel that has none gives a page. */
+/* What is only read has the zero page, present but not memory of anybody; a kernel that has none gives a page. Huge
+ * ones (ASK) are left out: the book knows their zero page from others no better than the page tables tell. */
 static void op_read(struct person *self)
 {
 	struct area area, part;
@@ -78,7 +79,7 @@ static void op_read(struct person *self)
 		take(&book->pages_lock);
 		page = *page_at(at, true);
 		give(&book->pages_lock);
-		if (!(page.flags & USABLE) || (page.flags & LOCKED))
+		if (!(page.flags & USABLE) || (page.flags & (LOCKED | ASK)))
 			continue;
 		(void)*(volatile char *)at;
 		take(&book->pages_lock);

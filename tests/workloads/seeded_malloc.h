@@ -108,7 +108,9 @@ static void arena_attach(struct person *self)
 		return;
 	block = malloc(24);
 	block_note(self, block);
-	if ((uintptr_t)block >= brk_now() && heap_read((uintptr_t)block & ~(HEAP_MAX - 1)))
+	if ((uintptr_t)block < brk_now())
+		self->arena = MAIN_ARENA;
+	else if (heap_read((uintptr_t)block & ~(HEAP_MAX - 1)))
 		self->arena = looked.arena;
 	heaps_look(self);
 	free(block);

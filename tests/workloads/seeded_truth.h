@@ -9,17 +9,17 @@
 static struct {
 	uint64_t nobody, wrong;
 	uint64_t orphaned[POOLS];
-	uint64_t left[HEAPS_MAX], unknown_left[POOLS]; /* of arenas: what nobody alive has grown, by `lasts` */
+	uint64_t left[HEAPS_MAX]; /* of arenas: what nobody alive has grown */
 	uintptr_t arenas[HEAPS_MAX];
 	unsigned n_arenas;
 } sums;
 
-static unsigned arena_of(uintptr_t address)
+static unsigned arena_of(uintptr_t address, bool main)
 {
-	uintptr_t arena = 0;
+	uintptr_t arena = main ? MAIN_ARENA : 0;
 	unsigned i = 0;
 
-	for (unsigned h = 0; h < book->n_heaps; h++)
+	for (unsigned h = 0; h < book->n_heaps && !main; h++)
 		if (book->heaps[h].start == (address & ~(HEAP_MAX - 1)))
 			arena = book->heaps[h].arena;
 	while (i < sums.n_arenas && sums.arenas[i] != arena)
@@ -41,8 +41,8 @@ static void page_charge(uintptr_t address, const struct page *page)
 		sums.nobody += PAGE;
 	else if (owner->alive)
 		*figures[page->kind] += PAGE;
-	else if (page->kind == ARENA)
-		sums.left[arena_of(address)] += PAGE;
+	else if (page->kind == ARENA || page->kind == HEAP)
+		sums.left[arena_of(address, page->kind == HEAP)] += PAGE;
 	else
 		sums.orphaned[owner->pool] += PAGE;
 }
@@ -82,7 +82,8 @@ static void arena_divide(unsigned arena)
 
 		if (!person->alive || person->arena != sums.arenas[arena])
 			continue;
-		person->arena_bytes += sums.left[arena] / users + (first ? sums.left[arena] % users : 0);
+		*(person->arena == MAIN_ARENA ? &person->heap : &person->arena_bytes) +=
+			sums.left[arena] / users + (first ? sums.left[arena] % users : 0);
 		first = 0;
 	}
 	for (unsigned i = 0; i < book->n_lasts && !users; i++)
@@ -92,7 +93,7 @@ static void arena_divide(unsigned arena)
 
 static void truth(void)
 {
-	uint64_t others, image;
+	uint64_t others, image, heap;
 
 	memset(&sums, 0, sizeof(sums));
 	private_resident(&others, &image);
@@ -101,6 +102,11 @@ static void truth(void)
 	heaps_look(book->people);
 	for (unsigned i = 0; i < book->n_chunks; i++)
 		chunk_sum(&book->chunks[i]);
+	/* What was there before is of the main arena, and nobody has been seen making it. */
+	heap = named_resident("[heap]");
+	for (unsigned i = 0; i < book->n_people; i++)
+		heap -= book->people[i].alive ? book->people[i].heap : 0;
+	sums.left[arena_of(0, true)] = heap;
 	for (unsigned i = 0; i < sums.n_arenas; i++)
 		arena_divide(i);
 	book->people[0].stack = named_resident("[stack]");
