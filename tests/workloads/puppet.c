@@ -47,7 +47,7 @@ static void usage(void)
 	      "  spawn NAME [STACK_SIZE]; exit; name HEX; stack SIZE; malloc SIZE (heap of the thread);\n"
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
 	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
-	      "  mremap RANGE SIZE [move]; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
+	      "  mremap RANGE SIZE [move]; storm CALLS; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
 }
 
@@ -292,6 +292,36 @@ static int hold_memory(void *argument)
 	return 0;
 }
 
+#define STORM_THREADS 4
+
+static void *storm_run(void *argument)
+{
+	for (size_t left = (size_t)argument; left; left--) {
+		char *start = mmap(NULL, 64 << 10, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (start == MAP_FAILED)
+			DIE("mmap: %s", strerror(errno));
+		if (left == 1)
+			touch(start, 64 << 10); /* stays */
+		else
+			munmap(start, 64 << 10);
+	}
+	return NULL;
+}
+
+/* Threads that do nothing but map and unmap, and end. Each leaves 64 KiB. */
+static int do_storm(struct actor *self, int n, char **words)
+{
+	pthread_t threads[STORM_THREADS];
+	int failed = 0;
+
+	for (unsigned i = 0; i < STORM_THREADS && !failed; i++)
+		failed = pthread_create(&threads[i], NULL, storm_run, (void *)(n ? parse_size(words[0]) : 1));
+	for (unsigned i = 0; i < STORM_THREADS && !failed; i++)
+		failed = pthread_join(threads[i], NULL);
+	return answer(errno = failed);
+}
+
 /* Another process in the same memory. */
 static int do_vm_clone(struct actor *self, int n, char **words)
 {
@@ -328,7 +358,7 @@ static const struct {
 	{ "spawn", do_spawn }, { "exit", do_exit }, { "name", do_name }, { "stack", do_stack },
 	{ "malloc", do_malloc }, { "mmap", do_mmap }, { "munmap", do_munmap }, { "touch", do_touch },
 	{ "read", do_read }, { "mprotect", do_mprotect }, { "madvise", do_madvise }, { "mremap", do_mremap },
-	{ "sbrk", do_sbrk }, { "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
+	{ "sbrk", do_sbrk }, { "storm", do_storm }, { "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
 	{ "quit", do_quit }, { "kill", do_kill },
 };
 
