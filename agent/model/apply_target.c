@@ -209,6 +209,7 @@ static void doubt(struct target *target)
 {
 	target->wants_reseed = target->exits_unsure = true;
 	target->unsure_rounds = 0;
+	target->listed_by_seed = target->listed_by_sample = false;
 }
 
 int apply_loss(struct model *model, struct target *target, const struct fact *fact)

@@ -55,6 +55,7 @@ struct target {
 	bool wants_reseed;
 	bool exits_unsure;      /* events were lost: an exit may be among them */
 	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
+	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
 	bool sampled;           /* since the last refresh */
 	bool read, outside;     /* since the last refresh: page tables read; pages in no range */
 	uint32_t outside_streak;

@@ -217,12 +217,15 @@ static void history_sample(struct target *target, uint64_t now_ns)
 	history_put(&target->history, now_ns, values);
 }
 
-/* After losses an exit may be missing: who is in no sample any more has ended. */
+/* After losses an exit may be missing: who is in no sample any more has ended. Two lists since a reseed, the
+ * seed's own and a sample, decide at once. */
 static void end_unseen(struct model *model, struct target *target, uint64_t now_ns)
 {
-	uint64_t newest = 0;
+	bool listed = target->listed_by_seed && target->listed_by_sample && target->reseeds;
+	uint64_t newest = 0, since_ns = listed ? target->reseed_ns : target->before_last_refresh_ns;
 
-	if (!target->exits_unsure || !target->sampled || ++target->unsure_rounds < ROUNDS_UNTIL_GONE)
+	if (!target->exits_unsure || !target->sampled ||
+	    (++target->unsure_rounds < ROUNDS_UNTIL_GONE && !listed))
 		return;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		if (target->threads.thread[i].living && target->threads.thread[i].seen_ns > newest)
@@ -232,8 +235,7 @@ static void end_unseen(struct model *model, struct target *target, uint64_t now_
 		struct thread *thread = &target->threads.thread[i];
 
 		/* older than the refresh before the last: it missed at least one whole sample */
-		if (thread->living && thread->seen_ns < target->before_last_refresh_ns &&
-		    thread->seen_ns < newest)
+		if (thread->living && thread->seen_ns < since_ns && thread->seen_ns < newest)
 			thread_leave(model, target, thread, now_ns);
 	}
 	target->exits_unsure = false;
