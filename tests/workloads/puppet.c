@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include "truth.h"
+#include "uring.h"
 
 #define ACTORS_MAX 64
 #define RANGES_MAX 64
@@ -47,7 +48,7 @@ static void usage(void)
 	      "  spawn NAME [STACK_SIZE]; exit; name HEX; stack SIZE; malloc SIZE (heap of the thread);\n"
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
 	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
-	      "  mremap RANGE SIZE [move]; storm CALLS; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
+	      "  mremap RANGE SIZE [move]; storm CALLS; uring; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
 }
 
@@ -322,6 +323,11 @@ static int do_storm(struct actor *self, int n, char **words)
 	return answer(errno = failed);
 }
 
+static int do_uring(struct actor *self, int n, char **words)
+{
+	return answer(!uring_start_worker());
+}
+
 /* Another process in the same memory. */
 static int do_vm_clone(struct actor *self, int n, char **words)
 {
@@ -358,7 +364,7 @@ static const struct {
 	{ "spawn", do_spawn }, { "exit", do_exit }, { "name", do_name }, { "stack", do_stack },
 	{ "malloc", do_malloc }, { "mmap", do_mmap }, { "munmap", do_munmap }, { "touch", do_touch },
 	{ "read", do_read }, { "mprotect", do_mprotect }, { "madvise", do_madvise }, { "mremap", do_mremap },
-	{ "sbrk", do_sbrk }, { "storm", do_storm }, { "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
+	{ "sbrk", do_sbrk }, { "storm", do_storm }, { "uring", do_uring }, { "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
 	{ "quit", do_quit }, { "kill", do_kill },
 };
 
