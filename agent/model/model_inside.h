@@ -59,6 +59,8 @@ struct target {
 	bool sampled;           /* since the last refresh */
 	bool read, outside;     /* since the last refresh: page tables read; pages in no range */
 	uint32_t outside_streak;
+	int64_t unexplained, unexplained_reseeded; /* at the last refresh; when it last asked for a reseed */
+	uint32_t unexplained_streak; /* refreshes in which it has hardly moved */
 	enum seed_reason seed_reason;
 	uint64_t reseeds, reseed_ns;
 

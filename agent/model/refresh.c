@@ -10,6 +10,11 @@
 /* Readings in a row that found pages in no range. */
 #define OUTSIDE_READINGS 2
 
+/* What stays unexplained at the same figure for so long is no race of two readings: something was mapped in a way
+ * that no probe sees (shmat over a range, say), and only a reseed can tell. Less than this is left alone. */
+#define UNEXPLAINED_READINGS 3
+#define UNEXPLAINED_BYTES (1LL << 20)
+
 static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *part)
 {
 	for (int region = 0; region < REGION_COUNT; region++) {
@@ -253,6 +258,35 @@ static void heed_outside(struct target *target)
 	target->read = target->outside = false;
 }
 
+static int64_t magnitude(int64_t value)
+{
+	return value < 0 ? -value : value;
+}
+
+static void heed_unexplained(struct target *target)
+{
+	int64_t before = target->unexplained, now;
+	uint64_t found = target->attributed;
+
+	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
+		found += target->unattributed[reason];
+	if (!target->whole || target->memory.rss_anon == UNKNOWN_U64)
+		return;
+	now = (int64_t)(target->memory.rss_anon - found);
+	target->unexplained = now;
+	if (magnitude(now) < UNEXPLAINED_BYTES || magnitude(now - before) > magnitude(now) / 8) {
+		target->unexplained_streak = 0;
+		return;
+	}
+	/* What a reseed did not explain, the next one will not either. */
+	if (++target->unexplained_streak < UNEXPLAINED_READINGS ||
+	    magnitude(now - target->unexplained_reseeded) <= magnitude(now) / 4)
+		return;
+	target->unexplained_reseeded = now;
+	target->unexplained_streak = 0;
+	target->wants_reseed = true;
+}
+
 void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 {
 	if (target->ended)
@@ -274,6 +308,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	threads_release_owners(&target->threads);
 	history_sample(target, now_ns);
 	heed_outside(target);
+	heed_unexplained(target);
 	judge_target(model, target, true, now_ns);
 	target->before_last_refresh_ns = target->last_refresh_ns;
 	target->last_refresh_ns = now_ns;

@@ -127,7 +127,7 @@ def test_attached_half_way_nothing_is_charged_wrong(report):
                 assert_truth_is_one(workload, before, after)
                 assert_identity(target)
                 assert_adds_up(target)
-                assert {thread["tid"] for thread in target["thread_list"]} <= set(by_tid(before)), workload
+                assert {thread["tid"] for thread in target["thread_list"]} == set(by_tid(before)), workload
                 for figure in thread_figures(target, before, after):
                     figure.what = f"{workload}: {figure.what}"
                     figure.low = 0

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include "truth.h"
 #include "uring.h"
@@ -47,7 +48,7 @@ static void usage(void)
 	      "  truth | ACTOR VERB ARGS...   ACTOR: main, or what `spawn` made\n"
 	      "  spawn NAME [STACK_SIZE]; exit; name HEX; stack SIZE; malloc SIZE (heap of the thread);\n"
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
-	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
+	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; shmat RANGE [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
 	      "  mremap RANGE SIZE [move]; storm CALLS; uring; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
 }
@@ -323,6 +324,22 @@ static int do_storm(struct actor *self, int n, char **words)
 	return answer(errno = failed);
 }
 
+/* Shared memory of System V over a range that is there. */
+static int do_shmat(struct actor *self, int n, char **words)
+{
+	char *start;
+	size_t length;
+	int id;
+
+	if (!part(n, words, 1, &start, &length))
+		return -1;
+	id = shmget(IPC_PRIVATE, length, IPC_CREAT | 0600);
+	if (id < 0 || shmat(id, start, SHM_REMAP) == (void *)-1 || shmctl(id, IPC_RMID, NULL))
+		return answer(-1);
+	touch(start, length);
+	return answer(0);
+}
+
 static int do_uring(struct actor *self, int n, char **words)
 {
 	return answer(!uring_start_worker());
@@ -364,7 +381,8 @@ static const struct {
 	{ "spawn", do_spawn }, { "exit", do_exit }, { "name", do_name }, { "stack", do_stack },
 	{ "malloc", do_malloc }, { "mmap", do_mmap }, { "munmap", do_munmap }, { "touch", do_touch },
 	{ "read", do_read }, { "mprotect", do_mprotect }, { "madvise", do_madvise }, { "mremap", do_mremap },
-	{ "sbrk", do_sbrk }, { "storm", do_storm }, { "uring", do_uring }, { "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
+	{ "sbrk", do_sbrk }, { "storm", do_storm }, { "uring", do_uring }, { "shmat", do_shmat },
+	{ "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
 	{ "quit", do_quit }, { "kill", do_kill },
 };
 
