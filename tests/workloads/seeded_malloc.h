@@ -81,7 +81,7 @@ static bool block_mapping(const void *block, uintptr_t *ret_start, size_t *ret_l
 {
 	const size_t *header = (const size_t *)block - 2;
 
-	if (!block || !(header[1] & 2))
+	if (!(header[1] & 2))
 		return false;
 	*ret_start = (uintptr_t)header - header[0];
 	*ret_length = (header[1] & ~(size_t)7) + header[0];
