@@ -111,11 +111,11 @@ def by_tid(truth):
     return {thread["tid"]: thread for thread in truth["threads"]}
 
 
-def thread_figures(target, before, after):
+def thread_figures(target, before, after, regions=REGIONS):
     """Each thread, region by region."""
     listed, after = {thread["tid"]: thread for thread in target["thread_list"]}, by_tid(after)
     for tid, thread in by_tid(before).items():
-        for region in REGIONS:
+        for region in regions:
             shown = listed[tid]["memory"][region]["resident_bytes"]
             if shown or thread[region]:
                 yield Off(f"{thread['pool']} {tid} {region}", shown, thread[region], after[tid][region])

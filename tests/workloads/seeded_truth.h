@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_WORKLOADS_SEEDED_TRUTH_H
 #define POOLSCOPE_WORKLOADS_SEEDED_TRUTH_H
 
+#include <linux/kernel-page-flags.h>
 #include "seeded_lives.h"
 
 static struct {
@@ -47,6 +48,18 @@ static void page_charge(uintptr_t address, const struct page *page)
 		sums.orphaned[owner->pool] += PAGE;
 }
 
+/* Of what the kernel decides: pages of a huge one that was never written are, once it is split, the zero page. */
+static bool is_zero_frame(uint64_t frame)
+{
+	static int flags_file = -1;
+	uint64_t flags = 0;
+
+	if (flags_file < 0)
+		flags_file = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	return frame && pread(flags_file, &flags, sizeof(flags), (off_t)(frame * sizeof(flags))) == sizeof(flags) &&
+	       (flags >> KPF_ZERO_PAGE & 1);
+}
+
 static void chunk_sum(const struct chunk *chunk)
 {
 	static uint64_t entries[CHUNK_PAGES];
@@ -65,7 +78,7 @@ static void chunk_sum(const struct chunk *chunk)
 		if (!(page->flags & ASK) && resident != !!(page->flags & WRITTEN) && sums.wrong++ < 5)
 			fprintf(stderr, "seeded: %lx: kind %d, flags %d, owner %u, but %sresident\n", start + i * PAGE,
 				page->kind, page->flags, page->owner, resident ? "" : "not ");
-		if (resident)
+		if (resident && !((page->flags & ASK) && is_zero_frame(pfn)))
 			page_charge(start + i * PAGE, page);
 	}
 }
