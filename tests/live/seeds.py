@@ -59,9 +59,9 @@ class Batch:
         if self.agent:
             self.agent.close()
 
-    def attach(self):
+    def attach(self, binary=None):
         pids = [word for workload in self.workloads for word in ("-p", workload.pid)]
-        self.agent = Agent("dump", "--json", "--after", PATIENCE, *self.options, *pids)
+        self.agent = Agent("dump", "--json", "--after", PATIENCE, *self.options, *pids, binary=binary)
         for workload in self.workloads:
             self.agent.attached(workload.pid)
 
