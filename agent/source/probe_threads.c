@@ -77,7 +77,24 @@ static bool has_own_tls(const struct pass *pass, const struct task_record *guest
 	return true;
 }
 
-static int emit_kept(struct probes *probes, struct pass *pass)
+/* Of an address space that the target has left by exec, or about to be none any more. */
+static bool is_past(const struct pass *pass, const struct task_record *guest)
+{
+	return guest->memory != pass->memory || guest->exit_state;
+}
+
+/* True when one was not known yet: it may have ended before its events were reported, so look once more. */
+static bool watch_guests(struct probes *probes, const struct pass *pass)
+{
+	bool news = false;
+
+	for (size_t i = 0; i < pass->count; i++)
+		if (is_guest(pass, &pass->records[i]) && !is_past(pass, &pass->records[i]))
+			news |= probe_watch_guest(probes, pass->space, &pass->records[i]);
+	return news;
+}
+
+static int emit_kept(struct pass *pass)
 {
 	int r = 0;
 
@@ -88,23 +105,23 @@ static int emit_kept(struct probes *probes, struct pass *pass)
 
 		if (!is_guest(pass, record)) {
 			r = emit_seen(pass, record, true);
-			continue;
+		} else if (!is_past(pass, record)) {
+			pass->space->has_guests = true;
+			/* A vfork child is no thread, but a process to be. */
+			if (!record->vfork)
+				r = emit_seen(pass, record, has_own_tls(pass, record));
 		}
-		/* Of an address space that the target has left by exec. */
-		if (record->memory != pass->memory || record->exit_state)
-			continue;
-		pass->space->has_guests = true;
-		probe_watch_guest(probes, pass->space, record);
-		if (!record->vfork)
-			r = emit_seen(pass, record, has_own_tls(pass, record));
 	}
 	return r;
 }
 
+/* Twice for a memory that was not known, or has changed; twice for guests that are new. */
+#define ROUNDS 4
+
 int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink)
 {
 	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
-	_cleanup_(pass_clear) struct pass pass = {.sink = sink, .space = space, .time_ns = probe_boottime()};
+	_cleanup_(pass_clear) struct pass pass = {.sink = sink, .space = space};
 	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace};
 	int r;
 
@@ -113,15 +130,17 @@ int probes_threads(struct probes *probes, uint32_t target, const struct fact_sin
 	request.kernel_tgid = space->tgid;
 	/* Guests are looked for once; later ones are told by their births. A host without any pays nothing. */
 	pass.keeps = !space->guests_sought || space->has_guests;
-	for (int round = 0; round < 2; round++) {
+	for (int round = 0; round < ROUNDS; round++) {
 		request.memory = pass.keeps ? space->memory : 0;
+		pass.time_ns = probe_boottime();
 		pass.count = 0;
 		r = probe_tasks_read(&probes->set, &request, visit, &pass);
 		if (r < 0 || !pass.keeps)
 			return r;
-		if (!pass.memory || pass.memory == request.memory)
+		if (pass.memory && pass.memory != request.memory)
+			space->memory = pass.memory; /* of a child, or after exec: now guests can be told */
+		else if (!watch_guests(probes, &pass))
 			break;
-		space->memory = pass.memory; /* of a child, or after exec: now guests can be told */
 	}
-	return emit_kept(probes, &pass);
+	return emit_kept(&pass);
 }

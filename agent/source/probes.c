@@ -196,18 +196,18 @@ static int process_insert(struct probes *probes, uint32_t tgid, const struct pro
 	return error;
 }
 
-void probe_watch_guest(struct probes *probes, const struct probe_space *space, const struct task_record *record)
+bool probe_watch_guest(struct probes *probes, const struct probe_space *space, const struct task_record *record)
 {
 	struct process process = {0};
 
 	/* Its host's account and its host's wish to have forks followed. */
 	if (bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &space->tgid, &process) < 0)
-		return;
+		return false;
 	process.space = space->tgid;
 	process.start_ns = record->start_ns;
 	process.flags = (process.flags & PROCESS_FOLLOW) | PROCESS_GUEST | (record->vfork ? PROCESS_VFORK : 0);
 	process.routine_offset = 0;
-	(void)process_insert(probes, record->kernel_tgid, &process);
+	return process_insert(probes, record->kernel_tgid, &process) == 0;
 }
 
 int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
