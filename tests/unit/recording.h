@@ -62,6 +62,10 @@ static const struct recording_kind {
 	[FACT_ARENA] = {"arena", 0, {FIELD(arena.heap), FIELD(arena.address), FIELD(arena.is_main)}},
 	[FACT_THREAD_ARENA] = {"thread_arena", 0,
 			       {FIELD(arena.who.tid), FIELD(arena.who.start_ns), FIELD(arena.address)}},
+	[FACT_ARENA_KEPT] = {"arena_kept", 0,
+			     {FIELD(arena.heap), FIELD(arena.address), FIELD(arena.is_main), FIELD(arena.resident),
+			      FIELD(arena.kept)}},
+	[FACT_RANGE_OWNER] = {"owner", 0, {CALLER}},
 	[FACT_LOSS] = {"loss", 0, {FIELD(loss.lost[0]), FIELD(loss.lost[1]), FIELD(loss.lost[2]), FIELD(loss.lost[3])}},
 };
 
