@@ -38,9 +38,15 @@ PUPPETS = {
 }
 
 
-def agent_for(pid, path, options):
-    return harness.Agent("dump", "--json", "--after", 60, "-p", pid, *options, binary=RECORDER,
-                         env={**os.environ, "POOLSCOPE_FACTS": path}).attached(pid)
+def agent_for(pid, path, options, on_link=None):
+    """on_link: called when the first program is attached, before the target is looked at."""
+    agent = harness.Agent("dump", "--json", "--after", 60, "-p", pid, *options, binary=RECORDER,
+                          env={**os.environ, "POOLSCOPE_FACTS": path})
+    if on_link:
+        folder = f"/proc/{agent.process.pid}/fd"
+        harness.wait_for(lambda: any("bpf_link" in os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)), "a link")
+        on_link()
+    return agent.attached(pid)
 
 
 def finish(agent, workload):
@@ -54,13 +60,23 @@ def write_truth(path, lines):
         out.write("".join(line + "\n" for line in lines))
 
 
+def is_drained_after_seed(path):
+    """Calls that were made before the seed was read come after it: the race that this recording is for."""
+    seeded = 0
+    for line in Path(path).read_text(encoding="ascii").splitlines():
+        time, _, kind = line.split()[:3]
+        seeded = int(time) if kind == "seed_end" else seeded
+        if kind in ("made", "freed", "moved", "protected") and int(time) < seeded:
+            return True
+    return False
+
+
 def record_seed(path, seed, primitives, arenas, attach, options):
     """True when every figure was right."""
     workload, agent = Seeded(seed, primitives, 4, arenas), None
     try:
-        if attach == "half-way":
-            workload.send("go 60")
-        agent = agent_for(workload.pid, path, options)
+        go = (lambda: workload.send("go 60")) if attach == "half-way" else None
+        agent = agent_for(workload.pid, path, options, go)
         if attach != "half-way":
             workload.send(f"go {200 if attach == 'losses' else 25}")
         workload.read()
@@ -74,6 +90,8 @@ def record_seed(path, seed, primitives, arenas, attach, options):
     exact = all(figure.shown <= figure.high if attach != "before" else figure.bytes == 0 for figure in figures
                 if attach == "before" or "orphaned" not in figure.what)
     if not exact or target["memory"]["unexplained_bytes"] or set(by_tid(truth)) != {t["tid"] for t in target["thread_list"]}:
+        return False
+    if attach == "half-way" and not is_drained_after_seed(path):
         return False
     if attach == "losses" and not target["events"]["lost"]:
         return False
