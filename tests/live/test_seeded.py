@@ -126,7 +126,7 @@ def test_attached_half_way_nothing_is_charged_wrong(report):
             batch.stand_still()
             for workload, target, before, after in batch.compare():
                 # Evidence is read from pages that are there; one that is discarded at that moment comes back by it.
-                assert_truth_is_one(workload, before, after, pages=8)
+                assert_truth_is_one(workload, before, after, pages=2)
                 assert_identity(target)
                 assert_adds_up(target)
                 assert {thread["tid"] for thread in target["thread_list"]} == set(by_tid(before)), workload
