@@ -48,7 +48,7 @@ def test_processes_in_the_same_memory_that_were_there_before(ring):
                 assert figure.shown <= figure.high or ring < 4 * M, (workload, figure)
             figures += sum(thread["memory"]["mmap"]["resident_bytes"] for thread in target["thread_list"]
                            if thread["tid"] in guests)
-        assert figures > 0, "no guest was charged with anything"
+        assert figures > 0 or ring < 4 * M, "no guest was charged with anything"
 
 
 def test_what_no_probe_sees_is_found_by_its_figure(puppet, exporter):

@@ -35,6 +35,7 @@ def assert_truth_is_one(workload, *truths, pages=0):
 
 def assert_figures_are_sound(workload, target, before, after):
     assert_truth_is_one(workload, before, after)
+    assert target["memory"]["unexplained_bytes"] == 0, (workload, target["memory"], before["rss_anon"], after["rss_anon"])
     assert_identity(target)
     assert_adds_up(target)
     assert target["events"]["lost"] == 0, workload
