@@ -42,7 +42,7 @@ WORKLOADS := $(patsubst tests/workloads/%.c,$O/workloads/%,$(WORK_SRC))
 Q   := $(if $V,,@)
 say = $(if $V,@:,@printf '  %-8s %s\n')
 
-.PHONY: all setup demo test unit live test-runtimes test-vm bench lint install clean help sanitized
+.PHONY: all setup demo test unit live test-seeds test-runtimes test-vm bench lint install clean help sanitized
 all: $O/poolscope $(WORKLOADS)
 
 help:
@@ -51,6 +51,7 @@ help:
 	@echo 'make                build $O/poolscope'
 	@echo 'make install        install (DESTDIR=, PREFIX=)'
 	@echo 'make test-runtimes  tests that need heavy runtimes (OpenCV, ...)'
+	@echo 'make test-seeds     the live test over seeds, with many more of them'
 	@echo 'make test-vm        tests in virtual machines with other kernels'
 	@echo 'make bench          measure cost and print the figures'
 	@echo 'make lint           style, structure and static checks'
@@ -92,6 +93,11 @@ $O/workloads/%: tests/workloads/%.c
 	$(say) CC $@
 	$Q$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g -pthread -MMD -MP -MF $@.d -o $@ $< -lm
 
+# The agent, writing down each fact that reaches the model (tests/recordings/record.py).
+$O/record_facts: tests/recordings/record_facts.c tests/unit/recording.h $(AGENT_SRC:%.c=$O/%.o)
+	$(say) LINK $@
+	$Q$(CC) $(ALL_CFLAGS) -Iagent -Wl,--wrap=model_apply -o $@ $(filter %.c %.o,$^) $(DEPS_LIBS) -lm
+
 setup:
 	tools/setup build
 demo: setup
@@ -104,6 +110,10 @@ test:
 unit: $(UNIT_BIN)
 live: all sanitized
 	tools/run-tests live
+test-seeds:
+	tools/setup build test
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
+	POOLSCOPE_SEEDS=$${POOLSCOPE_SEEDS:-2000} /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/live/test_seeded.py
 test-runtimes:
 	tools/setup build test runtimes
 	@$(MAKE) --no-print-directory -j$(shell nproc) all sanitized

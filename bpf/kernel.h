@@ -123,6 +123,8 @@ struct thread_struct {
 };
 #endif
 
+struct completion;
+
 struct task_struct {
 	unsigned int __state; /* `state` before 5.14 */
 	void *stack;
@@ -135,6 +137,7 @@ struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct completion *vfork_done; /* its creator waits for it to exec or to end */
 	struct pid *thread_pid;
 	__u64 start_boottime;
 	unsigned long min_flt, maj_flt;

@@ -56,8 +56,18 @@ struct told {
 static __always_inline struct event_memory *memory_reserve(const struct process *process, const struct told *what,
 							   __u64 size, __u64 filled)
 {
-	struct event_memory *event = event_reserve(process, size, what->kind, ring_has_room(process, filled, size),
-						   current_number(), current_start());
+	struct event_memory *event;
+	__u32 caller = current_number();
+	__u64 start_ns = current_start();
+
+	/* A vfork child is no thread: what it maps in the memory of its creator, which waits for it, is the creator's. */
+	if (process->flags & PROCESS_VFORK) {
+		struct task_struct *creator = BPF_CORE_READ(task_current(), real_parent);
+
+		caller = task_number(creator);
+		start_ns = BPF_CORE_READ(creator, start_boottime);
+	}
+	event = event_reserve(process, size, what->kind, ring_has_room(process, filled, size), caller, start_ns);
 
 	if (!event)
 		return NULL;

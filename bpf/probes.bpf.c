@@ -93,6 +93,7 @@ SEC("?fexit") int fexit_pkey_mprotect(__u64 *ctx)
 __u32 wanted_namespace; /* inode number of the PID namespace whose numbers are asked for */
 __u32 wanted_pid;       /* leaders with this number there; 0: all */
 __u32 wanted_tgid;      /* not 0: instead, all threads of this kernel tgid */
+__u64 wanted_memory;    /* not 0: and those of other processes in this address space */
 
 static __always_inline bool number_in_namespace(struct pid *pid, struct task_record *record)
 {
@@ -123,8 +124,12 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
-	if (wanted_tgid ? task->tgid != wanted_tgid : task->pid != task->tgid)
+	if (wanted_tgid) {
+		if (task->tgid != wanted_tgid && (!wanted_memory || (__u64)BPF_CORE_READ(task, mm) != wanted_memory))
+			return 0;
+	} else if (task->pid != task->tgid) {
 		return 0;
+	}
 	if (!number_in_namespace(BPF_CORE_READ(task, thread_pid), &record))
 		return 0;
 	if (!wanted_tgid && wanted_pid && record.tid != wanted_pid)
@@ -137,6 +142,8 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 		record.state = BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
 	record.exit_state = task->exit_state;
 	record.flags = task->flags;
+	record.memory = (__u64)BPF_CORE_READ(task, mm);
+	record.vfork = BPF_CORE_READ(task, vfork_done) != NULL;
 	record.start_ns = task->start_boottime;
 	/* What /proc's user and system time add up to (kernel/sched/cputime.c, cputime_adjust). */
 	record.cpu_ns = task->se.sum_exec_runtime;

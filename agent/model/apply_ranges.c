@@ -116,6 +116,7 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 		target->reseeds++;
 		model->reseeds++;
 		target->reseed_ns = fact->time_ns;
+		target->listed_by_seed = target->listed_by_sample = false;
 	} else {
 		target->seed_reason = reason; /* a reseed does not make the stack another's */
 	}

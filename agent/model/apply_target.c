@@ -202,6 +202,7 @@ static void doubt(struct target *target)
 {
 	target->wants_reseed = target->exits_unsure = true;
 	target->unsure_rounds = 0;
+	target->listed_by_seed = target->listed_by_sample = false;
 }
 
 /* Losses that the kernel does not count are assumed this often: each time costs a reading of all mappings. */

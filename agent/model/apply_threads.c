@@ -167,7 +167,7 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 		thread = NULL;
 	}
 	if (!born)
-		target->sampled = true;
+		target->sampled = target->listed_by_seed = true;
 	if (!thread)
 		return thread_enter(model, target, fact, born);
 	bool stack = thread_fill(thread, told, fact->time_ns);
@@ -218,7 +218,7 @@ int apply_thread_sampled(struct model *model, struct target *target, const struc
 		return -EINVAL;
 	if (thread)
 		thread_sample(thread, &fact->thread, fact->time_ns);
-	target->sampled = true;
+	target->sampled = target->listed_by_sample = true;
 	return 0;
 }
 

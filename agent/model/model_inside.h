@@ -55,9 +55,12 @@ struct target {
 	bool wants_reseed;
 	bool exits_unsure;      /* events were lost: an exit may be among them */
 	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
+	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
 	bool sampled;           /* since the last refresh */
 	bool read, outside;     /* since the last refresh: page tables read; pages in no range */
 	uint32_t outside_streak;
+	int64_t unexplained, unexplained_reseeded; /* at the last refresh; when it last asked for a reseed */
+	uint32_t unexplained_streak; /* refreshes in which it has hardly moved */
 	enum seed_reason seed_reason;
 	uint64_t reseeds, reseed_ns;
 

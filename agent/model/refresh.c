@@ -10,6 +10,11 @@
 /* Readings in a row that found pages in no range. */
 #define OUTSIDE_READINGS 2
 
+/* What stays unexplained at the same figure for so long is no race of two readings: something was mapped in a way
+ * that no probe sees (shmat over a range, say), and only a reseed can tell. Less than this is left alone. */
+#define UNEXPLAINED_READINGS 3
+#define UNEXPLAINED_BYTES (1LL << 20)
+
 static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *part)
 {
 	for (int region = 0; region < REGION_COUNT; region++) {
@@ -76,6 +81,7 @@ static void figure_range(struct target *target, const struct range *range, struc
 	struct snapshot_bytes *bytes;
 	uint32_t pool = owner ? owner->pool : POOL_NONE, last;
 	uint64_t arena, kept = 0;
+	bool inherited;
 
 	if (owner)
 		owner->ranges++;
@@ -86,7 +92,9 @@ static void figure_range(struct target *target, const struct range *range, struc
 	if (owner && owner->thread != THREAD_NONE) {
 		bytes = &threads->thread[owner->thread].memory;
 	} else {
-		arena = arenas_find(&target->arenas, range->start, range->region);
+		/* What a child inherited was made by its parent, whoever's arena word it has a copy of. */
+		inherited = !owner && range->reason == UNATTRIBUTED_INHERITED;
+		arena = inherited ? 0 : arenas_find(&target->arenas, range->start, range->region);
 		if (arena && arena_sharing_add(sharing, arena, resident, mapped, kept))
 			return;
 		/* With nobody attached it is the orphan of who was attached last, whoever made it. */
@@ -214,12 +222,15 @@ static void history_sample(struct target *target, uint64_t now_ns)
 	history_put(&target->history, now_ns, values);
 }
 
-/* After losses an exit may be missing: who is in no sample any more has ended. */
+/* After losses an exit may be missing: who is in no sample any more has ended. Two lists since a reseed, the
+ * seed's own and a sample, decide at once. */
 static void end_unseen(struct model *model, struct target *target, uint64_t now_ns)
 {
-	uint64_t newest = 0;
+	bool listed = target->listed_by_seed && target->listed_by_sample && target->reseeds;
+	uint64_t newest = 0, since_ns = listed ? target->reseed_ns : target->before_last_refresh_ns;
 
-	if (!target->exits_unsure || !target->sampled || ++target->unsure_rounds < ROUNDS_UNTIL_GONE)
+	if (!target->exits_unsure || !target->sampled ||
+	    (++target->unsure_rounds < ROUNDS_UNTIL_GONE && !listed))
 		return;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		if (target->threads.thread[i].living && target->threads.thread[i].seen_ns > newest)
@@ -229,8 +240,7 @@ static void end_unseen(struct model *model, struct target *target, uint64_t now_
 		struct thread *thread = &target->threads.thread[i];
 
 		/* older than the refresh before the last: it missed at least one whole sample */
-		if (thread->living && thread->seen_ns < target->before_last_refresh_ns &&
-		    thread->seen_ns < newest)
+		if (thread->living && thread->seen_ns < since_ns && thread->seen_ns < newest)
 			thread_leave(model, target, thread, now_ns);
 	}
 	target->exits_unsure = false;
@@ -246,6 +256,35 @@ static void heed_outside(struct target *target)
 		target->outside_streak = 0;
 	}
 	target->read = target->outside = false;
+}
+
+static int64_t magnitude(int64_t value)
+{
+	return value < 0 ? -value : value;
+}
+
+static void heed_unexplained(struct target *target)
+{
+	int64_t before = target->unexplained, now;
+	uint64_t found = target->attributed;
+
+	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
+		found += target->unattributed[reason];
+	if (!target->whole || target->memory.rss_anon == UNKNOWN_U64)
+		return;
+	now = (int64_t)(target->memory.rss_anon - found);
+	target->unexplained = now;
+	if (magnitude(now) < UNEXPLAINED_BYTES || magnitude(now - before) > magnitude(now) / 8) {
+		target->unexplained_streak = 0;
+		return;
+	}
+	/* What a reseed did not explain, the next one will not either. */
+	if (++target->unexplained_streak < UNEXPLAINED_READINGS ||
+	    magnitude(now - target->unexplained_reseeded) <= magnitude(now) / 4)
+		return;
+	target->unexplained_reseeded = now;
+	target->unexplained_streak = 0;
+	target->wants_reseed = true;
 }
 
 void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
@@ -269,6 +308,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	threads_release_owners(&target->threads);
 	history_sample(target, now_ns);
 	heed_outside(target);
+	heed_unexplained(target);
 	judge_target(model, target, true, now_ns);
 	target->before_last_refresh_ns = target->last_refresh_ns;
 	target->last_refresh_ns = now_ns;

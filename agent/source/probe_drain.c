@@ -6,7 +6,6 @@
 #include "probe_event.h"
 #include "probe_loss.h"
 #include "probe_state.h"
-#include "probe_tasks.h"
 
 #include <errno.h>
 #include <string.h>
@@ -127,8 +126,11 @@ static int handle_record(void *context, const void *data, size_t size)
 	space = probe_spaces_find(probes->spaces, header->space);
 	if (header->kind == EVENT_PROCESS_BORN)
 		r = birth_of_space(probes, header, &space);
-	if (space)
+	if (space) {
 		space->received[probe_event_probe(data)]++;
+		/* A thread that leads a group of its own: another process in the same memory. */
+		space->has_guests |= header->kind == EVENT_THREAD_BORN && header->flags & EVENT_THREAD_LEADER;
+	}
 	if (r >= 0 && space)
 		r = pass_on(probes, space, data);
 	probes->error = r;
@@ -213,36 +215,6 @@ int probes_drain(struct probes *probes, const struct fact_sink *sink)
 	probes->sink = NULL;
 	once_a_second(probes);
 	return probes->error < 0 ? probes->error : (int)probes->drained;
-}
-
-struct seen_context {
-	const struct fact_sink *sink;
-	uint32_t target;
-	uint64_t time_ns;
-};
-
-static int emit_seen(void *context, const struct task_record *record)
-{
-	struct seen_context *seen = context;
-	struct fact fact;
-
-	/* A zombie leader is no living thread. */
-	if (record->exit_state)
-		return 0;
-	probe_tasks_fact(record, seen->target, seen->time_ns, &fact);
-	return seen->sink->emit(seen->sink->context, &fact);
-}
-
-int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink)
-{
-	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
-	struct seen_context seen = {.sink = sink, .target = target, .time_ns = probe_boottime()};
-	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace};
-
-	if (!space)
-		return -ESRCH;
-	request.kernel_tgid = space->tgid;
-	return probe_tasks_read(&probes->set, &request, emit_seen, &seen);
 }
 
 int probes_counters(struct probes *probes, const struct fact_sink *sink)

@@ -10,6 +10,8 @@ struct probe_space {
 	uint64_t start_ns;     /* 0: not known */
 	struct fact end;       /* how it ended, once its kind is FACT_TARGET_GONE */
 	bool end_told, ends;
+	uint64_t memory; /* of its tasks' records; 0: not known yet */
+	bool guests_sought, has_guests; /* other processes in this memory: looked for once; some were seen last */
 	uint64_t received[PROBE_COUNT]; /* events, by probe */
 	struct probe_space *next_in_bucket;
 };

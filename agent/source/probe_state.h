@@ -29,6 +29,8 @@ int probe_drain_open(struct probes *probes);
 void probe_drain_close(struct probes *probes);
 /* Watches this process no more and frees `space`. */
 void probe_forget(struct probes *probes, struct probe_space *space);
+/* Another process lives in the memory of `space`: its events are reported too. False: they were before. */
+bool probe_watch_guest(struct probes *probes, const struct probe_space *space, const struct task_record *record);
 uint64_t probe_boottime(void);
 
 #endif

@@ -10,6 +10,7 @@ struct probe_tasks_request {
 	uint32_t pid_namespace; /* inode number: whose numbers are meant */
 	uint32_t pid;           /* the leader with this number; or */
 	uint32_t kernel_tgid;   /* all threads of this process */
+	uint64_t memory;        /* and of others with this memory; 0: none */
 };
 
 /* Calls `each` for every task asked for; what it returns other than 0 stops and is returned. -EOPNOTSUPP: the

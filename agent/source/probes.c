@@ -196,6 +196,20 @@ static int process_insert(struct probes *probes, uint32_t tgid, const struct pro
 	return error;
 }
 
+bool probe_watch_guest(struct probes *probes, const struct probe_space *space, const struct task_record *record)
+{
+	struct process process = {0};
+
+	/* Its host's account and its host's wish to have forks followed. */
+	if (bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &space->tgid, &process) < 0)
+		return false;
+	process.space = space->tgid;
+	process.start_ns = record->start_ns;
+	process.flags = (process.flags & PROCESS_FOLLOW) | PROCESS_GUEST | (record->vfork ? PROCESS_VFORK : 0);
+	process.routine_offset = 0;
+	return process_insert(probes, record->kernel_tgid, &process) == 0;
+}
+
 int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
 		      struct explain *explain)
 {
@@ -227,6 +241,7 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	r = probe_spaces_add(probes->spaces, record.kernel_tgid, record.start_ns, probes->last_target + 1, &space);
 	if (r < 0)
 		return fail(explain, r, what, "out of memory", "");
+	space->memory = record.memory;
 	process.space = record.kernel_tgid;
 	process.share = (uint16_t)(space->target % EVENT_SHARES);
 	process.flags = follow_forks ? PROCESS_FOLLOW : 0;

@@ -106,10 +106,11 @@ struct task_record {
 	__u32 tid;   /* in the namespace asked for */
 	__u32 level; /* of that namespace */
 	__u32 state, exit_state, flags;
-	__u32 unused;
+	__u32 vfork; /* 1: its creator waits for it to exec */
 	__u64 start_ns, cpu_ns;
 	__u64 tls_base, stack_pointer;
 	__u64 faults; /* page faults so far, as the kernel counts them for each task */
+	__u64 memory; /* equal for tasks that share an address space; 0: none any more */
 	char name[16];
 };
 

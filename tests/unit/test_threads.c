@@ -388,6 +388,37 @@ static void after_losses_the_unseen_have_ended(void **state)
 	script_end(&s);
 }
 
+/* A reseed lists all threads, and so does the sample after it: who is in neither need not be waited for. */
+static void a_reseed_and_a_sample_tell_who_has_ended(void **state)
+{
+	struct script s = {0};
+	struct fact loss = {.kind = FACT_LOSS, .loss = {.lost = {[LOSS_RING] = 1}}};
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seen(&s, 201, "w-2");
+	refresh(&s);
+	for (uint64_t round = 0; round < 2; round++) {
+		pass(&s, SEC);
+		loss.loss.lost[LOSS_RING] = round + 1;
+		feed(&s, loss);
+		seed_begin(&s, SEED_LOST);
+		seed_end(&s);
+		leader(&s);
+		seen(&s, 200, "w-1");
+		if (!round)
+			seen(&s, 201, "w-2");
+		born(&s, 300 + (uint32_t)round, "w-3"); /* not listed, but newer */
+		pass(&s, MSEC);
+		sample(&s, PID, 'S', 0);
+		sample(&s, 200, 'S', 0);
+		assert_int_equal(refresh(&s)->threads, round ? 3 : 4);
+	}
+	assert_int_equal(thread(&s.snapshot->targets[0], 301)->id.tid, 301);
+	script_end(&s);
+}
+
 static void a_fact_without_a_thread_makes_no_sense(void **state)
 {
 	struct script s = {0};
@@ -422,6 +453,7 @@ int main(void)
 		cmocka_unit_test(churn_does_not_pile_up),
 		cmocka_unit_test(processor_time_is_a_difference),
 		cmocka_unit_test(after_losses_the_unseen_have_ended),
+		cmocka_unit_test(a_reseed_and_a_sample_tell_who_has_ended),
 		cmocka_unit_test(a_fact_without_a_thread_makes_no_sense),
 	};
 

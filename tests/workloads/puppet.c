@@ -3,43 +3,13 @@
  * a script and compares owners. It must not know poolscope or the rule of ownership. See usage(). */
 #include <ctype.h>
 #include <pthread.h>
-#include <linux/io_uring.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include "truth.h"
-
-#define ACTORS_MAX 64
-#define RANGES_MAX 64
-#define WORDS_MAX 8
-#define SLOT ((uintptr_t)1 << 30) /* each range has a gigabyte to itself, far from the kernel's own choices */
-#define SLOT_FIRST ((uintptr_t)0x100000000000)
-
-struct range {
-	char name[16];
-	uintptr_t start;
-	size_t length;
-};
-
-struct actor {
-	char name[16];
-	pthread_t thread;
-	pid_t tid;
-	bool alive, leaving;
-	struct range stack;
-	uintptr_t heap;
-	char **words;
-	int n_words;
-};
-
-static struct actor actors[ACTORS_MAX];
-static struct range ranges[RANGES_MAX];
-static unsigned n_actors, n_ranges;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static char **arguments;
+#include "puppet_ranges.h"
+#include "uring.h"
 
 static void usage(void)
 {
@@ -47,48 +17,10 @@ static void usage(void)
 	      "  truth | ACTOR VERB ARGS...   ACTOR: main, or what `spawn` made\n"
 	      "  spawn NAME [STACK_SIZE]; exit; name HEX; stack SIZE; malloc SIZE (heap of the thread);\n"
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
-	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
+	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; shmat RANGE [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
 	      "  mremap RANGE SIZE [move]; huge RANGE SIZE (hugetlb); uring N (io_uring workers, blocked for ever);\n"
-	      "  fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
+	      "  storm CALLS; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
-}
-
-static struct actor *actor_find(const char *name)
-{
-	for (unsigned i = n_actors; i-- > 0;)
-		if (strcmp(actors[i].name, name) == 0 && actors[i].alive)
-			return &actors[i];
-	return NULL;
-}
-
-static struct range *range_find(const char *name)
-{
-	for (unsigned i = 0; i < n_ranges; i++)
-		if (strcmp(ranges[i].name, name) == 0)
-			return &ranges[i];
-	return NULL;
-}
-
-static int protection(const char *word)
-{
-	static const struct {
-		const char *name;
-		int bits;
-	} table[] = { { "none", PROT_NONE }, { "r", PROT_READ }, { "rw", PROT_READ | PROT_WRITE } };
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		if (strcmp(table[i].name, word) == 0)
-			return table[i].bits;
-	return PROT_READ | PROT_WRITE;
-}
-
-static int answer(long failed)
-{
-	if (failed)
-		say("{\"error\":\"%s\"}", strerror(errno));
-	else
-		say("{\"ok\":true}");
-	return 0;
 }
 
 static void *actor_run(void *argument);
@@ -154,165 +86,6 @@ static int do_malloc(struct actor *self, int n, char **words)
 	return answer(0);
 }
 
-static int do_mmap(struct actor *self, int n, char **words)
-{
-	struct range *range = n >= 2 ? range_find(words[0]) : NULL, *over = n > 4 ? range_find(words[3]) : NULL;
-	size_t length = n >= 2 ? parse_size(words[1]) : 0;
-	uintptr_t where = over ? over->start + parse_size(words[4]) : SLOT_FIRST + n_ranges * SLOT;
-	void *start;
-
-	if (n < 2 || (n > 4 && !over) || (!range && n_ranges == RANGES_MAX))
-		return -1;
-	start = mmap((void *)where, length, protection(n > 2 ? words[2] : "rw"),
-		     MAP_PRIVATE | MAP_ANONYMOUS | (over ? MAP_FIXED : 0), -1, 0);
-	if (start == MAP_FAILED)
-		return answer(-1);
-	range = range ? range : &ranges[n_ranges++];
-	snprintf(range->name, sizeof(range->name), "%s", words[0]);
-	range->start = (uintptr_t)start;
-	range->length = length;
-	say("{\"start\":%" PRIuPTR "}", range->start);
-	return 0;
-}
-
-/* Where the kernel chooses: it aligns to the huge page. */
-static int do_huge(struct actor *self, int n, char **words)
-{
-	struct range *range = &ranges[n_ranges];
-	void *start;
-
-	if (n < 2 || n_ranges == RANGES_MAX)
-		return -1;
-	range->length = parse_size(words[1]);
-	start = mmap(NULL, range->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	if (start == MAP_FAILED)
-		return answer(-1);
-	touch(start, range->length);
-	snprintf(range->name, sizeof(range->name), "%s", words[0]);
-	range->start = (uintptr_t)start;
-	n_ranges++;
-	return answer(0);
-}
-
-/* Moving data out of an empty pipe is work for a kernel thread of ours that then waits for ever. */
-static int do_uring(struct actor *self, int n, char **words)
-{
-	unsigned count = n ? parse_size(words[0]) : 1;
-	struct io_uring_params params = { 0 };
-	int ring = syscall(SYS_io_uring_setup, count, &params), from[2], to[2];
-	struct io_uring_sqe *entries;
-	char *queue;
-	unsigned *tail, *array;
-
-	if (ring < 0 || pipe(from) || pipe(to))
-		return answer(-1);
-	queue = mmap(NULL, params.sq_off.array + params.sq_entries * sizeof(*array), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
-	entries = mmap(NULL, params.sq_entries * sizeof(*entries), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-		       ring, IORING_OFF_SQES);
-	if (queue == MAP_FAILED || entries == MAP_FAILED)
-		return answer(-1);
-	tail = (unsigned *)(queue + params.sq_off.tail);
-	array = (unsigned *)(queue + params.sq_off.array);
-	for (unsigned i = 0; i < count; i++) {
-		entries[i] = (struct io_uring_sqe){ .opcode = IORING_OP_SPLICE, .flags = IOSQE_ASYNC, .fd = to[1],
-						    .off = -1, .splice_off_in = -1, .splice_fd_in = from[0], .len = 1 };
-		array[i] = i;
-	}
-	__atomic_store_n(tail, *tail + count, __ATOMIC_RELEASE);
-	return answer(syscall(SYS_io_uring_enter, ring, count, 0, 0, NULL, 0) < 0);
-}
-
-/* RANGE [OFFSET SIZE] beginning at words[0] and words[at]; the whole range without them. */
-static bool part(int n, char **words, int at, char **ret_start, size_t *ret_length)
-{
-	struct range *range = n ? range_find(words[0]) : NULL;
-
-	if (!range)
-		return false;
-	*ret_start = (char *)range->start + (n > at + 1 ? parse_size(words[at]) : 0);
-	*ret_length = n > at + 1 ? parse_size(words[at + 1]) : range->length;
-	return true;
-}
-
-static int do_munmap(struct actor *self, int n, char **words)
-{
-	char *start;
-	size_t length;
-
-	return part(n, words, 1, &start, &length) ? answer(munmap(start, length)) : -1;
-}
-
-static int do_touch(struct actor *self, int n, char **words)
-{
-	char *start;
-	size_t length;
-
-	if (!part(n, words, 1, &start, &length))
-		return -1;
-	touch(start, length);
-	return answer(0);
-}
-
-static int do_read(struct actor *self, int n, char **words)
-{
-	char *start;
-	size_t length;
-
-	if (!part(n, words, 1, &start, &length))
-		return -1;
-	for (size_t i = 0; i < length; i += PAGE)
-		(void)((volatile char *)start)[i];
-	return answer(0);
-}
-
-static int do_mprotect(struct actor *self, int n, char **words)
-{
-	char *start;
-	size_t length;
-
-	return n > 1 && part(n, words, 2, &start, &length) ? answer(mprotect(start, length, protection(words[1]))) : -1;
-}
-
-static int do_madvise(struct actor *self, int n, char **words)
-{
-	char *start;
-	size_t length;
-
-	return n > 1 && part(n, words, 2, &start, &length) ? answer(madvise(start, length, atoi(words[1]))) : -1;
-}
-
-static int do_mremap(struct actor *self, int n, char **words)
-{
-	struct range *range = n > 1 ? range_find(words[0]) : NULL;
-	bool move = n > 2 && strcmp(words[2], "move") == 0;
-	void *start;
-
-	if (!range)
-		return -1;
-	start = mremap((void *)range->start, range->length, parse_size(words[1]),
-		       MREMAP_MAYMOVE | (move ? MREMAP_FIXED : 0), range->start + 32 * SLOT * RANGES_MAX);
-	if (start == MAP_FAILED)
-		return answer(-1);
-	range->start = (uintptr_t)start;
-	range->length = parse_size(words[1]);
-	say("{\"start\":%" PRIuPTR "}", range->start);
-	return 0;
-}
-
-static int do_sbrk(struct actor *self, int n, char **words)
-{
-	bool down = n && words[0][0] == '-';
-	intptr_t delta = n ? parse_size(words[0] + down) : 0;
-	char *old = sbrk(down ? -delta : delta);
-
-	if (old == (char *)-1)
-		return answer(-1);
-	if (!down)
-		touch(old, delta);
-	return answer(0);
-}
-
 /* The child holds what it inherited until its parent ends. */
 static int do_fork(struct actor *self, int n, char **words)
 {
@@ -340,6 +113,41 @@ static int hold_memory(void *argument)
 	for (int i = 0; i < 60; i++)
 		sleep(1);
 	return 0;
+}
+
+#define STORM_THREADS 4
+
+static void *storm_run(void *argument)
+{
+	for (size_t left = (size_t)argument; left; left--) {
+		char *start = mmap(NULL, 64 << 10, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (start == MAP_FAILED)
+			DIE("mmap: %s", strerror(errno));
+		if (left == 1)
+			touch(start, 64 << 10); /* stays */
+		else
+			munmap(start, 64 << 10);
+	}
+	return NULL;
+}
+
+/* Threads that do nothing but map and unmap, and end. Each leaves 64 KiB. */
+static int do_storm(struct actor *self, int n, char **words)
+{
+	pthread_t threads[STORM_THREADS];
+	int failed = 0;
+
+	for (unsigned i = 0; i < STORM_THREADS && !failed; i++)
+		failed = pthread_create(&threads[i], NULL, storm_run, (void *)(n ? parse_size(words[0]) : 1));
+	for (unsigned i = 0; i < STORM_THREADS && !failed; i++)
+		failed = pthread_join(threads[i], NULL);
+	return answer(errno = failed);
+}
+
+static int do_uring(struct actor *self, int n, char **words)
+{
+	return answer(!uring_start_workers(n ? (unsigned)parse_size(words[0]) : 1));
 }
 
 /* Another process in the same memory. */
@@ -378,8 +186,9 @@ static const struct {
 	{ "spawn", do_spawn }, { "exit", do_exit }, { "name", do_name }, { "stack", do_stack },
 	{ "malloc", do_malloc }, { "mmap", do_mmap }, { "munmap", do_munmap }, { "touch", do_touch },
 	{ "read", do_read }, { "mprotect", do_mprotect }, { "madvise", do_madvise }, { "mremap", do_mremap },
-	{ "sbrk", do_sbrk }, { "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
-	{ "quit", do_quit }, { "kill", do_kill }, { "huge", do_huge }, { "uring", do_uring },
+	{ "sbrk", do_sbrk }, { "storm", do_storm }, { "uring", do_uring }, { "shmat", do_shmat },
+	{ "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
+	{ "quit", do_quit }, { "kill", do_kill }, { "huge", do_huge },
 };
 
 static void actor_act(struct actor *actor)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Events that are lost: counted, healed by a reseed, and never at the cost of what is known already, of births and
+exits, or of another target."""
+import time
+
+import pytest
+
+from exporter import Exporter
+from fixtures import factory
+from harness import PATIENCE, assert_adds_up, assert_identity, wait_for
+from seeds import Batch, Seeded
+
+exporter = factory(Exporter)
+
+K, M = 1 << 10, 1 << 20
+SMALLEST_RING = 4096
+LEFT = 4 * 64 * K  # what a storm leaves mapped, all threads together
+
+
+def mmap_of(target, truth, who):
+    tid = truth["threads"][who]["tid"]
+    return next(t for t in target["thread_list"] if t["tid"] == tid)["memory"]["mmap"]["resident_bytes"]
+
+
+def test_owners_births_and_exits_survive_losses(puppet, watch, final):
+    workload = puppet()
+    workload.script("main spawn a\nmain spawn b")
+    watching = watch(workload.pid, "--ring", SMALLEST_RING)
+    workload.script("a mmap x 4M\na touch x\nb mmap y 2M\nb touch y\nb mprotect y none 1M 1M")
+    workload.ask("a storm 10000")
+    workload.script("b munmap x 1M 1M")
+    truth = workload.ask("truth")
+    target = final(watching, workload)
+    assert target["events"]["lost"] > 1000 and target["events"]["reseeds"] > 0, target["events"]
+    assert_identity(target)
+    assert_adds_up(target)
+    assert (mmap_of(target, truth, "a"), mmap_of(target, truth, "b")) == (3 * M, 2 * M)
+    # what the storm left is an orphan or lost, by whether its last call was seen
+    orphaned = sum(pool["memory"]["orphaned_bytes"] for pool in target["pools"])
+    lost = target["memory"]["unattributed"]["lost"]
+    assert LEFT <= orphaned + lost <= LEFT + 4 * 64 * K, (orphaned, lost)
+    assert sum(pool["threads_started"] for pool in target["pools"]) == 4
+    assert sum(pool["threads_exited"] for pool in target["pools"]) == 4
+    assert target["threads"] == len(truth["threads"]) + 1
+
+
+def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent):
+    noisy, quiet = puppet(), puppet()
+    noisy.script("main spawn a")
+    quiet.script("main spawn a\nmain spawn b")
+    watching = agent("dump", "--json", "--after", PATIENCE, "--ring", 16 * SMALLEST_RING, "-p", noisy.pid, "-p", quiet.pid)
+    for workload in noisy, quiet:
+        watching.attached(workload.pid)
+    noisy.send("a storm 30000")
+    for number in range(20):
+        quiet.script(f"a mmap a{number} 64K\na touch a{number}\nb mmap b{number} 128K\nb touch b{number}\nb munmap a{number} 0 4K")
+        time.sleep(0.02)  # spread over the storm, whose length nothing depends on
+    noisy.read()
+    truth = quiet.ask("truth")
+    for workload in noisy, quiet:
+        workload.freeze()
+    watching.process.send_signal(2)
+    targets = {target["pid"]: target for target in watching.wait().json()["targets"]}
+    target = targets[quiet.pid]
+    assert targets[noisy.pid]["events"]["lost"] > 1000, targets[noisy.pid]["events"]
+    assert (target["events"]["lost"], target["events"]["reseeds"]) == (0, 0)
+    assert (mmap_of(target, truth, "a"), mmap_of(target, truth, "b")) == (20 * 60 * K, 20 * 128 * K)
+    assert target["memory"]["unattributed"]["lost"] == 0
+    for found in targets.values():
+        assert_identity(found)
+        assert_adds_up(found)
+
+
+@pytest.mark.parametrize("primitives", ["map,partial,fixed,birth", "grow,shrink,move,dontunmap,map", "malloc,realloc,birth",
+                                        "reserve,lock,brk,slab", "guest,vfork,map"])
+def test_whatever_is_lost_the_identity_comes_back(primitives):
+    with Batch([Seeded(seed, primitives) for seed in (1, 2, 3)], "--ring", SMALLEST_RING) as batch:
+        batch.attach()
+        batch.go(400)
+        compared = batch.compare()
+        assert sum(target["events"]["lost"] for _, target, _, _ in compared) > 0
+        for workload, target, before, after in compared:
+            assert (after["wrong"], after["nobody"]) == (0, 0), workload
+            assert_identity(target)
+            assert_adds_up(target)
+            assert target["memory"]["unattributed"]["image"] == after["image"], workload
+            assert {t["tid"] for t in target["thread_list"]} == {t["tid"] for t in before["threads"]}, workload
+
+
+def test_a_running_agent_heals_by_itself(puppet, exporter):
+    """Nobody asks for a last snapshot: once it stands still, refreshes bring it back."""
+    workload = puppet()
+    workload.script("main spawn a")
+    serving = exporter("--ring", SMALLEST_RING, "-p", workload.pid)
+    wait_for(lambda: serving.value("poolscope_process_threads", process="puppet"), "the target")
+    workload.script("a mmap x 4M\na touch x\na storm 10000")
+    workload.freeze()
+    wait_for(lambda: serving.value("poolscope_events_lost_total", reason="ring") > 1000, "losses")
+    wait_for(lambda: serving.value("poolscope_reseeds_total") > 0, "a reseed")
+    serving.wait_value(0, "poolscope_process_memory_unexplained_bytes", process="puppet")
+    lost = serving.value("poolscope_process_memory_unattributed_bytes", process="puppet", reason="lost")
+    assert lost <= 2 * LEFT
