@@ -197,6 +197,7 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 	if (!watched || !grown)
 		return -ENOMEM;
 	watched->follow_forks = follow_forks;
+	watched->runtime_share = engine->options.cpu_budget;
 	error = watched_open_image(watched, explain);
 	if (!error)
 		error = apply_target(engine, watched);

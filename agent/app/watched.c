@@ -40,6 +40,8 @@ void watched_free(struct watched *watched)
 		close(watched->pidfd);
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
+	cpython_free(watched->cpython);
+	free(watched->listed);
 	free(watched->routines);
 	free(watched->routine_addresses);
 	free(watched);
@@ -49,10 +51,13 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 {
 	struct residency *residency = NULL;
 	struct symbols *symbols = NULL;
+	struct cpython *cpython = NULL;
 	int error;
 
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
+	cpython_free(watched->cpython);
+	watched->cpython = NULL;
 	watched->residency = NULL;
 	watched->symbols = NULL;
 	watched->n_routines = 0;
@@ -62,6 +67,8 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	watched->residency = residency;
 	if (!symbols_new(watched->info.pid, watched->procfs_path, &symbols))
 		watched->symbols = symbols;
+	if (!cpython_new(&watched->info, watched->id, watched->procfs_path, &cpython))
+		watched->cpython = cpython;
 	return error;
 }
 
@@ -229,11 +236,41 @@ static int read_arenas(const struct batch *batch)
 	return error == -ENOMEM ? error : 0;
 }
 
+/* The language runtime tells whose thread is where by comparing all of them with its own list. */
+static int list_batch(const struct batch *batch)
+{
+	struct watched *watched = batch->watched;
+
+	if (watched->n_listed + batch->count > watched->listed_room) {
+		size_t room = (watched->listed_room + batch->count) * 2;
+		struct fact_thread *grown = reallocarray(watched->listed, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		watched->listed = grown;
+		watched->listed_room = room;
+	}
+	memcpy(watched->listed + watched->n_listed, batch->threads, batch->count * sizeof(*batch->threads));
+	watched->n_listed += batch->count;
+	return 0;
+}
+
+static int read_runtime(struct watched *watched, bool exact, const struct fact_sink *sink)
+{
+	if (!watched->cpython)
+		return 0;
+	return cpython_read(watched->cpython, watched->symbols, clock_ns(CLOCK_BOOTTIME),
+			    exact ? 0 : watched->runtime_share, watched->listed, watched->n_listed, sink);
+}
+
 static int batch_all(struct batch *batch)
 {
 	struct watched *watched = batch->watched;
 	struct fact_sink sink = {.emit = batch_emit, .context = batch};
-	int error = probes_threads(watched->probes, watched->id, &sink);
+	int error;
+
+	watched->n_listed = 0;
+	error = probes_threads(watched->probes, watched->id, &sink);
 
 	if (error < 0 || !batch->total)
 		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &sink);
@@ -255,6 +292,8 @@ static int seed_batch(struct batch *batch)
 		fact.thread = batch->threads[i];
 		error = emit_thread(watched, &fact, batch->sink);
 	}
+	if (!error)
+		error = list_batch(batch);
 	return error ? error : read_arenas(batch);
 }
 
@@ -268,6 +307,8 @@ static int sample_batch(struct batch *batch)
 		fact.thread = batch->threads[i];
 		error = batch->sink->emit(batch->sink->context, &fact);
 	}
+	if (!error)
+		error = list_batch(batch);
 	return !error && batch->reads_arenas ? read_arenas(batch) : error;
 }
 
@@ -275,9 +316,12 @@ static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 {
 	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch};
 
+	int error;
+
 	watched->births = true;
 	arenas_due(watched);
-	return batch_all(&batch);
+	error = batch_all(&batch);
+	return error ? error : read_runtime(watched, true, sink);
 }
 
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
@@ -305,6 +349,8 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 			      .reads_arenas = arenas_due(watched)};
 	int error = batch_all(&batch);
 
+	if (!error)
+		error = read_runtime(watched, exact, sink);
 	if (!error)
 		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 	if (error)

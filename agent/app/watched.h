@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_APP_WATCHED_H
 #define POOLSCOPE_APP_WATCHED_H
 
+#include "../source/cpython.h"
 #include "../source/glibc.h"
 #include "../source/probes.h"
 #include "../source/procfs.h"
@@ -22,6 +23,10 @@ struct watched {
 	struct probes *probes;       /* borrowed */
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
+	struct cpython *cpython; /* NULL: no memory for it */
+	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
+	struct fact_thread *listed; /* the threads of the last listing, for the language runtime */
+	size_t n_listed, listed_room;
 	struct glibc_descriptor descriptor;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
@@ -42,7 +47,8 @@ int watched_open_image(struct watched *watched, struct explain *explain);
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
-/* State and CPU time of all threads; RSS (exact: whatever that costs), cgroup, children. -ESRCH: it is gone. */
+/* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
+ * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
 /* True when the process is no more. */
 bool watched_gone(struct watched *watched);

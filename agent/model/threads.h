@@ -26,6 +26,9 @@ struct thread {
 	uint64_t cpu_ns, cpu_time_ns;
 	double cpu_percent;
 	uint64_t arena; /* its glibc arena; 0: not known */
+	uint64_t executor; /* whose worker its runtime says it is; 0: nobody's */
+	enum worker_activity activity;
+	uint32_t function, line; /* what it runs; FUNCTION_NONE */
 	uint64_t resident_at_attach;
 	struct snapshot_bytes memory; /* as of the last refresh */
 };

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* CPython in a living process: finds it, settles its version by proof, reads memory by few calls, and keeps to a
+ * share of CPU time. It must not know what the bytes mean. */
+#include "cpython.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "cpython_find.h"
+#include "cpython_walk.h"
+#include "procfs_internal.h"
+
+#define VECTORS 1024 /* IOV_MAX */
+#define RETRY_FIRST_NS (NSEC_PER_SEC / 2)
+#define RETRY_LAST_NS (64 * NSEC_PER_SEC)
+#define DESCRIPTION_BYTES 512
+
+struct cpython {
+	struct fact_target info;
+	uint32_t target;
+	char *procfs;
+	int fd;       /* mem of another procfs; -1: process_vm_readv */
+	uint32_t tid; /* through which memory is read */
+	struct cpython_walk *walk; /* NULL: not found yet */
+	uint64_t retry_ns, retry_after_ns; /* when to look for it, and how long to wait then */
+	uint64_t cost_ns, next_ns;
+};
+
+int cpython_new(const struct fact_target *info, uint32_t target, const char *procfs, struct cpython **ret_cpython)
+{
+	_cleanup_(cpython_freep) struct cpython *cpython = calloc(1, sizeof(*cpython));
+
+	if (!cpython)
+		return -ENOMEM;
+	cpython->fd = -1;
+	if (procfs) {
+		cpython->procfs = strdup(procfs);
+		if (!cpython->procfs)
+			return -ENOMEM;
+	}
+	cpython->info = *info;
+	cpython->target = target;
+	cpython->retry_after_ns = RETRY_FIRST_NS;
+	*ret_cpython = TAKE_PTR(cpython);
+	return 0;
+}
+
+void cpython_free(struct cpython *cpython)
+{
+	if (!cpython)
+		return;
+	close_fd(&cpython->fd);
+	cpython_walk_free(cpython->walk);
+	free(cpython->procfs);
+	free(cpython);
+}
+
+uint64_t cpython_cost_ns(const struct cpython *cpython)
+{
+	return cpython->cost_ns;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+/* One call; blocks that follow each other become one piece. Returns how many blocks were read from the first on. */
+static size_t read_some(const struct cpython *cpython, const uint64_t *addresses, size_t count, unsigned char *bytes)
+{
+	struct iovec remote[VECTORS], local = {bytes, count * MEMORY_BLOCK};
+	size_t n = 0;
+	ssize_t done;
+
+	if (cpython->fd >= 0)
+		return pread(cpython->fd, bytes, MEMORY_BLOCK, (off_t)addresses[0]) == MEMORY_BLOCK;
+	for (size_t i = 0; i < count; i++) {
+		if (n && (uint64_t)(uintptr_t)remote[n - 1].iov_base + remote[n - 1].iov_len == addresses[i])
+			remote[n - 1].iov_len += MEMORY_BLOCK;
+		else
+			remote[n++] = (struct iovec){(void *)(uintptr_t)addresses[i], MEMORY_BLOCK};
+	}
+	done = process_vm_readv((pid_t)cpython->tid, &local, 1, remote, n, 0);
+	return done < 0 ? 0 : (size_t)done / MEMORY_BLOCK;
+}
+
+/* A block that is not there breaks a call off: the rest is read by another. */
+static void read_blocks(void *context, const uint64_t *addresses, size_t count, unsigned char *bytes, bool *ret_read)
+{
+	const struct cpython *cpython = context;
+	size_t at = 0;
+
+	while (at < count) {
+		size_t part = count - at < VECTORS ? count - at : VECTORS;
+		size_t done = read_some(cpython, addresses + at, part, bytes + at * MEMORY_BLOCK);
+
+		memset(ret_read + at, true, done);
+		at += done;
+		if (done < part && (cpython->fd < 0 || !done))
+			ret_read[at++] = false;
+	}
+}
+
+static int memory_open(struct cpython *cpython, uint32_t tid)
+{
+	_cleanup_(procfs_freep) struct procfs *procfs = NULL;
+	struct proc_dir dir;
+	int r;
+
+	cpython->tid = tid;
+	if (!cpython->procfs || cpython->fd >= 0)
+		return 0;
+	/* Numbers of another procfs mean nothing to process_vm_readv. */
+	r = procfs_open_files(cpython->procfs, &procfs);
+	if (r == 0)
+		r = procfs_living(procfs, cpython->info.pid, &dir);
+	if (r < 0)
+		return r;
+	cpython->fd = procfs_openf(procfs, O_RDONLY | O_CLOEXEC, "%s/mem", dir.path);
+	return cpython->fd < 0 ? cpython->fd : 0;
+}
+
+static int read_bytes(struct cpython *cpython, uint64_t address, void *bytes, size_t length)
+{
+	struct iovec local = {bytes, length}, remote = {(void *)(uintptr_t)address, length};
+	ssize_t n = cpython->fd >= 0 ? pread(cpython->fd, bytes, length, (off_t)address)
+				     : process_vm_readv((pid_t)cpython->tid, &local, 1, &remote, 1, 0);
+
+	return n == (ssize_t)length ? 0 : -EFAULT;
+}
+
+/* ---- which version it is ------------------------------------------------------------------------- */
+
+static int walk_with(struct cpython *cpython, const struct cpython_found *found, const struct cpython_offsets *offsets,
+		     struct cpython_walk **ret_walk)
+{
+	const struct memory_source source = {.read = read_blocks, .context = cpython};
+	const struct cpython_site site = {
+		.runtime = found->runtime, .types = found->types, .same_pids = cpython->info.ns_pid == cpython->info.pid,
+	};
+	_cleanup_(cpython_walk_freep) struct cpython_walk *walk = NULL;
+	int r = offsets ? cpython_walk_new(&source, offsets, &site, &walk) : -ENOENT;
+
+	if (r == 0 && !cpython_walk_proves(walk))
+		r = -ENOENT;
+	if (r == 0)
+		*ret_walk = TAKE_PTR(walk);
+	return r;
+}
+
+static void name_walk(struct cpython_walk *walk, uint32_t minor, uint64_t hex)
+{
+	char name[64], version[48];
+
+	if (hex)
+		snprintf(version, sizeof(version), "3.%u.%u", minor, (unsigned int)(hex >> 8 & 0xff));
+	else if (cpython_walk_version(walk, version, sizeof(version)) < 0)
+		snprintf(version, sizeof(version), "3.%u", minor);
+	snprintf(name, sizeof(name), "cpython %s", version);
+	cpython_walk_set_name(walk, name);
+}
+
+/* Before 3.11 nothing but names tells the version: the layout that proves itself is it. */
+static int try_layouts(struct cpython *cpython, const struct cpython_found *found, struct cpython_walk **ret_walk,
+		       uint32_t *ret_minor)
+{
+	uint32_t first = found->named_minor;
+
+	if (walk_with(cpython, found, cpython_offsets_of(first), ret_walk) == 0) {
+		*ret_minor = first;
+		return 0;
+	}
+	for (uint32_t minor = 10; minor >= 7; minor--) {
+		if (minor == first || walk_with(cpython, found, cpython_offsets_of(minor), ret_walk) < 0)
+			continue;
+		*ret_minor = minor;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int settle_version(struct cpython *cpython, const struct cpython_found *found, struct cpython_walk **ret_walk)
+{
+	unsigned char description[DESCRIPTION_BYTES];
+	struct cpython_offsets described;
+	uint64_t hex = 0;
+	uint32_t minor;
+	int r = read_bytes(cpython, found->runtime, description, sizeof(description));
+
+	if (r < 0)
+		return r;
+	if (found->version)
+		read_bytes(cpython, found->version, &hex, sizeof(hex));
+	r = cpython_described(description, sizeof(description), &described);
+	if (r == 0) {
+		minor = described.minor;
+		r = walk_with(cpython, found, &described, ret_walk);
+	} else if (r == -ENOENT && hex) {
+		minor = hex >> 16 & 0xff;
+		r = walk_with(cpython, found, cpython_offsets_of(minor), ret_walk);
+	} else if (r == -ENOENT) {
+		r = try_layouts(cpython, found, ret_walk, &minor);
+	}
+	if (r == 0)
+		name_walk(*ret_walk, minor, hex);
+	return r;
+}
+
+static int look_for(struct cpython *cpython, struct symbols *symbols, uint64_t now_ns)
+{
+	struct cpython_found found;
+	int r;
+
+	if (now_ns < cpython->retry_ns)
+		return -ENOENT;
+	cpython->retry_ns = now_ns + cpython->retry_after_ns;
+	if (cpython->retry_after_ns < RETRY_LAST_NS)
+		cpython->retry_after_ns *= 2;
+	r = cpython_find(symbols, cpython->info.exe, &found);
+	return r < 0 ? r : settle_version(cpython, &found, &cpython->walk);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+struct refusal { /* what the sink said, apart from what the reading said */
+	const struct fact_sink *sink;
+	int error;
+};
+
+static int emit_through(void *context, const struct fact *fact)
+{
+	struct refusal *refusal = context;
+
+	refusal->error = refusal->sink->emit(refusal->sink->context, fact);
+	return refusal->error;
+}
+
+int cpython_read(struct cpython *cpython, struct symbols *symbols, uint64_t now_ns, double share,
+		 const struct fact_thread *threads, size_t n_threads, const struct fact_sink *sink)
+{
+	struct refusal refusal = {.sink = sink};
+	const struct fact_sink through = {.emit = emit_through, .context = &refusal};
+	uint64_t begin;
+	int r;
+
+	if (!n_threads || !symbols || now_ns < cpython->next_ns || memory_open(cpython, threads[0].id.tid) < 0)
+		return 0;
+	if (!cpython->walk) {
+		r = look_for(cpython, symbols, now_ns);
+		if (r < 0)
+			return r == -ENOMEM ? r : 0;
+	}
+	begin = cpu_ns();
+	r = cpython_walk_pass(cpython->walk, cpython->target, now_ns, threads, n_threads, &through);
+	cpython->cost_ns = cpu_ns() - begin;
+	if (share > 0)
+		cpython->next_ns = now_ns + (uint64_t)((double)cpython->cost_ns / share);
+	return refusal.error ? refusal.error : r == -ENOMEM ? r : 0;
+}
