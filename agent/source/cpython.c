@@ -161,20 +161,21 @@ static void name_walk(struct cpython_walk *walk, uint32_t minor, uint64_t hex)
 	cpython_walk_set_name(walk, name);
 }
 
-/* Before 3.11 nothing but names tells the version: the layout that proves itself is it. */
+/* Before 3.11 no symbol tells the version: the layout by which sys.version names that very version is it. */
 static int try_layouts(struct cpython *cpython, const struct cpython_found *found, struct cpython_walk **ret_walk,
 		       uint32_t *ret_minor)
 {
-	uint32_t first = found->named_minor;
-
-	if (walk_with(cpython, found, cpython_offsets_of(first), ret_walk) == 0) {
-		*ret_minor = first;
-		return 0;
-	}
 	for (uint32_t minor = 10; minor >= 7; minor--) {
-		if (minor == first || walk_with(cpython, found, cpython_offsets_of(minor), ret_walk) < 0)
+		_cleanup_(cpython_walk_freep) struct cpython_walk *walk = NULL;
+		char version[48], wanted[16];
+
+		snprintf(wanted, sizeof(wanted), "3.%u.", minor);
+		if (walk_with(cpython, found, cpython_offsets_of(minor), &walk) < 0 ||
+		    cpython_walk_version(walk, version, sizeof(version)) < 0 ||
+		    strncmp(version, wanted, strlen(wanted)) != 0)
 			continue;
 		*ret_minor = minor;
+		*ret_walk = TAKE_PTR(walk);
 		return 0;
 	}
 	return -ENOENT;

@@ -3,10 +3,8 @@
  * bytes for hints: what is found must prove itself by being walked. */
 #include "cpython_find.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 
 /* Of the types only those that every reading needs must be there. */
 static const struct {
@@ -28,17 +26,6 @@ static const struct {
 	{"_PyWeakref_RefType", offsetof(struct cpython_types, weakref), false},
 	{"_Py_NoneStruct", offsetof(struct cpython_types, none), true},
 };
-
-/* "python3.9", "python3.9-intel64": 9. */
-static uint32_t minor_of_name(const char *name)
-{
-	const char *at = strstr(name, "python3.");
-	uint32_t minor = 0;
-
-	for (at = at ? at + strlen("python3.") : ""; isdigit((unsigned char)*at) && minor < 1000; at++)
-		minor = minor * 10 + (uint32_t)(*at - '0');
-	return minor;
-}
 
 static int find_in(struct symbols *symbols, const char *module, struct cpython_found *found)
 {
@@ -77,7 +64,7 @@ int cpython_find(struct symbols *symbols, const char *exe, struct cpython_found 
 
 	literal_glob(exe, exe_glob, sizeof(exe_glob));
 	if (r == -ENOENT && *exe_glob) {
-		found = (struct cpython_found){.named_minor = minor_of_name(exe_glob)};
+		found = (struct cpython_found){0};
 		r = find_in(symbols, exe_glob, &found);
 	}
 	if (r == 0)

@@ -8,9 +8,8 @@
 #include "symbols.h"
 
 struct cpython_found {
-	uint64_t runtime;     /* _PyRuntime */
-	uint64_t version;     /* Py_Version (3.11 on); 0: there is none */
-	uint32_t named_minor; /* of 3.minor, as the executable's name tells; 0: it does not */
+	uint64_t runtime; /* _PyRuntime */
+	uint64_t version; /* Py_Version (3.11 on); 0: there is none */
 	struct cpython_types types;
 };
 

@@ -150,7 +150,8 @@ static int tell_worker(const struct cpython_image *image, struct py_thread *thre
 	thread->queue = queue;
 	thread->reference = reference;
 	thread->own_queue = queue;
-	thread->worker_frame = frame->address;
+	/* Only of who takes tasks it says that he is idle. */
+	thread->worker_frame = kind->root == ROOT_FUTURES || kind->root == ROOT_POOL ? frame->address : 0;
 	thread->root = kind->root;
 	return 0;
 }
@@ -166,7 +167,6 @@ static void tell_plain(const struct cpython_image *image, struct py_thread *thre
 	if (!image->offsets.code_qualname && !strcmp(thread->function, "run") &&
 	    object_type_name(image, object, type, sizeof(type)) == 0)
 		snprintf(thread->function, sizeof(thread->function), "%s.run", type);
-	thread->worker_frame = frame->address;
 	thread->root = ROOT_PLAIN;
 }
 

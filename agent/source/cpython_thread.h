@@ -34,7 +34,7 @@ struct py_thread {
 	bool is_idle;                      /* its innermost frame is worker_frame */
 
 	enum thread_root root;
-	uint64_t worker_frame;       /* of the function that takes tasks, or of the thread's own; lives as long */
+	uint64_t worker_frame;       /* of the function that takes tasks, which lives as long as the worker; 0: none */
 	uint64_t queue, reference;   /* that function's: what identifies the executor, what leads to it */
 	uint64_t own_queue;          /* where it waits for its next task */
 	uint64_t tried_root;         /* the outermost frame of the last try that proved nothing */
