@@ -64,6 +64,13 @@ uint64_t cpython_cost_ns(const struct cpython *cpython)
 	return cpython->cost_ns;
 }
 
+const struct memory_counts *cpython_memory(const struct cpython *cpython)
+{
+	static const struct memory_counts nothing;
+
+	return cpython->walk ? cpython_walk_memory(cpython->walk) : &nothing;
+}
+
 /* ---- memory ------------------------------------------------------------------------------------- */
 
 /* One call; blocks that follow each other become one piece. Returns how many blocks were read from the first on. */

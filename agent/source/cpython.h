@@ -5,6 +5,7 @@
 #define POOLSCOPE_SOURCE_CPYTHON_H
 
 #include "../fact.h"
+#include "cpython_memory.h"
 #include "symbols.h"
 
 struct cpython;
@@ -21,5 +22,7 @@ int cpython_read(struct cpython *cpython, struct symbols *symbols, uint64_t now_
 		 const struct fact_thread *threads, size_t n_threads, const struct fact_sink *sink);
 /* CPU time of the last reading; 0: there was none. For the bench. */
 uint64_t cpython_cost_ns(const struct cpython *cpython);
+/* What was read so far. */
+const struct memory_counts *cpython_memory(const struct cpython *cpython);
 
 #endif

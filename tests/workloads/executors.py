@@ -84,11 +84,12 @@ def main():
             threading.Thread(target=in_loop, args=(rest[0], ready), daemon=True).start()
             ready.wait()
         elif word == "threads":  # NAME COUNT [THREAD NAME]
-            GATES[rest[0]] = threading.Event()
+            GATES[rest[0]], STARTED[rest[0]] = threading.Event(), 0
             for i in range(int(rest[1])):
                 threading.Thread(target=consume, args=(rest[0],), daemon=True,
                                  name=f"{rest[2]}-{i}" if rest[2:] else None).start()
         elif word == "watcher":
+            STARTED["watcher"] = 0
             GATES["watcher"] = threading.Event()
             Watcher(daemon=True).start()
         elif word == "submit":  # NAME COUNT: tasks that block until `open`
