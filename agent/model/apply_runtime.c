@@ -74,6 +74,12 @@ static uint64_t sum_known(uint64_t sum, uint64_t value)
 	return sum == UNKNOWN_U64 || value == UNKNOWN_U64 ? UNKNOWN_U64 : add_saturated(sum, value);
 }
 
+static void raise_known(uint64_t *peak, uint64_t value)
+{
+	if (value != UNKNOWN_U64 && (*peak == UNKNOWN_U64 || value > *peak))
+		*peak = value;
+}
+
 static void count_thread(struct target *target, const struct thread *thread)
 {
 	struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
@@ -99,6 +105,8 @@ static void add_executor(struct target *target, const struct told_executor *exec
 	pool = &target->pools.pool[executor->pool];
 	if (!pool->has_executors)
 		pool->capacity = pool->queued = 0;
+	/* Several may be told between two refreshes; alone in its pool, an executor's peak is the pool's. */
+	pool->executor_peak = pool->has_executors || executor->is_split ? UNKNOWN_U64 : executor->busy_peak;
 	pool->has_executors = pool->had_executors = true;
 	pool->capacity = sum_known(pool->capacity, executor->is_split ? UNKNOWN_U64 : executor->fact.capacity);
 	pool->queued = sum_known(pool->queued, executor->is_split ? UNKNOWN_U64 : executor->fact.queued);
@@ -135,6 +143,7 @@ void target_figure_executors(struct target *target)
 		struct pool *pool = &target->pools.pool[i];
 
 		pool->has_executors = false;
+		pool->executor_peak = UNKNOWN_U64;
 		pool->capacity = pool->queued = UNKNOWN_U64;
 		pool->busy = 0;
 	}
@@ -150,8 +159,8 @@ void target_figure_executors(struct target *target)
 		/* Without threads nobody is busy; but only where a runtime told who was. */
 		if (!pool->had_executors)
 			pool->busy = UNKNOWN_U64;
-		if (pool->busy != UNKNOWN_U64 && (pool->busy_peak == UNKNOWN_U64 || pool->busy > pool->busy_peak))
-			pool->busy_peak = pool->busy;
+		raise_known(&pool->busy_peak, pool->busy);
+		raise_known(&pool->busy_peak, pool->executor_peak);
 	}
 	if (functions_crowded(&target->functions))
 		forget_functions(target);

@@ -63,7 +63,7 @@ static int executor_add(struct told_executors *executors, const struct fact_exec
 	}
 	memmove(&executors->executor[place + 1], &executors->executor[place],
 		(executors->count - place) * sizeof(*executors->executor));
-	executors->executor[place] = (struct told_executor){.fact = *fact};
+	executors->executor[place] = (struct told_executor){.fact = *fact, .busy_peak = fact->busy};
 	executors->count++;
 	return 0;
 }
@@ -80,6 +80,8 @@ int told_executors_apply(struct told_executors *executors, const struct fact_exe
 		}
 	} else if (known) {
 		known->fact = *fact;
+		if (fact->busy != UNKNOWN_U64 && (known->busy_peak == UNKNOWN_U64 || fact->busy > known->busy_peak))
+			known->busy_peak = fact->busy;
 	} else {
 		int r = executor_add(executors, fact);
 

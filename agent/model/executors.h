@@ -8,6 +8,7 @@
 
 struct told_executor {
 	struct fact_executor fact;
+	uint64_t busy_peak; /* of all that was told of it; UNKNOWN_U64: it never was */
 	uint32_t pool; /* of its workers, as of the last refresh; POOL_NONE: none, or several */
 	bool is_split; /* its workers are in several pools, by rules */
 };

@@ -33,7 +33,7 @@ struct pool {
 	struct limit_track limits[LIMIT_KIND_COUNT];
 	struct history history; /* resident bytes */
 	/* as of the last refresh; UNKNOWN_U64 unless a runtime tells */
-	uint64_t capacity, queued, busy, busy_peak;
+	uint64_t capacity, queued, busy, busy_peak, executor_peak;
 	bool has_executors, had_executors;
 	/* as of the last refresh */
 	struct snapshot_bytes memory;

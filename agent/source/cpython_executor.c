@@ -10,6 +10,8 @@
 
 /* More than that is not a program but an attack: the rest keeps the pool of its start routine. */
 #define EXECUTORS_MAX 1024U
+/* An executor that was collected while its workers still run keeps the name of its kind. */
+#define UNNAMED_PASSES 3U
 
 void executors_clear(struct executors *executors)
 {
@@ -184,6 +186,13 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 	if (name && !*executor->fact.name)
 		strcpy(executor->fact.name, name);
 	executor_read(image, executor);
+	if (executor->fact.kind == EXECUTOR_FUTURES && !executor->is_named) {
+		/* It may have been made after the blocks were read that it lies in. */
+		memory_view_begin(image->view);
+		executor_read(image, executor);
+	}
+	executor->is_hidden = executor->fact.kind == EXECUTOR_FUTURES && !executor->is_named &&
+			      executor->tries++ < UNNAMED_PASSES;
 	if (was_named == executor->is_named)
 		return;
 	if (executor_has_default_name(executor) && is_loops_default(executor, threads, image, codes))

@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #define LEVELS_MAX 512U
+/* How long a frame must be seen before it counts as what the thread is there for. */
+#define STAY_NS NSEC_PER_SEC
 #define OUTER 12U /* frames kept from the outer end: bootstrap, wrappers of instrumentation, the worker */
 
 struct chain {
@@ -186,46 +188,76 @@ static int tell_by_role(const struct chain *chain, const struct cpython_image *i
 	return -ENOENT;
 }
 
-/* The function that Thread.run() calls; without one (a function of C, or it is about to be called) what stands
- * in its place, when it stands there in two passes. */
-static void tell_by_function(const struct chain *chain, const struct cpython_image *image, uint64_t object)
+/* True when the thread has stood in this frame for a while. */
+static bool has_stayed(struct py_thread *thread, uint64_t frame, uint64_t now_ns)
 {
-	const struct frame *frame, *own = outer(chain, 2);
-	bool called = false;
-
-	for (uint32_t n = 2; (frame = outer(chain, n)) && !called; n++) {
-		called = frame->code->role == CODE_THREAD_RUN && outer(chain, n + 1);
-		own = called ? outer(chain, n + 1) : own;
+	if (thread->tried_frame != frame) {
+		thread->tried_frame = frame;
+		thread->tried_ns = now_ns;
 	}
-	if (!own)
-		return;
-	if (called || chain->thread->tried_root == own->address)
-		tell_plain(image, chain->thread, own, object);
-	chain->thread->tried_root = own->address;
+	return now_ns - thread->tried_ns >= STAY_NS;
 }
 
-static void tell(const struct chain *chain, const struct cpython_image *image)
+/* The function that Thread.run() calls: with it the thread is told for good. A run() of a class of its own is told at
+ * once, but may turn out to be a wrapper; Thread.run() that calls nothing is about to, or calls a function of C. */
+static void tell_by_function(const struct chain *chain, const struct cpython_image *image, uint64_t object, uint64_t now_ns)
+{
+	const struct frame *frame, *own = outer(chain, 2), *called = NULL;
+	struct py_thread *thread = chain->thread;
+	bool has_stayed_there;
+
+	for (uint32_t n = 2; (frame = outer(chain, n)) && !called; n++) {
+		if (frame->code->role == CODE_THREAD_RUN) {
+			own = frame;
+			called = outer(chain, n + 1);
+		}
+	}
+	/* Timer.run() calls others of threading.py; before run() the thread says that it has started. */
+	if (called && called->code->role != CODE_THREADING) {
+		tell_plain(image, thread, called, object);
+		thread->is_provisional = false;
+		return;
+	}
+	if (!own || own->code->role == CODE_THREADING)
+		return;
+	has_stayed_there = has_stayed(thread, own->address, now_ns);
+	if (own->code->role == CODE_THREAD_RUN && !has_stayed_there)
+		return;
+	tell_plain(image, thread, own, object);
+	thread->is_provisional = !has_stayed_there || own->code->role == CODE_THREAD_RUN;
+}
+
+static void tell(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns)
 {
 	const struct frame *first = outer(chain, 0), *second = outer(chain, 1);
 	struct py_thread *thread = chain->thread;
-	uint64_t object, name;
+	uint64_t object, name, number;
+	int64_t native;
 
 	if (chain->broken || !first)
 		return;
 	if (first->code->role != CODE_BOOTSTRAP) {
-		thread->root = thread->tried_root == first->address ? ROOT_NONE : ROOT_UNKNOWN;
-		thread->tried_root = first->address;
+		if (has_stayed(thread, first->address, now_ns))
+			thread->root = ROOT_NONE;
 		return;
 	}
-	/* With its outer frames out of the ring nothing can be told: a wrapper may be among what is left out. */
 	if (!second || second->code->role != CODE_BOOTSTRAP_INNER ||
 	    thread_object(image, thread, second->address, &object) < 0)
 		return;
+	/* Before 3.11 the state has no number; the Thread object has it from 3.8 on. */
+	if (!thread->native && object_attribute(image, object, "_native_id", &number) == 0 &&
+	    object_integer(image, number, &native) == 0)
+		thread->native = (uint32_t)native;
 	if (object_attribute(image, object, "_name", &name) < 0 ||
 	    object_text(image, name, thread->name, sizeof(thread->name)) < 0)
 		return;
 	if (tell_by_role(chain, image, object) == -ENOENT)
-		tell_by_function(chain, image, object);
+		tell_by_function(chain, image, object, now_ns);
+}
+
+static bool is_to_be_told(const struct py_thread *thread)
+{
+	return thread->frame.address && (thread->root == ROOT_UNKNOWN || (thread->root == ROOT_PLAIN && thread->is_provisional));
 }
 
 int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image, struct code_table *codes)
@@ -234,7 +266,7 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	size_t count = 0;
 
 	for (size_t i = 0; i < threads->count; i++)
-		count += threads->thread[i]->root == ROOT_UNKNOWN && threads->thread[i]->frame.address;
+		count += is_to_be_told(threads->thread[i]);
 	if (!count)
 		return 0;
 	chains = calloc(count, sizeof(*chains));
@@ -244,12 +276,12 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	for (size_t i = 0; i < threads->count; i++) {
 		struct py_thread *thread = threads->thread[i];
 
-		if (thread->root == ROOT_UNKNOWN && thread->frame.address)
+		if (is_to_be_told(thread))
 			chains[count++] = (struct chain){.thread = thread, .at = thread->frame.address};
 	}
 	chains_walk(chains, count, image, codes);
 	for (size_t i = 0; i < count; i++)
-		tell(&chains[i], image);
+		tell(&chains[i], image, threads->now_ns);
 	return 0;
 }
 

@@ -87,7 +87,8 @@ static int thread_fill(const struct cpython_image *image, uint64_t interp, struc
 		return -EINVAL;
 	if (thread->unique != unique || thread->pthread != pthread)
 		*thread = (struct py_thread){.address = thread->address, .unique = unique, .pthread = pthread};
-	thread->native = (uint32_t)native;
+	if (at->thread_native)
+		thread->native = (uint32_t)native;
 	return 0;
 }
 

@@ -37,7 +37,8 @@ struct py_thread {
 	uint64_t worker_frame;       /* of the function that takes tasks, which lives as long as the worker; 0: none */
 	uint64_t queue, reference;   /* that function's: what identifies the executor, what leads to it */
 	uint64_t own_queue;          /* where it waits for its next task */
-	uint64_t tried_root;         /* the outermost frame of the last try that proved nothing */
+	uint64_t tried_frame, tried_ns; /* what stood for its function at the last try, and since when */
+	bool is_provisional;         /* ROOT_PLAIN: what its frames say later may be more */
 	char name[64];               /* as Python has it */
 	char function[FACT_SYMBOL_SIZE], file[64]; /* ROOT_PLAIN: of its own function */
 	uint32_t executor;           /* as of this pass, an index; EXECUTOR_NONE */
@@ -48,7 +49,7 @@ struct py_thread {
 struct py_threads {
 	struct py_thread **thread;
 	size_t count, capacity;
-	uint64_t pass;
+	uint64_t pass, now_ns;
 };
 
 void py_threads_clear(struct py_threads *threads);

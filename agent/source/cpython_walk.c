@@ -167,7 +167,7 @@ static int emit_executors(const struct cpython_walk *walk, bool unknown, struct 
 	for (uint32_t i = 0; i < walk->executors.count && r == 0; i++) {
 		const struct executor *executor = &walk->executors.executor[i];
 
-		if (!executor->in_use)
+		if (!executor->in_use || executor->is_hidden)
 			continue;
 		fact->executor = executor->fact;
 		if (unknown)
@@ -220,6 +220,11 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fa
 		const struct py_thread *thread = walk->threads.thread[i];
 		const struct fact_thread *is = thread_by(known, count, by_pthread ? thread->pthread : thread->native);
 
+		/* A thread that has ended since it was listed left its place to another. */
+		if (is && walk->site.same_pids && thread->native && thread->native != is->id.tid)
+			continue;
+		if (thread->executor != EXECUTOR_NONE && walk->executors.executor[thread->executor].is_hidden)
+			continue;
 		if (is && (thread->root != ROOT_UNKNOWN || is->is_leader))
 			r = emit_worker(walk, thread, is, unknown || !thread->is_read, fact, sink);
 	}
@@ -237,6 +242,7 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		return told;
 	if (told == 0) {
 		walk->failures = 0;
+		walk->threads.now_ns = time_ns;
 		walk->counts.unread += py_threads_locate(&walk->threads, &walk->image, walk->codes);
 		r = py_threads_tell_roots(&walk->threads, &walk->image, walk->codes);
 		if (r < 0)

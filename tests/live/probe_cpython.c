@@ -64,8 +64,8 @@ static void check(const struct fact_worker *worker)
 	if (executor && !strncmp(executor->name, thread->name + 1, strlen(thread->name + 1)))
 		return;
 	wrong++;
-	fprintf(stderr, "thread %u is \"%s\" and was put to \"%s\"\n", worker->id.tid, thread->name,
-		executor ? executor->name : "nobody");
+	fprintf(stderr, "thread %u is \"%s\" and was put to \"%s\" (%s), in %s\n", worker->id.tid, thread->name,
+		executor ? executor->name : "nobody", executor ? executor->function : "", worker->function);
 }
 
 static int take(void *context, const struct fact *fact)

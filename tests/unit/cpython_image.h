@@ -38,6 +38,7 @@ struct image {
 	size_t n_blocks;
 	struct fact facts[IMAGE_FACTS]; /* of the last pass */
 	size_t n_facts;
+	uint64_t now_ns; /* time passes from pass to pass */
 	unsigned int torn; /* one read in so many is changed on its way; 0: none */
 };
 
@@ -220,7 +221,7 @@ static inline int image_pass(struct image *image, struct cpython_walk *walk)
 	const struct fact_sink sink = {.emit = image_take, .context = image};
 
 	image->n_facts = 0;
-	return cpython_walk_pass(walk, 1, 1, image->threads, image->n_threads, &sink);
+	return cpython_walk_pass(walk, 1, image->now_ns += 2 * NSEC_PER_SEC, image->threads, image->n_threads, &sink);
 }
 
 /* The executor of that kind and name, as of the last pass; NULL: none. */

@@ -2,6 +2,7 @@
 """Executors of Python's own library under command: each line on stdin is answered with a line of JSON. Runs with
 every Python from 3.7 on, without packages."""
 import asyncio
+import ctypes
 import json
 import multiprocessing.pool
 import os
@@ -22,6 +23,24 @@ def blocked_task(name):
         STARTED[name] = STARTED.get(name, 0) + 1
     GATES[name].wait()  # the line of a busy worker
     return threading.get_native_id() if hasattr(threading, "get_native_id") else 0
+
+
+def spin(name):
+    with LOCK:
+        STARTED[name] = STARTED.get(name, 0) + 1
+    while not GATES[name].flag: pass  # SPIN: one line, so that the line of the innermost function is known
+
+
+class Flag:
+    flag = False
+
+    def set(self):
+        self.flag = True
+
+
+def name_own_thread(name):
+    """The kernel's name of the thread, by which a test knows whose it is."""
+    ctypes.CDLL(None).prctl(15, ("=" + name).encode(), 0, 0, 0)
 
 
 def short_task(depth=6):
@@ -58,15 +77,22 @@ def submit(name, count):
     return [asyncio.run_coroutine_threadsafe(run(), made)]
 
 
+def short_named():
+    name_own_thread("brief")
+    short_task(60)
+
+
 def churn():
     """Executors, pools and threads that come and go, and tasks that are over at once, until STOP."""
     while not STOP.is_set():
-        with ThreadPoolExecutor(3, thread_name_prefix="churn") as made:
+        with ThreadPoolExecutor(3, "churn", name_own_thread, ("churn",)) as made:
             for _ in range(20):
                 made.submit(short_task)
-        thread = threading.Thread(target=short_task, args=(40,))
+        thread = threading.Thread(target=short_named, name="brief-7")
         thread.start()
         thread.join()
+        with multiprocessing.pool.ThreadPool(2, name_own_thread, ("ThreadPool",)) as pool:
+            pool.map(short_task, range(20))
         MADE["steady"].submit(short_task)
 
 
@@ -94,6 +120,9 @@ def main():
             Watcher(daemon=True).start()
         elif word == "submit":  # NAME COUNT: tasks that block until `open`
             MADE[rest[0], "results"] = submit(rest[0], int(rest[1]))
+        elif word == "spin":    # NAME COUNT: tasks on a CPU until `open`
+            GATES[rest[0]], STARTED[rest[0]] = Flag(), 0
+            MADE[rest[0], "results"] = [MADE[rest[0]].submit(spin, rest[0]) for _ in range(int(rest[1]))]
         elif word == "started":
             answer["count"] = STARTED.get(rest[0], 0)
         elif word == "open":
@@ -103,7 +132,7 @@ def main():
         elif word == "shutdown":
             MADE.pop(rest[0]).shutdown()
         elif word == "churn":
-            MADE["steady"] = ThreadPoolExecutor(4, thread_name_prefix="steady")
+            MADE["steady"] = ThreadPoolExecutor(4, "steady", name_own_thread, ("steady",))
             for _ in range(int(rest[0])):
                 threading.Thread(target=churn, daemon=True, name="churner").start()
         elif word == "wait_threads":
