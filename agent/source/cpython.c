@@ -109,6 +109,20 @@ static void read_blocks(void *context, const uint64_t *addresses, size_t count, 
 	}
 }
 
+/* Through which thread memory is read: the leader, or else the oldest, which is the likeliest to last. */
+static uint32_t lasting_thread(const struct fact_thread *threads, size_t n_threads)
+{
+	size_t oldest = 0;
+
+	for (size_t i = 0; i < n_threads; i++) {
+		if (threads[i].is_leader)
+			return threads[i].id.tid;
+		if (threads[i].id.start_ns < threads[oldest].id.start_ns)
+			oldest = i;
+	}
+	return threads[oldest].id.tid;
+}
+
 static int memory_open(struct cpython *cpython, uint32_t tid)
 {
 	_cleanup_(procfs_freep) struct procfs *procfs = NULL;
@@ -260,7 +274,7 @@ int cpython_read(struct cpython *cpython, struct symbols *symbols, uint64_t now_
 	uint64_t begin;
 	int r;
 
-	if (!n_threads || !symbols || now_ns < cpython->next_ns || memory_open(cpython, threads[0].id.tid) < 0)
+	if (!n_threads || !symbols || now_ns < cpython->next_ns || memory_open(cpython, lasting_thread(threads, n_threads)) < 0)
 		return 0;
 	if (!cpython->walk) {
 		r = look_for(cpython, symbols, now_ns);

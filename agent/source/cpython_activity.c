@@ -15,7 +15,7 @@ struct search {
 
 static bool is_worker(const struct py_thread *thread)
 {
-	return thread->root == ROOT_FUTURES || thread->root == ROOT_POOL || thread->root == ROOT_ANYIO;
+	return thread->root.kind == ROOT_FUTURES || thread->root.kind == ROOT_POOL || thread->root.kind == ROOT_ANYIO;
 }
 
 /* The function that the worker's own has called: its waiting, or a task. */
@@ -26,9 +26,9 @@ static enum worker_activity activity_by_callee(const struct cpython_image *image
 
 	/* A task may wait on a queue as well: only the worker's own is idleness. */
 	if (callee->code->role == CODE_QUEUE_GET && frame_local(image, callee->address, 0, &queue) == 0)
-		return queue == thread->own_queue ? WORKER_IDLE : WORKER_BUSY;
+		return queue == thread->root.own_queue ? WORKER_IDLE : WORKER_BUSY;
 	/* A ThreadPoolExecutor's worker calls tasks by _WorkItem.run alone; a lock is its own idle semaphore. */
-	if (thread->root == ROOT_FUTURES &&
+	if (thread->root.kind == ROOT_FUTURES &&
 	    (callee->code->role == CODE_THREADING || callee->code->role == CODE_THREAD_RUN))
 		return WORKER_IDLE;
 	return WORKER_BUSY;
@@ -39,7 +39,7 @@ static void search_step(struct search *search, const struct cpython_image *image
 	struct py_thread *thread = search->thread;
 	struct frame caller;
 
-	if (search->frame.previous == thread->worker_frame) {
+	if (search->frame.previous == thread->root.worker_frame) {
 		thread->activity = activity_by_callee(image, thread, &search->frame);
 		search->done = true;
 		return;
@@ -60,7 +60,7 @@ static void searches_run(struct search *searches, size_t count, const struct cpy
 {
 	for (unsigned int depth = 0; depth < DEPTH_MAX; depth++) {
 		for (size_t i = 0; i < count; i++) {
-			if (!searches[i].done && searches[i].frame.previous != searches[i].thread->worker_frame)
+			if (!searches[i].done && searches[i].frame.previous != searches[i].thread->root.worker_frame)
 				frame_want(image, searches[i].frame.previous);
 		}
 		memory_view_fetch(image->view);
@@ -78,7 +78,7 @@ static void searches_run(struct search *searches, size_t count, const struct cpy
 /* Frames of idle workers that must be told from those of tasks. */
 static bool needs_search(const struct py_thread *thread, const struct executors *executors)
 {
-	if (thread->frame.previous == thread->worker_frame || thread->root == ROOT_ANYIO)
+	if (thread->frame.previous == thread->root.worker_frame || thread->root.kind == ROOT_ANYIO)
 		return true;
 	return thread->executor != EXECUTOR_NONE && executors->executor[thread->executor].has_other_queue;
 }

@@ -10,8 +10,9 @@
 
 /* More than that is not a program but an attack: the rest keeps the pool of its start routine. */
 #define EXECUTORS_MAX 1024U
-/* An executor that was collected while its workers still run keeps the name of its kind. */
-#define UNNAMED_PASSES 3U
+/* An executor that was collected while its workers still run keeps the name of its kind: known when they have run on
+ * for so long. */
+#define UNNAMED_NS NSEC_PER_SEC
 
 void executors_clear(struct executors *executors)
 {
@@ -63,23 +64,23 @@ static bool wanted_of(const struct py_thread *thread, struct executor *ret_wante
 	};
 	struct executor wanted = {.in_use = true, .fact.kind = EXECUTOR_THREAD};
 
-	switch (thread->root) {
+	switch (thread->root.kind) {
 	case ROOT_FUTURES:
 	case ROOT_POOL:
 	case ROOT_ANYIO:
-		wanted.fact.kind = kinds[thread->root];
-		wanted.identity = thread->queue;
+		wanted.fact.kind = kinds[thread->root.kind];
+		wanted.identity = thread->root.queue;
 		break;
 	case ROOT_POOL_KEEPER:
 	case ROOT_POOL_HELPER:
 		strcpy(wanted.fact.name, "ThreadPool-helpers");
 		break;
 	case ROOT_PLAIN:
-		if (is_default_name(thread->name)) {
-			memcpy(wanted.fact.function, thread->function, sizeof(wanted.fact.function));
-			memcpy(wanted.fact.file, thread->file, sizeof(wanted.fact.file));
+		if (is_default_name(thread->root.name)) {
+			memcpy(wanted.fact.function, thread->root.function, sizeof(wanted.fact.function));
+			memcpy(wanted.fact.file, thread->root.file, sizeof(wanted.fact.file));
 		} else {
-			memcpy(wanted.fact.name, thread->name, sizeof(wanted.fact.name));
+			memcpy(wanted.fact.name, thread->root.name, sizeof(wanted.fact.name));
 			fold_number(wanted.fact.name);
 		}
 		break;
@@ -99,7 +100,7 @@ static bool is_same(const struct executor *known, const struct executor *wanted)
 				   !strcmp(known->fact.file, wanted->fact.file));
 }
 
-static uint32_t executor_place(struct executors *executors, const struct executor *wanted)
+static uint32_t executor_place(struct executors *executors, const struct executor *wanted, uint64_t now_ns)
 {
 	uint32_t place = executors->count;
 
@@ -123,6 +124,7 @@ static uint32_t executor_place(struct executors *executors, const struct executo
 	executors->count += place == executors->count;
 	executors->executor[place] = *wanted;
 	executors->executor[place].fact.id = ++executors->last_id;
+	executors->executor[place].since_ns = now_ns;
 	executors->executor[place].oldest = UINT64_MAX;
 	return place;
 }
@@ -137,18 +139,18 @@ static void count_begin(struct executors *executors)
 	}
 }
 
-static void place_thread(struct executors *executors, struct py_thread *thread)
+static void place_thread(struct executors *executors, struct py_thread *thread, uint64_t now_ns)
 {
 	struct executor wanted, *executor;
 
-	thread->executor = wanted_of(thread, &wanted) ? executor_place(executors, &wanted) : EXECUTOR_NONE;
+	thread->executor = wanted_of(thread, &wanted) ? executor_place(executors, &wanted, now_ns) : EXECUTOR_NONE;
 	if (thread->executor == EXECUTOR_NONE)
 		return;
 	executor = &executors->executor[thread->executor];
 	executor->fact.workers++;
-	if (thread->reference) {
-		executor->reference = thread->reference;
-		executor->worker_frame = thread->worker_frame;
+	if (thread->root.reference) {
+		executor->reference = thread->root.reference;
+		executor->worker_frame = thread->root.worker_frame;
 	}
 	if (thread->unique < executor->oldest)
 		executor->oldest = thread->unique;
@@ -163,7 +165,7 @@ static bool is_loops_default(const struct executor *executor, const struct py_th
 	for (size_t i = 0; i < threads->count; i++) {
 		uint64_t loop, object;
 
-		if (threads->thread[i]->root != ROOT_FUTURES &&
+		if (threads->thread[i]->root.kind != ROOT_FUTURES &&
 		    py_thread_loop(threads->thread[i], image, codes, &loop) == 0 &&
 		    object_attribute(image, loop, "_default_executor", &object) == 0 && object == executor->object)
 			return true;
@@ -192,7 +194,7 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 		executor_read(image, executor);
 	}
 	executor->is_hidden = executor->fact.kind == EXECUTOR_FUTURES && !executor->is_named &&
-			      executor->tries++ < UNNAMED_PASSES;
+			      threads->now_ns - executor->since_ns < UNNAMED_NS;
 	if (was_named == executor->is_named)
 		return;
 	if (executor_has_default_name(executor) && is_loops_default(executor, threads, image, codes))
@@ -245,13 +247,13 @@ static void read_keepers(struct executors *executors, const struct py_threads *t
 		const struct py_thread *thread = threads->thread[i];
 		int64_t processes;
 
-		if (thread->root != ROOT_POOL_KEEPER || object_integer(image, thread->reference, &processes) < 0 ||
+		if (thread->root.kind != ROOT_POOL_KEEPER || object_integer(image, thread->root.reference, &processes) < 0 ||
 		    processes < 0)
 			continue;
 		for (uint32_t e = 0; e < executors->count; e++) {
 			struct executor *executor = &executors->executor[e];
 
-			if (executor->in_use && executor->fact.kind == EXECUTOR_POOL && executor->identity == thread->queue)
+			if (executor->in_use && executor->fact.kind == EXECUTOR_POOL && executor->identity == thread->root.queue)
 				executor->fact.capacity = (uint64_t)processes;
 		}
 	}
@@ -278,7 +280,7 @@ void executors_update(struct executors *executors, struct py_threads *threads, c
 {
 	count_begin(executors);
 	for (size_t i = 0; i < threads->count; i++)
-		place_thread(executors, threads->thread[i]);
+		place_thread(executors, threads->thread[i], threads->now_ns);
 	for (uint32_t i = 0; i < executors->count; i++) {
 		struct executor *executor = &executors->executor[i];
 

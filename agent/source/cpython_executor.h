@@ -17,7 +17,7 @@ struct executor {
 	bool has_other_queue; /* not the queue of C code: idle workers have frames in it */
 	bool is_named;        /* the name was read from its object */
 	bool is_hidden;       /* not told yet: its object was not readable so far, which may be a matter of moments */
-	uint32_t tries;       /* passes in which it was not */
+	uint64_t since_ns;    /* when it was first seen */
 	struct fact_executor fact;
 };
 

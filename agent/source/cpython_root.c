@@ -94,7 +94,7 @@ static int local_named(const struct cpython_image *image, const struct frame *fr
 
 struct worker_kind {
 	enum code_role role;
-	enum thread_root root;
+	enum root_kind root;
 	const char *queue, *reference; /* names of its locals */
 };
 
@@ -106,21 +106,20 @@ static const struct worker_kind worker_kinds[] = {
 };
 
 /* anyio's worker is a Thread whose run() takes the tasks; all of one loop share the set `workers`. */
-static int tell_anyio(const struct cpython_image *image, struct py_thread *thread, const struct frame *frame,
-		      uint64_t object)
+static int tell_anyio(const struct cpython_image *image, const struct frame *frame, struct root *root)
 {
 	char type[32];
-	int r = object_type_name(image, object, type, sizeof(type));
+	int r = object_type_name(image, root->object, type, sizeof(type));
 
 	if (r == 0)
-		r = strcmp(type, "WorkerThread") ? -EINVAL : object_attribute(image, object, "workers", &thread->queue);
+		r = strcmp(type, "WorkerThread") ? -EINVAL : object_attribute(image, root->object, "workers", &root->queue);
 	if (r == 0)
-		r = object_attribute(image, object, "queue", &thread->own_queue);
+		r = object_attribute(image, root->object, "queue", &root->own_queue);
 	if (r < 0)
 		return r;
-	thread->reference = object;
-	thread->worker_frame = frame->address;
-	thread->root = ROOT_ANYIO;
+	root->reference = root->object;
+	root->worker_frame = frame->address;
+	root->kind = ROOT_ANYIO;
 	return 0;
 }
 
@@ -135,8 +134,8 @@ static int keeper_before_3_8(const struct cpython_image *image, const struct fra
 	return r < 0 ? r : object_attribute(image, pool, "_processes", ret_processes);
 }
 
-static int tell_worker(const struct cpython_image *image, struct py_thread *thread, const struct frame *frame,
-		       const struct worker_kind *kind)
+static int tell_worker(const struct cpython_image *image, const struct frame *frame, const struct worker_kind *kind,
+		       struct root *root)
 {
 	uint64_t queue = 0, reference = 0;
 	int r = kind->queue ? local_named(image, frame, kind->queue, &queue) : 0;
@@ -149,40 +148,39 @@ static int tell_worker(const struct cpython_image *image, struct py_thread *thre
 		r = -EINVAL;
 	if (r < 0)
 		return r;
-	thread->queue = queue;
-	thread->reference = reference;
-	thread->own_queue = queue;
+	root->queue = queue;
+	root->reference = reference;
+	root->own_queue = queue;
 	/* Only of who takes tasks it says that he is idle. */
-	thread->worker_frame = kind->root == ROOT_FUTURES || kind->root == ROOT_POOL ? frame->address : 0;
-	thread->root = kind->root;
+	root->worker_frame = kind->root == ROOT_FUTURES || kind->root == ROOT_POOL ? frame->address : 0;
+	root->kind = kind->root;
 	return 0;
 }
 
-static void tell_plain(const struct cpython_image *image, struct py_thread *thread, const struct frame *frame,
-		       uint64_t object)
+static void tell_plain(const struct cpython_image *image, const struct frame *frame, struct root *root)
 {
 	char type[64];
 
-	memcpy(thread->function, frame->code->function, sizeof(thread->function));
-	memcpy(thread->file, frame->code->file, sizeof(thread->file));
+	memcpy(root->function, frame->code->function, sizeof(root->function));
+	memcpy(root->file, frame->code->file, sizeof(root->file));
 	/* Before 3.11 a method does not know its class. */
-	if (!image->offsets.code_qualname && !strcmp(thread->function, "run") &&
-	    object_type_name(image, object, type, sizeof(type)) == 0)
-		snprintf(thread->function, sizeof(thread->function), "%s.run", type);
-	thread->root = ROOT_PLAIN;
+	if (!image->offsets.code_qualname && !strcmp(root->function, "run") &&
+	    object_type_name(image, root->object, type, sizeof(type)) == 0)
+		snprintf(root->function, sizeof(root->function), "%s.run", type);
+	root->kind = ROOT_PLAIN;
 }
 
 /* A worker by any of its outer frames: instrumentation wraps Thread.run() in functions of its own. */
-static int tell_by_role(const struct chain *chain, const struct cpython_image *image, uint64_t object)
+static int tell_by_role(const struct chain *chain, const struct cpython_image *image, struct root *root)
 {
 	const struct frame *frame;
 
 	for (uint32_t n = 2; (frame = outer(chain, n)); n++) {
 		if (frame->code->role == CODE_ANYIO_WORKER)
-			return tell_anyio(image, chain->thread, frame, object);
+			return tell_anyio(image, frame, root);
 		for (size_t i = 0; i < ARRAY_SIZE(worker_kinds); i++) {
 			if (frame->code->role == worker_kinds[i].role)
-				return tell_worker(image, chain->thread, frame, &worker_kinds[i]);
+				return tell_worker(image, frame, &worker_kinds[i], root);
 		}
 	}
 	return -ENOENT;
@@ -200,10 +198,10 @@ static bool has_stayed(struct py_thread *thread, uint64_t frame, uint64_t now_ns
 
 /* The function that Thread.run() calls: with it the thread is told for good. A run() of a class of its own is told at
  * once, but may turn out to be a wrapper; Thread.run() that calls nothing is about to, or calls a function of C. */
-static void tell_by_function(const struct chain *chain, const struct cpython_image *image, uint64_t object, uint64_t now_ns)
+static void tell_by_function(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns,
+			     struct root *root)
 {
 	const struct frame *frame, *own = outer(chain, 2), *called = NULL;
-	struct py_thread *thread = chain->thread;
 	bool has_stayed_there;
 
 	for (uint32_t n = 2; (frame = outer(chain, n)) && !called; n++) {
@@ -214,55 +212,91 @@ static void tell_by_function(const struct chain *chain, const struct cpython_ima
 	}
 	/* Timer.run() calls others of threading.py; before run() the thread says that it has started. */
 	if (called && called->code->role != CODE_THREADING) {
-		tell_plain(image, thread, called, object);
-		thread->is_provisional = false;
+		tell_plain(image, called, root);
 		return;
 	}
 	if (!own || own->code->role == CODE_THREADING)
 		return;
-	has_stayed_there = has_stayed(thread, own->address, now_ns);
+	has_stayed_there = has_stayed(chain->thread, own->address, now_ns);
 	if (own->code->role == CODE_THREAD_RUN && !has_stayed_there)
 		return;
-	tell_plain(image, thread, own, object);
-	thread->is_provisional = !has_stayed_there || own->code->role == CODE_THREAD_RUN;
+	tell_plain(image, own, root);
+	root->is_provisional = !has_stayed_there || own->code->role == CODE_THREAD_RUN;
 }
 
-static void tell(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns)
+/* What one walk says; kind ROOT_UNKNOWN: nothing. */
+static void tell(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns, struct root *root)
 {
 	const struct frame *first = outer(chain, 0), *second = outer(chain, 1);
-	struct py_thread *thread = chain->thread;
-	uint64_t object, name, number;
+	uint64_t name, number;
 	int64_t native;
 
+	memset(root, 0, sizeof(*root));
 	if (chain->broken || !first)
 		return;
 	if (first->code->role != CODE_BOOTSTRAP) {
-		if (has_stayed(thread, first->address, now_ns))
-			thread->root = ROOT_NONE;
+		root->kind = has_stayed(chain->thread, first->address, now_ns) ? ROOT_NONE : ROOT_UNKNOWN;
 		return;
 	}
 	if (!second || second->code->role != CODE_BOOTSTRAP_INNER ||
-	    thread_object(image, thread, second->address, &object) < 0)
+	    thread_object(image, chain->thread, second->address, &root->object) < 0)
 		return;
 	/* Before 3.11 the state has no number; the Thread object has it from 3.8 on. */
-	if (!thread->native && object_attribute(image, object, "_native_id", &number) == 0 &&
-	    object_integer(image, number, &native) == 0)
-		thread->native = (uint32_t)native;
-	if (object_attribute(image, object, "_name", &name) < 0 ||
-	    object_text(image, name, thread->name, sizeof(thread->name)) < 0)
+	if (object_attribute(image, root->object, "_native_id", &number) == 0 && object_integer(image, number, &native) == 0)
+		root->native = (uint32_t)native;
+	if (object_attribute(image, root->object, "_name", &name) < 0 ||
+	    object_text(image, name, root->name, sizeof(root->name)) < 0)
 		return;
-	if (tell_by_role(chain, image, object) == -ENOENT)
-		tell_by_function(chain, image, object, now_ns);
+	if (tell_by_role(chain, image, root) == -ENOENT)
+		tell_by_function(chain, image, now_ns, root);
 }
 
 static bool is_to_be_told(const struct py_thread *thread)
 {
-	return thread->frame.address && (thread->root == ROOT_UNKNOWN || (thread->root == ROOT_PLAIN && thread->is_provisional));
+	return thread->frame.address &&
+	       (thread->root.kind == ROOT_UNKNOWN || (thread->root.kind == ROOT_PLAIN && thread->root.is_provisional));
+}
+
+/* Where the thread is by its state as it is read now; false: it is another thread, or unreadable. */
+static bool chain_begin(struct chain *chain, const struct cpython_image *image)
+{
+	struct py_thread *thread = chain->thread;
+	uint64_t frame;
+
+	*chain = (struct chain){.thread = thread};
+	chain->broken = !py_thread_is_same(thread, image) || py_thread_innermost(thread, image, &frame) < 0;
+	if (!chain->broken)
+		chain->at = frame;
+	return !chain->broken && frame;
+}
+
+/* Memory that is read piece by piece may show a thread that has ended in the place of one that begins: what is told
+ * must be told twice, by walks of which the second reads everything after the first. */
+static void tell_twice(struct chain *chains, size_t count, const struct cpython_image *image, struct code_table *codes,
+		       uint64_t now_ns, struct root *roots)
+{
+	for (unsigned int walk = 0; walk < 2; walk++) {
+		memory_view_begin(image->view);
+		for (size_t i = 0; i < count; i++)
+			memory_view_want(image->view, chains[i].thread->address, PY_THREAD_BYTES);
+		memory_view_fetch(image->view);
+		for (size_t i = 0; i < count; i++)
+			chain_begin(&chains[i], image);
+		chains_walk(chains, count, image, codes);
+		for (size_t i = 0; i < count; i++) {
+			struct root *second = &roots[count];
+
+			tell(&chains[i], image, now_ns, walk ? second : &roots[i]);
+			if (walk && memcmp(second, &roots[i], sizeof(*second)) != 0)
+				roots[i].kind = ROOT_UNKNOWN;
+		}
+	}
 }
 
 int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image, struct code_table *codes)
 {
 	_cleanup_(freep) struct chain *chains = NULL;
+	_cleanup_(freep) struct root *roots = NULL;
 	size_t count = 0;
 
 	for (size_t i = 0; i < threads->count; i++)
@@ -270,18 +304,24 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	if (!count)
 		return 0;
 	chains = calloc(count, sizeof(*chains));
-	if (!chains)
+	roots = calloc(count + 1, sizeof(*roots));
+	if (!chains || !roots)
 		return -ENOMEM;
 	count = 0;
 	for (size_t i = 0; i < threads->count; i++) {
-		struct py_thread *thread = threads->thread[i];
-
-		if (is_to_be_told(thread))
-			chains[count++] = (struct chain){.thread = thread, .at = thread->frame.address};
+		if (is_to_be_told(threads->thread[i]))
+			chains[count++].thread = threads->thread[i];
 	}
-	chains_walk(chains, count, image, codes);
-	for (size_t i = 0; i < count; i++)
-		tell(&chains[i], image, threads->now_ns);
+	tell_twice(chains, count, image, codes, threads->now_ns, roots);
+	for (size_t i = 0; i < count; i++) {
+		struct py_thread *thread = chains[i].thread;
+
+		if (roots[i].kind == ROOT_UNKNOWN)
+			continue;
+		thread->root = roots[i];
+		if (!thread->native)
+			thread->native = roots[i].native;
+	}
 	return 0;
 }
 

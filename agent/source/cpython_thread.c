@@ -7,7 +7,6 @@
 
 #define INTERPRETERS_MAX 64U
 #define THREADS_MAX 32768U
-#define THREAD_BYTES 320U /* of a thread's state, as far as it is read */
 #define FRAME_BYTES 128U
 #define SHIMS_MAX 8U
 #define ROUNDS 3U
@@ -92,6 +91,15 @@ static int thread_fill(const struct cpython_image *image, uint64_t interp, struc
 	return 0;
 }
 
+bool py_thread_is_same(const struct py_thread *thread, const struct cpython_image *image)
+{
+	uint64_t unique, pthread;
+
+	return object_pointer(image, thread->address + image->offsets.thread_unique, &unique) == 0 &&
+	       object_pointer(image, thread->address + image->offsets.thread_pthread, &pthread) == 0 &&
+	       unique == thread->unique && pthread == thread->pthread;
+}
+
 static int list_interpreter(struct py_threads *threads, const struct cpython_image *image, uint64_t interp, size_t sorted)
 {
 	uint64_t at;
@@ -144,7 +152,7 @@ int py_threads_list(struct py_threads *threads, const struct cpython_image *imag
 
 	threads->pass++;
 	for (size_t i = 0; i < sorted; i++) {
-		memory_view_want(image->view, threads->thread[i]->address, THREAD_BYTES);
+		memory_view_want(image->view, threads->thread[i]->address, PY_THREAD_BYTES);
 		if (image->offsets.has_cframe && threads->thread[i]->cframe)
 			memory_view_want(image->view, threads->thread[i]->cframe, 16);
 		if (threads->thread[i]->frame.address)
@@ -215,8 +223,7 @@ int frame_local(const struct cpython_image *image, uint64_t frame, uint32_t inde
 	return r;
 }
 
-/* Where the thread's innermost frame stands; 0: it runs no Python. */
-static int innermost(const struct cpython_image *image, struct py_thread *thread, uint64_t *ret_frame)
+int py_thread_innermost(struct py_thread *thread, const struct cpython_image *image, uint64_t *ret_frame)
 {
 	uint64_t pointer;
 	int r = object_pointer(image, thread->address + image->offsets.thread_frame, &pointer);
@@ -234,11 +241,11 @@ static int locate(const struct cpython_image *image, struct code_table *codes, s
 {
 	struct frame frame = {0};
 	uint64_t at;
-	int r = innermost(image, thread, &at);
+	int r = py_thread_innermost(thread, image, &at);
 
 	if (r < 0)
 		return r;
-	thread->is_idle = at && at == thread->worker_frame;
+	thread->is_idle = at && at == thread->root.worker_frame;
 	/* The frame of an idle worker is known: it needs no reading. */
 	for (unsigned int i = 0; i < SHIMS_MAX && at && !thread->is_idle; i++) {
 		r = frame_read(image, codes, at, &frame);
@@ -247,7 +254,7 @@ static int locate(const struct cpython_image *image, struct code_table *codes, s
 		if (frame.code)
 			break;
 		at = frame.previous;
-		thread->is_idle = at && at == thread->worker_frame;
+		thread->is_idle = at && at == thread->root.worker_frame;
 	}
 	if (thread->is_idle)
 		frame = (struct frame){.address = at};
@@ -264,7 +271,7 @@ static void forget(const struct cpython_image *image, const struct py_thread *th
 {
 	uint64_t frame;
 
-	memory_view_forget(image->view, thread->address, THREAD_BYTES);
+	memory_view_forget(image->view, thread->address, PY_THREAD_BYTES);
 	if (thread->cframe)
 		memory_view_forget(image->view, thread->cframe, 16);
 	if (object_pointer(image, image->offsets.has_cframe ? thread->cframe + image->offsets.cframe_frame
@@ -292,8 +299,8 @@ size_t py_threads_locate(struct py_threads *threads, const struct cpython_image 
 	for (size_t i = 0; i < threads->count; i++) {
 		uint64_t frame;
 
-		if (image->offsets.has_cframe && innermost(image, threads->thread[i], &frame) == 0 &&
-		    frame != threads->thread[i]->worker_frame)
+		if (image->offsets.has_cframe && py_thread_innermost(threads->thread[i], image, &frame) == 0 &&
+		    frame != threads->thread[i]->root.worker_frame)
 			frame_want(image, frame);
 	}
 	for (size_t i = 0; i < threads->count; i++) {

@@ -196,6 +196,16 @@ static int emit_worker(struct cpython_walk *walk, const struct py_thread *thread
 	return sink->emit(sink->context, fact);
 }
 
+/* A thread that has ended since it was listed may have left its place to the one that was read there: its own number
+ * tells, and where that is not known, that it is listed there again. */
+static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread, const struct fact_thread *listed)
+{
+	uint32_t before = thread->tid;
+
+	thread->tid = listed->id.tid;
+	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid : before == listed->id.tid;
+}
+
 /* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it runs,
  * once it is told to be none's. */
 static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fact_thread *threads, size_t n_threads,
@@ -217,15 +227,14 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fa
 	}
 	qsort(known, count, sizeof(*known), compare_known);
 	for (size_t i = 0; i < walk->threads.count && r == 0; i++) {
-		const struct py_thread *thread = walk->threads.thread[i];
+		struct py_thread *thread = walk->threads.thread[i];
 		const struct fact_thread *is = thread_by(known, count, by_pthread ? thread->pthread : thread->native);
 
-		/* A thread that has ended since it was listed left its place to another. */
-		if (is && walk->site.same_pids && thread->native && thread->native != is->id.tid)
+		if (!is || !is_the_one(walk, thread, is))
 			continue;
 		if (thread->executor != EXECUTOR_NONE && walk->executors.executor[thread->executor].is_hidden)
 			continue;
-		if (is && (thread->root != ROOT_UNKNOWN || is->is_leader))
+		if ((thread->root.kind != ROOT_UNKNOWN || is->is_leader))
 			r = emit_worker(walk, thread, is, unknown || !thread->is_read, fact, sink);
 	}
 	return r;
