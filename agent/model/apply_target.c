@@ -149,6 +149,8 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 {
 	uint32_t index = 0, kept = 0, oldest = 0;
 
+	/* No refresh will come to show those that can be shown nowhere else. */
+	target_settle_due(model, target, fact->time_ns, true);
 	target->ended = true;
 	group_retire(model, target);
 	target->ended_ns = fact->time_ns;

@@ -228,6 +228,8 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (target->had_threads && !target->threads.living)
 		return;
 	end_unseen(model, target, now_ns);
+	/* Guests of those that have just been ended are shown nowhere now. */
+	target_settle_due(model, target, now_ns, true);
 	target->sampled = false;
 	threads_release(&target->threads);
 	target_seek_stacks(target, now_ns);
