@@ -17,7 +17,7 @@ exporter = factory(Exporter)
 
 SOURCE = ROOT / "tests/workloads/executors.py"
 SPIN = next(number for number, line in enumerate(SOURCE.read_text().splitlines(), 1) if "SPIN:" in line)
-CHURN_SECONDS = 20
+CHURN_PASSES, CHURN_SECONDS = 10000, 30
 
 
 @pytest.fixture
@@ -219,15 +219,15 @@ def build_probe(folder):
     return folder / "probe_cpython"
 
 
-def walk_under_churn(program, probe):
-    """As many passes as fit: executors, pools and threads come and go meanwhile. Threads carry their pool in
+def walk_under_churn(program, probe, seconds=CHURN_SECONDS):
+    """As many passes as wanted, or as fit: executors, pools and threads come and go meanwhile. Threads carry their pool in
     the kernel's name for them."""
     program.ask("churn 3")
-    done = subprocess.run([probe, str(program.pid), "1000000", str(CHURN_SECONDS)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=CHURN_SECONDS + harness.PATIENCE)
+    done = subprocess.run([probe, str(program.pid), str(CHURN_PASSES), str(seconds)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=seconds + harness.PATIENCE)
     assert done.returncode == 0, done.stderr.decode()[-4000:]
     found = json.loads(done.stdout)
-    print(f"walk under churn: {found}")
+    print(f"walk under churn: {found}", flush=True)
     assert found["wrong"] == 0, done.stderr.decode()[-4000:]
     assert found["passes"] >= 100 and found["checked"] >= 1000, found
     assert found["failed_passes"] * 10 <= found["passes"], found
