@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Applies what a language runtime tells: executors, whose worker a thread is, what it does. It must not know how
- * pools are named, nor what is computed at a refresh but for the executors' part. */
+/* Applies what a language runtime tells: executors, whose worker a thread is, what it does. It must not know
+ * how pools are named, nor what is computed at a refresh but for the executors' part. */
 #include "model_inside.h"
 
 #include <errno.h>
@@ -95,7 +95,8 @@ static void count_thread(struct target *target, const struct thread *thread)
 	executor->pool = thread->pool;
 }
 
-/* What an executor holds is its pool's where all of its workers are in that pool; several of one pool add up. */
+/* What an executor holds is its pool's where all of its workers are in that pool; several of one pool add up.
+ */
 static void add_executor(struct target *target, const struct told_executor *executor)
 {
 	struct pool *pool;
@@ -108,7 +109,8 @@ static void add_executor(struct target *target, const struct told_executor *exec
 	/* Several may be told between two refreshes; alone in its pool, an executor's peak is the pool's. */
 	pool->executor_peak = pool->has_executors || executor->is_split ? UNKNOWN_U64 : executor->busy_peak;
 	pool->has_executors = pool->had_executors = true;
-	pool->capacity = sum_known(pool->capacity, executor->is_split ? UNKNOWN_U64 : executor->fact.capacity);
+	pool->capacity = sum_known(pool->capacity,
+				   executor->is_split ? UNKNOWN_U64 : executor->fact.capacity);
 	pool->queued = sum_known(pool->queued, executor->is_split ? UNKNOWN_U64 : executor->fact.queued);
 }
 

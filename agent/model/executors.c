@@ -34,8 +34,9 @@ struct told_executor *told_executors_find(const struct told_executors *executors
 {
 	uint32_t place = place_of(executors, id);
 
-	return id && place < executors->count && executors->executor[place].fact.id == id ? &executors->executor[place]
-											   : NULL;
+	return id && place < executors->count && executors->executor[place].fact.id == id
+		       ? &executors->executor[place]
+		       : NULL;
 }
 
 static bool is_same_name(const struct fact_executor *a, const struct fact_executor *b)
@@ -68,7 +69,8 @@ static int executor_add(struct told_executors *executors, const struct fact_exec
 	return 0;
 }
 
-int told_executors_apply(struct told_executors *executors, const struct fact_executor *fact, bool *ret_renamed)
+int told_executors_apply(struct told_executors *executors, const struct fact_executor *fact,
+			 bool *ret_renamed)
 {
 	struct told_executor *known = told_executors_find(executors, fact->id);
 	bool renamed = known && !fact->gone && !is_same_name(&known->fact, fact);
@@ -76,11 +78,13 @@ int told_executors_apply(struct told_executors *executors, const struct fact_exe
 	if (fact->gone) {
 		if (known) {
 			executors->count--;
-			memmove(known, known + 1, (size_t)(&executors->executor[executors->count] - known) * sizeof(*known));
+			memmove(known, known + 1,
+				(size_t)(&executors->executor[executors->count] - known) * sizeof(*known));
 		}
 	} else if (known) {
 		known->fact = *fact;
-		if (fact->busy != UNKNOWN_U64 && (known->busy_peak == UNKNOWN_U64 || fact->busy > known->busy_peak))
+		if (fact->busy != UNKNOWN_U64 &&
+		    (known->busy_peak == UNKNOWN_U64 || fact->busy > known->busy_peak))
 			known->busy_peak = fact->busy;
 	} else {
 		int r = executor_add(executors, fact);

@@ -24,7 +24,8 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 static uint32_t *bucket_of(const struct functions *functions, const struct snapshot_function *wanted)
 {
 	uint32_t mask = functions->capacity * 2 - 1;
-	uint32_t at = (uint32_t)hash_text(hash_text(14695981039346656037ULL, wanted->name), wanted->file) & mask;
+	uint32_t at = (uint32_t)hash_text(hash_text(14695981039346656037ULL, wanted->name), wanted->file) &
+		      mask;
 
 	for (;; at = (at + 1) & mask) {
 		uint32_t *bucket = &functions->buckets[at];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* CPython in a living process: finds it, settles its version by proof, reads memory by few calls, and keeps to a
- * share of CPU time. It must not know what the bytes mean. */
+/* CPython in a living process: finds it, settles its version by proof, reads memory by few calls, and keeps
+ * to a share of CPU time. It must not know what the bytes mean. */
 #include "cpython.h"
 
 #include <errno.h>
@@ -23,14 +23,15 @@ struct cpython {
 	struct fact_target info;
 	uint32_t target;
 	char *procfs;
-	int fd;       /* mem of another procfs; -1: process_vm_readv */
+	int fd; /* mem of another procfs; -1: process_vm_readv */
 	uint32_t tid; /* through which memory is read */
 	struct cpython_walk *walk; /* NULL: not found yet */
 	uint64_t retry_ns, retry_after_ns; /* when to look for it, and how long to wait then */
 	uint64_t cost_ns, next_ns;
 };
 
-int cpython_new(const struct fact_target *info, uint32_t target, const char *procfs, struct cpython **ret_cpython)
+int cpython_new(const struct fact_target *info, uint32_t target, const char *procfs,
+		struct cpython **ret_cpython)
 {
 	_cleanup_(cpython_freep) struct cpython *cpython = calloc(1, sizeof(*cpython));
 
@@ -73,8 +74,10 @@ const struct memory_counts *cpython_memory(const struct cpython *cpython)
 
 /* ---- memory ------------------------------------------------------------------------------------- */
 
-/* One call; blocks that follow each other become one piece. Returns how many blocks were read from the first on. */
-static size_t read_some(const struct cpython *cpython, const uint64_t *addresses, size_t count, unsigned char *bytes)
+/* One call; blocks that follow each other become one piece. Returns how many blocks were read from the first
+ * on. */
+static size_t read_some(const struct cpython *cpython, const uint64_t *addresses, size_t count,
+			unsigned char *bytes)
 {
 	struct iovec remote[VECTORS], local = {bytes, count * MEMORY_BLOCK};
 	size_t n = 0;
@@ -93,7 +96,8 @@ static size_t read_some(const struct cpython *cpython, const uint64_t *addresses
 }
 
 /* A block that is not there breaks a call off: the rest is read by another. */
-static void read_blocks(void *context, const uint64_t *addresses, size_t count, unsigned char *bytes, bool *ret_read)
+static void read_blocks(void *context, const uint64_t *addresses, size_t count, unsigned char *bytes,
+			bool *ret_read)
 {
 	const struct cpython *cpython = context;
 	size_t at = 0;
@@ -153,12 +157,14 @@ static int read_bytes(struct cpython *cpython, uint64_t address, void *bytes, si
 
 /* ---- which version it is ------------------------------------------------------------------------- */
 
-static int walk_with(struct cpython *cpython, const struct cpython_found *found, const struct cpython_offsets *offsets,
-		     struct cpython_walk **ret_walk)
+static int walk_with(struct cpython *cpython, const struct cpython_found *found,
+		     const struct cpython_offsets *offsets, struct cpython_walk **ret_walk)
 {
 	const struct memory_source source = {.read = read_blocks, .context = cpython};
 	const struct cpython_site site = {
-		.runtime = found->runtime, .types = found->types, .same_pids = cpython->info.ns_pid == cpython->info.pid,
+		.runtime = found->runtime,
+		.types = found->types,
+		.same_pids = cpython->info.ns_pid == cpython->info.pid,
 	};
 	_cleanup_(cpython_walk_freep) struct cpython_walk *walk = NULL;
 	int r = offsets ? cpython_walk_new(&source, offsets, &site, &walk) : -ENOENT;
@@ -183,8 +189,8 @@ static void name_walk(struct cpython_walk *walk, uint32_t minor, uint64_t hex)
 }
 
 /* Before 3.11 no symbol tells the version: the layout by which sys.version names that very version is it. */
-static int try_layouts(struct cpython *cpython, const struct cpython_found *found, struct cpython_walk **ret_walk,
-		       uint32_t *ret_minor)
+static int try_layouts(struct cpython *cpython, const struct cpython_found *found,
+		       struct cpython_walk **ret_walk, uint32_t *ret_minor)
 {
 	for (uint32_t minor = 10; minor >= 7; minor--) {
 		_cleanup_(cpython_walk_freep) struct cpython_walk *walk = NULL;
@@ -202,7 +208,8 @@ static int try_layouts(struct cpython *cpython, const struct cpython_found *foun
 	return -ENOENT;
 }
 
-static int settle_version(struct cpython *cpython, const struct cpython_found *found, struct cpython_walk **ret_walk)
+static int settle_version(struct cpython *cpython, const struct cpython_found *found,
+			  struct cpython_walk **ret_walk)
 {
 	unsigned char description[DESCRIPTION_BYTES];
 	struct cpython_offsets described;
@@ -240,7 +247,7 @@ static int look_for(struct cpython *cpython, struct symbols *symbols, uint64_t n
 	if (cpython->retry_after_ns < RETRY_LAST_NS)
 		cpython->retry_after_ns *= 2;
 	r = cpython_find(symbols, cpython->info.exe, &found);
-	return r < 0 ? r : settle_version(cpython, &found, &cpython->walk);
+	return r ? r : settle_version(cpython, &found, &cpython->walk);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */
@@ -274,7 +281,8 @@ int cpython_read(struct cpython *cpython, struct symbols *symbols, uint64_t now_
 	uint64_t begin;
 	int r;
 
-	if (!n_threads || !symbols || now_ns < cpython->next_ns || memory_open(cpython, lasting_thread(threads, n_threads)) < 0)
+	if (!n_threads || !symbols || now_ns < cpython->next_ns ||
+	    memory_open(cpython, lasting_thread(threads, n_threads)) < 0)
 		return 0;
 	if (!cpython->walk) {
 		r = look_for(cpython, symbols, now_ns);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which workers execute a task: those that their own waiting for the next one does not explain. It must not know
- * what else an executor holds. */
+/* Which workers execute a task: those that their own waiting for the next one does not explain. It must not
+ * know what else an executor holds. */
 #include "cpython_executor.h"
 
 /* Between a worker's function and the lock that it waits on there are queue.get, Condition.wait and what they
@@ -15,19 +15,21 @@ struct search {
 
 static bool is_worker(const struct py_thread *thread)
 {
-	return thread->root.kind == ROOT_FUTURES || thread->root.kind == ROOT_POOL || thread->root.kind == ROOT_ANYIO;
+	return thread->root.kind == ROOT_FUTURES || thread->root.kind == ROOT_POOL ||
+	       thread->root.kind == ROOT_ANYIO;
 }
 
 /* The function that the worker's own has called: its waiting, or a task. */
-static enum worker_activity activity_by_callee(const struct cpython_image *image, const struct py_thread *thread,
-					       const struct frame *callee)
+static enum worker_activity activity_by_callee(const struct cpython_image *image,
+					       const struct py_thread *thread, const struct frame *callee)
 {
 	uint64_t queue;
 
 	/* A task may wait on a queue as well: only the worker's own is idleness. */
 	if (callee->code->role == CODE_QUEUE_GET && frame_local(image, callee->address, 0, &queue) == 0)
 		return queue == thread->root.own_queue ? WORKER_IDLE : WORKER_BUSY;
-	/* A ThreadPoolExecutor's worker calls tasks by _WorkItem.run alone; a lock is its own idle semaphore. */
+	/* A ThreadPoolExecutor's worker calls tasks by _WorkItem.run alone; a lock is its own idle semaphore.
+	 */
 	if (thread->root.kind == ROOT_FUTURES &&
 	    (callee->code->role == CODE_THREADING || callee->code->role == CODE_THREAD_RUN))
 		return WORKER_IDLE;
@@ -56,11 +58,13 @@ static void search_step(struct search *search, const struct cpython_image *image
 	search->frame = caller;
 }
 
-static void searches_run(struct search *searches, size_t count, const struct cpython_image *image, struct code_table *codes)
+static void searches_run(struct search *searches, size_t count, const struct cpython_image *image,
+			 struct code_table *codes)
 {
 	for (unsigned int depth = 0; depth < DEPTH_MAX; depth++) {
 		for (size_t i = 0; i < count; i++) {
-			if (!searches[i].done && searches[i].frame.previous != searches[i].thread->root.worker_frame)
+			if (!searches[i].done &&
+			    searches[i].frame.previous != searches[i].thread->root.worker_frame)
 				frame_want(image, searches[i].frame.previous);
 		}
 		memory_view_fetch(image->view);

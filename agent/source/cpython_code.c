@@ -86,7 +86,8 @@ static enum code_role role_of(const char *path, const char *name)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {
-		if ((!roles[i].function || !strcmp(name, roles[i].function)) && path_ends(path, roles[i].file))
+		if ((!roles[i].function || !strcmp(name, roles[i].function)) &&
+		    path_ends(path, roles[i].file))
 			return roles[i].role;
 	}
 	return CODE_PLAIN;
@@ -161,7 +162,8 @@ static void forget_table(struct code_table *table, struct code_info *code)
 	code->last_line = code->last_offset = 0;
 }
 
-struct code_info *code_table_get(struct code_table *table, const struct cpython_image *image, uint64_t address)
+struct code_info *code_table_get(struct code_table *table, const struct cpython_image *image,
+				 uint64_t address)
 {
 	uint16_t *slot = slot_of(table, address);
 	struct code_info now = {0}, *code = *slot ? table->code[*slot - 1] : NULL;
@@ -235,12 +237,14 @@ uint32_t code_line(struct code_table *table, const struct cpython_image *image, 
 		return 0;
 	if (!code->last_line || code->last_offset != offset) {
 		code->last_offset = (uint32_t)offset;
-		code->last_line = cpython_line(minor, code->table, code->table_length, code->first_line, (uint32_t)offset);
+		code->last_line = cpython_line(minor, code->table, code->table_length, code->first_line,
+					       (uint32_t)offset);
 	}
 	return code->last_line;
 }
 
-int code_local(const struct cpython_image *image, const struct code_info *code, const char *name, uint32_t *ret_index)
+int code_local(const struct cpython_image *image, const struct code_info *code, const char *name,
+	       uint32_t *ret_index)
 {
 	uint64_t names, item;
 	int r = object_pointer(image, code->address + image->offsets.code_local_names, &names);
@@ -252,5 +256,5 @@ int code_local(const struct cpython_image *image, const struct code_info *code, 
 			return 0;
 		}
 	}
-	return r < 0 ? r : -ENOENT;
+	return r ? r : -ENOENT;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Dicts and the attributes of instances, in the layouts of 3.7 to 3.13. It must not know what is looked up, nor
- * trust a count or a pointer that it reads. */
+/* Dicts and the attributes of instances, in the layouts of 3.7 to 3.13. It must not know what is looked up,
+ * nor trust a count or a pointer that it reads. */
 #include "cpython_object.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #define LOG2_BYTES_MAX 24U
 
 #define TYPE_INLINE_VALUES (1U << 2) /* 3.13 */
-#define TYPE_MANAGED_DICT (1U << 4)  /* 3.11 */
+#define TYPE_MANAGED_DICT (1U << 4) /* 3.11 */
 
 enum keys_kind { KEYS_GENERAL, KEYS_UNICODE, KEYS_SPLIT };
 
@@ -54,8 +54,10 @@ static int keys_open(const struct cpython_image *image, uint64_t keys, struct di
 	if (count > ENTRIES_MAX)
 		return -EINVAL;
 	*ret_keys = (struct dict_keys){
-		.entries = keys + at->keys_indices + bytes, .count = count,
-		.entry_size = kind == KEYS_GENERAL ? 24 : 16, .key = kind == KEYS_GENERAL ? 8 : 0,
+		.entries = keys + at->keys_indices + bytes,
+		.count = count,
+		.entry_size = kind == KEYS_GENERAL ? 24 : 16,
+		.key = kind == KEYS_GENERAL ? 8 : 0,
 	};
 	return 0;
 }
@@ -63,8 +65,8 @@ static int keys_open(const struct cpython_image *image, uint64_t keys, struct di
 typedef bool key_test(const struct cpython_image *image, uint64_t key, const void *context);
 
 /* values: of a split table, where they stand; 0: they stand in the entries. */
-static int keys_find(const struct cpython_image *image, const struct dict_keys *keys, uint64_t values, key_test *matches,
-		     const void *context, uint64_t *ret_value)
+static int keys_find(const struct cpython_image *image, const struct dict_keys *keys, uint64_t values,
+		     key_test *matches, const void *context, uint64_t *ret_value)
 {
 	for (uint64_t i = 0; i < keys->count; i++) {
 		uint64_t entry = keys->entries + i * keys->entry_size, key, value;
@@ -101,7 +103,8 @@ int object_dict_find(const struct cpython_image *image, uint64_t dict, key_test 
 		r = keys_open(image, at, &keys);
 	if (r < 0)
 		return r;
-	return keys_find(image, &keys, values ? values + image->offsets.values_first : 0, matches, context, ret_value);
+	return keys_find(image, &keys, values ? values + image->offsets.values_first : 0, matches, context,
+			 ret_value);
 }
 
 static bool key_is(const struct cpython_image *image, uint64_t key, const void *context)
@@ -119,8 +122,8 @@ struct attributes {
 	uint64_t dict, values;
 };
 
-static int managed_attributes(const struct cpython_image *image, uint64_t object, uint64_t flags, uint64_t basic_size,
-			      struct attributes *attributes)
+static int managed_attributes(const struct cpython_image *image, uint64_t object, uint64_t flags,
+			      uint64_t basic_size, struct attributes *attributes)
 {
 	uint64_t word;
 	uint8_t valid;
@@ -128,7 +131,8 @@ static int managed_attributes(const struct cpython_image *image, uint64_t object
 
 	if (image->offsets.minor == 11) {
 		r = object_pointer(image, object - 32, &attributes->values);
-		return r < 0 || attributes->values ? r : object_pointer(image, object - 24, &attributes->dict);
+		return r < 0 || attributes->values ? r
+						   : object_pointer(image, object - 24, &attributes->dict);
 	}
 	r = object_pointer(image, object - 24, &word);
 	if (r < 0)
@@ -172,7 +176,8 @@ static int attributes_open(const struct cpython_image *image, uint64_t object, u
 	return object_pointer(image, object + offset, &ret_attributes->dict);
 }
 
-int object_attribute(const struct cpython_image *image, uint64_t object, const char *name, uint64_t *ret_value)
+int object_attribute(const struct cpython_image *image, uint64_t object, const char *name,
+		     uint64_t *ret_value)
 {
 	struct attributes attributes;
 	struct dict_keys keys;
@@ -190,5 +195,6 @@ int object_attribute(const struct cpython_image *image, uint64_t object, const c
 		r = keys_open(image, cached, &keys);
 	if (r < 0)
 		return r;
-	return keys_find(image, &keys, attributes.values + image->offsets.values_first, key_is, name, ret_value);
+	return keys_find(image, &keys, attributes.values + image->offsets.values_first, key_is, name,
+			 ret_value);
 }

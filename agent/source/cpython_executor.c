@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Keeps the executors of a Python process over the passes: instances, names, numbers, counts of workers. It must
- * not know how an executor's object is laid out. */
+/* Keeps the executors of a Python process over the passes: instances, names, numbers, counts of workers. It
+ * must not know how an executor's object is laid out. */
 #include "cpython_executor.h"
 
 #include <ctype.h>
@@ -10,8 +10,8 @@
 
 /* More than that is not a program but an attack: the rest keeps the pool of its start routine. */
 #define EXECUTORS_MAX 1024U
-/* An executor that was collected while its workers still run keeps the name of its kind: known when they have run on
- * for so long. */
+/* An executor that was collected while its workers still run keeps the name of its kind: known when they have
+ * run on for so long. */
 #define UNNAMED_NS NSEC_PER_SEC
 
 void executors_clear(struct executors *executors)
@@ -60,7 +60,9 @@ static void fold_number(char *name)
 static bool wanted_of(const struct py_thread *thread, struct executor *ret_wanted)
 {
 	static const enum executor_kind kinds[] = {
-		[ROOT_FUTURES] = EXECUTOR_FUTURES, [ROOT_POOL] = EXECUTOR_POOL, [ROOT_ANYIO] = EXECUTOR_ANYIO,
+		[ROOT_FUTURES] = EXECUTOR_FUTURES,
+		[ROOT_POOL] = EXECUTOR_POOL,
+		[ROOT_ANYIO] = EXECUTOR_ANYIO,
 	};
 	struct executor wanted = {.in_use = true, .fact.kind = EXECUTOR_THREAD};
 
@@ -143,7 +145,8 @@ static void place_thread(struct executors *executors, struct py_thread *thread, 
 {
 	struct executor wanted, *executor;
 
-	thread->executor = wanted_of(thread, &wanted) ? executor_place(executors, &wanted, now_ns) : EXECUTOR_NONE;
+	thread->executor = wanted_of(thread, &wanted) ? executor_place(executors, &wanted, now_ns)
+						      : EXECUTOR_NONE;
 	if (thread->executor == EXECUTOR_NONE)
 		return;
 	executor = &executors->executor[thread->executor];
@@ -167,14 +170,15 @@ static bool is_loops_default(const struct executor *executor, const struct py_th
 
 		if (threads->thread[i]->root.kind != ROOT_FUTURES &&
 		    py_thread_loop(threads->thread[i], image, codes, &loop) == 0 &&
-		    object_attribute(image, loop, "_default_executor", &object) == 0 && object == executor->object)
+		    object_attribute(image, loop, "_default_executor", &object) == 0 &&
+		    object == executor->object)
 			return true;
 	}
 	return false;
 }
 
-static void name_executor(struct executor *executor, const struct py_threads *threads, const struct cpython_image *image,
-			  struct code_table *codes)
+static void name_executor(struct executor *executor, const struct py_threads *threads,
+			  const struct cpython_image *image, struct code_table *codes)
 {
 	static const char *const fixed[EXECUTOR_KIND_COUNT] = {
 		/* Until its object can be read (or when it went before that) the kind stands for the name. */
@@ -204,7 +208,8 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 
 static bool is_namesake(const struct executor *a, const struct executor *b)
 {
-	return a != b && a->in_use && a->identity && a->fact.kind == b->fact.kind && !strcmp(a->fact.name, b->fact.name);
+	return a != b && a->in_use && a->identity && a->fact.kind == b->fact.kind &&
+	       !strcmp(a->fact.name, b->fact.name);
 }
 
 static uint32_t free_number(const struct executors *executors, const struct executor *executor)
@@ -220,8 +225,8 @@ static uint32_t free_number(const struct executors *executors, const struct exec
 	}
 }
 
-/* Of newcomers with one name the one whose first worker is oldest comes first: so it does after a restart of the
- * agent as well. Those that have a number keep it. */
+/* Of newcomers with one name the one whose first worker is oldest comes first: so it does after a restart of
+ * the agent as well. Those that have a number keep it. */
 static void number_executors(struct executors *executors)
 {
 	for (;;) {
@@ -230,7 +235,8 @@ static void number_executors(struct executors *executors)
 		for (uint32_t i = 0; i < executors->count; i++) {
 			struct executor *executor = &executors->executor[i];
 
-			if (executor->in_use && !executor->fact.instance && (!next || executor->oldest < next->oldest))
+			if (executor->in_use && !executor->fact.instance &&
+			    (!next || executor->oldest < next->oldest))
 				next = executor;
 		}
 		if (!next)
@@ -241,19 +247,21 @@ static void number_executors(struct executors *executors)
 
 /* ---- figures ------------------------------------------------------------------------------------ */
 
-static void read_keepers(struct executors *executors, const struct py_threads *threads, const struct cpython_image *image)
+static void read_keepers(struct executors *executors, const struct py_threads *threads,
+			 const struct cpython_image *image)
 {
 	for (size_t i = 0; i < threads->count; i++) {
 		const struct py_thread *thread = threads->thread[i];
 		int64_t processes;
 
-		if (thread->root.kind != ROOT_POOL_KEEPER || object_integer(image, thread->root.reference, &processes) < 0 ||
-		    processes < 0)
+		if (thread->root.kind != ROOT_POOL_KEEPER ||
+		    object_integer(image, thread->root.reference, &processes) < 0 || processes < 0)
 			continue;
 		for (uint32_t e = 0; e < executors->count; e++) {
 			struct executor *executor = &executors->executor[e];
 
-			if (executor->in_use && executor->fact.kind == EXECUTOR_POOL && executor->identity == thread->root.queue)
+			if (executor->in_use && executor->fact.kind == EXECUTOR_POOL &&
+			    executor->identity == thread->root.queue)
 				executor->fact.capacity = (uint64_t)processes;
 		}
 	}
@@ -275,8 +283,8 @@ static void count_activity(struct executors *executors, const struct py_threads 
 	}
 }
 
-void executors_update(struct executors *executors, struct py_threads *threads, const struct cpython_image *image,
-		      struct code_table *codes)
+void executors_update(struct executors *executors, struct py_threads *threads,
+		      const struct cpython_image *image, struct code_table *codes)
 {
 	count_begin(executors);
 	for (size_t i = 0; i < threads->count; i++)

@@ -13,7 +13,8 @@
 /* _queue.SimpleQueue stands in no header: a list and where it begins to 3.12, a ring from 3.13 on. */
 enum { SIMPLE_LIST = 32, SIMPLE_FIRST = 40, RING_PUT = 24, RING_ITEMS = 40, RING_ROOM = 48, RING_COUNT = 56 };
 
-static int ring_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length, uint64_t *ret_last)
+static int ring_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length,
+		      uint64_t *ret_last)
 {
 	uint64_t put, items, room;
 	int r = object_pointer(image, queue + RING_COUNT, ret_length);
@@ -31,7 +32,8 @@ static int ring_queue(const struct cpython_image *image, uint64_t queue, uint64_
 	return *ret_length ? object_pointer(image, items + (put + room - 1) % room * 8, ret_last) : 0;
 }
 
-static int list_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length, uint64_t *ret_last)
+static int list_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length,
+		      uint64_t *ret_last)
 {
 	uint64_t list, first, length, items;
 	int r = object_pointer(image, queue + SIMPLE_LIST, &list);
@@ -61,7 +63,9 @@ static int other_queue(const struct cpython_image *image, uint64_t queue, uint64
 		r = object_type_name(image, items, type, sizeof(type));
 	if (r < 0)
 		return r;
-	return strcmp(type, "collections.deque") && strcmp(type, "list") ? -EINVAL : object_length(image, items, ret_length);
+	return strcmp(type, "collections.deque") && strcmp(type, "list")
+		       ? -EINVAL
+		       : object_length(image, items, ret_length);
 }
 
 /* Tasks that wait. At its end a None stands for "no more": one of a ThreadPoolExecutor's, any number of a
@@ -92,7 +96,8 @@ static uint64_t count_attribute(const struct cpython_image *image, uint64_t obje
 	uint64_t value;
 	int64_t number;
 
-	if (object_attribute(image, object, name, &value) < 0 || object_integer(image, value, &number) < 0 || number < 0)
+	if (object_attribute(image, object, name, &value) < 0 || object_integer(image, value, &number) < 0 ||
+	    number < 0)
 		return UNKNOWN_U64;
 	return (uint64_t)number;
 }
@@ -114,7 +119,8 @@ static void read_futures(const struct cpython_image *image, struct executor *exe
 		return;
 	executor->object = object;
 	executor->is_named = true;
-	snprintf(executor->fact.name, sizeof(executor->fact.name), "%s_0", *name ? name : "ThreadPoolExecutor");
+	snprintf(executor->fact.name, sizeof(executor->fact.name), "%s_0",
+		 *name ? name : "ThreadPoolExecutor");
 }
 
 bool executor_has_default_name(const struct executor *executor)
@@ -141,7 +147,8 @@ static bool is_variable(const struct cpython_image *image, uint64_t key, const v
 	return key == variable->object || object_text_is(image, key, variable->name);
 }
 
-/* From the globals of WorkerThread.run by the class RunVar to the module that keeps the variables of each loop. */
+/* From the globals of WorkerThread.run by the class RunVar to the module that keeps the variables of each
+ * loop. */
 static int run_variables(const struct cpython_image *image, uint64_t globals, uint64_t *ret_data)
 {
 	uint64_t class, dict, function, module, variables;
@@ -157,10 +164,11 @@ static int run_variables(const struct cpython_image *image, uint64_t globals, ui
 		r = object_pointer(image, function + image->offsets.function_globals, &module);
 	if (r == 0)
 		r = object_dict_get(image, module, "_run_vars", &variables);
-	return r < 0 ? r : object_attribute(image, variables, "data", ret_data);
+	return r ? r : object_attribute(image, variables, "data", ret_data);
 }
 
-int anyio_limiter(const struct cpython_image *image, uint64_t worker_frame, uint64_t worker, uint64_t *ret_limiter)
+int anyio_limiter(const struct cpython_image *image, uint64_t worker_frame, uint64_t worker,
+		  uint64_t *ret_limiter)
 {
 	struct variable variable = {.name = "_default_thread_limiter"};
 	uint64_t globals, data, loop, of_loop;
@@ -174,7 +182,7 @@ int anyio_limiter(const struct cpython_image *image, uint64_t worker_frame, uint
 		r = object_attribute(image, worker, "loop", &loop);
 	if (r == 0)
 		r = object_dict_find(image, data, is_loop_reference, &loop, &of_loop);
-	return r < 0 ? r : object_dict_find(image, of_loop, is_variable, &variable, ret_limiter);
+	return r ? r : object_dict_find(image, of_loop, is_variable, &variable, ret_limiter);
 }
 
 static void read_anyio(const struct cpython_image *image, struct executor *executor)

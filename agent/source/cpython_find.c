@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Finds CPython in a process by its exported symbols. It must not know what is read there, and takes names and
- * bytes for hints: what is found must prove itself by being walked. */
+/* Finds CPython in a process by its exported symbols. It must not know what is read there, and takes names
+ * and bytes for hints: what is found must prove itself by being walked. */
 #include "cpython_find.h"
 
 #include <errno.h>
@@ -34,7 +34,8 @@ static int find_in(struct symbols *symbols, const char *module, struct cpython_f
 	for (size_t i = 0; i < ARRAY_SIZE(type_symbols) && r == 0; i++) {
 		uint64_t *address = (uint64_t *)((char *)&found->types + type_symbols[i].offset);
 
-		if (symbols_find(symbols, module, type_symbols[i].symbol, address) < 0 && type_symbols[i].needed)
+		if (symbols_find(symbols, module, type_symbols[i].symbol, address) < 0 &&
+		    type_symbols[i].needed)
 			r = -ENOENT;
 	}
 	if (r == 0)
@@ -81,18 +82,53 @@ const struct cpython_offsets *cpython_offsets_of(uint32_t minor)
 	return NULL;
 }
 
-/* _Py_DebugOffsets: words in groups that each begin with a size. From 3.14 on groups have more members, so that only
- * what 3.13 and 3.14 share by place is taken; the rest must prove itself by its types. */
+/* _Py_DebugOffsets: words in groups that each begin with a size. From 3.14 on groups have more members, so
+ * that only what 3.13 and 3.14 share by place is taken; the rest must prove itself by its types. */
 enum described {
-	DESCRIBED_COOKIE, DESCRIBED_VERSION, DESCRIBED_FREE_THREADED,
-	RUNTIME_SIZE, RUNTIME_FINALIZING, RUNTIME_HEAD,
-	INTERP_SIZE, INTERP_ID, INTERP_NEXT, INTERP_THREADS, INTERP_GC, INTERP_IMPORTS, INTERP_SYSDICT, INTERP_BUILTINS,
-	INTERP_GIL, INTERP_GIL_STATE, INTERP_GIL_ENABLED, INTERP_GIL_LOCKED, INTERP_GIL_HOLDER,
-	THREAD_SIZE, THREAD_PREV, THREAD_NEXT, THREAD_INTERP, THREAD_FRAME, THREAD_PTHREAD, THREAD_NATIVE, THREAD_CHUNK,
+	DESCRIBED_COOKIE,
+	DESCRIBED_VERSION,
+	DESCRIBED_FREE_THREADED,
+	RUNTIME_SIZE,
+	RUNTIME_FINALIZING,
+	RUNTIME_HEAD,
+	INTERP_SIZE,
+	INTERP_ID,
+	INTERP_NEXT,
+	INTERP_THREADS,
+	INTERP_GC,
+	INTERP_IMPORTS,
+	INTERP_SYSDICT,
+	INTERP_BUILTINS,
+	INTERP_GIL,
+	INTERP_GIL_STATE,
+	INTERP_GIL_ENABLED,
+	INTERP_GIL_LOCKED,
+	INTERP_GIL_HOLDER,
+	THREAD_SIZE,
+	THREAD_PREV,
+	THREAD_NEXT,
+	THREAD_INTERP,
+	THREAD_FRAME,
+	THREAD_PTHREAD,
+	THREAD_NATIVE,
+	THREAD_CHUNK,
 	THREAD_STATUS,
-	FRAME_SIZE, FRAME_PREVIOUS, FRAME_CODE, FRAME_INSTRUCTION, FRAME_LOCALS, FRAME_OWNER,
-	CODE_SIZE, CODE_FILENAME, CODE_NAME, CODE_QUALNAME, CODE_LINETABLE, CODE_FIRSTLINENO, CODE_ARGCOUNT,
-	CODE_LOCALSPLUSNAMES, CODE_LOCALSPLUSKINDS, CODE_ADAPTIVE,
+	FRAME_SIZE,
+	FRAME_PREVIOUS,
+	FRAME_CODE,
+	FRAME_INSTRUCTION,
+	FRAME_LOCALS,
+	FRAME_OWNER,
+	CODE_SIZE,
+	CODE_FILENAME,
+	CODE_NAME,
+	CODE_QUALNAME,
+	CODE_LINETABLE,
+	CODE_FIRSTLINENO,
+	CODE_ARGCOUNT,
+	CODE_LOCALSPLUSNAMES,
+	CODE_LOCALSPLUSKINDS,
+	CODE_ADAPTIVE,
 	DESCRIBED_COUNT,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The three forms of line tables: co_lnotab (to 3.9), co_linetable of 3.10, the location table from 3.11 on. It
- * must not know where the bytes come from. */
+/* The three forms of line tables: co_lnotab (to 3.9), co_linetable of 3.10, the location table from 3.11 on.
+ * It must not know where the bytes come from. */
 #include "cpython_lines.h"
 
 /* No source file is longer; what comes out larger is a lie. */
@@ -72,8 +72,8 @@ static int64_t read_signed(struct cursor *cursor)
 
 enum location { LOCATION_ONE_LINE = 10, LOCATION_NO_COLUMNS = 13, LOCATION_LONG = 14, LOCATION_NONE = 15 };
 
-/* Entries: a head (bit 7, four bits of form, three of length in code units less one), then what the form says.
- * Columns are passed over: the next head is told by its bit 7. */
+/* Entries: a head (bit 7, four bits of form, three of length in code units less one), then what the form
+ * says. Columns are passed over: the next head is told by its bit 7. */
 static uint32_t location_line(const unsigned char *table, size_t length, int64_t line, uint32_t offset)
 {
 	struct cursor cursor = {table, 0, length};
@@ -98,7 +98,8 @@ static uint32_t location_line(const unsigned char *table, size_t length, int64_t
 	return 0;
 }
 
-uint32_t cpython_line(uint32_t minor, const unsigned char *table, size_t length, uint32_t first_line, uint32_t offset)
+uint32_t cpython_line(uint32_t minor, const unsigned char *table, size_t length, uint32_t first_line,
+		      uint32_t offset)
 {
 	if (minor >= 11)
 		return location_line(table, length, first_line, offset);

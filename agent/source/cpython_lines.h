@@ -5,8 +5,9 @@
 
 #include "../base.h"
 
-/* minor: of 3.minor, which decides the table's form. offset: of the instruction, in bytes. 0: the table does not
- * say (or lies). */
-uint32_t cpython_line(uint32_t minor, const unsigned char *table, size_t length, uint32_t first_line, uint32_t offset);
+/* minor: of 3.minor, which decides the table's form. offset: of the instruction, in bytes. 0: the table does
+ * not say (or lies). */
+uint32_t cpython_line(uint32_t minor, const unsigned char *table, size_t length, uint32_t first_line,
+		      uint32_t offset);
 
 #endif

@@ -47,7 +47,8 @@ void memory_view_begin(struct memory_view *view)
 
 static uint16_t *slot_of(struct memory_view *view, uint64_t block)
 {
-	uint32_t at = (uint32_t)((block / MEMORY_BLOCK * 11400714819323198485ULL) >> 49); /* Fibonacci, 15 bits */
+	uint32_t at = (uint32_t)((block / MEMORY_BLOCK * 11400714819323198485ULL) >>
+				 49); /* Fibonacci, 15 bits */
 
 	while (view->slot[at] && view->address[view->slot[at] - 1] != block)
 		at = (at + 1) & (SLOTS - 1);
@@ -70,7 +71,8 @@ void memory_view_forget(struct memory_view *view, uint64_t address, size_t lengt
 
 		if (!*slot || *slot > view->n_fetched)
 			continue;
-		view->source.read(view->source.context, &at, 1, view->bytes + (*slot - 1) * MEMORY_BLOCK, &ignored);
+		view->source.read(view->source.context, &at, 1, view->bytes + (*slot - 1) * MEMORY_BLOCK,
+				  &ignored);
 		view->readable[*slot - 1] = ignored;
 		view->counts.calls++;
 		view->counts.blocks++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A target's memory as one pass sees it: blocks that are read once, many by one call. It must not know what lies
- * in them, nor how a reader gets them. */
+/* A target's memory as one pass sees it: blocks that are read once, many by one call. It must not know what
+ * lies in them, nor how a reader gets them. */
 #ifndef POOLSCOPE_SOURCE_CPYTHON_MEMORY_H
 #define POOLSCOPE_SOURCE_CPYTHON_MEMORY_H
 
@@ -9,10 +9,11 @@
 /* Small enough to copy little, large enough that an object is in one or two. */
 #define MEMORY_BLOCK 1024U
 
-/* How the bytes are had. read() fills block i of `bytes` from addresses[i], a multiple of MEMORY_BLOCK, and tells
- * in ret_read[i] whether it could. */
+/* How the bytes are had. read() fills block i of `bytes` from addresses[i], a multiple of MEMORY_BLOCK, and
+ * tells in ret_read[i] whether it could. */
 struct memory_source {
-	void (*read)(void *context, const uint64_t *addresses, size_t count, unsigned char *bytes, bool *ret_read);
+	void (*read)(void *context, const uint64_t *addresses, size_t count, unsigned char *bytes,
+		     bool *ret_read);
 	void *context;
 };
 

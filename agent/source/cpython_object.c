@@ -52,7 +52,7 @@ int object_type_name(const struct cpython_image *image, uint64_t object, char *r
 
 	if (r == 0)
 		r = object_pointer(image, type + image->offsets.type_name, &name);
-	return r < 0 ? r : read_name(image, name, ret_name, size);
+	return r ? r : read_name(image, name, ret_name, size);
 }
 
 struct text_shape {
@@ -111,7 +111,7 @@ static size_t utf8_put(uint32_t c, char *out)
 int object_text(const struct cpython_image *image, uint64_t object, char *ret_text, size_t size)
 {
 	struct text_shape shape;
-	char text[256 * 4];
+	char text[256 * 4] = {0};
 	size_t used = 0;
 	int r = text_shape(image, object, &shape);
 
@@ -167,7 +167,8 @@ int object_integer(const struct cpython_image *image, uint64_t object, int64_t *
 	r = memory_view_read(image->view, object + at->long_digits, digit, count * sizeof(digit[0]));
 	if (r < 0)
 		return r;
-	*ret_value = (int64_t)((uint64_t)(digit[1] & 0x3fffffff) << 30 | (digit[0] & 0x3fffffff)) * (negative ? -1 : 1);
+	*ret_value = (int64_t)((uint64_t)(digit[1] & 0x3fffffff) << 30 | (digit[0] & 0x3fffffff)) *
+		     (negative ? -1 : 1);
 	return 0;
 }
 
@@ -191,8 +192,9 @@ int object_length(const struct cpython_image *image, uint64_t object, uint64_t *
 
 int object_set_length(const struct cpython_image *image, uint64_t object, uint64_t *ret_length)
 {
-	return object_is(image, object, image->types.set) ? length_at(image, object + image->offsets.set_used, ret_length)
-							  : -EINVAL;
+	return object_is(image, object, image->types.set)
+		       ? length_at(image, object + image->offsets.set_used, ret_length)
+		       : -EINVAL;
 }
 
 int object_dict_length(const struct cpython_image *image, uint64_t object, uint64_t *ret_length)
@@ -200,7 +202,8 @@ int object_dict_length(const struct cpython_image *image, uint64_t object, uint6
 	char name[32];
 
 	if (!object_is(image, object, image->types.dict) &&
-	    (object_type_name(image, object, name, sizeof(name)) < 0 || strcmp(name, "collections.OrderedDict") != 0))
+	    (object_type_name(image, object, name, sizeof(name)) < 0 ||
+	     strcmp(name, "collections.OrderedDict") != 0))
 		return -EINVAL;
 	return length_at(image, object + image->offsets.dict_used, ret_length);
 }
@@ -215,7 +218,9 @@ int object_tuple_item(const struct cpython_image *image, uint64_t object, uint64
 	r = object_length(image, object, &length);
 	if (r < 0)
 		return r;
-	return index < length ? object_pointer(image, object + image->offsets.tuple_items + index * 8, ret_item) : -ENOENT;
+	return index < length
+		       ? object_pointer(image, object + image->offsets.tuple_items + index * 8, ret_item)
+		       : -ENOENT;
 }
 
 int object_referent(const struct cpython_image *image, uint64_t object, uint64_t *ret_object)
@@ -225,7 +230,8 @@ int object_referent(const struct cpython_image *image, uint64_t object, uint64_t
 	/* A WeakKeyDictionary's keys are of a subtype. */
 	if (!object_is(image, object, image->types.weakref) &&
 	    (object_type_name(image, object, name, sizeof(name)) < 0 ||
-	     (strcmp(name, "weakref") != 0 && strcmp(name, "weakref.ReferenceType") != 0 && strcmp(name, "KeyedRef") != 0)))
+	     (strcmp(name, "weakref") != 0 && strcmp(name, "weakref.ReferenceType") != 0 &&
+	      strcmp(name, "KeyedRef") != 0)))
 		return -EINVAL;
 	return object_pointer(image, object + image->offsets.weakref_object, ret_object);
 }

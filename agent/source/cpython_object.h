@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Python objects out of a target's memory: texts, integers, attributes, items. Each reading proves the object's
- * type first and is bounded. It must not know what the objects are for. */
+/* Python objects out of a target's memory: texts, integers, attributes, items. Each reading proves the
+ * object's type first and is bounded. It must not know what the objects are for. */
 #ifndef POOLSCOPE_SOURCE_CPYTHON_OBJECT_H
 #define POOLSCOPE_SOURCE_CPYTHON_OBJECT_H
 
@@ -15,7 +15,7 @@ struct cpython_types {
 /* How the objects of one interpreter are read. All functions: 0; -EFAULT: not readable; -EINVAL: what stands
  * there is not what was asked for; -ENOENT: no such attribute or key. */
 struct cpython_image {
-	struct memory_view *view;          /* borrowed */
+	struct memory_view *view; /* borrowed */
 	struct cpython_offsets offsets;
 	struct cpython_types types;
 };
@@ -40,7 +40,8 @@ int object_tuple_item(const struct cpython_image *image, uint64_t object, uint64
 /* What a weak reference refers to; None's address when that is gone. */
 int object_referent(const struct cpython_image *image, uint64_t object, uint64_t *ret_object);
 /* An attribute of the instance itself. */
-int object_attribute(const struct cpython_image *image, uint64_t object, const char *name, uint64_t *ret_value);
+int object_attribute(const struct cpython_image *image, uint64_t object, const char *name,
+		     uint64_t *ret_value);
 /* Of an exact dict: by a text as key, or by another test. */
 int object_dict_get(const struct cpython_image *image, uint64_t dict, const char *key, uint64_t *ret_value);
 int object_dict_find(const struct cpython_image *image, uint64_t dict,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What a Python thread is, by its outermost frames. A chain of frames that changes while it is read proves nothing
- * by itself: the Thread object in it must name the very thread. It must not know what an executor holds. */
+/* What a Python thread is, by its outermost frames. What is read piece by piece proves nothing by itself: the
+ * Thread object in it must name the very thread. It must not know what an executor holds. */
 #include "cpython_root.h"
 
 #include <errno.h>
@@ -13,8 +13,8 @@
 
 struct chain {
 	struct py_thread *thread;
-	uint64_t at;                 /* the next frame to read; 0: the outer end was reached */
-	struct frame outer[OUTER];   /* ring: the last frames with a function */
+	uint64_t at; /* the next frame to read; 0: the outer end was reached */
+	struct frame outer[OUTER]; /* ring: the last frames with a function */
 	uint32_t count;
 	bool broken;
 };
@@ -41,7 +41,8 @@ static void chain_step(struct chain *chain, const struct cpython_image *image, s
 }
 
 /* All chains a level further at a time: one call a level, whatever the number of threads. */
-static void chains_walk(struct chain *chains, size_t count, const struct cpython_image *image, struct code_table *codes)
+static void chains_walk(struct chain *chains, size_t count, const struct cpython_image *image,
+			struct code_table *codes)
 {
 	bool more = true;
 
@@ -89,7 +90,7 @@ static int local_named(const struct cpython_image *image, const struct frame *fr
 	uint32_t index;
 	int r = code_local(image, frame->code, name, &index);
 
-	return r < 0 ? r : frame_local(image, frame->address, index, ret_value);
+	return r ? r : frame_local(image, frame->address, index, ret_value);
 }
 
 struct worker_kind {
@@ -112,7 +113,9 @@ static int tell_anyio(const struct cpython_image *image, const struct frame *fra
 	int r = object_type_name(image, root->object, type, sizeof(type));
 
 	if (r == 0)
-		r = strcmp(type, "WorkerThread") ? -EINVAL : object_attribute(image, root->object, "workers", &root->queue);
+		r = strcmp(type, "WorkerThread")
+			    ? -EINVAL
+			    : object_attribute(image, root->object, "workers", &root->queue);
 	if (r == 0)
 		r = object_attribute(image, root->object, "queue", &root->own_queue);
 	if (r < 0)
@@ -123,19 +126,19 @@ static int tell_anyio(const struct cpython_image *image, const struct frame *fra
 	return 0;
 }
 
-static int keeper_before_3_8(const struct cpython_image *image, const struct frame *frame, uint64_t *ret_queue,
-			     uint64_t *ret_processes)
+static int keeper_before_3_8(const struct cpython_image *image, const struct frame *frame,
+			     uint64_t *ret_queue, uint64_t *ret_processes)
 {
 	uint64_t pool;
 	int r = local_named(image, frame, "pool", &pool);
 
 	if (r == 0)
 		r = object_attribute(image, pool, "_inqueue", ret_queue);
-	return r < 0 ? r : object_attribute(image, pool, "_processes", ret_processes);
+	return r ? r : object_attribute(image, pool, "_processes", ret_processes);
 }
 
-static int tell_worker(const struct cpython_image *image, const struct frame *frame, const struct worker_kind *kind,
-		       struct root *root)
+static int tell_worker(const struct cpython_image *image, const struct frame *frame,
+		       const struct worker_kind *kind, struct root *root)
 {
 	uint64_t queue = 0, reference = 0;
 	int r = kind->queue ? local_named(image, frame, kind->queue, &queue) : 0;
@@ -196,8 +199,9 @@ static bool has_stayed(struct py_thread *thread, uint64_t frame, uint64_t now_ns
 	return now_ns - thread->tried_ns >= STAY_NS;
 }
 
-/* The function that Thread.run() calls: with it the thread is told for good. A run() of a class of its own is told at
- * once, but may turn out to be a wrapper; Thread.run() that calls nothing is about to, or calls a function of C. */
+/* The function that Thread.run() calls: with it the thread is told for good. A run() of a class of its own is
+ * told at once, but may turn out to be a wrapper; Thread.run() that calls nothing is about to, or calls a
+ * function of C. */
 static void tell_by_function(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns,
 			     struct root *root)
 {
@@ -225,7 +229,8 @@ static void tell_by_function(const struct chain *chain, const struct cpython_ima
 }
 
 /* What one walk says; kind ROOT_UNKNOWN: nothing. */
-static void tell(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns, struct root *root)
+static void tell(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns,
+		 struct root *root)
 {
 	const struct frame *first = outer(chain, 0), *second = outer(chain, 1);
 	uint64_t name, number;
@@ -242,7 +247,8 @@ static void tell(const struct chain *chain, const struct cpython_image *image, u
 	    thread_object(image, chain->thread, second->address, &root->object) < 0)
 		return;
 	/* Before 3.11 the state has no number; the Thread object has it from 3.8 on. */
-	if (object_attribute(image, root->object, "_native_id", &number) == 0 && object_integer(image, number, &native) == 0)
+	if (object_attribute(image, root->object, "_native_id", &number) == 0 &&
+	    object_integer(image, number, &native) == 0)
 		root->native = (uint32_t)native;
 	if (object_attribute(image, root->object, "_name", &name) < 0 ||
 	    object_text(image, name, root->name, sizeof(root->name)) < 0)
@@ -253,8 +259,8 @@ static void tell(const struct chain *chain, const struct cpython_image *image, u
 
 static bool is_to_be_told(const struct py_thread *thread)
 {
-	return thread->frame.address &&
-	       (thread->root.kind == ROOT_UNKNOWN || (thread->root.kind == ROOT_PLAIN && thread->root.is_provisional));
+	return thread->frame.address && (thread->root.kind == ROOT_UNKNOWN ||
+					 (thread->root.kind == ROOT_PLAIN && thread->root.is_provisional));
 }
 
 /* Where the thread is by its state as it is read now; false: it is another thread, or unreadable. */
@@ -270,10 +276,10 @@ static bool chain_begin(struct chain *chain, const struct cpython_image *image)
 	return !chain->broken && frame;
 }
 
-/* Memory that is read piece by piece may show a thread that has ended in the place of one that begins: what is told
- * must be told twice, by walks of which the second reads everything after the first. */
-static void tell_twice(struct chain *chains, size_t count, const struct cpython_image *image, struct code_table *codes,
-		       uint64_t now_ns, struct root *roots)
+/* Memory that is read piece by piece may show a thread that has ended in the place of one that begins: what
+ * is told must be told twice, by walks of which the second reads everything after the first. */
+static void tell_twice(struct chain *chains, size_t count, const struct cpython_image *image,
+		       struct code_table *codes, uint64_t now_ns, struct root *roots)
 {
 	for (unsigned int walk = 0; walk < 2; walk++) {
 		memory_view_begin(image->view);
@@ -293,7 +299,8 @@ static void tell_twice(struct chain *chains, size_t count, const struct cpython_
 	}
 }
 
-int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image, struct code_table *codes)
+int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image,
+			  struct code_table *codes)
 {
 	_cleanup_(freep) struct chain *chains = NULL;
 	_cleanup_(freep) struct root *roots = NULL;
@@ -325,8 +332,8 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	return 0;
 }
 
-int py_thread_loop(const struct py_thread *thread, const struct cpython_image *image, struct code_table *codes,
-		   uint64_t *ret_loop)
+int py_thread_loop(const struct py_thread *thread, const struct cpython_image *image,
+		   struct code_table *codes, uint64_t *ret_loop)
 {
 	uint64_t at = thread->frame.address;
 	struct frame frame;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The Python threads of an interpreter, and where each is now. It must not know executors, nor trust a list to
- * end or a frame to be one. */
+/* The Python threads of an interpreter, and where each is now. It must not know executors, nor trust a list
+ * to end or a frame to be one. */
 #include "cpython_thread.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ void py_threads_clear(struct py_threads *threads)
 
 static int compare_threads(const void *a, const void *b)
 {
-	return compare_u64((*(struct py_thread *const *)a)->address, (*(struct py_thread *const *)b)->address);
+	return compare_u64((*(struct py_thread *const *)a)->address,
+			   (*(struct py_thread *const *)b)->address);
 }
 
 /* Among the first `sorted`, which are in order. */
@@ -49,7 +50,8 @@ static int thread_add(struct py_threads *threads, uint64_t address, struct py_th
 
 	if (threads->count == threads->capacity) {
 		size_t capacity = threads->capacity ? threads->capacity * 2 : 32;
-		struct py_thread **grown = reallocarray(threads->thread, capacity, sizeof(struct py_thread *));
+		struct py_thread **grown = reallocarray(threads->thread, capacity,
+							sizeof(struct py_thread *));
 
 		if (!grown)
 			return -ENOMEM;
@@ -66,7 +68,8 @@ static int thread_add(struct py_threads *threads, uint64_t address, struct py_th
 }
 
 /* The state's own fields. A state that was freed and made again at the same place is another thread. */
-static int thread_fill(const struct cpython_image *image, uint64_t interp, struct py_thread *thread, uint64_t *ret_next)
+static int thread_fill(const struct cpython_image *image, uint64_t interp, struct py_thread *thread,
+		       uint64_t *ret_next)
 {
 	const struct cpython_offsets *at = &image->offsets;
 	uint64_t owner, unique, pthread, native = 0;
@@ -85,7 +88,8 @@ static int thread_fill(const struct cpython_image *image, uint64_t interp, struc
 	if (owner != interp)
 		return -EINVAL;
 	if (thread->unique != unique || thread->pthread != pthread)
-		*thread = (struct py_thread){.address = thread->address, .unique = unique, .pthread = pthread};
+		*thread = (struct py_thread){
+			.address = thread->address, .unique = unique, .pthread = pthread};
 	if (at->thread_native)
 		thread->native = (uint32_t)native;
 	return 0;
@@ -100,7 +104,8 @@ bool py_thread_is_same(const struct py_thread *thread, const struct cpython_imag
 	       unique == thread->unique && pthread == thread->pthread;
 }
 
-static int list_interpreter(struct py_threads *threads, const struct cpython_image *image, uint64_t interp, size_t sorted)
+static int list_interpreter(struct py_threads *threads, const struct cpython_image *image, uint64_t interp,
+			    size_t sorted)
 {
 	uint64_t at;
 	int r = object_pointer(image, interp + image->offsets.interp_threads, &at);
@@ -125,7 +130,8 @@ static int list_interpreter(struct py_threads *threads, const struct cpython_ima
 	return r;
 }
 
-/* Drops who is in no list any more (of lists that were read whole), and what one that goes round added twice. */
+/* Drops who is in no list any more (of lists that were read whole), and what one that goes round added twice.
+ */
 static void sort_and_drop(struct py_threads *threads, bool whole)
 {
 	size_t kept = 0;
@@ -176,7 +182,8 @@ void frame_want(const struct cpython_image *image, uint64_t address)
 	memory_view_want(image->view, address, FRAME_BYTES);
 }
 
-int frame_read(const struct cpython_image *image, struct code_table *codes, uint64_t address, struct frame *ret_frame)
+int frame_read(const struct cpython_image *image, struct code_table *codes, uint64_t address,
+	       struct frame *ret_frame)
 {
 	const struct cpython_offsets *at = &image->offsets;
 	struct frame frame = {.address = address};
@@ -274,12 +281,15 @@ static void forget(const struct cpython_image *image, const struct py_thread *th
 	memory_view_forget(image->view, thread->address, PY_THREAD_BYTES);
 	if (thread->cframe)
 		memory_view_forget(image->view, thread->cframe, 16);
-	if (object_pointer(image, image->offsets.has_cframe ? thread->cframe + image->offsets.cframe_frame
-							    : thread->address + image->offsets.thread_frame, &frame) == 0)
+	if (object_pointer(image,
+			   image->offsets.has_cframe ? thread->cframe + image->offsets.cframe_frame
+						     : thread->address + image->offsets.thread_frame,
+			   &frame) == 0)
 		memory_view_forget(image->view, frame, FRAME_BYTES);
 }
 
-size_t py_threads_locate(struct py_threads *threads, const struct cpython_image *image, struct code_table *codes)
+size_t py_threads_locate(struct py_threads *threads, const struct cpython_image *image,
+			 struct code_table *codes)
 {
 	size_t unread = 0;
 
@@ -299,7 +309,8 @@ size_t py_threads_locate(struct py_threads *threads, const struct cpython_image 
 	for (size_t i = 0; i < threads->count; i++) {
 		uint64_t frame;
 
-		if (image->offsets.has_cframe && py_thread_innermost(threads->thread[i], image, &frame) == 0 &&
+		if (image->offsets.has_cframe &&
+		    py_thread_innermost(threads->thread[i], image, &frame) == 0 &&
 		    frame != threads->thread[i]->root.worker_frame)
 			frame_want(image, frame);
 	}

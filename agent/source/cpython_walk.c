@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The passes over one CPython: lists its threads, locates them, tells executors, makes facts of it all. It must not
- * know where the memory lies. */
+/* The passes over one CPython: lists its threads, locates them, tells executors, makes facts of it all. It
+ * must not know where the memory lies. */
 #include "cpython_walk.h"
 
 #include <errno.h>
@@ -132,8 +132,9 @@ static int compare_known(const void *a, const void *b)
 static const struct fact_thread *thread_by(const struct known_thread *known, size_t count, uint64_t key)
 {
 	const struct known_thread wanted = {.key = key};
-	const struct known_thread *found =
-		key && count ? bsearch(&wanted, known, count, sizeof(*known), compare_known) : NULL;
+	const struct known_thread *found = key && count ? bsearch(&wanted, known, count, sizeof(*known),
+								  compare_known)
+							: NULL;
 
 	return found ? found->thread : NULL;
 }
@@ -159,7 +160,8 @@ static int emit_runtime(const struct cpython_walk *walk, struct fact *fact, cons
 	return sink->emit(sink->context, fact);
 }
 
-static int emit_executors(const struct cpython_walk *walk, bool unknown, struct fact *fact, const struct fact_sink *sink)
+static int emit_executors(const struct cpython_walk *walk, bool unknown, struct fact *fact,
+			  const struct fact_sink *sink)
 {
 	int r = 0;
 
@@ -171,15 +173,16 @@ static int emit_executors(const struct cpython_walk *walk, bool unknown, struct 
 			continue;
 		fact->executor = executor->fact;
 		if (unknown)
-			fact->executor.capacity = fact->executor.queued = fact->executor.busy = fact->executor.idle =
-				UNKNOWN_U64;
+			fact->executor.capacity = fact->executor.queued = fact->executor.busy =
+				fact->executor.idle = UNKNOWN_U64;
 		r = sink->emit(sink->context, fact);
 	}
 	return r;
 }
 
-static int emit_worker(struct cpython_walk *walk, const struct py_thread *thread, const struct fact_thread *is,
-		       bool unknown, struct fact *fact, const struct fact_sink *sink)
+static int emit_worker(struct cpython_walk *walk, const struct py_thread *thread,
+		       const struct fact_thread *is, bool unknown, struct fact *fact,
+		       const struct fact_sink *sink)
 {
 	struct code_info *code = unknown ? NULL : thread->frame.code;
 
@@ -196,20 +199,22 @@ static int emit_worker(struct cpython_walk *walk, const struct py_thread *thread
 	return sink->emit(sink->context, fact);
 }
 
-/* A thread that has ended since it was listed may have left its place to the one that was read there: its own number
- * tells, and where that is not known, that it is listed there again. */
-static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread, const struct fact_thread *listed)
+/* A thread that has ended since it was listed may have left its place to the one that was read there: its own
+ * number tells, and where that is not known, that it is listed there again. */
+static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread,
+		       const struct fact_thread *listed)
 {
 	uint32_t before = thread->tid;
 
 	thread->tid = listed->id.tid;
-	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid : before == listed->id.tid;
+	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid
+						      : before == listed->id.tid;
 }
 
-/* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it runs,
- * once it is told to be none's. */
-static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fact_thread *threads, size_t n_threads,
-			struct fact *fact, const struct fact_sink *sink)
+/* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it
+ * runs, once it is told to be none's. */
+static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fact_thread *threads,
+			size_t n_threads, struct fact *fact, const struct fact_sink *sink)
 {
 	_cleanup_(freep) struct known_thread *known = calloc(n_threads + 1, sizeof(*known));
 	bool by_pthread = keys_by_pthread(threads, n_threads);
@@ -219,7 +224,9 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fa
 	if (!known)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_threads; i++) {
-		uint64_t key = by_pthread ? threads[i].tls_base : walk->site.same_pids ? threads[i].id.tid : 0;
+		uint64_t key = by_pthread             ? threads[i].tls_base
+			       : walk->site.same_pids ? threads[i].id.tid
+						      : 0;
 
 		/* io_uring's workers carry their creator's thread control block. */
 		if (key && !threads[i].is_io_worker)
@@ -228,7 +235,8 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fa
 	qsort(known, count, sizeof(*known), compare_known);
 	for (size_t i = 0; i < walk->threads.count && r == 0; i++) {
 		struct py_thread *thread = walk->threads.thread[i];
-		const struct fact_thread *is = thread_by(known, count, by_pthread ? thread->pthread : thread->native);
+		const struct fact_thread *is = thread_by(known, count,
+							 by_pthread ? thread->pthread : thread->native);
 
 		if (!is || !is_the_one(walk, thread, is))
 			continue;
@@ -240,8 +248,8 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fa
 	return r;
 }
 
-int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
-		      size_t n_threads, const struct fact_sink *sink)
+int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
+		      const struct fact_thread *threads, size_t n_threads, const struct fact_sink *sink)
 {
 	struct fact fact = {.target = target, .time_ns = time_ns};
 	int told = list_threads(walk), r;
@@ -266,5 +274,5 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		r = emit_executors(walk, told < 0, &fact, sink);
 	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
 		r = emit_workers(walk, told < 0, threads, n_threads, &fact, sink);
-	return r < 0 ? r : told;
+	return r ? r : told;
 }
