@@ -186,6 +186,45 @@ def test_in_other_namespaces(workload, tmp_path):
     assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 2, 2, 2, 3)
 
 
+EMBED = """#include <Python.h>
+int main(int argc, char **argv) { return Py_BytesMain(argc, argv); }
+"""
+
+
+def build_embedded(folder):
+    """A program of another name with the interpreter in it, statically, position independent."""
+    ask = "import sysconfig; print(sysconfig.get_paths()['include']); print(sysconfig.get_config_var('LIBPL')); " \
+          "print(sysconfig.get_config_var('LDVERSION'))"
+    include, library, version = subprocess.run(["/usr/bin/python3", "-c", ask], check=True, stdout=subprocess.PIPE,
+                                               text=True).stdout.split()
+    (folder / "embed.c").write_text(EMBED)
+    subprocess.run(["cc", "-fPIE", "-pie", f"-I{include}", "-o", folder / "re[size]d", folder / "embed.c",
+                    "-Wl,--export-dynamic", f"{library}/libpython{version}-pic.a", "-lm", "-lz", "-lexpat"], check=True)
+    return folder / "re[size]d"
+
+
+class Embedded(harness.Workload):
+    def __init__(self, program):
+        self.embedded = program
+        super().__init__("executors.py")
+
+    def program(self, name):  # pylint: disable=arguments-differ
+        return [str(self.embedded), str(SOURCE)]
+
+
+embedded = factory(Embedded)
+
+
+def test_embedded_in_another_program(embedded, tmp_path):
+    program = embedded(build_embedded(tmp_path))
+    program.ask("executor a 2 resize")
+    program.ask("submit a 5")
+    started(program, "a", 2)
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 2, 2, 2, 3)
+    assert target["runtime"].startswith("cpython 3.")
+
+
 def test_through_another_procfs(executors, tmp_path):
     """Memory is read by /proc/PID/mem then: PIDs of that procfs mean nothing to system calls."""
     program = executors()
