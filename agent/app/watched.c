@@ -41,7 +41,6 @@ void watched_free(struct watched *watched)
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
 	cpython_free(watched->cpython);
-	free(watched->listed);
 	free(watched->routines);
 	free(watched->routine_addresses);
 	free(watched);
@@ -141,7 +140,7 @@ struct batch {
 	struct watched *watched;
 	const struct fact_sink *sink;
 	int (*flush)(struct batch *batch);
-	bool reads_arenas;
+	bool reads_arenas, reads_runtime;
 	struct fact_thread threads[BATCH_MAX];
 	uint64_t times_ns[BATCH_MAX];
 	size_t count, total;
@@ -239,38 +238,31 @@ static int read_arenas(const struct batch *batch)
 /* The language runtime tells whose thread is where by comparing all of them with its own list. */
 static int list_batch(const struct batch *batch)
 {
-	struct watched *watched = batch->watched;
+	int error = 0;
 
-	if (watched->n_listed + batch->count > watched->listed_room) {
-		size_t room = (watched->listed_room + batch->count) * 2;
-		struct fact_thread *grown = reallocarray(watched->listed, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		watched->listed = grown;
-		watched->listed_room = room;
-	}
-	memcpy(watched->listed + watched->n_listed, batch->threads, batch->count * sizeof(*batch->threads));
-	watched->n_listed += batch->count;
-	return 0;
+	for (size_t i = 0; i < batch->count && batch->reads_runtime && !error; i++)
+		error = cpython_add(batch->watched->cpython, &batch->threads[i]);
+	return error;
 }
 
-static int read_runtime(struct watched *watched, bool exact, const struct fact_sink *sink)
+static bool runtime_due(struct watched *watched, bool exact)
 {
-	if (!watched->cpython)
-		return 0;
-	return cpython_read(watched->cpython, watched->symbols, clock_ns(CLOCK_BOOTTIME),
-			    exact ? 0 : watched->runtime_share, watched->listed, watched->n_listed, sink);
+	return watched->cpython &&
+	       cpython_begin(watched->cpython, clock_ns(CLOCK_BOOTTIME), exact ? 0 : watched->runtime_share);
+}
+
+static int read_runtime(const struct batch *batch)
+{
+	const struct watched *watched = batch->watched;
+
+	return batch->reads_runtime ? cpython_read(watched->cpython, watched->symbols, batch->sink) : 0;
 }
 
 static int batch_all(struct batch *batch)
 {
 	struct watched *watched = batch->watched;
 	struct fact_sink sink = {.emit = batch_emit, .context = batch};
-	int error;
-
-	watched->n_listed = 0;
-	error = probes_threads(watched->probes, watched->id, &sink);
+	int error = probes_threads(watched->probes, watched->id, &sink);
 
 	if (error < 0 || !batch->total)
 		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &sink);
@@ -321,7 +313,7 @@ static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 	watched->births = true;
 	arenas_due(watched);
 	error = batch_all(&batch);
-	return error ? error : read_runtime(watched, true, sink);
+	return error ? error : read_runtime(&batch);
 }
 
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
@@ -346,11 +338,11 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink)
 {
 	struct batch batch = {.watched = watched, .sink = sink, .flush = sample_batch,
-			      .reads_arenas = arenas_due(watched)};
+			      .reads_arenas = arenas_due(watched), .reads_runtime = runtime_due(watched, exact)};
 	int error = batch_all(&batch);
 
 	if (!error)
-		error = read_runtime(watched, exact, sink);
+		error = read_runtime(&batch);
 	if (!error)
 		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 	if (error)

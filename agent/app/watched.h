@@ -25,8 +25,6 @@ struct watched {
 	struct symbols *symbols;
 	struct cpython *cpython; /* NULL: no memory for it */
 	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
-	struct fact_thread *listed; /* the threads of the last listing, for the language runtime */
-	size_t n_listed, listed_room;
 	struct glibc_descriptor descriptor;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */

@@ -18,6 +18,7 @@
 #define RETRY_FIRST_NS (NSEC_PER_SEC / 2)
 #define RETRY_LAST_NS (64 * NSEC_PER_SEC)
 #define DESCRIPTION_BYTES 512
+#define LISTED_MAX 65536U
 
 struct cpython {
 	struct fact_target info;
@@ -28,6 +29,10 @@ struct cpython {
 	struct cpython_walk *walk; /* NULL: not found yet */
 	uint64_t retry_ns, retry_after_ns; /* when to look for it, and how long to wait then */
 	uint64_t cost_ns, next_ns;
+	uint64_t now_ns; /* of the present reading */
+	double share;
+	struct listed_thread *listed;
+	size_t n_listed, room;
 };
 
 int cpython_new(const struct fact_target *info, uint32_t target, const char *procfs,
@@ -56,6 +61,7 @@ void cpython_free(struct cpython *cpython)
 		return;
 	close_fd(&cpython->fd);
 	cpython_walk_free(cpython->walk);
+	free(cpython->listed);
 	free(cpython->procfs);
 	free(cpython);
 }
@@ -114,7 +120,7 @@ static void read_blocks(void *context, const uint64_t *addresses, size_t count, 
 }
 
 /* Through which thread memory is read: the leader, or else the oldest, which is the likeliest to last. */
-static uint32_t lasting_thread(const struct fact_thread *threads, size_t n_threads)
+static uint32_t lasting_thread(const struct listed_thread *threads, size_t n_threads)
 {
 	size_t oldest = 0;
 
@@ -241,8 +247,6 @@ static int look_for(struct cpython *cpython, struct symbols *symbols, uint64_t n
 	struct cpython_found found;
 	int r;
 
-	if (now_ns < cpython->retry_ns)
-		return -ENOENT;
 	cpython->retry_ns = now_ns + cpython->retry_after_ns;
 	if (cpython->retry_after_ns < RETRY_LAST_NS)
 		cpython->retry_after_ns *= 2;
@@ -273,26 +277,63 @@ static int emit_through(void *context, const struct fact *fact)
 	return refusal->error;
 }
 
-int cpython_read(struct cpython *cpython, struct symbols *symbols, uint64_t now_ns, double share,
-		 const struct fact_thread *threads, size_t n_threads, const struct fact_sink *sink)
+bool cpython_begin(struct cpython *cpython, uint64_t now_ns, double share)
+{
+	cpython->now_ns = now_ns;
+	cpython->share = share;
+	cpython->n_listed = 0;
+	return now_ns >= (cpython->walk ? share > 0 ? cpython->next_ns : 0 : cpython->retry_ns);
+}
+
+int cpython_add(struct cpython *cpython, const struct fact_thread *thread)
+{
+	/* io_uring's workers carry their creator's thread control block. */
+	if (thread->is_io_worker || cpython->n_listed == LISTED_MAX)
+		return 0;
+	if (cpython->n_listed == cpython->room) {
+		size_t room = cpython->room ? cpython->room * 2 : 32;
+		struct listed_thread *grown = reallocarray(cpython->listed, room, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		cpython->listed = grown;
+		cpython->room = room;
+	}
+	cpython->listed[cpython->n_listed++] = (struct listed_thread){thread->id, thread->tls_base,
+								      thread->is_leader};
+	return 0;
+}
+
+/* A process without CPython pays for no list. */
+static void drop_list(struct cpython *cpython)
+{
+	free(cpython->listed);
+	cpython->listed = NULL;
+	cpython->n_listed = cpython->room = 0;
+}
+
+int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct fact_sink *sink)
 {
 	struct refusal refusal = {.sink = sink};
 	const struct fact_sink through = {.emit = emit_through, .context = &refusal};
 	uint64_t begin;
 	int r;
 
-	if (!n_threads || !symbols || now_ns < cpython->next_ns ||
-	    memory_open(cpython, lasting_thread(threads, n_threads)) < 0)
+	if (!cpython->n_listed || !symbols ||
+	    memory_open(cpython, lasting_thread(cpython->listed, cpython->n_listed)) < 0)
 		return 0;
 	if (!cpython->walk) {
-		r = look_for(cpython, symbols, now_ns);
-		if (r < 0)
+		r = look_for(cpython, symbols, cpython->now_ns);
+		if (r < 0) {
+			drop_list(cpython);
 			return r == -ENOMEM ? r : 0;
+		}
 	}
 	begin = cpu_ns();
-	r = cpython_walk_pass(cpython->walk, cpython->target, now_ns, threads, n_threads, &through);
+	r = cpython_walk_pass(cpython->walk, cpython->target, cpython->now_ns, cpython->listed,
+			      cpython->n_listed, &through);
 	cpython->cost_ns = cpu_ns() - begin;
-	if (share > 0)
-		cpython->next_ns = now_ns + (uint64_t)((double)cpython->cost_ns / share);
+	if (cpython->share > 0)
+		cpython->next_ns = cpython->now_ns + (uint64_t)((double)cpython->cost_ns / cpython->share);
 	return refusal.error ? refusal.error : r == -ENOMEM ? r : 0;
 }

@@ -16,12 +16,13 @@ int cpython_new(const struct fact_target *info, uint32_t target, const char *pro
 void cpython_free(struct cpython *cpython);
 DEFINE_CLEANUP(struct cpython *, cpython_free)
 
-/* One reading, unless the last ones cost more than `share` of a core's time since (0: always); a process in
- * which no CPython is found is looked at again ever more seldom. threads: all that live, as FACT_THREAD_SEEN
- * has them. Emits as cpython_walk_pass(). 0: also when nothing was read; -ENOMEM, or what the sink returned.
- */
-int cpython_read(struct cpython *cpython, struct symbols *symbols, uint64_t now_ns, double share,
-		 const struct fact_thread *threads, size_t n_threads, const struct fact_sink *sink);
+/* One reading: begin, add each thread that lives (as FACT_THREAD_SEEN has it), then read. begin is false when
+ * none is due: the last ones cost more than `share` of a core's time since (0: always due), or no CPython was
+ * found, which is looked for ever more seldom. read emits as cpython_walk_pass() does. 0: also when nothing
+ * could be read; -ENOMEM, or what the sink returned. */
+bool cpython_begin(struct cpython *cpython, uint64_t now_ns, double share);
+int cpython_add(struct cpython *cpython, const struct fact_thread *thread);
+int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct fact_sink *sink);
 /* CPU time of the last reading; 0: there was none. For the bench. */
 uint64_t cpython_cost_ns(const struct cpython *cpython);
 /* What was read so far. */

@@ -121,7 +121,7 @@ void cpython_walk_set_name(struct cpython_walk *walk, const char *name)
 
 struct known_thread {
 	uint64_t key; /* pthread_self(), or the thread's number */
-	const struct fact_thread *thread;
+	const struct listed_thread *thread;
 };
 
 static int compare_known(const void *a, const void *b)
@@ -129,7 +129,7 @@ static int compare_known(const void *a, const void *b)
 	return compare_u64(((const struct known_thread *)a)->key, ((const struct known_thread *)b)->key);
 }
 
-static const struct fact_thread *thread_by(const struct known_thread *known, size_t count, uint64_t key)
+static const struct listed_thread *thread_by(const struct known_thread *known, size_t count, uint64_t key)
 {
 	const struct known_thread wanted = {.key = key};
 	const struct known_thread *found = key && count ? bsearch(&wanted, known, count, sizeof(*known),
@@ -141,7 +141,7 @@ static const struct fact_thread *thread_by(const struct known_thread *known, siz
 
 /* By what the thread itself is on: its thread control block; where nobody told it, by its number, if that is
  * the same inside. */
-static bool keys_by_pthread(const struct fact_thread *threads, size_t n_threads)
+static bool keys_by_pthread(const struct listed_thread *threads, size_t n_threads)
 {
 	for (size_t i = 0; i < n_threads; i++) {
 		if (threads[i].tls_base)
@@ -181,7 +181,7 @@ static int emit_executors(const struct cpython_walk *walk, bool unknown, struct 
 }
 
 static int emit_worker(struct cpython_walk *walk, const struct py_thread *thread,
-		       const struct fact_thread *is, bool unknown, struct fact *fact,
+		       const struct listed_thread *is, bool unknown, struct fact *fact,
 		       const struct fact_sink *sink)
 {
 	struct code_info *code = unknown ? NULL : thread->frame.code;
@@ -202,7 +202,7 @@ static int emit_worker(struct cpython_walk *walk, const struct py_thread *thread
 /* A thread that has ended since it was listed may have left its place to the one that was read there: its own
  * number tells, and where that is not known, that it is listed there again. */
 static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread,
-		       const struct fact_thread *listed)
+		       const struct listed_thread *listed)
 {
 	uint32_t before = thread->tid;
 
@@ -213,7 +213,7 @@ static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread
 
 /* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it
  * runs, once it is told to be none's. */
-static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fact_thread *threads,
+static int emit_workers(struct cpython_walk *walk, bool unknown, const struct listed_thread *threads,
 			size_t n_threads, struct fact *fact, const struct fact_sink *sink)
 {
 	_cleanup_(freep) struct known_thread *known = calloc(n_threads + 1, sizeof(*known));
@@ -228,15 +228,14 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fa
 			       : walk->site.same_pids ? threads[i].id.tid
 						      : 0;
 
-		/* io_uring's workers carry their creator's thread control block. */
-		if (key && !threads[i].is_io_worker)
+		if (key)
 			known[count++] = (struct known_thread){key, &threads[i]};
 	}
 	qsort(known, count, sizeof(*known), compare_known);
 	for (size_t i = 0; i < walk->threads.count && r == 0; i++) {
 		struct py_thread *thread = walk->threads.thread[i];
-		const struct fact_thread *is = thread_by(known, count,
-							 by_pthread ? thread->pthread : thread->native);
+		const struct listed_thread *is = thread_by(known, count,
+							   by_pthread ? thread->pthread : thread->native);
 
 		if (!is || !is_the_one(walk, thread, is))
 			continue;
@@ -249,7 +248,7 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct fa
 }
 
 int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
-		      const struct fact_thread *threads, size_t n_threads, const struct fact_sink *sink)
+		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink)
 {
 	struct fact fact = {.target = target, .time_ns = time_ns};
 	int told = list_threads(walk), r;

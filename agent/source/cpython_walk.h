@@ -10,6 +10,13 @@
 
 struct cpython_walk;
 
+/* A thread as the system lists it. */
+struct listed_thread {
+	struct thread_id id;
+	uint64_t tls_base; /* 0: not known */
+	bool is_leader;
+};
+
 struct cpython_site {
 	uint64_t runtime; /* address of _PyRuntime */
 	struct cpython_types types;
@@ -31,7 +38,7 @@ void cpython_walk_set_name(struct cpython_walk *walk, const char *name);
  * Python and could be read. -EFAULT, -EINVAL: too much changed meanwhile; then executors that were known keep
  * what was told, until passes fail again and again: then they are told as unknown. */
 int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
-		      const struct fact_thread *threads, size_t n_threads, const struct fact_sink *sink);
+		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink);
 const struct fact_runtime *cpython_walk_counts(const struct cpython_walk *walk);
 /* Calls and blocks read so far. */
 const struct memory_counts *cpython_walk_memory(const struct cpython_walk *walk);

@@ -123,8 +123,12 @@ int main(int argc, char **argv)
 		n_threads = pass_workers = 0;
 		if (probes_threads(probes, target, &collector) < 0)
 			return 1;
-		if (cpython_read(cpython, symbols, now_ns(), 0, threads, n_threads, &taker))
-			return 1;
+		if (cpython_begin(cpython, now_ns(), 0)) {
+			for (size_t t = 0; t < n_threads; t++)
+				cpython_add(cpython, &threads[t]);
+			if (cpython_read(cpython, symbols, &taker))
+				return 1;
+		}
 		short_passes += argc > 4 && pass_workers < (uint64_t)atoi(argv[4]);
 		if (!i)
 			first = cpython_cost_ns(cpython);

@@ -29,7 +29,7 @@ struct image_block {
 struct image {
 	pid_t pid; /* 0: it has gone */
 	FILE *in, *out;
-	struct fact_thread threads[64];
+	struct listed_thread threads[64];
 	size_t n_threads;
 	struct cpython_site site;
 	struct cpython_offsets offsets;
@@ -79,7 +79,8 @@ static inline int image_thread(void *context, const struct fact *fact)
 	struct image *image = context;
 
 	assert_true(image->n_threads < ARRAY_SIZE(image->threads));
-	image->threads[image->n_threads++] = fact->thread;
+	image->threads[image->n_threads++] =
+		(struct listed_thread){fact->thread.id, fact->thread.tls_base, fact->thread.is_leader};
 	return 0;
 }
 
