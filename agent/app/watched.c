@@ -306,8 +306,8 @@ static int sample_batch(struct batch *batch)
 
 static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 {
-	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch};
-
+	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch,
+			      .reads_runtime = runtime_due(watched, true)};
 	int error;
 
 	watched->births = true;

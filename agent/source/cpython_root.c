@@ -326,6 +326,8 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 		if (roots[i].kind == ROOT_UNKNOWN)
 			continue;
 		thread->root = roots[i];
+		/* Where it is was read before it was known for a worker. */
+		thread->is_idle |= thread->root.worker_frame && thread->frame.address == thread->root.worker_frame;
 		if (!thread->native)
 			thread->native = roots[i].native;
 	}
