@@ -78,6 +78,8 @@ static bool wanted_of(const struct py_thread *thread, struct executor *ret_wante
 		strcpy(wanted.fact.name, "ThreadPool-helpers");
 		break;
 	case ROOT_PLAIN:
+		if (is_default_name(thread->root.name) && !*thread->root.function)
+			return false;
 		if (is_default_name(thread->root.name)) {
 			memcpy(wanted.fact.function, thread->root.function, sizeof(wanted.fact.function));
 			memcpy(wanted.fact.file, thread->root.file, sizeof(wanted.fact.file));

@@ -154,7 +154,7 @@ def test_rules_of_the_config_win(executors, tmp_path):
     started(program, "a", 2)
     config = tmp_path / "poolscope.yaml"
     config.write_text("targets:\n  - name: x\n    match: { name: python3 }\n"
-                      "    pool_rules:\n      - { pool: mine, start_routine: \"thread_run\" }\n")
+                      "    pool_rules:\n      - { pool: mine, module: \"python3*\" }\n")
     done = run("dump", "--json", "-c", config, "-p", program.pid)
     pools = pools_of(done.target())
     assert set(pools) == {"main", "mine"} and figures(pools["mine"])[1:] == (2, 2, 2, 0)
