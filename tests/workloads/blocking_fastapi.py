@@ -42,6 +42,6 @@ async def open_gate():
 
 server = socket.socket()
 server.bind(("127.0.0.1", 0))
-print(json.dumps({"ready": os.getpid(), "port": server.getsockname()[1]}), flush=True)
 server.listen(128)
+print(json.dumps({"ready": os.getpid(), "port": server.getsockname()[1]}), flush=True)
 uvicorn.Server(uvicorn.Config(app, loop=options.loop, log_level="error")).run(sockets=[server])
