@@ -59,6 +59,11 @@ enum fact_kind {
 	FACT_ARENA_KEPT, /* the inside of one heap (arena.heap; of the main arena: all of brk's) was read */
 	FACT_RANGE_OWNER, /* evidence: `range.who` made this range, though nobody saw it */
 
+	/* what a language runtime tells */
+	FACT_RUNTIME,  /* which it is, and how its readings go */
+	FACT_EXECUTOR, /* an executor instance as it is now; or `gone`: it is no more */
+	FACT_WORKER,   /* what one of its threads does now, and whose worker it is */
+
 	/* the observer itself */
 	FACT_LOSS,    /* events lost so far, by reason */
 	FACT_EVENTS,  /* events received so far, by probe */
@@ -198,6 +203,45 @@ struct fact_arena {
 	uint64_t resident, kept; /* ARENA_KEPT: bytes of the heap, and those of them that are free inside */
 };
 
+/* Names for a pool's `kind` stand in the model. */
+enum executor_kind {
+	EXECUTOR_THREAD,  /* no executor: threads that run one function, or carry one name */
+	EXECUTOR_FUTURES, /* concurrent.futures.ThreadPoolExecutor */
+	EXECUTOR_ANYIO,   /* anyio's worker threads of one event loop */
+	EXECUTOR_POOL,    /* multiprocessing.pool.ThreadPool */
+	EXECUTOR_KIND_COUNT,
+};
+
+struct fact_runtime {
+	char name[64];          /* "cpython 3.11.2" */
+	uint64_t passes;        /* readings so far */
+	uint64_t failed_passes; /* that told nothing, since too much changed while they read */
+	uint64_t failed_reads;  /* pieces of memory that could not be read */
+	uint64_t unread;        /* threads, summed over passes, whose state stayed inconsistent */
+};
+
+struct fact_executor {
+	uint64_t id; /* of this instance, given by the source, never used again */
+	bool gone;   /* it has no workers any more; the figures say nothing then */
+	enum executor_kind kind;
+	/* As a thread's name: digits fold ("resize_0"). "": named by function and file. */
+	char name[64];
+	char function[FACT_SYMBOL_SIZE], file[64];
+	uint32_t instance; /* of executors of one kind and name that live: 1, 2, ... */
+	uint64_t capacity, queued, busy, idle, workers; /* UNKNOWN_U64: not known */
+};
+
+enum worker_activity { WORKER_UNKNOWN, WORKER_IDLE, WORKER_BUSY };
+
+struct fact_worker {
+	struct thread_id id;
+	uint64_t executor; /* fact_executor.id; 0: none */
+	enum worker_activity activity;
+	/* The innermost function that it runs, "" where there is none; its file, "" unknown; line 0: unknown. */
+	char function[FACT_SYMBOL_SIZE], file[64];
+	uint32_t line;
+};
+
 struct fact_loss {
 	uint64_t lost[LOSS_REASON_COUNT]; /* since the agent's start, target wide; UNKNOWN_U64: the
 					     kernel cannot say (a kretprobe's misses before 6.7) */
@@ -228,6 +272,9 @@ struct fact {
 		struct fact_seed seed;
 		struct fact_resident resident;
 		struct fact_arena arena;
+		struct fact_runtime runtime;
+		struct fact_executor executor;
+		struct fact_worker worker;
 		struct fact_loss loss;
 		struct fact_events events;
 		char variant[16]; /* "fexit", "tracepoint", "kretprobe" */

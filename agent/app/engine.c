@@ -425,6 +425,7 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 	for (size_t i = 0; i < engine->n_watched && !error; i++) {
 		struct watched *watched = engine->watched[i];
 
+		watched->runtime_share = engine->options.cpu_budget / (double)engine_living(engine);
 		/* The kernel's own figure is read next to the page tables, so that they can agree. */
 		error = read_page_tables(engine, watched, whole);
 		if (!error || error == -ESRCH)

@@ -41,6 +41,7 @@ void watched_free(struct watched *watched)
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
 	glibc_arenas_clear(&watched->arenas);
+	cpython_free(watched->cpython);
 	free(watched->routines);
 	free(watched->routine_addresses);
 	free(watched);
@@ -50,10 +51,13 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 {
 	struct residency *residency = NULL;
 	struct symbols *symbols = NULL;
+	struct cpython *cpython = NULL;
 	int error;
 
 	residency_free(watched->residency);
 	symbols_free(watched->symbols);
+	cpython_free(watched->cpython);
+	watched->cpython = NULL;
 	watched->residency = NULL;
 	watched->symbols = NULL;
 	watched->n_routines = 0;
@@ -65,6 +69,8 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	watched->residency = residency;
 	if (!symbols_new(watched->info.pid, watched->procfs_path, &symbols))
 		watched->symbols = symbols;
+	if (!cpython_new(&watched->info, watched->id, watched->procfs_path, &cpython))
+		watched->cpython = cpython;
 	return error;
 }
 
@@ -149,6 +155,7 @@ struct batch {
 	const struct fact_sink *sink;
 	int (*flush)(struct batch *batch);
 	struct thread_list *list; /* where they are kept; NULL: nowhere */
+	bool reads_runtime;
 	struct fact_thread threads[BATCH_MAX];
 	uint64_t times_ns[BATCH_MAX];
 	size_t count, total;
@@ -173,6 +180,12 @@ static int batch_keep(struct batch *batch)
 {
 	struct thread_list *list = batch->list;
 
+	for (size_t i = 0; batch->reads_runtime && i < batch->count; i++) {
+		int error = cpython_add(batch->watched->cpython, &batch->threads[i]);
+
+		if (error)
+			return error;
+	}
 	for (size_t i = 0; list && i < batch->count; i++) {
 		if (TABLE_GROW(list->threads, list->count, list->room, BATCH_MAX))
 			return -ENOMEM;
@@ -254,6 +267,20 @@ static int read_arenas(struct watched *watched, const struct thread_list *list, 
 	return error == -ENOMEM ? error : 0;
 }
 
+/* The language runtime tells whose thread is where by comparing all of them with its own list. */
+static bool runtime_due(struct watched *watched, bool exact)
+{
+	return watched->cpython &&
+	       cpython_begin(watched->cpython, clock_ns(CLOCK_BOOTTIME), exact ? 0 : watched->runtime_share);
+}
+
+static int read_runtime(const struct batch *batch)
+{
+	const struct watched *watched = batch->watched;
+
+	return batch->reads_runtime ? cpython_read(watched->cpython, watched->symbols, batch->sink) : 0;
+}
+
 static int batch_all(struct batch *batch)
 {
 	struct watched *watched = batch->watched;
@@ -299,13 +326,16 @@ static int sample_batch(struct batch *batch)
 static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 {
 	_cleanup_(thread_list_free) struct thread_list list = {0};
-	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch, .list = &list};
+	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch, .list = &list,
+			      .reads_runtime = runtime_due(watched, true)};
 	int error;
 
 	watched->births = true;
 	arenas_due(watched);
 	error = batch_all(&batch);
-	return error ? error : read_arenas(watched, &list, sink);
+	if (!error)
+		error = read_arenas(watched, &list, sink);
+	return error ? error : read_runtime(&batch);
 }
 
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
@@ -354,11 +384,13 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 	_cleanup_(thread_list_free) struct thread_list list = {0};
 	bool reads_arenas = arenas_due(watched);
 	struct batch batch = {.watched = watched, .sink = sink, .flush = sample_batch,
-			      .list = reads_arenas ? &list : NULL};
+			      .list = reads_arenas ? &list : NULL, .reads_runtime = runtime_due(watched, exact)};
 	int error = batch_all(&batch);
 
 	if (!error && reads_arenas)
 		error = read_arenas(watched, &list, sink);
+	if (!error)
+		error = read_runtime(&batch);
 	if (!error)
 		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 	if (error)

@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_APP_WATCHED_H
 #define POOLSCOPE_APP_WATCHED_H
 
+#include "../source/cpython.h"
 #include "../source/glibc.h"
 #include "../source/glibc_arenas.h"
 #include "../source/glibc_kept.h"
@@ -24,6 +25,8 @@ struct watched {
 	struct probes *probes;       /* borrowed */
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
+	struct cpython *cpython; /* NULL: no memory for it */
+	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
 	struct glibc_descriptor descriptor;
 	struct glibc_arenas arenas;
 	struct glibc_kept kept;
@@ -49,7 +52,8 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 		   const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
-/* State and CPU time of all threads; RSS (exact: whatever that costs), cgroup, children. -ESRCH: it is gone. */
+/* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
+ * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
 /* What malloc keeps; whole: of all heaps, now. */
 int watched_read_kept(struct watched *watched, bool whole, const struct fact_sink *sink);

@@ -93,9 +93,9 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 		return;
 	struct pool *judged = &target->pools.pool[pool];
 
-	/* no runtime tells a pool's capacity yet, so a percentage of it cannot be judged */
+	/* where no runtime tells a pool's capacity, a percentage of it cannot be judged */
 	judge_thread_counts(model, target, judged->name, judged->limits, judged->threads, &judged->births,
-			    UNKNOWN_U64, now_ns);
+			    judged->capacity, now_ns);
 }
 
 static uint64_t sum_known(uint64_t a, uint64_t b)

@@ -34,7 +34,9 @@ static bool is_own_name(const struct target *target, const char *name)
 
 static uint32_t pool_of(struct target *target, const struct thread *thread, uint64_t now_ns)
 {
+	const struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
 	const struct pool_subject subject = {
+		.executor = executor ? &executor->fact : NULL,
 		.name = thread->name,
 		.symbol = thread_symbol(target, thread),
 		.module = thread_module(target, thread),
@@ -71,7 +73,7 @@ static void take_arrival_back(struct pool *pool, const struct thread *thread)
 }
 
 /* Puts the thread where its name and routine say now, and judges the pools concerned. */
-void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns)
+static void settle(struct model *model, struct target *target, struct thread *thread, bool settling, uint64_t now_ns)
 {
 	uint32_t before = thread->pool, after;
 
@@ -80,7 +82,6 @@ void thread_settle(struct model *model, struct target *target, struct thread *th
 	if (after == before || after == POOL_NONE)
 		return;
 	struct pool *pool = &target->pools.pool[after];
-	bool settling = now_ns <= add_saturated(thread->known_ns, SETTLING_NS);
 
 	if (before != POOL_NONE) {
 		struct pool *left = &target->pools.pool[before];
@@ -97,6 +98,18 @@ void thread_settle(struct model *model, struct target *target, struct thread *th
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);
 	judge_threads(model, target, after, now_ns);
+}
+
+void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns)
+{
+	settle(model, target, thread, now_ns <= add_saturated(thread->known_ns, SETTLING_NS), now_ns);
+}
+
+void thread_recognise(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
+		      uint64_t now_ns)
+{
+	thread->executor = executor;
+	settle(model, target, thread, true, now_ns);
 }
 
 /* The thread has ended. One that ends before its name counted is a start and an end of the pool that it

@@ -5,6 +5,8 @@
 #define POOLSCOPE_MODEL_MODEL_INSIDE_H
 
 #include "arenas.h"
+#include "executors.h"
+#include "functions.h"
 #include "history.h"
 #include "limits.h"
 #include "model.h"
@@ -34,6 +36,9 @@ struct target {
 	struct pools pools;
 	struct range_map *ranges;
 	struct arenas arenas;
+	struct told_executors executors;
+	struct functions functions;
+	struct fact_runtime runtime;
 	char own_names[OWN_NAMES][FACT_NAME_SIZE]; /* the process's own: no name family */
 	uint32_t n_own_names;
 	uint32_t threads_peak;
@@ -115,7 +120,7 @@ void target_note_own_name(struct target *target, const char *name);
 void target_bind_policy(struct model *model, struct target *target, uint64_t time_ns);
 void target_exec(struct model *model, struct target *target, uint64_t time_ns);
 
-/* Handlers: apply_target.c, apply_threads.c, apply_ranges.c */
+/* Handlers: apply_target.c, apply_threads.c, apply_ranges.c, apply_runtime.c */
 int apply_target(struct model *model, const struct fact *fact);
 int apply_target_gone(struct model *model, struct target *target, const struct fact *fact);
 int apply_memory(struct model *model, struct target *target, const struct fact *fact);
@@ -137,9 +142,17 @@ int apply_resident(struct model *model, struct target *target, const struct fact
 int apply_arena_kept(struct model *model, struct target *target, const struct fact *fact);
 int apply_range_owner(struct model *model, struct target *target, const struct fact *fact);
 int apply_arena(struct model *model, struct target *target, const struct fact *fact);
+int apply_runtime(struct model *model, struct target *target, const struct fact *fact);
+int apply_executor(struct model *model, struct target *target, const struct fact *fact);
+int apply_worker(struct model *model, struct target *target, const struct fact *fact);
+/* apply_runtime.c: what the executors of each pool hold and how many are busy, as of this refresh */
+void target_figure_executors(struct target *target);
 
 /* members.c: threads in and out of pools */
 void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
+/* Its runtime says whose worker it is (0: nobody's): so it has been from its start. */
+void thread_recognise(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
+		      uint64_t now_ns);
 void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 void thread_await_name(struct target *target, struct thread *thread);
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);

@@ -19,6 +19,8 @@ DEFINE_NAMES(region_name, enum region, REGION_COUNT, "stack", "arena", "heap", "
 DEFINE_NAMES(unattributed_name, enum unattributed, UNATTRIBUTED_COUNT, "before_attach", "image", "inherited",
 	     "lost");
 DEFINE_NAMES(loss_reason_name, enum loss_reason, LOSS_REASON_COUNT, "ring", "map", "recursion", "kretprobe");
+DEFINE_NAMES(executor_kind_name, enum executor_kind, EXECUTOR_KIND_COUNT, "threading.Thread", "ThreadPoolExecutor",
+	     "anyio worker threads", "ThreadPool");
 DEFINE_NAMES(probe_name, enum probe, PROBE_COUNT, "thread_born", "thread_exited", "thread_renamed", "exec",
 	     "mmap", "munmap", "mremap", "mprotect", "brk");
 DEFINE_NAMES(limit_state_name, enum limit_state, LIMIT_OVER + 1, "ok", "warn", "over");

@@ -4,6 +4,7 @@
 #include "pool_names.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A run of decimal digits this long inside a module's name is a number drawn at run time (netty's
@@ -138,6 +139,38 @@ void pool_name_routine(const char *module, const char *symbol, char ret_name[POO
 	text_add_folded(&text, symbol, suffix && suffix > symbol ? suffix : symbol + strlen(symbol), isxdigit,
 			SYMBOL_HASH_DIGITS);
 	text_finish(&text, ret_name);
+}
+
+void pool_name_function(const char *file, const char *function, char ret_name[POOL_NAME_SIZE])
+{
+	struct text text = {.length = 0};
+
+	text_add_folded(&text, file, file + strlen(file), isdigit, SIZE_MAX);
+	if (*file)
+		text_add(&text, ':');
+	text_add_folded(&text, function, function + strlen(function), isdigit, SIZE_MAX);
+	text_finish(&text, ret_name);
+}
+
+void pool_name_number(uint32_t number, uint32_t last, char name[POOL_NAME_SIZE])
+{
+	char suffix[16];
+	size_t length = strlen(name), room;
+
+	if (number < 2)
+		return;
+	if (number > last)
+		strcpy(suffix, "#*");
+	else
+		snprintf(suffix, sizeof(suffix), "#%u", number);
+	room = POOL_NAME_SIZE - 1 - strlen(suffix);
+	if (length > room) { /* the star stands for what is cut, never for a part of a character */
+		length = room - 1;
+		while (length > 0 && (name[length] & 0xc0) == 0x80)
+			length--;
+		name[length++] = '*';
+	}
+	strcpy(name + length, suffix);
 }
 
 void pool_name_literal(const char *name, char ret_name[POOL_NAME_SIZE])

@@ -16,6 +16,10 @@
 void pool_name_family(const char *thread_name, bool fold_all, char ret_name[POOL_NAME_SIZE]);
 /* Module and symbol of a start routine, either may be "" but not both. */
 void pool_name_routine(const char *module, const char *symbol, char ret_name[POOL_NAME_SIZE]);
+/* A function of the target's own language, and its file ("": not known). */
+void pool_name_function(const char *file, const char *function, char ret_name[POOL_NAME_SIZE]);
+/* The second of a name becomes NAME#2, and so on; beyond `last` all are NAME#*. */
+void pool_name_number(uint32_t number, uint32_t last, char name[POOL_NAME_SIZE]);
 /* A name as it stands, its special characters made safe. */
 void pool_name_literal(const char *name, char ret_name[POOL_NAME_SIZE]);
 

@@ -110,6 +110,17 @@ static void choose_family(const struct pools *pools, const char *name, struct po
 		memcpy(choice->name, choice->pattern, sizeof(choice->name));
 }
 
+static void choose_executor(const struct pools *pools, const struct fact_executor *executor,
+			    struct pool_choice *choice)
+{
+	choice->kind = executor_kind_name(executor->kind);
+	if (*executor->name)
+		choose_family(pools, executor->name, choice);
+	else
+		pool_name_function(executor->file, executor->function, choice->name);
+	pool_name_number(executor->instance, FAMILIES_PER_PATTERN, choice->name);
+}
+
 static void choose(const struct pools *pools, const struct policy_entry *policy,
 		   const struct pool_subject *subject, struct pool_choice *choice)
 {
@@ -119,6 +130,8 @@ static void choose(const struct pools *pools, const struct policy_entry *policy,
 	if (subject->leader) {
 		strcpy(choice->name, POOL_NAME_MAIN);
 		choice->reserved = true;
+	} else if (subject->executor) {
+		choose_executor(pools, subject->executor, choice);
 	} else if (subject->io_worker) {
 		strcpy(choice->name, NAME_IO_WORKERS);
 		choice->kind = KIND_IO_WORKERS;
@@ -203,7 +216,10 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 	r = pool_slot(pools, &pool);
 	if (r < 0)
 		return r;
-	*pool = (struct pool){.kind = choice.kind, .reserved = choice.reserved};
+	*pool = (struct pool){
+		.kind = choice.kind, .reserved = choice.reserved,
+		.capacity = UNKNOWN_U64, .queued = UNKNOWN_U64, .busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64,
+	};
 	memcpy(pool->name, choice.name, sizeof(pool->name));
 	memcpy(pool->pattern, choice.pattern, sizeof(pool->pattern));
 	pools->room += !choice.reserved;

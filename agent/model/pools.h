@@ -33,6 +33,9 @@ struct pool {
 	struct births births;
 	struct limit_track limits[LIMIT_KIND_COUNT];
 	struct history history; /* resident bytes */
+	/* as of the last refresh; UNKNOWN_U64 unless a runtime tells */
+	uint64_t capacity, queued, busy, busy_peak, executor_peak;
+	bool has_executors, had_executors;
 	/* as of the last refresh */
 	struct snapshot_bytes memory;
 	uint64_t resident_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running;
@@ -54,6 +57,7 @@ struct pool_subject {
 	const char *process; /* comm of the process */
 	bool leader, io_worker;
 	bool own_name; /* the name is the process's own: it says nothing */
+	const struct fact_executor *executor; /* whose worker it is; NULL: nobody's */
 };
 
 /* The pool that the subject belongs to, made if need be (its limits bound to the policy's). */

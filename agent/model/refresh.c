@@ -306,6 +306,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	target_seek_stacks(target, now_ns);
 	figure_all(target, now_ns);
 	threads_release_owners(&target->threads);
+	target_figure_executors(target);
 	history_sample(target, now_ns);
 	heed_outside(target);
 	heed_unexplained(target);

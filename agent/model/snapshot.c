@@ -1,7 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Frees a snapshot: everything in it is its own.
+/* Frees a snapshot, where everything is its own, and words what is kept in parts.
  * It must not know the model. */
 #include "snapshot.h"
+
+#include <stdio.h>
+
+bool snapshot_doing(const struct snapshot_target *target, const struct snapshot_thread *thread, char *ret_text,
+		    size_t size)
+{
+	const struct snapshot_function *function;
+
+	if (thread->function >= target->n_functions)
+		return false;
+	function = &target->functions[thread->function];
+	if (*function->file && thread->line)
+		snprintf(ret_text, size, "%s (%s:%u)", function->name, function->file, thread->line);
+	else if (*function->file)
+		snprintf(ret_text, size, "%s (%s)", function->name, function->file);
+	else
+		snprintf(ret_text, size, "%s", function->name);
+	return true;
+}
 
 void snapshot_free(struct snapshot *snapshot)
 {
@@ -18,6 +37,7 @@ void snapshot_free(struct snapshot *snapshot)
 		free(target->unmatched);
 		free(target->pools);
 		free(target->threads_list);
+		free(target->functions);
 		free(target->history);
 	}
 	for (size_t i = 0; i < snapshot->n_groups; i++)

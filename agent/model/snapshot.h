@@ -17,6 +17,7 @@ enum unattributed { UNATTRIBUTED_BEFORE_ATTACH, UNATTRIBUTED_IMAGE, UNATTRIBUTED
 		    UNATTRIBUTED_LOST, UNATTRIBUTED_COUNT };
 const char *unattributed_name(enum unattributed reason); /* "before_attach", ... */
 const char *loss_reason_name(enum loss_reason reason);   /* "ring", "map", "recursion", "kretprobe" */
+const char *executor_kind_name(enum executor_kind kind); /* "ThreadPoolExecutor", ... */
 const char *probe_name(enum probe probe);                /* "thread_born", "mmap", ... */
 
 enum limit_state { LIMIT_OK, LIMIT_WARN, LIMIT_OVER };
@@ -92,6 +93,12 @@ struct snapshot_pool {
 	struct snapshot_verdict verdict;
 };
 
+/* A function of the target's own language, as its runtime names it. */
+struct snapshot_function {
+	char name[FACT_SYMBOL_SIZE], file[64]; /* file "": not known */
+};
+#define FUNCTION_NONE UINT32_MAX
+
 struct snapshot_thread {
 	struct thread_id id, creator; /* creator.tid 0: not known */
 	char name[FACT_NAME_SIZE];
@@ -101,6 +108,8 @@ struct snapshot_thread {
 	double cpu_percent; /* of one core since the last refresh; NAN: not known */
 	char start_routine[FACT_SYMBOL_SIZE]; /* symbol, "main" for the leader, "" unknown */
 	char module[64];
+	enum worker_activity activity; /* WORKER_UNKNOWN unless it is an executor's */
+	uint32_t function, line;       /* what it runs: index in functions, FUNCTION_NONE; line 0: not known */
 	uint64_t started_realtime_ns;
 	uint64_t age_ns;
 	uint64_t stack_used; /* resident part of its own stack; UNKNOWN_U64 */
@@ -142,6 +151,9 @@ struct snapshot_target {
 	size_t n_pools;
 	struct snapshot_thread *threads_list; /* sorted by tid */
 	size_t n_threads_list;
+	struct snapshot_function *functions; /* owned */
+	size_t n_functions;
+	struct fact_runtime runtime; /* passes 0: no runtime is read */
 	uint64_t *history; /* rss_anon, oldest first; owned */
 	size_t n_history;
 };
@@ -199,6 +211,9 @@ struct snapshot {
 	size_t n_attached;
 };
 
+/* What a thread runs as one text, "predict (app.py:42)"; false: not known, or it is idle. */
+bool snapshot_doing(const struct snapshot_target *target, const struct snapshot_thread *thread, char *ret_text,
+		    size_t size);
 void snapshot_free(struct snapshot *snapshot);
 DEFINE_CLEANUP(struct snapshot *, snapshot_free)
 

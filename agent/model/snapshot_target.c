@@ -80,10 +80,10 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		.threads_peak = pool->threads_peak,
 		.threads_started = pool->started,
 		.threads_exited = pool->exited,
-		.capacity = UNKNOWN_U64,
-		.busy = UNKNOWN_U64,
-		.busy_peak = UNKNOWN_U64,
-		.queued = UNKNOWN_U64,
+		.capacity = pool->capacity,
+		.busy = pool->busy,
+		.busy_peak = pool->busy_peak,
+		.queued = pool->queued,
 		.running = pool->running,
 		.faults_total = pool->faults,
 		.faults_per_second = pool->fault_rate,
@@ -151,6 +151,9 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	ret_thread->faults_per_second = thread->fault_rate;
 	strcpy(ret_thread->start_routine, thread_symbol(target, thread));
 	strcpy(ret_thread->module, thread_module(target, thread));
+	ret_thread->activity = thread->activity;
+	ret_thread->function = thread->function;
+	ret_thread->line = thread->line;
 	ret_thread->started_realtime_ns = model_realtime(model, start);
 	ret_thread->age_ns = start && now_ns > start ? now_ns - start : 0;
 	ret_thread->stack_used = thread->memory.mapped[REGION_STACK] ? thread->memory.resident[REGION_STACK]
@@ -194,6 +197,19 @@ static int threads_fill(const struct model *model, const struct target *target, 
 
 		thread_fill(model, target, thread, pool, &ret_target->threads_list[i]);
 	}
+	return 0;
+}
+
+static int functions_fill(const struct target *target, struct snapshot_target *ret_target)
+{
+	if (!target->functions.count)
+		return 0;
+	ret_target->functions = calloc(target->functions.count, sizeof(*ret_target->functions));
+	if (!ret_target->functions)
+		return -ENOMEM;
+	memcpy(ret_target->functions, target->functions.function,
+	       target->functions.count * sizeof(*ret_target->functions));
+	ret_target->n_functions = target->functions.count;
 	return 0;
 }
 
@@ -276,6 +292,7 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.memory = target->memory,
 		.cgroup = target->cgroup,
 		.children = target->children,
+		.runtime = target->runtime,
 		.events_received = target->has_events ? sum_of(target->events.received, PROBE_COUNT)
 						      : UNKNOWN_U64,
 		.events_lost = target->has_loss && !model_losses_unknown(model) ? losses_of(&target->loss) : UNKNOWN_U64,
@@ -297,6 +314,8 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 	if (r < 0)
 		return r;
 	r = threads_fill(model, target, place, ret_target);
+	if (r == 0)
+		r = functions_fill(target, ret_target);
 	if (r < 0)
 		return r;
 	r = unmatched_fill(target, ret_target);

@@ -18,6 +18,8 @@ void target_free(struct target *target)
 	pools_clear(&target->pools);
 	range_map_free(target->ranges);
 	arenas_clear(&target->arenas);
+	told_executors_clear(&target->executors);
+	functions_clear(&target->functions);
 	history_clear(&target->history);
 	free(target);
 }
@@ -120,6 +122,9 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->fresh_image = true;
 	pools_clear(&target->pools);
 	arenas_clear(&target->arenas);
+	told_executors_clear(&target->executors);
+	functions_clear(&target->functions);
+	memset(&target->runtime, 0, sizeof(target->runtime));
 	history_restart(&target->history);
 	uint32_t max = threads->max;
 	uint64_t refused = threads->refused;

@@ -158,6 +158,7 @@ int threads_add(struct threads *threads, struct thread_id id, struct thread **re
 		.owner = owner,
 		.pool = POOL_NONE,
 		.routine = ROUTINE_NONE,
+		.function = FUNCTION_NONE,
 		.cpu_ns = UNKNOWN_U64,
 		.cpu_percent = NAN,
 		.faults = UNKNOWN_U64,

@@ -29,6 +29,9 @@ struct thread {
 	uint64_t faults_new;             /* since the last refresh; not yet in a pool */
 	uint64_t fault_rate;             /* a second, at the last sample; UNKNOWN_U64 */
 	uint64_t arena; /* its glibc arena; 0: not known */
+	uint64_t executor; /* whose worker its runtime says it is; 0: nobody's */
+	enum worker_activity activity;
+	uint32_t function, line; /* what it runs; FUNCTION_NONE */
 	uint64_t resident_at_attach;
 	struct snapshot_bytes memory; /* as of the last refresh */
 };

@@ -190,6 +190,25 @@ static void format_routine(const struct column_context *context, const void *row
 		snprintf(buffer, size, "n/a");
 }
 
+/* "predict (app.py:42)"; of an idle worker that it is idle. */
+static void format_doing(const struct column_context *context, const void *row, unsigned int width, char *buffer,
+			 size_t size)
+{
+	char text[sizeof(struct snapshot_function) + 16];
+
+	if (snapshot_doing(context->target, row, text, sizeof(text)))
+		escape_text(text, sizeof(text), context->utf8, buffer, size);
+	else
+		snprintf(buffer, size, "%s", ((const struct snapshot_thread *)row)->activity == WORKER_IDLE ? "idle" : "n/a");
+}
+
+static int64_t key_doing(const void *row) /* the busy first, those in one function together */
+{
+	const struct snapshot_thread *thread = row;
+
+	return (int64_t)thread->activity * INT32_MAX * 4 - thread->function;
+}
+
 static int64_t key_routine(const void *row) /* threads with one routine stand together */
 {
 	const struct snapshot_thread *thread = row;
@@ -236,8 +255,8 @@ static const struct column pool_columns[] = {
 	{ "START", "threads started since attach", COLUMN_COUNT, POOL(threads_started), .width = 5, .width_max = 5, .rank = 9 },
 	{ "EXIT", "threads exited since attach", COLUMN_COUNT, POOL(threads_exited), .width = 4, .width_max = 5, .rank = 9 },
 	{ "BUSY", "threads that execute a task, even if blocked in it", COLUMN_COUNT, POOL(busy),
-	  .width = 4, .width_max = 5, .rank = 9, .optional = true },
-	{ "QUEUE", "tasks that wait for a thread", COLUMN_COUNT, POOL(queued), .width = 5, .width_max = 5, .rank = 9, .optional = true },
+	  .width = 4, .width_max = 5, .rank = 3, .optional = true },
+	{ "QUEUE", "tasks that wait for a thread", COLUMN_COUNT, POOL(queued), .width = 5, .width_max = 5, .rank = 3, .optional = true },
 	{ "LIMITS", "each limit with its state", COLUMN_CUSTOM, .format = format_limits, .key = key_state,
 	  .attribute = pool_attribute, .width = 12, .width_max = 40, .rank = 10, .left = true },
 	{ "TREND", "resident memory since attach, newest at the right", COLUMN_CUSTOM, .format = format_history,
@@ -262,6 +281,8 @@ static const struct column thread_columns[] = {
 	{ "STKUSE", "used part of its own stack", COLUMN_BYTES, THREAD(stack_used), .width = 6, .width_max = 6, .rank = 6 },
 	{ "MAPPED", "address space it made usable", COLUMN_BYTES, THREAD(memory.mapped_bytes), .width = 6, .width_max = 6, .rank = 8 },
 	{ "AGE", "since its start", COLUMN_AGE, THREAD(age_ns), .width = 4, .width_max = 4, .rank = 3 },
+	{ "DOING", "idle, or the function of its own language that it runs now", COLUMN_CUSTOM, .format = format_doing,
+	  .key = key_doing, .width = 24, .width_max = 60, .rank = 2, .left = true, .optional = true },
 	{ "START ROUTINE", "the function it began with, as far as symbols tell", COLUMN_CUSTOM, .format = format_routine,
 	  .key = key_routine, .width = 13, .width_max = 60, .rank = 2, .left = true },
 	{ "MODULE", "the file that function is in", COLUMN_TEXT, THREAD_TEXT(module), .width = 8, .width_max = 40, .rank = 9, .left = true },

@@ -234,6 +234,29 @@ static json_t *build_creator(const struct snapshot *snapshot, struct thread_id c
 	return object.object;
 }
 
+static json_t *build_doing(const struct snapshot_target *target, const struct snapshot_thread *thread)
+{
+	char doing[TEXT_RAW_SIZE];
+
+	return snapshot_doing(target, thread, doing, sizeof(doing)) ? text(doing) : json_null();
+}
+
+/* How the readings of a language runtime go; null: none is read. */
+static json_t *build_readings(const struct fact_runtime *runtime)
+{
+	struct builder object = builder_open();
+
+	if (!runtime->passes) {
+		json_decref(object.object);
+		return json_null();
+	}
+	add(&object, "passes", count(runtime->passes));
+	add(&object, "failed_passes", count(runtime->failed_passes));
+	add(&object, "failed_reads", count(runtime->failed_reads));
+	add(&object, "unread_threads", count(runtime->unread));
+	return object.object;
+}
+
 static json_t *build_thread(const struct snapshot *snapshot, const struct snapshot_target *target,
 			    const struct snapshot_thread *thread)
 {
@@ -247,6 +270,9 @@ static json_t *build_thread(const struct snapshot *snapshot, const struct snapsh
 	add(&object, "start_routine", text_or_null(thread->start_routine));
 	add(&object, "module", text_or_null(thread->module));
 	add(&object, "created_by", build_creator(snapshot, thread->creator));
+	add(&object, "busy", thread->activity == WORKER_UNKNOWN ? json_null()
+							      : json_boolean(thread->activity == WORKER_BUSY));
+	add(&object, "doing", build_doing(target, thread));
 	add(&object, "started", moment(thread->started_realtime_ns));
 	add(&object, "cpu_percent", real(thread->cpu_percent));
 	add(&object, "page_faults_per_second", count(thread->faults_per_second));
@@ -330,6 +356,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "unit", text_or_null(info->unit));
 	add(&object, "container", text_or_null(info->container));
 	add(&object, "runtime", text_or_null(info->runtime));
+	add(&object, "runtime_readings", build_readings(&target->runtime));
 	add(&object, "variant", text_or_null(target->variant));
 	add(&object, "threads", count(target->threads));
 	add(&object, "threads_peak", count(target->threads_peak));

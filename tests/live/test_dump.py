@@ -21,10 +21,11 @@ VERDICT = ({"state": TEXT, "confidence": NUMBER, "projected_resident_bytes": (CO
 POOL = {"name": TEXT, "kind": (TEXT,), "parent": (TEXT,), "threads": COUNT, "threads_peak": COUNT, "threads_started": COUNT,
         "threads_exited": COUNT, "capacity": (COUNT,), "running": (COUNT,), "busy": (COUNT,), "busy_peak": (COUNT,),
         "queued": (COUNT,), "memory": MEMORY, "limits": [LIMIT], "verdict": VERDICT}
-THREAD = {"tid": COUNT, "name": TEXT, "pool": TEXT, "state": (TEXT,), "start_routine": (TEXT,),
+READINGS = {"passes": COUNT, "failed_passes": COUNT, "failed_reads": COUNT, "unread_threads": COUNT}
+THREAD = {"tid": COUNT, "name": TEXT, "pool": TEXT, "state": (TEXT,), "start_routine": (TEXT,), "doing": (TEXT,), "busy": (FLAG,),
           "created_by": ({"tid": COUNT, "started": (MOMENT,)},), "started": (MOMENT,), "memory": MEMORY}
 TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "name": TEXT, "started": MOMENT, "unit": (TEXT,),
-          "container": (TEXT,), "runtime": (TEXT,), "variant": TEXT, "threads": COUNT,
+          "container": (TEXT,), "runtime": (TEXT,), "runtime_readings": (READINGS,), "variant": TEXT, "threads": COUNT,
           "memory": {"rss_bytes": COUNT, "rss_anon_bytes": COUNT, "rss_file_bytes": COUNT, "rss_shmem_bytes": COUNT,
                      "attributed_resident_bytes": COUNT, "unattributed_bytes": COUNT, "unexplained_bytes": (SIGNED,),
                      "age_seconds": NUMBER, "swapped_bytes": COUNT,
@@ -56,6 +57,8 @@ def assert_shape(value, shape, where="snapshot"):
             assert_shape(element, shape[0], f"{where}[{i}]")
     elif shape in (COUNT, SIGNED):
         assert type(value) is int and (shape == SIGNED or value >= 0), f"{where} is {value!r}"
+    elif shape == FLAG:
+        assert isinstance(value, bool), f"{where} is {value!r}"
     elif shape == NUMBER:
         assert type(value) in (int, float), f"{where} is {value!r}"
     elif shape == MOMENT:

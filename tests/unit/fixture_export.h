@@ -90,9 +90,12 @@ static struct snapshot_pool fixture_pools[] = {
 	},
 };
 
+static struct snapshot_function fixture_functions[] = {{.name = "pre\x1b[2Jdict", .file = "app.py"}};
+
 static struct snapshot_thread fixture_threads[] = {
 	{
 		.id = {100, 90000000000ULL}, .name = "anyio-1", .pool = 0, .state = 'S', .cpu_percent = 12.5,
+		.activity = WORKER_BUSY, .function = 0, .line = 42,
 		.start_routine = "thread_run", .module = "python3.11", .started_realtime_ns = 1700000000000000000ULL,
 		.age_ns = 10 * NSEC_PER_SEC, .stack_used = 16384, .creator = {99, 80000000000ULL},
 		.memory = {.resident = {1, 2, 3, 4}, .mapped = {10, 20, 30, 40}, .resident_bytes = 10,
@@ -100,7 +103,7 @@ static struct snapshot_thread fixture_threads[] = {
 	},
 	{
 		.id = {101, 0}, .name = "x\"\n\x1b[0m\xfe", .pool = 1, .cpu_percent = NAN,
-		.stack_used = UNKNOWN_U64, .age_ns = UNKNOWN_U64,
+		.stack_used = UNKNOWN_U64, .age_ns = UNKNOWN_U64, .function = FUNCTION_NONE,
 		.memory = {.resident_bytes = UNKNOWN_U64, .grown_bytes = UNKNOWN_I64},
 	},
 };
@@ -124,6 +127,8 @@ static struct snapshot_target fixture_targets[] = {
 		.verdict = {.state = VERDICT_NONE},
 		.pools = fixture_pools, .n_pools = ARRAY_SIZE(fixture_pools),
 		.threads_list = fixture_threads, .n_threads_list = ARRAY_SIZE(fixture_threads),
+		.functions = fixture_functions, .n_functions = ARRAY_SIZE(fixture_functions),
+		.runtime = {.passes = 9, .failed_passes = 1, .failed_reads = 4, .unread = 2},
 	},
 	{
 		.id = 2, .info = {.pid = 200, .name = "or\\ders"}, .ended = true,

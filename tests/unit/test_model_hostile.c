@@ -13,6 +13,7 @@
 
 #define FACTS 1000000
 #define SNAPSHOT_EVERY 2500
+#define RUNTIME_KINDS 3 /* FACT_RUNTIME, FACT_EXECUTOR, FACT_WORKER */
 
 static uint64_t random_state = 88172645463325252ULL;
 
@@ -117,6 +118,26 @@ static void draw_payload(struct fact *fact)
 		fact->arena.kept = fact->arena.who.tid % 3 * 2000;
 		fact->arena.is_main = fact->arena.heap && fact->arena.who.tid % 4 == 0;
 		break;
+	case FACT_RUNTIME:
+		fact->runtime = (struct fact_runtime){.passes = draw(), .unread = draw()};
+		draw_text(fact->runtime.name, sizeof(fact->runtime.name));
+		break;
+	case FACT_EXECUTOR:
+		fact->executor = (struct fact_executor){
+			.id = draw_below(8) ? draw_below(12) : draw(), .gone = !draw_below(9),
+			.kind = (enum executor_kind)draw_below(EXECUTOR_KIND_COUNT + 1), .instance = (uint32_t)draw_below(20),
+			.capacity = draw() >> draw_below(64), .queued = draw() >> draw_below(64), .busy = draw(), .idle = draw(),
+			.workers = draw()};
+		draw_text(fact->executor.name, sizeof(fact->executor.name));
+		draw_text(fact->executor.function, sizeof(fact->executor.function));
+		draw_text(fact->executor.file, sizeof(fact->executor.file));
+		break;
+	case FACT_WORKER:
+		fact->worker = (struct fact_worker){.id = draw_thread(), .executor = draw_below(12),
+						    .activity = (enum worker_activity)draw_below(4), .line = (uint32_t)draw()};
+		draw_text(fact->worker.function, sizeof(fact->worker.function));
+		draw_text(fact->worker.file, sizeof(fact->worker.file));
+		break;
 	case FACT_LOSS:
 		fact->loss.lost[draw_below(LOSS_REASON_COUNT)] = draw();
 		break;
@@ -196,8 +217,10 @@ static void a_million_facts_without_sense(void **state)
 	script_begin_with(&s, (struct model_options){.keep_ended = true, .max_threads = 40, .max_ranges = 500});
 	attach_as(&s, 1, PID, "app");
 	for (int i = 0; i < FACTS; i++) {
-		struct fact fact = {.kind = (enum fact_kind)draw_below(FACT_KIND_COUNT + 2)};
+		struct fact fact = {.kind = (enum fact_kind)draw_below(FACT_KIND_COUNT + 2 - RUNTIME_KINDS)};
 
+		if (fact.kind >= FACT_RUNTIME) /* have a test of their own */
+			fact.kind += RUNTIME_KINDS;
 		/* rare, or nothing else would ever build up */
 		if ((fact.kind == FACT_TARGET_GONE && draw_below(6000)) || fact.kind == FACT_TICK)
 			continue;
@@ -220,10 +243,37 @@ static void a_million_facts_without_sense(void **state)
 	script_end(&s);
 }
 
+/* Threads that come, go, and are put from executor to executor, while executors change names and go. */
+static void executors_without_sense(void **state)
+{
+	static const enum fact_kind kinds[] = {FACT_THREAD_BORN, FACT_THREAD_SEEN, FACT_THREAD_EXITED, FACT_THREAD_RENAMED,
+					       FACT_THREAD_ROUTINE, FACT_RUNTIME, FACT_EXECUTOR, FACT_EXECUTOR, FACT_WORKER,
+					       FACT_WORKER, FACT_WORKER, FACT_RANGE_MADE, FACT_RESIDENT};
+	struct script s = {.entry.n_limits = 1, .entry.n_rules = 1, .entry.max_pools = 32};
+	uint64_t applied = 0;
+
+	s.limits[0] = (struct limit_rule){.pool = "*", .kind = LIMIT_THREADS, .value = 5000, .is_percent = true, .warn_ratio = 0.8};
+	s.rules[0] = (struct pool_rule){.pool = "ruled", .thread_name = "worker-9*"};
+	script_begin_with(&s, (struct model_options){.max_threads = 40, .max_ranges = 500});
+	attach_as(&s, 1, PID, "app");
+	for (int i = 0; i < FACTS / 2; i++) {
+		struct fact fact = {.kind = kinds[draw_below(ARRAY_SIZE(kinds))], .target = 1, .time_ns = s.now};
+
+		draw_payload(&fact);
+		applied += model_apply(s.model, &fact) == 0;
+		pass(&s, draw_below(3 * MSEC));
+		if (i % SNAPSHOT_EVERY == 0)
+			snapshot_adds_up(&s);
+	}
+	assert_true(applied > FACTS / 8);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_million_facts_without_sense),
+		cmocka_unit_test(executors_without_sense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

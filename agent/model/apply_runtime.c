@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Applies what a language runtime tells: executors, whose worker a thread is, what it does. It must not know
+ * how pools are named, nor what is computed at a refresh but for the executors' part. */
+#include "model_inside.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void end_text(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+}
+
+int apply_runtime(struct model *model, struct target *target, const struct fact *fact)
+{
+	target->runtime = fact->runtime;
+	end_text(target->runtime.name, sizeof(target->runtime.name));
+	if (*target->runtime.name)
+		memcpy(target->info.runtime, target->runtime.name, sizeof(target->info.runtime));
+	return 0;
+}
+
+int apply_executor(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct fact_executor told = fact->executor;
+	bool renamed;
+	int r;
+
+	if (!told.id || (unsigned int)told.kind >= EXECUTOR_KIND_COUNT)
+		return -EINVAL;
+	end_text(told.name, sizeof(told.name));
+	end_text(told.function, sizeof(told.function));
+	end_text(told.file, sizeof(told.file));
+	if (!told.gone && !*told.name && !*told.function)
+		return -EINVAL;
+	r = told_executors_apply(&target->executors, &told, &renamed);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; renamed && i < target->threads.n_slots; i++) {
+		struct thread *thread = &target->threads.thread[i];
+
+		if (thread->living && thread->executor == told.id)
+			thread_recognise(model, target, thread, told.id, fact->time_ns);
+	}
+	return 0;
+}
+
+int apply_worker(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct fact_worker told = fact->worker;
+	struct thread *thread;
+	uint64_t executor;
+
+	if (!told.id.tid || (unsigned int)told.activity > WORKER_BUSY)
+		return -EINVAL;
+	thread = threads_find(&target->threads, told.id);
+	if (!thread)
+		return 0;
+	end_text(told.function, sizeof(told.function));
+	end_text(told.file, sizeof(told.file));
+	thread->activity = told.activity;
+	thread->function = functions_number(&target->functions, told.function, told.file);
+	thread->line = told.line;
+	executor = told_executors_find(&target->executors, told.executor) ? told.executor : 0;
+	if (executor != thread->executor)
+		thread_recognise(model, target, thread, executor, fact->time_ns);
+	return 0;
+}
+
+/* ---- at a refresh ------------------------------------------------------------------------------- */
+
+static uint64_t sum_known(uint64_t sum, uint64_t value)
+{
+	return sum == UNKNOWN_U64 || value == UNKNOWN_U64 ? UNKNOWN_U64 : add_saturated(sum, value);
+}
+
+static void raise_known(uint64_t *peak, uint64_t value)
+{
+	if (value != UNKNOWN_U64 && (*peak == UNKNOWN_U64 || value > *peak))
+		*peak = value;
+}
+
+static void count_thread(struct target *target, const struct thread *thread)
+{
+	struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
+	struct pool *pool = &target->pools.pool[thread->pool];
+
+	if (thread->activity == WORKER_UNKNOWN)
+		pool->busy = UNKNOWN_U64;
+	else if (pool->busy != UNKNOWN_U64)
+		pool->busy += thread->activity == WORKER_BUSY;
+	if (!executor)
+		return;
+	executor->is_split |= executor->pool != POOL_NONE && executor->pool != thread->pool;
+	executor->pool = thread->pool;
+}
+
+/* What an executor holds is its pool's where all of its workers are in that pool; several of one pool add up.
+ */
+static void add_executor(struct target *target, const struct told_executor *executor)
+{
+	struct pool *pool;
+
+	if (executor->pool == POOL_NONE || executor->fact.kind == EXECUTOR_THREAD)
+		return;
+	pool = &target->pools.pool[executor->pool];
+	if (!pool->has_executors)
+		pool->capacity = pool->queued = 0;
+	/* Several may be told between two refreshes; alone in its pool, an executor's peak is the pool's. */
+	pool->executor_peak = pool->has_executors || executor->is_split ? UNKNOWN_U64 : executor->busy_peak;
+	pool->has_executors = pool->had_executors = true;
+	pool->capacity = sum_known(pool->capacity,
+				   executor->is_split ? UNKNOWN_U64 : executor->fact.capacity);
+	pool->queued = sum_known(pool->queued, executor->is_split ? UNKNOWN_U64 : executor->fact.queued);
+}
+
+static void forget_functions(struct target *target)
+{
+	struct functions *functions = &target->functions;
+	_cleanup_(freep) bool *used = calloc(functions->count + 1, sizeof(*used));
+	_cleanup_(freep) uint32_t *numbers = calloc(functions->count + 1, sizeof(*numbers));
+
+	if (!used || !numbers)
+		return;
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		if (target->threads.thread[i].living && target->threads.thread[i].function != FUNCTION_NONE)
+			used[target->threads.thread[i].function] = true;
+	}
+	functions_keep(functions, used, numbers);
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		uint32_t *function = &target->threads.thread[i].function;
+
+		if (*function != FUNCTION_NONE)
+			*function = numbers[*function];
+	}
+}
+
+void target_figure_executors(struct target *target)
+{
+	for (uint32_t i = 0; i < target->executors.count; i++) {
+		target->executors.executor[i].pool = POOL_NONE;
+		target->executors.executor[i].is_split = false;
+	}
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+
+		pool->has_executors = false;
+		pool->executor_peak = UNKNOWN_U64;
+		pool->capacity = pool->queued = UNKNOWN_U64;
+		pool->busy = 0;
+	}
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		if (target->threads.thread[i].living && target->threads.thread[i].pool != POOL_NONE)
+			count_thread(target, &target->threads.thread[i]);
+	}
+	for (uint32_t i = 0; i < target->executors.count; i++)
+		add_executor(target, &target->executors.executor[i]);
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+
+		/* Without threads nobody is busy; but only where a runtime told who was. */
+		if (!pool->had_executors)
+			pool->busy = UNKNOWN_U64;
+		raise_known(&pool->busy_peak, pool->busy);
+		raise_known(&pool->busy_peak, pool->executor_peak);
+	}
+	if (functions_crowded(&target->functions))
+		forget_functions(target);
+}

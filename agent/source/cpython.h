@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* CPython from outside: executors, their workers and what each runs, read from the memory of a process that
+ * is never stopped. It must not know what the model makes of it. */
+#ifndef POOLSCOPE_SOURCE_CPYTHON_H
+#define POOLSCOPE_SOURCE_CPYTHON_H
+
+#include "../fact.h"
+#include "cpython_memory.h"
+#include "symbols.h"
+
+struct cpython;
+
+/* Cheap: nothing is read yet. info: copied. */
+int cpython_new(const struct fact_target *info, uint32_t target, const char *procfs,
+		struct cpython **ret_cpython);
+void cpython_free(struct cpython *cpython);
+DEFINE_CLEANUP(struct cpython *, cpython_free)
+
+/* One reading: begin, add each thread that lives (as FACT_THREAD_SEEN has it), then read. begin is false when
+ * none is due: the last ones cost more than `share` of a core's time since (0: always due), or no CPython was
+ * found, which is looked for ever more seldom. read emits as cpython_walk_pass() does. 0: also when nothing
+ * could be read; -ENOMEM, or what the sink returned. */
+bool cpython_begin(struct cpython *cpython, uint64_t now_ns, double share);
+int cpython_add(struct cpython *cpython, const struct fact_thread *thread);
+int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct fact_sink *sink);
+/* CPU time of the last reading; 0: there was none. For the bench. */
+uint64_t cpython_cost_ns(const struct cpython *cpython);
+/* What was read so far. */
+const struct memory_counts *cpython_memory(const struct cpython *cpython);
+
+#endif

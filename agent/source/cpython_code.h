@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Code objects of a target: what a function is called, where it stands, and what part it plays in an
+ * executor. Remembered by address and proven anew in each pass. It must not know threads. */
+#ifndef POOLSCOPE_SOURCE_CPYTHON_CODE_H
+#define POOLSCOPE_SOURCE_CPYTHON_CODE_H
+
+#include "../fact.h"
+#include "cpython_object.h"
+
+/* The functions by which executors and idle workers are known. */
+enum code_role {
+	CODE_PLAIN,
+	CODE_BOOTSTRAP, /* threading: the outermost */
+	CODE_BOOTSTRAP_INNER, /* threading: its `self` is the Thread */
+	CODE_THREADING, /* another function of threading.py: locks, conditions, semaphores */
+	CODE_THREAD_RUN, /* Thread.run: calls the target */
+	CODE_FUTURES_WORKER, /* concurrent.futures.thread: a ThreadPoolExecutor's worker */
+	CODE_POOL_WORKER, /* multiprocessing.pool: a ThreadPool's worker */
+	CODE_POOL_KEEPER, /* multiprocessing.pool: replaces workers, knows how many there shall be */
+	CODE_POOL_HELPER, /* multiprocessing.pool: carries tasks and results */
+	CODE_ANYIO_WORKER, /* anyio: WorkerThread.run, as far as the file tells */
+	CODE_QUEUE_GET, /* queue.Queue.get */
+	CODE_LOOP, /* asyncio: run_forever, its `self` is the loop */
+};
+
+struct code_info {
+	uint64_t address;
+	uint64_t filename, name, lines; /* objects; what proves that it is still the same */
+	uint32_t first_line;
+	enum code_role role;
+	uint64_t pass; /* in which it was proven */
+	char function[FACT_SYMBOL_SIZE], file[64];
+	unsigned char *table; /* its line table; NULL: not read yet */
+	size_t table_length;
+	uint32_t last_offset, last_line;
+};
+
+struct code_table;
+
+int code_table_new(struct code_table **ret_table);
+void code_table_free(struct code_table *table);
+DEFINE_CLEANUP(struct code_table *, code_table_free)
+
+/* A new pass: everything is to be proven again. Pointers handed out before are no longer good. */
+void code_table_begin(struct code_table *table);
+/* NULL: no code object stands there. */
+struct code_info *code_table_get(struct code_table *table, const struct cpython_image *image,
+				 uint64_t address);
+/* 0: not known. instruction: what stands in the frame (f_lasti, or an address). */
+uint32_t code_line(struct code_table *table, const struct cpython_image *image, struct code_info *code,
+		   uint64_t instruction);
+/* The place of a local variable in the frame. -ENOENT. */
+int code_local(const struct cpython_image *image, const struct code_info *code, const char *name,
+	       uint32_t *ret_index);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The figures of executors out of their own objects: bound, queue, name. It must not know threads beyond what
+ * leads to those objects. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cpython_executor.h"
+
+#define DEFAULT_PREFIX "ThreadPoolExecutor-"
+
+/* ---- queues ------------------------------------------------------------------------------------- */
+
+/* _queue.SimpleQueue stands in no header: a list and where it begins to 3.12, a ring from 3.13 on. */
+enum { SIMPLE_LIST = 32, SIMPLE_FIRST = 40, RING_PUT = 24, RING_ITEMS = 40, RING_ROOM = 48, RING_COUNT = 56 };
+
+static int ring_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length,
+		      uint64_t *ret_last)
+{
+	uint64_t put, items, room;
+	int r = object_pointer(image, queue + RING_COUNT, ret_length);
+
+	if (r == 0)
+		r = object_pointer(image, queue + RING_PUT, &put);
+	if (r == 0)
+		r = object_pointer(image, queue + RING_ITEMS, &items);
+	if (r == 0)
+		r = object_pointer(image, queue + RING_ROOM, &room);
+	if (r < 0)
+		return r;
+	if (*ret_length > room || put > room || !room)
+		return -EINVAL;
+	return *ret_length ? object_pointer(image, items + (put + room - 1) % room * 8, ret_last) : 0;
+}
+
+static int list_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length,
+		      uint64_t *ret_last)
+{
+	uint64_t list, first, length, items;
+	int r = object_pointer(image, queue + SIMPLE_LIST, &list);
+
+	if (r == 0)
+		r = object_pointer(image, queue + SIMPLE_FIRST, &first);
+	if (r == 0)
+		r = object_is(image, list, image->types.list) ? object_length(image, list, &length) : -EINVAL;
+	if (r == 0)
+		r = object_pointer(image, list + image->offsets.list_items, &items);
+	if (r < 0)
+		return r;
+	if (first > length)
+		return -EINVAL;
+	*ret_length = length - first;
+	return *ret_length ? object_pointer(image, items + (length - 1) * 8, ret_last) : 0;
+}
+
+/* queue.Queue and its subtypes: their attribute `queue` holds the items. */
+static int other_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length)
+{
+	uint64_t items;
+	char type[32];
+	int r = object_attribute(image, queue, "queue", &items);
+
+	if (r == 0)
+		r = object_type_name(image, items, type, sizeof(type));
+	if (r < 0)
+		return r;
+	return strcmp(type, "collections.deque") && strcmp(type, "list")
+		       ? -EINVAL
+		       : object_length(image, items, ret_length);
+}
+
+/* Tasks that wait. At its end a None stands for "no more": one of a ThreadPoolExecutor's, any number of a
+ * ThreadPool's, whose count is not known then. */
+static uint64_t queue_length(const struct cpython_image *image, struct executor *executor)
+{
+	uint64_t length, last = 0;
+	char type[32];
+	int r = object_type_name(image, executor->identity, type, sizeof(type));
+
+	if (r < 0)
+		return UNKNOWN_U64;
+	executor->has_other_queue = strcmp(type, "_queue.SimpleQueue") != 0;
+	if (executor->has_other_queue)
+		r = other_queue(image, executor->identity, &length);
+	else
+		r = image->offsets.minor >= 13 ? ring_queue(image, executor->identity, &length, &last)
+					       : list_queue(image, executor->identity, &length, &last);
+	if (r < 0)
+		return UNKNOWN_U64;
+	if (!last || last != image->types.none)
+		return length;
+	return executor->fact.kind == EXECUTOR_FUTURES ? length - 1 : UNKNOWN_U64;
+}
+
+static uint64_t count_attribute(const struct cpython_image *image, uint64_t object, const char *name)
+{
+	uint64_t value;
+	int64_t number;
+
+	if (object_attribute(image, object, name, &value) < 0 || object_integer(image, value, &number) < 0 ||
+	    number < 0)
+		return UNKNOWN_U64;
+	return (uint64_t)number;
+}
+
+/* ---- the kinds ---------------------------------------------------------------------------------- */
+
+/* By the weak reference that each worker holds; the object's own queue proves that it is the workers'. */
+static void read_futures(const struct cpython_image *image, struct executor *executor)
+{
+	uint64_t object, queue, prefix;
+	char name[56];
+
+	if (object_referent(image, executor->reference, &object) < 0 || object == image->types.none ||
+	    object_attribute(image, object, "_work_queue", &queue) < 0 || queue != executor->identity)
+		return;
+	executor->fact.capacity = count_attribute(image, object, "_max_workers");
+	if (executor->is_named || object_attribute(image, object, "_thread_name_prefix", &prefix) < 0 ||
+	    object_text(image, prefix, name, sizeof(name)) < 0)
+		return;
+	executor->object = object;
+	executor->is_named = true;
+	snprintf(executor->fact.name, sizeof(executor->fact.name), "%s_0",
+		 *name ? name : "ThreadPoolExecutor");
+}
+
+bool executor_has_default_name(const struct executor *executor)
+{
+	return !strncmp(executor->fact.name, DEFAULT_PREFIX, strlen(DEFAULT_PREFIX));
+}
+
+static bool is_loop_reference(const struct cpython_image *image, uint64_t key, const void *context)
+{
+	uint64_t loop;
+
+	return object_referent(image, key, &loop) == 0 && loop == *(const uint64_t *)context;
+}
+
+struct variable { /* anyio 3 keys by name, anyio 4 by the variable itself */
+	uint64_t object;
+	const char *name;
+};
+
+static bool is_variable(const struct cpython_image *image, uint64_t key, const void *context)
+{
+	const struct variable *variable = context;
+
+	return key == variable->object || object_text_is(image, key, variable->name);
+}
+
+/* From the globals of WorkerThread.run by the class RunVar to the module that keeps the variables of each
+ * loop. */
+static int run_variables(const struct cpython_image *image, uint64_t globals, uint64_t *ret_data)
+{
+	uint64_t class, dict, function, module, variables;
+	int r = object_dict_get(image, globals, "RunVar", &class);
+
+	if (r == 0)
+		r = object_pointer(image, class + image->offsets.type_dict, &dict);
+	if (r == 0)
+		r = object_dict_get(image, dict, "get", &function);
+	if (r == 0 && !object_is(image, function, image->types.function))
+		r = -EINVAL;
+	if (r == 0)
+		r = object_pointer(image, function + image->offsets.function_globals, &module);
+	if (r == 0)
+		r = object_dict_get(image, module, "_run_vars", &variables);
+	return r ? r : object_attribute(image, variables, "data", ret_data);
+}
+
+int anyio_limiter(const struct cpython_image *image, uint64_t worker_frame, uint64_t worker,
+		  uint64_t *ret_limiter)
+{
+	struct variable variable = {.name = "_default_thread_limiter"};
+	uint64_t globals, data, loop, of_loop;
+	int r = object_pointer(image, worker_frame + image->offsets.frame_globals, &globals);
+
+	if (r == 0)
+		r = object_dict_get(image, globals, variable.name, &variable.object);
+	if (r == 0)
+		r = run_variables(image, globals, &data);
+	if (r == 0)
+		r = object_attribute(image, worker, "loop", &loop);
+	if (r == 0)
+		r = object_dict_find(image, data, is_loop_reference, &loop, &of_loop);
+	return r ? r : object_dict_find(image, of_loop, is_variable, &variable, ret_limiter);
+}
+
+static void read_anyio(const struct cpython_image *image, struct executor *executor)
+{
+	uint64_t queue;
+	char type[32];
+
+	if (!executor->limiter || object_type_name(image, executor->limiter, type, sizeof(type)) < 0 ||
+	    strcmp(type, "CapacityLimiter") != 0)
+		return;
+	/* An unbounded limiter's total is a float: no integer, not known. */
+	executor->fact.capacity = count_attribute(image, executor->limiter, "_total_tokens");
+	if (object_attribute(image, executor->limiter, "_wait_queue", &queue) < 0 ||
+	    object_dict_length(image, queue, &executor->fact.queued) < 0)
+		executor->fact.queued = UNKNOWN_U64;
+}
+
+void executor_read(const struct cpython_image *image, struct executor *executor)
+{
+	executor->fact.capacity = executor->fact.queued = UNKNOWN_U64;
+	switch (executor->fact.kind) {
+	case EXECUTOR_FUTURES:
+		read_futures(image, executor);
+		executor->fact.queued = queue_length(image, executor);
+		break;
+	case EXECUTOR_POOL:
+		executor->fact.queued = queue_length(image, executor);
+		break;
+	case EXECUTOR_ANYIO:
+		read_anyio(image, executor);
+		break;
+	default:
+		break;
+	}
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Offsets into CPython's own structures, by minor version. It must not know how they are used; the table is
+ * printed by tools/cpython-offsets. */
+#ifndef POOLSCOPE_SOURCE_CPYTHON_OFFSETS_H
+#define POOLSCOPE_SOURCE_CPYTHON_OFFSETS_H
+
+#include "../base.h"
+
+struct cpython_offsets { /* bytes; what a version does not have is 0 */
+	uint32_t minor; /* of 3.minor */
+	uint32_t runtime_interpreters;
+	uint32_t interp_next, interp_threads, interp_sysdict;
+	/* thread_frame leads to a _PyCFrame where has_cframe, else to the innermost frame. thread_unique: a
+	 * number that the interpreter gives to no other thread. */
+	uint32_t thread_next, thread_interp, thread_unique, thread_pthread, thread_native, thread_frame;
+	uint32_t cframe_frame;
+	uint32_t frame_previous, frame_code, frame_instruction, frame_locals, frame_globals, frame_owner;
+	uint32_t code_filename, code_name, code_qualname, code_first_line, code_local_names,
+		code_instructions, code_lines;
+	uint32_t type_name, type_basic_size, type_flags, type_dict_offset, type_dict, type_cached_keys;
+	uint32_t function_globals;
+	uint32_t text_length, text_state, text_kind_bit, text_ascii_bit, text_ascii_size, text_size;
+	uint32_t var_size, bytes_data, list_items, tuple_items, set_used, float_value, weakref_object;
+	uint32_t long_size, long_digits;
+	uint32_t dict_used, dict_keys, dict_values;
+	uint32_t keys_count, keys_indices, keys_size, keys_log2_bytes, keys_kind, values_first;
+	bool has_cframe, frame_is_object, long_is_tagged;
+};
+
+extern const struct cpython_offsets cpython_offsets[];
+extern const size_t cpython_offsets_count;
+
+#endif

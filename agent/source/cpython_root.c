@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a Python thread is, by its outermost frames. What is read piece by piece proves nothing by itself: the
+ * Thread object in it must name the very thread. It must not know what an executor holds. */
+#include "cpython_root.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define LEVELS_MAX 512U
+/* How long a frame must be seen before it counts as what the thread is there for. */
+#define STAY_NS NSEC_PER_SEC
+#define OUTER 12U /* frames kept from the outer end: bootstrap, wrappers of instrumentation, the worker */
+
+struct chain {
+	struct py_thread *thread;
+	uint64_t at; /* the next frame to read; 0: the outer end was reached */
+	struct frame outer[OUTER]; /* ring: the last frames with a function */
+	uint32_t count;
+	bool broken;
+};
+
+/* The n-th frame from the outer end. */
+static const struct frame *outer(const struct chain *chain, uint32_t n)
+{
+	uint32_t held = chain->count < OUTER ? chain->count : OUTER;
+
+	return n < held ? &chain->outer[(chain->count - 1 - n) % OUTER] : NULL;
+}
+
+static void chain_step(struct chain *chain, const struct cpython_image *image, struct code_table *codes)
+{
+	struct frame frame;
+
+	if (frame_read(image, codes, chain->at, &frame) < 0) {
+		chain->broken = true;
+		return;
+	}
+	if (frame.code)
+		chain->outer[chain->count++ % OUTER] = frame;
+	chain->at = frame.previous;
+}
+
+/* All chains a level further at a time: one call a level, whatever the number of threads. */
+static void chains_walk(struct chain *chains, size_t count, const struct cpython_image *image,
+			struct code_table *codes)
+{
+	bool more = true;
+
+	for (uint32_t level = 0; level < LEVELS_MAX && more; level++) {
+		more = false;
+		for (size_t i = 0; i < count; i++) {
+			if (!chains[i].broken && chains[i].at)
+				frame_want(image, chains[i].at);
+		}
+		memory_view_fetch(image->view);
+		for (size_t i = 0; i < count; i++) {
+			if (chains[i].broken || !chains[i].at)
+				continue;
+			chain_step(&chains[i], image, codes);
+			more = true;
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		chains[i].broken |= chains[i].at != 0;
+}
+
+/* The Thread object that a frame of threading.py calls `self`, if it is this very thread's. */
+static int thread_object(const struct cpython_image *image, const struct py_thread *thread, uint64_t frame,
+			 uint64_t *ret_object)
+{
+	uint64_t self, ident;
+	int64_t number;
+	int r = frame_local(image, frame, 0, &self);
+
+	if (r == 0)
+		r = object_attribute(image, self, "_ident", &ident);
+	if (r == 0)
+		r = object_integer(image, ident, &number);
+	if (r < 0)
+		return r;
+	if ((uint64_t)number != thread->pthread)
+		return -EINVAL;
+	*ret_object = self;
+	return 0;
+}
+
+static int local_named(const struct cpython_image *image, const struct frame *frame, const char *name,
+		       uint64_t *ret_value)
+{
+	uint32_t index;
+	int r = code_local(image, frame->code, name, &index);
+
+	return r ? r : frame_local(image, frame->address, index, ret_value);
+}
+
+struct worker_kind {
+	enum code_role role;
+	enum root_kind root;
+	const char *queue, *reference; /* names of its locals */
+};
+
+static const struct worker_kind worker_kinds[] = {
+	{CODE_FUTURES_WORKER, ROOT_FUTURES, "work_queue", "executor_reference"},
+	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL},
+	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes"},
+	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL},
+};
+
+/* anyio's worker is a Thread whose run() takes the tasks; all of one loop share the set `workers`. */
+static int tell_anyio(const struct cpython_image *image, const struct frame *frame, struct root *root)
+{
+	char type[32];
+	int r = object_type_name(image, root->object, type, sizeof(type));
+
+	if (r == 0)
+		r = strcmp(type, "WorkerThread")
+			    ? -EINVAL
+			    : object_attribute(image, root->object, "workers", &root->queue);
+	if (r == 0)
+		r = object_attribute(image, root->object, "queue", &root->own_queue);
+	if (r < 0)
+		return r;
+	root->reference = root->object;
+	root->worker_frame = frame->address;
+	root->kind = ROOT_ANYIO;
+	return 0;
+}
+
+static int keeper_before_3_8(const struct cpython_image *image, const struct frame *frame,
+			     uint64_t *ret_queue, uint64_t *ret_processes)
+{
+	uint64_t pool;
+	int r = local_named(image, frame, "pool", &pool);
+
+	if (r == 0)
+		r = object_attribute(image, pool, "_inqueue", ret_queue);
+	return r ? r : object_attribute(image, pool, "_processes", ret_processes);
+}
+
+static int tell_worker(const struct cpython_image *image, const struct frame *frame,
+		       const struct worker_kind *kind, struct root *root)
+{
+	uint64_t queue = 0, reference = 0;
+	int r = kind->queue ? local_named(image, frame, kind->queue, &queue) : 0;
+
+	if (r == 0 && kind->reference)
+		r = local_named(image, frame, kind->reference, &reference);
+	if (r == -ENOENT && kind->root == ROOT_POOL_KEEPER) /* 3.7 has them in the pool alone */
+		r = keeper_before_3_8(image, frame, &queue, &reference);
+	if (r == 0 && kind->queue && !queue)
+		r = -EINVAL;
+	if (r < 0)
+		return r;
+	root->queue = queue;
+	root->reference = reference;
+	root->own_queue = queue;
+	/* Only of who takes tasks it says that he is idle. */
+	root->worker_frame = kind->root == ROOT_FUTURES || kind->root == ROOT_POOL ? frame->address : 0;
+	root->kind = kind->root;
+	return 0;
+}
+
+static void tell_plain(const struct cpython_image *image, const struct frame *frame, struct root *root)
+{
+	char type[64];
+
+	memcpy(root->function, frame->code->function, sizeof(root->function));
+	memcpy(root->file, frame->code->file, sizeof(root->file));
+	/* Before 3.11 a method does not know its class. */
+	if (!image->offsets.code_qualname && !strcmp(root->function, "run") &&
+	    object_type_name(image, root->object, type, sizeof(type)) == 0)
+		snprintf(root->function, sizeof(root->function), "%s.run", type);
+	root->kind = ROOT_PLAIN;
+}
+
+/* A worker by any of its outer frames: instrumentation wraps Thread.run() in functions of its own. */
+static int tell_by_role(const struct chain *chain, const struct cpython_image *image, struct root *root)
+{
+	const struct frame *frame;
+
+	for (uint32_t n = 2; (frame = outer(chain, n)); n++) {
+		if (frame->code->role == CODE_ANYIO_WORKER)
+			return tell_anyio(image, frame, root);
+		for (size_t i = 0; i < ARRAY_SIZE(worker_kinds); i++) {
+			if (frame->code->role == worker_kinds[i].role)
+				return tell_worker(image, frame, &worker_kinds[i], root);
+		}
+	}
+	return -ENOENT;
+}
+
+/* True when the thread has stood in this frame for a while. */
+static bool has_stayed(struct py_thread *thread, uint64_t frame, uint64_t now_ns)
+{
+	if (thread->tried_frame != frame) {
+		thread->tried_frame = frame;
+		thread->tried_ns = now_ns;
+	}
+	return now_ns - thread->tried_ns >= STAY_NS;
+}
+
+/* The function that Thread.run() calls: with it the thread is told for good. A run() of a class of its own is
+ * told at once, but may turn out to be a wrapper; Thread.run() that calls nothing is about to, or calls a
+ * function of C. */
+static void tell_by_function(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns,
+			     struct root *root)
+{
+	const struct frame *frame, *own = outer(chain, 2), *called = NULL;
+	bool has_stayed_there;
+
+	for (uint32_t n = 2; (frame = outer(chain, n)) && !called; n++) {
+		if (frame->code->role == CODE_THREAD_RUN) {
+			own = frame;
+			called = outer(chain, n + 1);
+		}
+	}
+	/* Timer.run() calls others of threading.py; before run() the thread says that it has started. */
+	if (called && called->code->role != CODE_THREADING) {
+		tell_plain(image, called, root);
+		return;
+	}
+	if (!own || own->code->role == CODE_THREADING)
+		return;
+	has_stayed_there = has_stayed(chain->thread, own->address, now_ns);
+	if (own->code->role == CODE_THREAD_RUN && !has_stayed_there)
+		return;
+	tell_plain(image, own, root);
+	root->is_provisional = !has_stayed_there || own->code->role == CODE_THREAD_RUN;
+}
+
+/* What one walk says; kind ROOT_UNKNOWN: nothing. */
+static void tell(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns,
+		 struct root *root)
+{
+	const struct frame *first = outer(chain, 0), *second = outer(chain, 1);
+	uint64_t name, number;
+	int64_t native;
+
+	memset(root, 0, sizeof(*root));
+	if (chain->broken || !first)
+		return;
+	if (first->code->role != CODE_BOOTSTRAP) {
+		root->kind = has_stayed(chain->thread, first->address, now_ns) ? ROOT_NONE : ROOT_UNKNOWN;
+		return;
+	}
+	if (!second || second->code->role != CODE_BOOTSTRAP_INNER ||
+	    thread_object(image, chain->thread, second->address, &root->object) < 0)
+		return;
+	/* Before 3.11 the state has no number; the Thread object has it from 3.8 on. */
+	if (object_attribute(image, root->object, "_native_id", &number) == 0 &&
+	    object_integer(image, number, &native) == 0)
+		root->native = (uint32_t)native;
+	if (object_attribute(image, root->object, "_name", &name) < 0 ||
+	    object_text(image, name, root->name, sizeof(root->name)) < 0)
+		return;
+	if (tell_by_role(chain, image, root) == -ENOENT)
+		tell_by_function(chain, image, now_ns, root);
+}
+
+static bool is_to_be_told(const struct py_thread *thread)
+{
+	return thread->frame.address && (thread->root.kind == ROOT_UNKNOWN ||
+					 (thread->root.kind == ROOT_PLAIN && thread->root.is_provisional));
+}
+
+/* Where the thread is by its state as it is read now; false: it is another thread, or unreadable. */
+static bool chain_begin(struct chain *chain, const struct cpython_image *image)
+{
+	struct py_thread *thread = chain->thread;
+	uint64_t frame;
+
+	*chain = (struct chain){.thread = thread};
+	chain->broken = !py_thread_is_same(thread, image) || py_thread_innermost(thread, image, &frame) < 0;
+	if (!chain->broken)
+		chain->at = frame;
+	return !chain->broken && frame;
+}
+
+/* Memory that is read piece by piece may show a thread that has ended in the place of one that begins: what
+ * is told must be told twice, by walks of which the second reads everything after the first. */
+static void tell_twice(struct chain *chains, size_t count, const struct cpython_image *image,
+		       struct code_table *codes, uint64_t now_ns, struct root *roots)
+{
+	for (unsigned int walk = 0; walk < 2; walk++) {
+		memory_view_begin(image->view);
+		for (size_t i = 0; i < count; i++)
+			memory_view_want(image->view, chains[i].thread->address, PY_THREAD_BYTES);
+		memory_view_fetch(image->view);
+		for (size_t i = 0; i < count; i++)
+			chain_begin(&chains[i], image);
+		chains_walk(chains, count, image, codes);
+		for (size_t i = 0; i < count; i++) {
+			struct root *second = &roots[count];
+
+			tell(&chains[i], image, now_ns, walk ? second : &roots[i]);
+			if (walk && memcmp(second, &roots[i], sizeof(*second)) != 0)
+				roots[i].kind = ROOT_UNKNOWN;
+		}
+	}
+}
+
+int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image,
+			  struct code_table *codes)
+{
+	_cleanup_(freep) struct chain *chains = NULL;
+	_cleanup_(freep) struct root *roots = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < threads->count; i++)
+		count += is_to_be_told(threads->thread[i]);
+	if (!count)
+		return 0;
+	chains = calloc(count, sizeof(*chains));
+	roots = calloc(count + 1, sizeof(*roots));
+	if (!chains || !roots)
+		return -ENOMEM;
+	count = 0;
+	for (size_t i = 0; i < threads->count; i++) {
+		if (is_to_be_told(threads->thread[i]))
+			chains[count++].thread = threads->thread[i];
+	}
+	tell_twice(chains, count, image, codes, threads->now_ns, roots);
+	for (size_t i = 0; i < count; i++) {
+		struct py_thread *thread = chains[i].thread;
+
+		if (roots[i].kind == ROOT_UNKNOWN)
+			continue;
+		thread->root = roots[i];
+		/* Where it is was read before it was known for a worker. */
+		thread->is_idle |= thread->root.worker_frame && thread->frame.address == thread->root.worker_frame;
+		if (!thread->native)
+			thread->native = roots[i].native;
+	}
+	return 0;
+}
+
+int py_thread_loop(const struct py_thread *thread, const struct cpython_image *image,
+		   struct code_table *codes, uint64_t *ret_loop)
+{
+	uint64_t at = thread->frame.address;
+	struct frame frame;
+
+	for (uint32_t level = 0; level < LEVELS_MAX && at; level++) {
+		int r = frame_read(image, codes, at, &frame);
+
+		if (r < 0)
+			return r;
+		if (frame.code && frame.code->role == CODE_LOOP)
+			return frame_local(image, at, 0, ret_loop);
+		at = frame.previous;
+	}
+	return -ENOENT;
+}

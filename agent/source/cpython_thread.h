@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The Python threads of an interpreter and their frames, as one pass reads them. It must not know executors.
+ */
+#ifndef POOLSCOPE_SOURCE_CPYTHON_THREAD_H
+#define POOLSCOPE_SOURCE_CPYTHON_THREAD_H
+
+#include "cpython_code.h"
+
+/* What the outermost frames say about a thread, once and for all. */
+enum root_kind {
+	ROOT_UNKNOWN, /* not told yet, or it could not be read */
+	ROOT_NONE, /* not made by threading: the main thread, or one of C code */
+	ROOT_PLAIN, /* threading.Thread with a function of its own */
+	ROOT_FUTURES, /* a ThreadPoolExecutor's */
+	ROOT_POOL, /* a multiprocessing.pool.ThreadPool's */
+	ROOT_POOL_KEEPER,
+	ROOT_POOL_HELPER,
+	ROOT_ANYIO,
+};
+
+struct root {
+	enum root_kind kind;
+	bool is_provisional; /* ROOT_PLAIN: what its frames say later may be more */
+	uint32_t native; /* gettid() by the Thread object; 0: it does not say */
+	uint64_t object; /* the Thread */
+	uint64_t worker_frame; /* of the function that takes tasks, which lives as long as the worker; 0: none
+				*/
+	uint64_t queue, reference; /* that function's: what identifies the executor, what leads to it */
+	uint64_t own_queue; /* where it waits for its next task */
+	char name[64]; /* as Python has it */
+	char function[FACT_SYMBOL_SIZE], file[64]; /* ROOT_PLAIN: of its own function */
+};
+
+#define EXECUTOR_NONE UINT32_MAX
+
+struct frame {
+	uint64_t address, previous, instruction;
+	struct code_info *code; /* NULL: a frame between C and Python, without a function */
+};
+
+struct py_thread {
+	uint64_t address, unique,
+		pthread; /* of its state; the number that no other thread gets; pthread_self() */
+	uint32_t native; /* gettid(), as it sees itself; 0: not told */
+	uint32_t tid; /* of the thread that was listed at its place in the last pass; 0: none */
+	uint64_t pass; /* in which it was in the interpreter's list */
+	uint64_t cframe; /* where its innermost frame stands, of the last reading */
+	struct frame frame; /* the innermost; address 0: none, or not read */
+	bool is_read; /* in this pass: frame is good, or it is idle */
+	bool is_idle; /* its innermost frame is worker_frame */
+
+	struct root root;
+	uint64_t tried_frame, tried_ns; /* what stood for its function at the last try, and since when */
+	uint32_t executor; /* as of this pass, an index; EXECUTOR_NONE */
+	enum worker_activity activity;
+};
+
+/* All threads of all interpreters, by address; one that has left the lists is dropped. */
+struct py_threads {
+	struct py_thread **thread;
+	size_t count, capacity;
+	uint64_t pass, now_ns;
+};
+
+void py_threads_clear(struct py_threads *threads);
+/* Reads the lists anew. -EFAULT, -EINVAL: what stands there is no list of threads. -ENOMEM. */
+int py_threads_list(struct py_threads *threads, const struct cpython_image *image, uint64_t runtime);
+#define PY_THREAD_BYTES 320U /* of a thread's state, as far as it is read */
+
+/* Where the thread's innermost frame stands; 0: it runs no Python. */
+int py_thread_innermost(struct py_thread *thread, const struct cpython_image *image, uint64_t *ret_frame);
+/* Is it still the thread that it was? Reads its state anew. */
+bool py_thread_is_same(const struct py_thread *thread, const struct cpython_image *image);
+/* Reads where each thread is now, many by one call; what is torn is read again. Returns how many stay unread.
+ */
+size_t py_threads_locate(struct py_threads *threads, const struct cpython_image *image,
+			 struct code_table *codes);
+
+/* -EFAULT, -EINVAL. */
+int frame_read(const struct cpython_image *image, struct code_table *codes, uint64_t address,
+	       struct frame *ret_frame);
+void frame_want(const struct cpython_image *image, uint64_t address);
+/* The n-th local variable; may be 0. */
+int frame_local(const struct cpython_image *image, uint64_t frame, uint32_t index, uint64_t *ret_value);
+
+#endif

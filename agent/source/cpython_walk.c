@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The passes over one CPython: lists its threads, locates them, tells executors, makes facts of it all. It
+ * must not know where the memory lies. */
+#include "cpython_walk.h"
+
+#include <errno.h>
+
+#include "cpython_code.h"
+#include "cpython_executor.h"
+#include "cpython_root.h"
+#include "cpython_thread.h"
+
+#define ROUNDS 4U
+/* Passes that tell nothing, one after another, until what was told before counts as unknown. */
+#define FAILURES_MAX 3U
+
+struct cpython_walk {
+	struct cpython_site site;
+	struct cpython_image image;
+	struct memory_view *view;
+	struct code_table *codes;
+	struct py_threads threads;
+	struct executors executors;
+	struct fact_runtime counts;
+	uint32_t failures; /* of the last passes, in a row */
+};
+
+int cpython_walk_new(const struct memory_source *source, const struct cpython_offsets *offsets,
+		     const struct cpython_site *site, struct cpython_walk **ret_walk)
+{
+	_cleanup_(cpython_walk_freep) struct cpython_walk *walk = calloc(1, sizeof(*walk));
+	int r;
+
+	if (!walk)
+		return -ENOMEM;
+	r = memory_view_new(source, &walk->view);
+	if (r == 0)
+		r = code_table_new(&walk->codes);
+	if (r < 0)
+		return r;
+	walk->site = *site;
+	walk->image = (struct cpython_image){.view = walk->view, .offsets = *offsets, .types = site->types};
+	*ret_walk = TAKE_PTR(walk);
+	return 0;
+}
+
+void cpython_walk_free(struct cpython_walk *walk)
+{
+	if (!walk)
+		return;
+	py_threads_clear(&walk->threads);
+	executors_clear(&walk->executors);
+	code_table_free(walk->codes);
+	memory_view_free(walk->view);
+	free(walk);
+}
+
+const struct fact_runtime *cpython_walk_counts(const struct cpython_walk *walk)
+{
+	return &walk->counts;
+}
+
+const struct memory_counts *cpython_walk_memory(const struct cpython_walk *walk)
+{
+	return memory_view_counts(walk->view);
+}
+
+/* A list that changes under the reading is read again from its head. */
+static int list_threads(struct cpython_walk *walk)
+{
+	int r = -EFAULT;
+
+	code_table_begin(walk->codes);
+	for (unsigned int round = 0; round < ROUNDS && r < 0 && r != -ENOMEM; round++) {
+		memory_view_begin(walk->view);
+		r = py_threads_list(&walk->threads, &walk->image, walk->site.runtime);
+	}
+	return r;
+}
+
+bool cpython_walk_proves(struct cpython_walk *walk)
+{
+	bool proven = false;
+
+	if (list_threads(walk) < 0)
+		return false;
+	py_threads_locate(&walk->threads, &walk->image, walk->codes);
+	for (size_t i = 0; i < walk->threads.count && !proven; i++)
+		proven = walk->threads.thread[i]->frame.code;
+	return proven;
+}
+
+int cpython_walk_version(struct cpython_walk *walk, char *ret_version, size_t size)
+{
+	const struct cpython_image *image = &walk->image;
+	uint64_t interp, dict, version;
+	char text[64];
+	int r = image->offsets.interp_sysdict ? 0 : -ENOENT;
+
+	if (r == 0)
+		r = object_pointer(image, walk->site.runtime + image->offsets.runtime_interpreters, &interp);
+	if (r == 0)
+		r = object_pointer(image, interp + image->offsets.interp_sysdict, &dict);
+	if (r == 0)
+		r = object_dict_get(image, dict, "version", &version);
+	if (r == 0)
+		r = object_text(image, version, text, sizeof(text));
+	if (r < 0)
+		return r;
+	text[strspn(text, "0123456789.")] = '\0';
+	text_copy(ret_version, size, text);
+	return 0;
+}
+
+void cpython_walk_set_name(struct cpython_walk *walk, const char *name)
+{
+	text_copy(walk->counts.name, sizeof(walk->counts.name), name);
+}
+
+/* ---- which thread of the system a Python thread is ----------------------------------------------- */
+
+struct known_thread {
+	uint64_t key; /* pthread_self(), or the thread's number */
+	const struct listed_thread *thread;
+};
+
+static int compare_known(const void *a, const void *b)
+{
+	return compare_u64(((const struct known_thread *)a)->key, ((const struct known_thread *)b)->key);
+}
+
+static const struct listed_thread *thread_by(const struct known_thread *known, size_t count, uint64_t key)
+{
+	const struct known_thread wanted = {.key = key};
+	const struct known_thread *found = key && count ? bsearch(&wanted, known, count, sizeof(*known),
+								  compare_known)
+							: NULL;
+
+	return found ? found->thread : NULL;
+}
+
+/* By what the thread itself is on: its thread control block; where nobody told it, by its number, if that is
+ * the same inside. */
+static bool keys_by_pthread(const struct listed_thread *threads, size_t n_threads)
+{
+	for (size_t i = 0; i < n_threads; i++) {
+		if (threads[i].tls_base)
+			return true;
+	}
+	return false;
+}
+
+/* ---- facts -------------------------------------------------------------------------------------- */
+
+static int emit_runtime(const struct cpython_walk *walk, struct fact *fact, const struct fact_sink *sink)
+{
+	fact->kind = FACT_RUNTIME;
+	fact->runtime = walk->counts;
+	fact->runtime.failed_reads = memory_view_counts(walk->view)->failed;
+	return sink->emit(sink->context, fact);
+}
+
+static int emit_executors(const struct cpython_walk *walk, bool unknown, struct fact *fact,
+			  const struct fact_sink *sink)
+{
+	int r = 0;
+
+	fact->kind = FACT_EXECUTOR;
+	for (uint32_t i = 0; i < walk->executors.count && r == 0; i++) {
+		const struct executor *executor = &walk->executors.executor[i];
+
+		if (!executor->in_use || executor->is_hidden)
+			continue;
+		fact->executor = executor->fact;
+		if (unknown)
+			fact->executor.capacity = fact->executor.queued = fact->executor.busy =
+				fact->executor.idle = UNKNOWN_U64;
+		r = sink->emit(sink->context, fact);
+	}
+	return r;
+}
+
+static int emit_worker(struct cpython_walk *walk, const struct py_thread *thread,
+		       const struct listed_thread *is, bool unknown, struct fact *fact,
+		       const struct fact_sink *sink)
+{
+	struct code_info *code = unknown ? NULL : thread->frame.code;
+
+	fact->kind = FACT_WORKER;
+	fact->worker = (struct fact_worker){.id = is->id};
+	if (thread->executor != EXECUTOR_NONE)
+		fact->worker.executor = walk->executors.executor[thread->executor].fact.id;
+	fact->worker.activity = unknown ? WORKER_UNKNOWN : thread->activity;
+	if (code && fact->worker.activity != WORKER_IDLE) {
+		memcpy(fact->worker.function, code->function, sizeof(fact->worker.function));
+		memcpy(fact->worker.file, code->file, sizeof(fact->worker.file));
+		fact->worker.line = code_line(walk->codes, &walk->image, code, thread->frame.instruction);
+	}
+	return sink->emit(sink->context, fact);
+}
+
+/* A thread that has ended since it was listed may have left its place to the one that was read there: its own
+ * number tells, and where that is not known, that it is listed there again. */
+static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread,
+		       const struct listed_thread *listed)
+{
+	uint32_t before = thread->tid;
+
+	thread->tid = listed->id.tid;
+	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid
+						      : before == listed->id.tid;
+}
+
+/* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it
+ * runs, once it is told to be none's. */
+static int emit_workers(struct cpython_walk *walk, bool unknown, const struct listed_thread *threads,
+			size_t n_threads, struct fact *fact, const struct fact_sink *sink)
+{
+	_cleanup_(freep) struct known_thread *known = calloc(n_threads + 1, sizeof(*known));
+	bool by_pthread = keys_by_pthread(threads, n_threads);
+	size_t count = 0;
+	int r = 0;
+
+	if (!known)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_threads; i++) {
+		uint64_t key = by_pthread             ? threads[i].tls_base
+			       : walk->site.same_pids ? threads[i].id.tid
+						      : 0;
+
+		if (key)
+			known[count++] = (struct known_thread){key, &threads[i]};
+	}
+	qsort(known, count, sizeof(*known), compare_known);
+	for (size_t i = 0; i < walk->threads.count && r == 0; i++) {
+		struct py_thread *thread = walk->threads.thread[i];
+		const struct listed_thread *is = thread_by(known, count,
+							   by_pthread ? thread->pthread : thread->native);
+
+		if (!is || !is_the_one(walk, thread, is))
+			continue;
+		if (thread->executor != EXECUTOR_NONE && walk->executors.executor[thread->executor].is_hidden)
+			continue;
+		if ((thread->root.kind != ROOT_UNKNOWN || is->is_leader))
+			r = emit_worker(walk, thread, is, unknown || !thread->is_read, fact, sink);
+	}
+	return r;
+}
+
+int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
+		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink)
+{
+	struct fact fact = {.target = target, .time_ns = time_ns};
+	int told = list_threads(walk), r;
+
+	walk->counts.passes++;
+	if (told == -ENOMEM)
+		return told;
+	if (told == 0) {
+		walk->failures = 0;
+		walk->threads.now_ns = time_ns;
+		walk->counts.unread += py_threads_locate(&walk->threads, &walk->image, walk->codes);
+		r = py_threads_tell_roots(&walk->threads, &walk->image, walk->codes);
+		if (r < 0)
+			return r;
+		executors_update(&walk->executors, &walk->threads, &walk->image, walk->codes);
+	} else {
+		walk->failures++;
+		walk->counts.failed_passes++;
+	}
+	r = emit_runtime(walk, &fact, sink);
+	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
+		r = emit_executors(walk, told < 0, &fact, sink);
+	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
+		r = emit_workers(walk, told < 0, threads, n_threads, &fact, sink);
+	return r ? r : told;
+}

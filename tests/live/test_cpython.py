@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""CPython's executors from outside, with Debian's own interpreter and its standard library: instances, figures,
+names, what each worker runs; queues that build up and drain; everything under churn."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import harness
+from exporter import Exporter
+from fixtures import factory
+from harness import ROOT, run, wait_for
+
+exporter = factory(Exporter)
+
+SOURCE = ROOT / "tests/workloads/executors.py"
+SPIN = next(number for number, line in enumerate(SOURCE.read_text().splitlines(), 1) if "SPIN:" in line)
+CHURN_PASSES, CHURN_SECONDS = 10000, 30
+
+
+@pytest.fixture
+def executors(workload):
+    return lambda **options: workload("executors.py", **options)
+
+
+def started(program, name, count):
+    wait_for(lambda: program.ask(f"started {name}")["count"] >= count, f"{count} tasks of {name} to begin")
+
+
+def pools_of(target):
+    return {pool["name"]: pool for pool in target["pools"]}
+
+
+def figures(pool):
+    return tuple(pool[key] for key in ("kind", "threads", "capacity", "busy", "queued"))
+
+
+def dump_until(program, condition, what):
+    """What a worker does between two tasks is true as well: dumps until it is over."""
+    def dumped():
+        target = run("dump", "--json", "-p", program.pid).target()
+        return target if condition(pools_of(target)) else None
+    return wait_for(dumped, what)
+
+
+def settled(name, busy, queued):
+    return lambda pools: name in pools and (pools[name]["busy"], pools[name]["queued"]) == (busy, queued)
+
+
+def test_queue_builds_up_and_drains(executors):
+    program = executors()
+    program.ask("executor a 3 resize")
+    program.ask("submit a 8")
+    started(program, "a", 3)
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 3, 3, 3, 5)
+    assert pools_of(target)["resize_*"]["busy_peak"] == 3
+    version = subprocess.run(["/usr/bin/python3", "-c", "import platform; print(platform.python_version())"],
+                             check=True, stdout=subprocess.PIPE).stdout.decode().strip()
+    assert target["runtime"] == f"cpython {version}"
+    program.ask("open a")
+    target = dump_until(program, settled("resize_*", 0, 0), "the queue to drain")
+    assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 3, 3, 0, 0)
+    for thread in target["thread_list"]:
+        if thread["pool"] == "resize_*":
+            assert thread["busy"] is False and thread["doing"] is None
+
+
+def test_one_agent_sees_it_fill_and_drain_and_go(executors, exporter):
+    """By the metrics of an agent that was there all the time."""
+    program = executors()
+    program.ask("executor a 4 resize")
+    serving = exporter("-p", program.pid, "--interval", "0.2")
+    pool = {"process": "python3", "pool": "resize_*"}
+    program.ask("submit a 9")
+    for name, figure in (("threads", 4), ("threads_busy", 4), ("threads_capacity", 4), ("threads_started_total", 4)):
+        serving.wait_value(figure, f"poolscope_pool_{name}", **pool)
+    serving.wait_value(5, "poolscope_pool_queued_tasks", **pool)
+    assert serving.value("poolscope_pool_info", kind="ThreadPoolExecutor", **pool) == 1
+    program.ask("open a")
+    serving.wait_value(0, "poolscope_pool_queued_tasks", **pool)
+    serving.wait_value(0, "poolscope_pool_threads_busy", **pool)
+    # Its pool stays listed with what was counted, without figures of what is no more.
+    program.ask("shutdown a")
+    serving.wait_value(0, "poolscope_pool_threads", **pool)
+    serving.wait_value(4, "poolscope_pool_threads_exited_total", **pool)
+    serving.wait_value(None, "poolscope_pool_threads_capacity", **pool)
+    serving.wait_value(None, "poolscope_pool_queued_tasks", **pool)
+    assert serving.value("poolscope_pool_threads_busy", **pool) == 0
+
+
+def test_instances_apart(executors):
+    program = executors()
+    program.ask("executor a 4")
+    program.ask("submit a 2")
+    program.ask("executor b 3 resize")
+    program.ask("submit b 5")
+    started(program, "b", 3)
+    program.ask("executor c 9 resize")
+    program.ask("submit c 2")
+    program.ask("pool p 3")
+    program.ask("submit p 7")
+    program.ask("loop l")
+    program.ask("submit l 3")
+    program.ask("threads x 2")
+    program.ask("threads y 3 consumer")
+    program.ask("watcher")
+    for name, count in (("a", 2), ("b", 3), ("c", 2), ("p", 3), ("l", 3), ("x", 2), ("y", 3), ("watcher", 1)):
+        started(program, name, count)
+    target = run("dump", "--json", "-p", program.pid).target()
+    pools = pools_of(target)
+    default = min(32, os.cpu_count() + 4)
+    assert {name: figures(pool) for name, pool in pools.items()} == {
+        "ThreadPoolExecutor-0_*": ("ThreadPoolExecutor", 2, 4, 2, 0),
+        "resize_*": ("ThreadPoolExecutor", 3, 3, 3, 2),
+        "resize_*#2": ("ThreadPoolExecutor", 2, 9, 2, 0),
+        "ThreadPool": ("ThreadPool", 3, 3, 3, 4),
+        "ThreadPool-helpers": ("threading.Thread", 3, None, None, None),
+        "asyncio_*": ("ThreadPoolExecutor", 3, default, 3, 0),
+        "executors.py:in_loop": ("threading.Thread", 1, None, None, None),
+        "executors.py:consume": ("threading.Thread", 2, None, None, None),
+        "executors.py:Watcher.run": ("threading.Thread", 1, None, None, None),
+        "consumer-*": ("threading.Thread", 3, None, None, None),
+        "main": ("threads", 1, None, None, None),
+    }
+    harness.assert_adds_up(target)
+    # The same threads have the same pools in the eyes of another agent.
+    again = run("dump", "--json", "-p", program.pid).target()
+    assert ({t["tid"]: t["pool"] for t in target["thread_list"]} == {t["tid"]: t["pool"] for t in again["thread_list"]})
+    readings = again["runtime_readings"]
+    assert readings["passes"] >= 1 and readings["failed_passes"] == 0 and readings["unread_threads"] == 0
+
+
+def test_what_each_worker_runs(executors):
+    program = executors()
+    program.ask("executor a 2 spinner")
+    program.ask("spin a 2")
+    started(program, "a", 2)
+    wait_for(lambda: [t["doing"] for t in run("dump", "--json", "-p", program.pid).target()["thread_list"]
+                      if t["pool"] == "spinner_*"] == [f"spin (executors.py:{SPIN})"] * 2, "both workers to spin")
+    done = run("dump", "-p", program.pid)
+    assert done.code == 0
+    for word in ("DOING", f"spin (executors.py:{SPIN})", "spinner_*", "BUSY", "QUEUE", "2/-/2"):
+        assert word in done.out, (word, done)
+    program.ask("open a")
+
+
+def test_rules_of_the_config_win(executors, tmp_path):
+    program = executors()
+    program.ask("executor a 2 resize")
+    program.ask("submit a 2")
+    started(program, "a", 2)
+    config = tmp_path / "poolscope.yaml"
+    config.write_text("targets:\n  - name: x\n    match: { name: python3 }\n"
+                      "    pool_rules:\n      - { pool: mine, module: \"python3*\" }\n")
+    done = run("dump", "--json", "-c", config, "-p", program.pid)
+    pools = pools_of(done.target())
+    assert set(pools) == {"main", "mine"} and figures(pools["mine"])[1:] == (2, 2, 2, 0)
+
+
+def test_limit_in_percent_of_the_capacity(executors):
+    program = executors()
+    program.ask("executor a 4 resize")
+    program.ask("submit a 3")
+    started(program, "a", 3)
+    target = run("dump", "--json", "--limit", "resize_*:threads=50%", "-p", program.pid).target()
+    limit, = pools_of(target)["resize_*"]["limits"]
+    assert (limit["value"], limit["max"], limit["state"]) == (3, 2, "over")
+
+
+def test_in_other_namespaces(workload, tmp_path):
+    """Another PID namespace, and an interpreter that is to be seen in its own mount namespace alone."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    script = f"mount -t tmpfs none {inner} && cp /usr/bin/python3 {inner}/python3 && exec {inner}/python3 {SOURCE}"
+    program = workload("executors.py", prefix=("unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c",
+                                               script, "--"))
+    assert not (inner / "python3").exists()
+    program.ask("executor a 2 resize")
+    program.ask("submit a 5")
+    started(program, "a", 2)
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert target["ns_pid"] != target["pid"]
+    assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 2, 2, 2, 3)
+
+
+EMBED = """#include <Python.h>
+int main(int argc, char **argv) { return Py_BytesMain(argc, argv); }
+"""
+
+
+def build_embedded(folder):
+    """A program of another name with the interpreter in it, statically, position independent."""
+    ask = "import sysconfig; print(sysconfig.get_paths()['include']); print(sysconfig.get_config_var('LIBPL')); " \
+          "print(sysconfig.get_config_var('LDVERSION'))"
+    include, library, version = subprocess.run(["/usr/bin/python3", "-c", ask], check=True, stdout=subprocess.PIPE,
+                                               text=True).stdout.split()
+    (folder / "embed.c").write_text(EMBED)
+    subprocess.run(["cc", "-fPIE", "-pie", f"-I{include}", "-o", folder / "re[size]d", folder / "embed.c",
+                    "-Wl,--export-dynamic", f"{library}/libpython{version}-pic.a", "-lm", "-lz", "-lexpat"], check=True)
+    return folder / "re[size]d"
+
+
+class Embedded(harness.Workload):
+    def __init__(self, program):
+        self.embedded = program
+        super().__init__("executors.py")
+
+    def program(self, name):  # pylint: disable=arguments-differ
+        return [str(self.embedded), str(SOURCE)]
+
+
+embedded = factory(Embedded)
+
+
+def test_embedded_in_another_program(embedded, tmp_path):
+    program = embedded(build_embedded(tmp_path))
+    program.ask("executor a 2 resize")
+    program.ask("submit a 5")
+    started(program, "a", 2)
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 2, 2, 2, 3)
+    assert target["runtime"].startswith("cpython 3.")
+
+
+def test_through_another_procfs(executors, tmp_path):
+    """Memory is read by /proc/PID/mem then: PIDs of that procfs mean nothing to system calls."""
+    program = executors()
+    program.ask("executor a 2 resize")
+    program.ask("submit a 5")
+    started(program, "a", 2)
+    other = tmp_path / "proc"
+    other.mkdir()
+    subprocess.run(["mount", "--bind", "/proc", other], check=True)
+    try:
+        target = run("dump", "--json", "--procfs", other, "-p", program.pid).target()
+    finally:
+        subprocess.run(["umount", other], check=True)
+    assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 2, 2, 2, 3)
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory):
+    """probe_cpython, linked with the sanitized agent."""
+    return build_probe(tmp_path_factory.mktemp("cpython"))
+
+
+def build_probe(folder):
+    archive = harness.BUILD / "san/libagent.a"
+    subprocess.run(["make", "-s", "--no-print-directory", f"O={harness.BUILD}", str(archive)], cwd=ROOT, check=True)
+    libraries = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
+    flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True).stdout
+    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=address,undefined", "-Iagent",
+                    "-Iinclude", "-o", folder / "probe_cpython", "tests/live/probe_cpython.c", archive, *flags.split(),
+                    "-lm"], cwd=ROOT, check=True)
+    return folder / "probe_cpython"
+
+
+def walk_under_churn(program, probe, seconds=CHURN_SECONDS):
+    """As many passes as wanted, or as fit: executors, pools and threads come and go meanwhile. Threads carry their pool in
+    the kernel's name for them."""
+    program.ask("churn 3")
+    done = subprocess.run([probe, str(program.pid), str(CHURN_PASSES), str(seconds)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=seconds + harness.PATIENCE)
+    assert done.returncode == 0, done.stderr.decode()[-4000:]
+    found = json.loads(done.stdout)
+    print(f"walk under churn: {found}", flush=True)
+    assert found["wrong"] == 0, done.stderr.decode()[-4000:]
+    assert found["passes"] >= 100 and found["checked"] >= 1000, found
+    assert found["failed_passes"] * 10 <= found["passes"], found
+    return found
+
+
+def test_walk_under_churn(executors, probe):
+    walk_under_churn(executors(), probe)
+
+
+def test_offsets_are_those_of_the_headers():
+    """The committed table against the headers of Debian's interpreter, where they are there."""
+    include = subprocess.run(["/usr/bin/python3", "-c", "import sysconfig; print(sysconfig.get_paths()['include'])"],
+                             check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    assert Path(include, "Python.h").exists(), "the package libpython3-dev is missing (tools/packages)"
+    subprocess.run([ROOT / "tools/cpython-offsets", "--check", "/usr/bin/python3"], check=True)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every CPython from 3.7 on that is installed: recognised executors, their figures, the walk under churn, and the
+committed offsets against its headers."""
+import glob
+import os
+import subprocess
+
+import pytest
+
+import harness
+from fixtures import factory
+from harness import ROOT
+from test_cpython import SPIN, build_probe, figures, pools_of, started, walk_under_churn
+from harness import run, wait_for
+
+
+def installed():
+    """Debian's, and those of a pyenv; version -> path"""
+    found = {}
+    for path in ["/usr/bin/python3", *glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3"))]:
+        text = subprocess.run([path, "-c", "import platform; print(platform.python_version())"], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout.strip()
+        if tuple(map(int, text.split(".")[:2])) >= (3, 7):
+            found[text] = path
+    return found
+
+
+PYTHONS = installed()
+
+
+class Versioned(harness.Workload):
+    def __init__(self, version):
+        self.version = version
+        super().__init__("executors.py")
+
+    def program(self, name):  # pylint: disable=arguments-differ
+        return [PYTHONS[self.version], str(ROOT / "tests/workloads" / name)]
+
+
+versioned = factory(Versioned)
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory):
+    return build_probe(tmp_path_factory.mktemp("cpython"))
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_executors(versioned, version):
+    program = versioned(version)
+    program.ask("executor a 4")
+    program.ask("submit a 2")
+    started(program, "a", 2)
+    program.ask("open a")
+    program.ask("executor b 3 resize")
+    program.ask("spin b 5")
+    program.ask("executor c 9 resize")
+    program.ask("submit c 2")
+    program.ask("pool p 3")
+    program.ask("submit p 7")
+    program.ask("loop l")
+    program.ask("submit l 3")
+    program.ask("threads x 2")
+    program.ask("threads y 3 consumer")
+    program.ask("watcher")
+    for name, count in (("b", 3), ("c", 2), ("p", 3), ("l", 3), ("x", 2), ("y", 3), ("watcher", 1)):
+        started(program, name, count)
+
+    def idle():
+        target = run("dump", "--json", "-p", program.pid).target()
+        pools = pools_of(target)
+        return target if pools["ThreadPoolExecutor-0_*"]["busy"] == 0 else None
+    target = wait_for(idle, "the first executor to be idle")
+    default = min(32, os.cpu_count() + 4) if tuple(map(int, version.split(".")[:2])) >= (3, 8) else os.cpu_count() * 5
+    assert target["runtime"] == f"cpython {version}"
+    assert {name: figures(pool) for name, pool in pools_of(target).items()} == {
+        "ThreadPoolExecutor-0_*": ("ThreadPoolExecutor", 2, 4, 0, 0),
+        "resize_*": ("ThreadPoolExecutor", 3, 3, 3, 2),
+        "resize_*#2": ("ThreadPoolExecutor", 2, 9, 2, 0),
+        "ThreadPool": ("ThreadPool", 3, 3, 3, 4),
+        "ThreadPool-helpers": ("threading.Thread", 3, None, None, None),
+        "asyncio_*": ("ThreadPoolExecutor", 3, default, 3, 0),
+        "executors.py:in_loop": ("threading.Thread", 1, None, None, None),
+        "executors.py:consume": ("threading.Thread", 2, None, None, None),
+        "executors.py:Watcher.run": ("threading.Thread", 1, None, None, None),
+        "consumer-*": ("threading.Thread", 3, None, None, None),
+        "main": ("threads", 1, None, None, None),
+    }
+    doing = {thread["doing"] for thread in target["thread_list"] if thread["pool"] == "resize_*"}
+    assert doing == {f"spin (executors.py:{SPIN})"}
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_walk_under_churn(versioned, version, probe):
+    walk_under_churn(versioned(version), probe, 8)
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_offsets_are_those_of_the_headers(version):
+    subprocess.run([ROOT / "tools/cpython-offsets", "--check", PYTHONS[version]], check=True)

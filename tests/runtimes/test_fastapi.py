@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A FastAPI service under load: anyio's worker threads as one pool, with the limiter's tokens as capacity, what
+waits for one, who is busy; with asyncio's loop and with uvloop."""
+import threading
+import urllib.request
+
+import pytest
+
+from exporter import Exporter
+from fixtures import factory
+from harness import run
+from test_cpython import figures, pools_of
+
+exporter = factory(Exporter)
+POOL = "anyio-worker-*"
+
+
+class Requests:
+    """Clients that wait for their answers until the service lets them go."""
+
+    def __init__(self, url, count):
+        self.threads = [threading.Thread(target=urllib.request.urlopen, args=(url,), daemon=True) for _ in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_sync_endpoint(workload, exporter, loop):
+    program = workload("blocking_fastapi.py", "--loop", loop, "--tokens", "6")
+    url = f"http://127.0.0.1:{program.greeting['port']}"
+    serving = exporter("-p", program.pid, "--interval", "0.2")
+    labels = {"process": "python3", "pool": POOL}
+    requests = Requests(url + "/sync", 15)
+    for name, figure in (("threads", 6), ("threads_busy", 6), ("threads_capacity", 6)):
+        serving.wait_value(figure, f"poolscope_pool_{name}", **labels)
+    serving.wait_value(9, "poolscope_pool_queued_tasks", **labels)
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert figures(pools_of(target)[POOL]) == ("anyio worker threads", 6, 6, 6, 9)
+    assert target["runtime"].startswith("cpython 3.")
+    with urllib.request.urlopen(url + "/open") as answer:
+        assert answer.status == 200
+    requests.join()
+    serving.wait_value(0, "poolscope_pool_queued_tasks", **labels)
+    serving.wait_value(0, "poolscope_pool_threads_busy", **labels)
+    pool = pools_of(run("dump", "--json", "-p", program.pid).target())[POOL]
+    assert pool["capacity"] == 6 and pool["busy"] == 0 and pool["threads"] <= 6
+
+
+def test_async_endpoint(workload):
+    program = workload("blocking_fastapi.py", "--loop", "asyncio", "--tokens", "6")
+    url = f"http://127.0.0.1:{program.greeting['port']}"
+    for _ in range(20):
+        with urllib.request.urlopen(url + "/async") as answer:
+            assert answer.status == 200
+    assert set(pools_of(run("dump", "--json", "-p", program.pid).target())) == {"main"}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The walk over CPython: first a living interpreter, whose memory is recorded on the way; then that image changed in
+ * all the ways that a hostile or torn reading could show it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <time.h>
+
+#include "cpython_image.h"
+
+static struct image image;
+
+static void assert_facts_are_right(void)
+{
+	const struct fact_executor *first = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 1);
+	const struct fact_executor *second = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 2);
+	const struct fact_executor *unnamed = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor-0_0", 1);
+	const struct fact_executor *pool = image_executor(&image, EXECUTOR_POOL, "ThreadPool", 1);
+	const struct fact_executor *named = image_executor(&image, EXECUTOR_THREAD, "consumer-0", 1);
+	const struct fact_executor *plain = image_executor(&image, EXECUTOR_THREAD, "consume", 1);
+
+	assert_non_null(first);
+	assert_int_equal(first->capacity, 4);
+	assert_int_equal(first->workers, 4);
+	assert_int_equal(first->busy, 4);
+	assert_int_equal(first->queued, 3);
+	assert_int_equal(image_workers(&image, first->id, WORKER_BUSY), 4);
+	assert_non_null(second);
+	assert_int_equal(second->capacity, 2);
+	assert_int_equal(second->workers, 1);
+	assert_int_equal(second->busy, 1);
+	assert_int_equal(second->queued, 0);
+	assert_non_null(unnamed);
+	assert_int_equal(unnamed->capacity, 3);
+	assert_int_equal(unnamed->workers, 2);
+	assert_int_equal(unnamed->idle, 2);
+	assert_int_equal(image_workers(&image, unnamed->id, WORKER_IDLE), 2);
+	assert_non_null(pool);
+	assert_int_equal(pool->capacity, 2);
+	assert_int_equal(pool->busy, 2);
+	assert_int_equal(pool->queued, 1);
+	assert_non_null(named);
+	assert_int_equal(named->workers, 3);
+	assert_int_equal(named->capacity, UNKNOWN_U64);
+	assert_non_null(plain);
+	assert_int_equal(plain->workers, 2);
+	assert_non_null(image_executor(&image, EXECUTOR_THREAD, "Watcher.run", 1));
+}
+
+static int record(void **state)
+{
+	struct cpython_walk *walk;
+
+	image_start(&image);
+	image_say(&image, "executor unnamed 3");
+	image_say(&image, "executor a 4 resize");
+	image_say(&image, "executor b 2 resize");
+	image_say(&image, "submit unnamed 2");
+	image_wait_started(&image, "unnamed", 2);
+	image_say(&image, "open unnamed");
+	image_say(&image, "submit a 7");
+	image_wait_started(&image, "a", 4);
+	image_say(&image, "submit b 1");
+	image_wait_started(&image, "b", 1);
+	image_say(&image, "pool p 2");
+	image_say(&image, "submit p 3");
+	image_wait_started(&image, "p", 2);
+	image_say(&image, "threads x 2");
+	image_wait_started(&image, "x", 2);
+	image_say(&image, "threads y 3 consumer");
+	image_wait_started(&image, "y", 3);
+	image_say(&image, "watcher");
+	image_wait_started(&image, "watcher", 1);
+	image_find(&image);
+	/* Nobody tells when a worker that has ended its task is waiting again. */
+	walk = image_walk(&image);
+	for (unsigned int i = 0; i < 6000; i++) {
+		const struct fact_executor *unnamed;
+
+		assert_int_equal(image_pass(&image, walk), 0);
+		unnamed = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor-0_0", 1);
+		if (i && unnamed && unnamed->idle == 2)
+			break;
+		usleep(10000);
+	}
+	cpython_walk_free(walk);
+	kill(image.pid, SIGSTOP);
+	image.n_blocks = 0;
+	walk = image_walk(&image);
+	assert_true(cpython_walk_proves(walk));
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_facts_are_right();
+	cpython_walk_free(walk);
+	image_kill(&image);
+	return 0;
+}
+
+static int forget(void **state)
+{
+	image_free(&image);
+	return 0;
+}
+
+static void the_image_tells_what_the_process_told(void **state)
+{
+	struct cpython_walk *walk = image_walk(&image);
+
+	/* The first reading is as good as the second. */
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_facts_are_right();
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_facts_are_right();
+	assert_int_equal(cpython_walk_counts(walk)->unread, 0);
+	assert_int_equal(cpython_walk_counts(walk)->failed_passes, 0);
+	/* Every thread is told, and what it runs. */
+	for (size_t i = 0, workers = 0; i < image.n_facts; i++) {
+		const struct fact_worker *worker = &image.facts[i].worker;
+
+		if (image.facts[i].kind != FACT_WORKER)
+			continue;
+		workers++;
+		if (worker->activity != WORKER_IDLE)
+			assert_true(*worker->function && *worker->file && worker->line);
+		assert_true(workers <= image.n_threads);
+	}
+	cpython_walk_free(walk);
+}
+
+static void layouts_of_other_versions_prove_nothing(void **state)
+{
+	const struct cpython_offsets own = image.offsets;
+	size_t proven = 0;
+
+	for (size_t i = 0; i < cpython_offsets_count; i++) {
+		struct cpython_walk *walk;
+
+		image.offsets = cpython_offsets[i];
+		walk = image_walk(&image);
+		if (cpython_walk_proves(walk)) {
+			assert_int_equal(cpython_offsets[i].minor, own.minor);
+			proven++;
+		}
+		cpython_walk_free(walk);
+	}
+	image.offsets = own;
+	assert_int_equal(proven, 1);
+}
+
+/* ---- changed images ----------------------------------------------------------------------------- */
+
+static uint64_t random_word(void)
+{
+	static const uint64_t special[] = {0, 1, 7, 8, 255, 4095, 4096, UINT32_MAX, INT64_MAX, UINT64_MAX, 1ULL << 47,
+					   (1ULL << 56) - 8, UINT64_MAX - 7};
+	size_t at = (size_t)rand() % image.n_blocks;
+	uint64_t word;
+
+	switch (rand() % 4) {
+	case 0:
+		return special[(size_t)rand() % ARRAY_SIZE(special)];
+	case 1:
+		return image.address[at] + (uint64_t)(rand() % (int)MEMORY_BLOCK);
+	case 2: /* a pointer that stands elsewhere: the wrong object of a right kind */
+		memcpy(&word, image.block[at].bytes + (uint64_t)(rand() % (int)(MEMORY_BLOCK / 8)) * 8, sizeof(word));
+		return word;
+	default:
+		return (uint64_t)rand() << 33 ^ (uint64_t)rand();
+	}
+}
+
+static void change_one(void)
+{
+	size_t at = (size_t)rand() % image.n_blocks;
+	struct image_block *block = &image.block[at];
+	uint64_t word = random_word();
+
+	switch (rand() % 8) {
+	case 0:
+		block->bytes[rand() % (int)MEMORY_BLOCK] = (unsigned char)rand();
+		break;
+	case 1:
+		image.address[at] = 8; /* it can't be read */
+		break;
+	case 2:
+		memset(block->bytes, rand() % 2 ? 0 : rand(), MEMORY_BLOCK);
+		break;
+	case 3:
+		memcpy(block->bytes, image.block[(size_t)rand() % image.n_blocks].bytes, MEMORY_BLOCK);
+		break;
+	default:
+		memcpy(block->bytes + (uint64_t)(rand() % (int)(MEMORY_BLOCK / 8)) * 8, &word, sizeof(word));
+	}
+}
+
+static bool ends(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+static void assert_facts_make_sense(void)
+{
+	for (size_t i = 0; i < image.n_facts; i++) {
+		const struct fact *fact = &image.facts[i];
+
+		if (fact->kind == FACT_EXECUTOR) {
+			const struct fact_executor *executor = &fact->executor;
+
+			assert_true(executor->id && (unsigned int)executor->kind < EXECUTOR_KIND_COUNT);
+			assert_true(ends(executor->name, sizeof(executor->name)));
+			assert_true(ends(executor->function, sizeof(executor->function)));
+			assert_true(ends(executor->file, sizeof(executor->file)));
+			assert_true(executor->gone || *executor->name || *executor->function);
+			assert_true(executor->busy == UNKNOWN_U64 || executor->busy + executor->idle <= executor->workers);
+		} else if (fact->kind == FACT_WORKER) {
+			assert_true(ends(fact->worker.function, sizeof(fact->worker.function)));
+			assert_true(ends(fact->worker.file, sizeof(fact->worker.file)));
+			assert_true((unsigned int)fact->worker.activity <= WORKER_BUSY);
+		} else {
+			assert_int_equal(fact->kind, FACT_RUNTIME);
+		}
+	}
+}
+
+#define ROUNDS 20000
+#define SECONDS 12
+
+/* Each image by a walk of its own and by one that has seen all before it; then the true image again, which the latter
+ * must read as if nothing had been. */
+static void changed_images(void **state)
+{
+	struct image_block *clean = malloc(image.n_blocks * sizeof(*clean));
+	uint64_t *addresses = malloc(image.n_blocks * sizeof(*addresses));
+	struct cpython_walk *lasting = image_walk(&image);
+	size_t n_blocks = image.n_blocks;
+	time_t end = time(NULL) + SECONDS;
+	unsigned int rounds = 0, told = 0;
+
+	assert_non_null(clean);
+	assert_non_null(addresses);
+	memcpy(clean, image.block, n_blocks * sizeof(*clean));
+	memcpy(addresses, image.address, n_blocks * sizeof(*addresses));
+	srand(20260101);
+	while (rounds < ROUNDS && time(NULL) < end) {
+		struct cpython_walk *fresh = image_walk(&image);
+
+		for (int changes = 1 + rand() % (rounds % 3 ? 8 : 200); changes > 0; changes--)
+			change_one();
+		image.torn = rounds % 4 ? 0 : 1 + (unsigned int)rand() % 50;
+		image_pass(&image, fresh);
+		assert_facts_make_sense();
+		told += image_pass(&image, fresh) == 0;
+		assert_facts_make_sense();
+		image_pass(&image, lasting);
+		assert_facts_make_sense();
+		cpython_walk_free(fresh);
+		memcpy(image.block, clean, n_blocks * sizeof(*clean));
+		memcpy(image.address, addresses, n_blocks * sizeof(*addresses));
+		image.torn = 0;
+		rounds++;
+	}
+	print_message("%u changed images, of which %u could be walked\n", rounds, told);
+	assert_true(rounds >= 100);
+	assert_true(told > 0 && told < rounds);
+	assert_int_equal(image_pass(&image, lasting), 0);
+	assert_int_equal(image_pass(&image, lasting), 0);
+	assert_int_equal(image_pass(&image, lasting), 0);
+	for (size_t i = 0; i < image.n_facts; i++) /* numbers that were given stay; everything else is as it was */
+		if (image.facts[i].kind == FACT_EXECUTOR && image.facts[i].executor.kind == EXECUTOR_POOL &&
+		    !image.facts[i].executor.gone)
+			assert_int_equal(image.facts[i].executor.capacity, 2);
+	cpython_walk_free(lasting);
+	free(clean);
+	free(addresses);
+}
+
+/* A list of threads that never ends, and one that leads back into itself. */
+static void endless_lists(void **state)
+{
+	struct cpython_walk *walk = image_walk(&image);
+	struct image_block *block;
+	uint64_t interp, first, next;
+
+	block = image_block(&image, image.site.runtime - image.site.runtime % MEMORY_BLOCK);
+	assert_non_null(block);
+	memcpy(&interp, block->bytes + (image.site.runtime + image.offsets.runtime_interpreters) % MEMORY_BLOCK, 8);
+	block = image_block(&image, (interp + image.offsets.interp_threads) / MEMORY_BLOCK * MEMORY_BLOCK);
+	assert_non_null(block);
+	memcpy(&first, block->bytes + (interp + image.offsets.interp_threads) % MEMORY_BLOCK, 8);
+	block = image_block(&image, (first + image.offsets.thread_next) / MEMORY_BLOCK * MEMORY_BLOCK);
+	assert_non_null(block);
+	memcpy(&next, block->bytes + (first + image.offsets.thread_next) % MEMORY_BLOCK, 8);
+	memcpy(block->bytes + (first + image.offsets.thread_next) % MEMORY_BLOCK, &first, 8);
+	image_pass(&image, walk);
+	image_pass(&image, walk);
+	assert_facts_make_sense();
+	memcpy(block->bytes + (first + image.offsets.thread_next) % MEMORY_BLOCK, &next, 8);
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_facts_are_right();
+	cpython_walk_free(walk);
+}
+
+static void hostile_descriptions(void **state)
+{
+	unsigned char bytes[512] = "xdebugpy";
+	struct cpython_offsets offsets;
+
+	srand(99);
+	assert_int_equal(cpython_described(bytes, 8, &offsets), -ENOENT);
+	assert_int_equal(cpython_described((const unsigned char *)"something else", 14, &offsets), -ENOENT);
+	for (unsigned int round = 0; round < 20000; round++) {
+		for (size_t i = 8; i < sizeof(bytes); i++)
+			bytes[i] = (unsigned char)(rand() % 3 ? 0 : rand());
+		bytes[11] = 3 + round % 2; /* PY_VERSION_HEX: 3.x */
+		if (cpython_described(bytes, sizeof(bytes), &offsets) == 0)
+			assert_true(offsets.interp_threads < 65536 && offsets.code_lines < 65536);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_image_tells_what_the_process_told),
+		cmocka_unit_test(layouts_of_other_versions_prove_nothing),
+		cmocka_unit_test(changed_images),
+		cmocka_unit_test(endless_lists),
+		cmocka_unit_test(hostile_descriptions),
+	};
+
+	return cmocka_run_group_tests(tests, record, forget);
+}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Executors of Python's own library under command: each line on stdin is answered with a line of JSON. Runs with
+every Python from 3.7 on, without packages."""
+import asyncio
+import ctypes
+import json
+import multiprocessing.pool
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+GATES = {}  # name -> Event: tasks block until it is set
+MADE = {}   # name -> executor, pool or loop
+STARTED = {}  # name -> how many tasks have begun
+STOP = threading.Event()
+LOCK = threading.Lock()
+
+
+def blocked_task(name):
+    with LOCK:
+        STARTED[name] = STARTED.get(name, 0) + 1
+    GATES[name].wait()  # the line of a busy worker
+    return threading.get_native_id() if hasattr(threading, "get_native_id") else 0
+
+
+def spin(name):
+    with LOCK:
+        STARTED[name] = STARTED.get(name, 0) + 1
+    while not GATES[name].flag: pass  # SPIN: one line, so that the line of the innermost function is known
+
+
+class Flag:
+    flag = False
+
+    def set(self):
+        self.flag = True
+
+
+def name_own_thread(name):
+    """The kernel's name of the thread, by which a test knows whose it is."""
+    ctypes.CDLL(None).prctl(15, ("=" + name).encode(), 0, 0, 0)
+
+
+def short_task(depth=6):
+    return depth and short_task(depth - 1)
+
+
+def consume(name):
+    blocked_task(name)
+
+
+class Watcher(threading.Thread):
+    def run(self):
+        blocked_task("watcher")
+
+
+def in_loop(name, ready):
+    loop = asyncio.new_event_loop()
+    MADE[name] = loop
+    loop.call_soon(ready.set)
+    loop.run_forever()
+
+
+def submit(name, count):
+    GATES[name] = threading.Event()
+    STARTED[name] = 0
+    made = MADE[name]
+    if isinstance(made, ThreadPoolExecutor):
+        return [made.submit(blocked_task, name) for _ in range(count)]
+    if isinstance(made, multiprocessing.pool.ThreadPool):
+        return [made.apply_async(blocked_task, (name,)) for _ in range(count)]
+
+    async def run():
+        await asyncio.gather(*[made.run_in_executor(None, blocked_task, name) for _ in range(count)])
+    return [asyncio.run_coroutine_threadsafe(run(), made)]
+
+
+def short_named():
+    name_own_thread("brief")
+    short_task(60)
+
+
+def churn():
+    """Executors, pools and threads that come and go, and tasks that are over at once, until STOP."""
+    while not STOP.is_set():
+        with ThreadPoolExecutor(3, "churn", name_own_thread, ("churn",)) as made:
+            for _ in range(20):
+                made.submit(short_task)
+        thread = threading.Thread(target=short_named, name="brief-7")
+        thread.start()
+        thread.join()
+        with multiprocessing.pool.ThreadPool(2, name_own_thread, ("ThreadPool",)) as pool:
+            pool.map(short_task, range(20))
+        MADE["steady"].submit(short_task)
+
+
+def main():
+    print(json.dumps({"ready": os.getpid(), "main": threading.get_ident()}), flush=True)
+    for line in sys.stdin:
+        word, *rest = line.split()
+        answer = {}
+        if word == "executor":  # NAME WORKERS [PREFIX]
+            MADE[rest[0]] = ThreadPoolExecutor(int(rest[1]), **({"thread_name_prefix": rest[2]} if rest[2:] else {}))
+        elif word == "pool":    # NAME WORKERS
+            MADE[rest[0]] = multiprocessing.pool.ThreadPool(int(rest[1]))
+        elif word == "loop":    # NAME
+            ready = threading.Event()
+            threading.Thread(target=in_loop, args=(rest[0], ready), daemon=True).start()
+            ready.wait()
+        elif word == "threads":  # NAME COUNT [THREAD NAME]
+            GATES[rest[0]], STARTED[rest[0]] = threading.Event(), 0
+            for i in range(int(rest[1])):
+                threading.Thread(target=consume, args=(rest[0],), daemon=True,
+                                 name=f"{rest[2]}-{i}" if rest[2:] else None).start()
+        elif word == "watcher":
+            STARTED["watcher"] = 0
+            GATES["watcher"] = threading.Event()
+            Watcher(daemon=True).start()
+        elif word == "submit":  # NAME COUNT: tasks that block until `open`
+            MADE[rest[0], "results"] = submit(rest[0], int(rest[1]))
+        elif word == "spin":    # NAME COUNT: tasks on a CPU until `open`
+            GATES[rest[0]], STARTED[rest[0]] = Flag(), 0
+            MADE[rest[0], "results"] = [MADE[rest[0]].submit(spin, rest[0]) for _ in range(int(rest[1]))]
+        elif word == "started":
+            answer["count"] = STARTED.get(rest[0], 0)
+        elif word == "open":
+            GATES[rest[0]].set()
+            for result in MADE.pop((rest[0], "results"), []):
+                result.result(60) if hasattr(result, "result") else result.get(60)
+        elif word == "shutdown":
+            MADE.pop(rest[0]).shutdown()
+        elif word == "churn":
+            MADE["steady"] = ThreadPoolExecutor(4, "steady", name_own_thread, ("steady",))
+            for _ in range(int(rest[0])):
+                threading.Thread(target=churn, daemon=True, name="churner").start()
+        elif word == "wait_threads":
+            end = time.monotonic() + 60
+            while threading.active_count() < int(rest[0]) and time.monotonic() < end:
+                time.sleep(0.01)
+            answer["count"] = threading.active_count()
+        else:
+            answer["error"] = f"what is {word}?"
+        print(json.dumps(answer), flush=True)
+    STOP.set()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
