@@ -64,7 +64,8 @@ static void figures_reset(struct target *target)
 		memset(&pool->memory, 0, sizeof(pool->memory));
 		pool->thread_resident_max = pool->thread_resident_sum = 0;
 		pool->shown_threads = pool->running = 0;
-		pool->fault_rate = UNKNOWN_U64;
+		pool->faults_new = 0;
+		pool->has_fault_rate = false;
 	}
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	target->attributed = target->oldest_scan_ns = 0;
@@ -166,14 +167,22 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 	bytes_add(&pool->memory, &thread->memory);
 	pool->shown_threads++;
 	pool->faults = add_saturated(pool->faults, thread->faults_new);
+	pool->faults_new = add_saturated(pool->faults_new, thread->faults_new);
+	pool->has_fault_rate |= thread->fault_rate != UNKNOWN_U64;
 	thread->faults_new = 0;
-	if (thread->fault_rate != UNKNOWN_U64)
-		pool->fault_rate = add_saturated(pool->fault_rate == UNKNOWN_U64 ? 0 : pool->fault_rate,
-						 thread->fault_rate);
 	pool->running += thread->state == 'R';
 	pool->thread_resident_sum += thread->memory.resident_bytes;
 	if (thread->memory.resident_bytes > pool->thread_resident_max)
 		pool->thread_resident_max = thread->memory.resident_bytes;
+}
+
+/* Over the time between refreshes, whatever part of it a thread was there: the rates of its threads do not add up, as a
+ * newborn's is over the moment since its birth. */
+static uint64_t pool_fault_rate(const struct target *target, const struct pool *pool, uint64_t now_ns)
+{
+	if (!pool->has_fault_rate || !target->last_refresh_ns || now_ns <= target->last_refresh_ns)
+		return UNKNOWN_U64;
+	return (uint64_t)((double)pool->faults_new * (double)NSEC_PER_SEC / (double)(now_ns - target->last_refresh_ns));
 }
 
 static void figure_all(struct target *target, uint64_t now_ns)
@@ -202,6 +211,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 		if (target->whole)
 			pool->memory.grown_bytes -= (int64_t)pool->resident_at_attach;
 		target->attributed += pool->memory.resident_bytes;
+		pool->fault_rate = pool_fault_rate(target, pool, now_ns);
 		history_put(&pool->history, now_ns, &pool->memory.resident_bytes);
 	}
 }
