@@ -44,6 +44,8 @@ say = $(if $V,@:,@printf '  %-8s %s\n')
 
 .PHONY: all setup demo test unit live test-seeds test-runtimes test-vm bench lint install clean help sanitized
 all: $O/poolscope $(WORKLOADS)
+# Else make deletes them, being made on the way, and makes everything anew next time.
+.SECONDARY: $(BPF_OBJ) $(SKELETONS)
 
 help:
 	@echo 'make demo           set up, build, and show the live dashboard over a built-in workload'
