@@ -108,6 +108,7 @@ static int fail_with(const struct explain *explain)
 
 int main(int argc, char **argv)
 {
+	static char lines[4096];
 	const struct fact_sink sink = {.emit = print_fact};
 	_cleanup_(probes_freep) struct probes *probes = NULL;
 	struct probes_options options = {0};
@@ -117,7 +118,8 @@ int main(int argc, char **argv)
 	uint32_t pid = 0, target, routine_offset = 0;
 	int option, status = 0, pidfd;
 
-	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+	/* Whole lines: the command that is watched writes to the same pipe. */
+	setvbuf(stdout, lines, _IOLBF, sizeof(lines));
 	while ((option = getopt(argc, argv, "+v:r:sfP:p:to:")) != -1)
 		switch (option) {
 		case 'v': options.memory_variant = optarg; break;
