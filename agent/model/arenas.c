@@ -11,17 +11,7 @@
 /* The first heap at or above the address. */
 static uint32_t heap_position(const struct arenas *arenas, uint64_t heap)
 {
-	uint32_t low = 0, high = arenas->count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (arenas->heap[middle].heap < heap)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return TABLE_PLACE(arenas->heap, arenas->count, heap, heap);
 }
 
 int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
@@ -101,17 +91,7 @@ uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region 
 
 static uint32_t last_position(const struct arenas *arenas, uint64_t arena)
 {
-	uint32_t low = 0, high = arenas->n_last;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (arenas->last[middle].arena < arena)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return TABLE_PLACE(arenas->last, arenas->n_last, arena, arena);
 }
 
 uint32_t arenas_last_pool(const struct arenas *arenas, uint64_t arena)
@@ -133,15 +113,8 @@ int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool)
 		arenas->refused++;
 		return 0;
 	}
-	if (arenas->n_last == arenas->last_capacity) {
-		uint32_t capacity = arenas->last_capacity ? arenas->last_capacity * 2 : 16;
-		struct arena_pool *table = reallocarray(arenas->last, capacity, sizeof(*table));
-
-		if (!table)
-			return -ENOMEM;
-		arenas->last = table;
-		arenas->last_capacity = capacity;
-	}
+	if (TABLE_GROW(arenas->last, arenas->n_last, arenas->last_capacity, 16))
+		return -ENOMEM;
 	memmove(arenas->last + at + 1, arenas->last + at, (arenas->n_last - at) * sizeof(*arenas->last));
 	arenas->last[at] = (struct arena_pool){arena, pool};
 	arenas->n_last++;
@@ -182,24 +155,16 @@ int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *thr
 bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped,
 		       uint64_t kept)
 {
-	uint32_t low = 0, high = sharing->count;
+	uint32_t at = TABLE_PLACE(sharing->member, sharing->count, arena, arena);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (sharing->member[middle].arena < arena)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == sharing->count || sharing->member[low].arena != arena)
+	if (at == sharing->count || sharing->member[at].arena != arena)
 		return false;
-	sharing->member[low].resident += resident;
-	sharing->member[low].mapped += mapped;
+	sharing->member[at].resident += resident;
+	sharing->member[at].mapped += mapped;
 	if (kept == UNKNOWN_U64)
-		sharing->member[low].unread += resident;
+		sharing->member[at].unread += resident;
 	else
-		sharing->member[low].kept += kept;
+		sharing->member[at].kept += kept;
 	return true;
 }
 

@@ -17,17 +17,7 @@ void told_executors_clear(struct told_executors *executors)
 /* The place of the first whose id is not smaller. */
 static uint32_t place_of(const struct told_executors *executors, uint64_t id)
 {
-	uint32_t low = 0, high = executors->count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (executors->executor[middle].fact.id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return TABLE_PLACE(executors->executor, executors->count, fact.id, id);
 }
 
 struct told_executor *told_executors_find(const struct told_executors *executors, uint64_t id)
@@ -53,15 +43,8 @@ static int executor_add(struct told_executors *executors, const struct fact_exec
 		executors->refused++;
 		return 0;
 	}
-	if (executors->count == executors->capacity) {
-		uint32_t capacity = executors->capacity ? executors->capacity * 2 : 8;
-		struct told_executor *table = reallocarray(executors->executor, capacity, sizeof(*table));
-
-		if (!table)
-			return -ENOMEM;
-		executors->executor = table;
-		executors->capacity = capacity;
-	}
+	if (TABLE_GROW(executors->executor, executors->count, executors->capacity, 8))
+		return -ENOMEM;
 	memmove(&executors->executor[place + 1], &executors->executor[place],
 		(executors->count - place) * sizeof(*executors->executor));
 	executors->executor[place] = (struct told_executor){.fact = *fact, .busy_peak = fact->busy};

@@ -23,15 +23,8 @@ int blocks_add(struct blocks *blocks, uint64_t start, uint64_t length)
 {
 	if (blocks->count == BLOCKS_MAX)
 		return -ENOSPC;
-	if (blocks->count == blocks->room) {
-		size_t room = blocks->room ? blocks->room * 2 : 64;
-		struct block *grown = reallocarray(blocks->block, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		blocks->block = grown;
-		blocks->room = room;
-	}
+	if (TABLE_GROW(blocks->block, blocks->count, blocks->room, 64))
+		return -ENOMEM;
 	blocks->block[blocks->count++] = (struct block){.start = start, .length = length};
 	return 0;
 }

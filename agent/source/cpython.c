@@ -290,15 +290,8 @@ int cpython_add(struct cpython *cpython, const struct fact_thread *thread)
 	/* io_uring's workers carry their creator's thread control block. */
 	if (thread->is_io_worker || cpython->n_listed == LISTED_MAX)
 		return 0;
-	if (cpython->n_listed == cpython->room) {
-		size_t room = cpython->room ? cpython->room * 2 : 32;
-		struct listed_thread *grown = reallocarray(cpython->listed, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		cpython->listed = grown;
-		cpython->room = room;
-	}
+	if (TABLE_GROW(cpython->listed, cpython->n_listed, cpython->room, 32))
+		return -ENOMEM;
 	cpython->listed[cpython->n_listed++] = (struct listed_thread){thread->id, thread->tls_base,
 								      thread->is_leader};
 	return 0;

@@ -116,15 +116,8 @@ static uint32_t executor_place(struct executors *executors, const struct executo
 	}
 	if (place == EXECUTORS_MAX)
 		return EXECUTOR_NONE;
-	if (place == executors->capacity) {
-		uint32_t capacity = executors->capacity ? executors->capacity * 2 : 8;
-		struct executor *grown = reallocarray(executors->executor, capacity, sizeof(*grown));
-
-		if (!grown)
-			return EXECUTOR_NONE;
-		executors->executor = grown;
-		executors->capacity = capacity;
-	}
+	if (TABLE_GROW(executors->executor, place, executors->capacity, 8))
+		return EXECUTOR_NONE;
 	executors->count += place == executors->count;
 	executors->executor[place] = *wanted;
 	executors->executor[place].fact.id = ++executors->last_id;

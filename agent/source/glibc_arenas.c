@@ -30,17 +30,7 @@ struct walk {
 
 static size_t position(const struct glibc_arenas *arenas, uint64_t address)
 {
-	size_t low = 0, high = arenas->n_arenas;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (arenas->arena[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return TABLE_PLACE(arenas->arena, arenas->n_arenas, address, address);
 }
 
 struct glibc_arena *glibc_arenas_find(const struct glibc_arenas *arenas, uint64_t address)
@@ -74,15 +64,8 @@ static int arena_add(struct glibc_arenas *arenas, uint64_t address, bool is_main
 		return 0;
 	if (arenas->n_arenas == GLIBC_ARENAS_MAX)
 		return 0;
-	if (arenas->n_arenas == arenas->arena_room) {
-		size_t room = arenas->arena_room ? arenas->arena_room * 2 : 16;
-		struct glibc_arena *grown = reallocarray(arenas->arena, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		arenas->arena = grown;
-		arenas->arena_room = room;
-	}
+	if (TABLE_GROW(arenas->arena, arenas->n_arenas, arenas->arena_room, 16))
+		return -ENOMEM;
 	memmove(&arenas->arena[at + 1], &arenas->arena[at], (arenas->n_arenas - at) * sizeof(*arenas->arena));
 	arenas->arena[at] = (struct glibc_arena){.address = address, .is_main = is_main};
 	arenas->n_arenas++;
@@ -93,15 +76,8 @@ static int heap_add(struct glibc_arenas *arenas, uint64_t arena, uint64_t start,
 {
 	if (arenas->n_heaps == GLIBC_HEAPS_MAX)
 		return -ENOSPC;
-	if (arenas->n_heaps == arenas->heap_room) {
-		size_t room = arenas->heap_room ? arenas->heap_room * 2 : 16;
-		struct glibc_heap *grown = reallocarray(arenas->heap, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		arenas->heap = grown;
-		arenas->heap_room = room;
-	}
+	if (TABLE_GROW(arenas->heap, arenas->n_heaps, arenas->heap_room, 16))
+		return -ENOMEM;
 	arenas->heap[arenas->n_heaps++] = (struct glibc_heap){start, start + size, arena};
 	return 0;
 }

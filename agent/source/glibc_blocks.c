@@ -231,17 +231,9 @@ static int add_arenas(struct search *search, const struct glibc_arenas *arenas, 
 
 static bool has_block(const struct blocks *blocks, uint64_t start)
 {
-	size_t low = 0, high = blocks->count;
+	size_t at = TABLE_PLACE(blocks->block, blocks->count, start, start);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (blocks->block[middle].start < start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < blocks->count && blocks->block[low].start == start;
+	return at < blocks->count && blocks->block[at].start == start;
 }
 
 /* The heap of brk is the main arena's; everything else is nobody's place. */

@@ -31,15 +31,8 @@ static bool is_guest(const struct pass *pass, const struct task_record *record)
 
 static int keep(struct pass *pass, const struct task_record *record)
 {
-	if (pass->count == pass->room) {
-		size_t room = pass->room ? pass->room * 2 : 64;
-		struct task_record *records = reallocarray(pass->records, room, sizeof(*records));
-
-		if (!records)
-			return -ENOMEM;
-		pass->records = records;
-		pass->room = room;
-	}
+	if (TABLE_GROW(pass->records, pass->count, pass->room, 64))
+		return -ENOMEM;
 	pass->records[pass->count++] = *record;
 	return 0;
 }
