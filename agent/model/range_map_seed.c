@@ -49,10 +49,11 @@ static void see_again(struct range_map *map, struct range *range, const struct f
 	range->seen_seed = map->seed;
 	range->protection = fact->protection;
 	range->flags |= fact->flags;
-	if (range->usable || !is_private_anonymous(range->flags) || !(fact->protection & PROT_WRITE))
+	if (range->usable || !is_private_anonymous(range->flags))
 		return;
-	range->usable = true;
-	range->unproven = false;
+	/* Without access it may have been usable for a while, between two events that were lost: its pages tell. */
+	range->usable = fact->protection & PROT_WRITE;
+	range->unproven = !range->usable;
 	if (range->owner == OWNER_NONE) {
 		range->reason = map->seed_reason;
 		range->provisional_until_ns = OPEN;

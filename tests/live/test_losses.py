@@ -77,7 +77,6 @@ def test_whatever_is_lost_the_identity_comes_back(primitives):
     with Batch([Seeded(seed, primitives) for seed in (1, 2, 3)], "--ring", SMALLEST_RING) as batch:
         batch.attach()
         batch.go(400)
-        time.sleep(5)  # it stands still: refreshes come by, as an agent that goes on has them
         compared = batch.compare()
         assert sum(target["events"]["lost"] for _, target, _, _ in compared) > 0
         for workload, target, before, after in compared:

@@ -61,6 +61,30 @@ static void a_heap_that_grew_beyond_a_lost_event_is_one_arena_again(void **state
 	assert_map("0+33:1:arena 33+3:lost:arena 36+4:1:arena");
 }
 
+/* Made usable, written and locked again by calls that were lost: no protection tells, but the pages do. */
+static void pages_of_a_known_reservation_are_found_after_a_loss(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(map_flags(f, ANN, BASE, 8 * P, PROT_NONE, RANGE_ANON), 0);
+	assert_int_equal(map_flags(f, ANN, BASE + 16 * P, 8 * P, PROT_NONE, RANGE_ANON), 0);
+	seed(f, UNATTRIBUTED_LOST);
+	f->now += 10;
+	seen(f, BASE, 8 * P, PROT_NONE, RANGE_ANON);
+	seen(f, BASE + 16 * P, 8 * P, PROT_NONE, RANGE_ANON);
+	range_map_seed_end(f->map, f->now);
+	assert_true(range_counts(at(f, BASE)) && range_counts(at(f, BASE + 16 * P)));
+	f->now += 10;
+	assert_int_equal(do_read(f, BASE, 8 * P, 3 * P), 0);
+	assert_int_equal(do_read(f, BASE + 16 * P, 8 * P, 0), 0);
+	assert_all("0+8:lost:mmap 16+8:lost:mmap!");
+	assert_int_equal(at(f, BASE)->resident, 3 * P);
+	/* what had no pages is a bare reservation again: who makes it usable owns it */
+	assert_false(range_counts(at(f, BASE + 16 * P)));
+	do_mprotect(f, BOB, BASE + 16 * P, 4 * P, RW);
+	assert_map("0+8:lost:mmap 16+4:2:mmap");
+}
+
 static void a_seed_is_provisional_until_the_drain_has_passed_it(void **state)
 {
 	struct fixture *f = *state;
@@ -242,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(mremap_before_the_seed_keeps_what_the_seed_saw),
 		TEST(brk_goes_on_from_what_a_seed_saw),
+		TEST(pages_of_a_known_reservation_are_found_after_a_loss),
 		TEST(a_seed_is_provisional_until_the_drain_has_passed_it),
 		TEST(a_late_attach_shows_arenas_heap_and_stack),
 		TEST(a_heap_that_grew_beyond_a_lost_event_is_one_arena_again),
