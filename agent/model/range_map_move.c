@@ -87,7 +87,7 @@ static struct range range_added(const struct range *like, uint64_t start, uint64
 		.start = start,
 		.end = end,
 		.owner = OWNER_NONE,
-		.reason = like->reason,
+		.reason = like->owner == OWNER_NONE ? like->reason : UNATTRIBUTED_LOST, /* an owned range's own means nothing */
 		.region = REGION_MMAP,
 		.protection = like->protection,
 		.flags = like->flags & ~RANGE_HEAP,

@@ -184,7 +184,7 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 
 		if (i >= old_count) {
 			bool usable = like.usable && oracle_anonymous(like.flags);
-			enum unattributed reason = like.reason;
+			enum unattributed reason = like.owner == OWNER_NONE ? like.reason : UNATTRIBUTED_LOST;
 
 			*page = (struct oracle_page){.mapped = true,
 						     .owner = OWNER_NONE,
@@ -306,9 +306,9 @@ static void oracle_seen(struct oracle *oracle, unsigned first, unsigned count, i
 		if (page->mapped && !((page->flags ^ flags) & kind)) {
 			page->protection = protection;
 			page->flags |= flags;
-			if (!page->usable && anonymous && (protection & PROT_WRITE)) {
-				page->usable = true;
-				page->unproven = false;
+			if (!page->usable && oracle_anonymous(page->flags)) {
+				page->usable = protection & PROT_WRITE;
+				page->unproven = !page->usable;
 				if (page->owner == OWNER_NONE) {
 					page->reason = oracle->seed_reason;
 					page->provisional_until_ns = ORACLE_OPEN;
