@@ -385,14 +385,16 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 	bool reads_arenas = arenas_due(watched);
 	struct batch batch = {.watched = watched, .sink = sink, .flush = sample_batch,
 			      .list = reads_arenas ? &list : NULL, .reads_runtime = runtime_due(watched, exact)};
-	int error = batch_all(&batch);
+	/* Before anything is read from the target's own memory: that can bring a page into being which it had given back,
+	 * and which the page tables did not have a moment ago. */
+	int error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 
+	if (!error)
+		error = batch_all(&batch);
 	if (!error && reads_arenas)
 		error = read_arenas(watched, &list, sink);
 	if (!error)
 		error = read_runtime(&batch);
-	if (!error)
-		error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 	if (error)
 		return error;
 	procfs_cgroup(watched->procfs, watched->id, watched->info.pid, sink);

@@ -146,6 +146,10 @@ class Ended:
         return targets[0]
 
 
+# epoll_wait, epoll_pwait, epoll_pwait2 of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl); epoll_pwait of arm64.
+EPOLL_WAITS = {"232", "281", "441", "22"}
+
+
 class Agent:
     """A running poolscope."""
 
@@ -155,7 +159,8 @@ class Agent:
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
 
     def attached(self, pid):
-        """Waits until it watches the target: it holds its pidfd, and its kernel links."""
+        """Waits until it watches the target: it holds its page tables, and has come to wait for events; between the two
+        it reads what is there already."""
         def holds():
             folder = f"/proc/{self.process.pid}/fd"
             names = []
@@ -165,10 +170,13 @@ class Agent:
                 except FileNotFoundError:
                     pass
             return f"/proc/{pid}/pagemap" in names or f"/proc/{pid}/maps" in names
+        def waits():
+            with open(f"/proc/{self.process.pid}/syscall", encoding="ascii") as syscall:
+                return syscall.read().split()[0] in EPOLL_WAITS
         def done():
             if self.process.poll() is not None:
                 raise AssertionError(f"poolscope ended before it attached: {self.wait()}")
-            return holds()
+            return holds() and waits()
         wait_for(done, "poolscope to attach")
         return self
 
