@@ -217,11 +217,25 @@ int probes_drain(struct probes *probes, const struct fact_sink *sink)
 	return probes->error < 0 ? probes->error : (int)probes->drained;
 }
 
+/* A birth may be among what was lost: guests are to be looked for again. */
+static void note_losses(struct probe_space *space, uint64_t own, const struct fact_loss *all)
+{
+	uint64_t lost = own;
+
+	for (int reason = 0; reason < LOSS_REASON_COUNT; reason++)
+		if (reason != LOSS_RING && all->lost[reason] != UNKNOWN_U64)
+			lost += all->lost[reason];
+	if (lost != space->lost)
+		space->guests_sought = false;
+	space->lost = lost;
+}
+
 int probes_counters(struct probes *probes, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_EVENTS, .time_ns = probe_boottime()};
 	struct probe_space *space = NULL;
 	int r;
+	struct fact_loss all;
 
 	memcpy(fact.events.received, probes->received, sizeof(fact.events.received));
 	r = sink->emit(sink->context, &fact);
@@ -230,6 +244,7 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink)
 	memset(&fact.loss, 0, sizeof(fact.loss));
 	fact.kind = FACT_LOSS;
 	probe_loss_read(&probes->set, &fact.loss);
+	all = fact.loss;
 	r = sink->emit(sink->context, &fact);
 	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {
 		fact.target = space->target;
@@ -241,6 +256,7 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink)
 		fact.kind = FACT_LOSS;
 		memset(&fact.loss, 0, sizeof(fact.loss));
 		fact.loss.lost[LOSS_RING] = probe_loss_of_space(&probes->set, space->tgid);
+		note_losses(space, fact.loss.lost[LOSS_RING], &all);
 		r = sink->emit(sink->context, &fact);
 	}
 	return r < 0 ? r : 0;

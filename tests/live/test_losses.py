@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Events that are lost: counted, healed by a reseed, and never at the cost of what is known already, of births and
 exits, or of another target."""
+import signal
 import time
 
 import pytest
@@ -76,7 +77,9 @@ def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent):
 def test_whatever_is_lost_the_identity_comes_back(primitives):
     with Batch([Seeded(seed, primitives) for seed in (1, 2, 3)], "--ring", SMALLEST_RING) as batch:
         batch.attach()
+        batch.agent.process.send_signal(signal.SIGSTOP)  # a reader that is late, so that events are lost for sure
         batch.go(400)
+        batch.agent.process.send_signal(signal.SIGCONT)
         compared = batch.compare()
         assert sum(target["events"]["lost"] for _, target, _, _ in compared) > 0
         for workload, target, before, after in compared:
