@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Snapshots: owners by evidence. Arenas that are shared, the heap, blocks that nobody was seen making, and what
+ * malloc keeps. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "model_facts.h"
+
+#define AREA 0x10000000ULL
+
+static void a_shared_arena_is_divided(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const uint64_t arena = 64 * MIB * 5 + 48, heap = 64 * MIB * 5;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seen(&s, 201, "w-2");
+	seen(&s, 202, "v-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, heap, 32 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, heap + 32 * MIB, 32 * MIB, PROT_NONE, RANGE_ANON);
+	seed_end(&s);
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap, .address = arena}});
+	resident(&s, heap, 32 * MIB, 3 * MIB);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 3 * MIB);
+	for (uint32_t i = 200; i <= 202; i++)
+		feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(i), .address = arena}});
+	target = refresh(&s);
+	assert_int_equal(target->unattributed_bytes, 0);
+	assert_int_equal(pool(target, "w-*")->memory.resident[REGION_ARENA], 2 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.resident[REGION_ARENA], MIB);
+	assert_true(thread(target, 201)->memory.shared);
+	assert_true(pool(target, "v-*")->memory.shared);
+	assert_false(pool(target, "main")->memory.shared);
+	exited(&s, 200);
+	exited(&s, 201);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.resident[REGION_ARENA], 3 * MIB);
+	assert_false(pool(target, "v-*")->memory.shared);
+	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 0);
+	/* With nobody left it is the orphan of who was attached last, though it was there before anybody saw. */
+	exited(&s, 202);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.orphaned_bytes, 3 * MIB);
+	assert_int_equal(target->unattributed_bytes, 0);
+	seen(&s, 203, "w-3");
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(203), .address = arena}});
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.resident[REGION_ARENA], 3 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 0);
+	script_end(&s);
+}
+
+static void the_main_arena_owns_the_heap(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const uint64_t arena = 0x7f0000001000, heap = 0x5000000, elsewhere = AREA + MIB;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, heap, 8 * MIB, RW, RANGE_ANON | RANGE_HEAP);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	resident(&s, heap, 8 * MIB, 4 * MIB);
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(PID), .address = arena}});
+	/* An arena whose top is not in the heap proves nothing: somebody else may be using brk. */
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = elsewhere, .address = arena, .is_main = true}});
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 4 * MIB);
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap + MIB, .address = arena, .is_main = true}});
+	target = refresh(&s);
+	assert_int_equal(target->unattributed_bytes, 0);
+	assert_int_equal(pool(target, "main")->memory.resident[REGION_HEAP], 4 * MIB);
+	assert_false(pool(target, "main")->memory.shared);
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(200), .address = arena}});
+	target = refresh(&s);
+	assert_int_equal(pool(target, "main")->memory.resident[REGION_HEAP], 2 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.resident[REGION_HEAP], 2 * MIB);
+	assert_true(pool(target, "w-*")->memory.shared);
+	script_end(&s);
+}
+
+static void evidence_charges_what_nobody_was_seen_making(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seen(&s, 201, "v-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, AREA + 16 * MIB, MIB, RW, RANGE_FILE);
+	seed_end(&s);
+	mapped(&s, 201, AREA + 6 * MIB, MIB);
+	resident(&s, AREA, 6 * MIB, 6 * MIB);
+	resident(&s, AREA + 6 * MIB, MIB, MIB);
+	resident(&s, AREA + 7 * MIB, MIB, MIB);
+	resident(&s, AREA + 16 * MIB, MIB, MIB);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 7 * MIB);
+	/* Only what is nobody's: neither another's megabyte nor a file's. */
+	range(&s, FACT_RANGE_OWNER, 200, AREA + 4 * MIB, 13 * MIB, 0, 0);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 4 * MIB);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_IMAGE], MIB);
+	assert_int_equal(thread(target, 200)->memory.resident[REGION_MMAP], 3 * MIB);
+	assert_int_equal(thread(target, 201)->memory.resident[REGION_MMAP], MIB);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	assert_int_equal(thread(target, 200)->memory.grown_bytes, 0);
+	/* What is released is gone; what is mapped there then is the caller's. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 4 * MIB, MIB, 0, 0);
+	mapped(&s, 201, AREA + 5 * MIB, MIB);
+	range(&s, FACT_RANGE_OWNER, 200, AREA + 4 * MIB, 2 * MIB, 0, 0);
+	target = refresh(&s);
+	assert_int_equal(thread(target, 200)->memory.mapped[REGION_MMAP], MIB);
+	/* Of a thread that is not there it says nothing. */
+	range(&s, FACT_RANGE_OWNER, 999, AREA, MIB, 0, 0);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 4 * MIB);
+	script_end(&s);
+}
+
+static void kept_is_what_was_read_of_the_heaps(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const uint64_t heap = 64 * MIB * 5, arena = heap + 48;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seed_begin(&s, SEED_ATTACH);
+	/* Two heaps side by side, which the kernel shows as one mapping. */
+	range(&s, FACT_RANGE_SEEN, 0, heap, 128 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	target = refresh(&s);
+	assert_true(pool(target, "main")->memory.kept_bytes == UNKNOWN_U64); /* no glibc to be seen */
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap, .address = arena}});
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap + 64 * MIB, .address = arena}});
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(200), .address = arena}});
+	resident(&s, heap, 64 * MIB, 40 * MIB);
+	resident(&s, heap + 64 * MIB, 64 * MIB, 20 * MIB);
+	feed(&s, (struct fact){.kind = FACT_ARENA_KEPT,
+			       .arena = {.heap = heap, .address = arena, .resident = 40 * MIB, .kept = 30 * MIB}});
+	target = refresh(&s);
+	assert_int_equal(thread(target, 200)->memory.resident[REGION_ARENA], 60 * MIB);
+	assert_true(thread(target, 200)->memory.kept_bytes == UNKNOWN_U64); /* half is not known whole */
+	assert_int_equal(pool(target, "main")->memory.kept_bytes, 0);
+	/* What has grown since the reading is taken for as full as the rest. */
+	feed(&s, (struct fact){.kind = FACT_ARENA_KEPT, .arena = {.heap = heap + 64 * MIB, .address = arena,
+								  .resident = 10 * MIB, .kept = MIB}});
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.kept_bytes, 32 * MIB);
+	/* Not more than there is. */
+	assert_int_equal(model_apply(s.model, &(struct fact){.kind = FACT_ARENA_KEPT, .target = TARGET,
+							     .arena = {.heap = heap, .resident = 1, .kept = 2}}),
+			 -EINVAL);
+	script_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_shared_arena_is_divided),
+		cmocka_unit_test(the_main_arena_owns_the_heap),
+		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
+		cmocka_unit_test(kept_is_what_was_read_of_the_heaps),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
