@@ -41,9 +41,20 @@ static __always_inline void call_read(struct call *call)
 #endif
 }
 
-static __always_inline bool is_error(long result)
+/* Which results of a call a handler is for. */
+static __always_inline bool failed(long result)
 {
 	return (__u64)result >= (__u64)-MAX_ERRNO;
+}
+
+static __always_inline bool succeeded(long result)
+{
+	return !failed(result);
+}
+
+static __always_inline bool ended(long result)
+{
+	return true;
 }
 
 /* What to tell of a call. */
@@ -94,8 +105,6 @@ static __always_inline int on_mmap(const struct process *process, long result)
 	struct told what = {.kind = EVENT_MMAP, .start = result};
 	struct call call;
 
-	if (is_error(result))
-		return 0;
 	call_read(&call);
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
@@ -108,8 +117,6 @@ static __always_inline int on_mprotect(const struct process *process, long resul
 	struct told what = {.kind = EVENT_MPROTECT};
 	struct call call;
 
-	if (is_error(result))
-		return 0;
 	call_read(&call);
 	what.start = call.arg[0];
 	what.length = call.arg[1];
@@ -171,8 +178,6 @@ static __always_inline int on_munmap(const struct process *process, long result)
 	struct told what = {.kind = EVENT_MUNMAP_FAILED};
 	struct call call;
 
-	if (!is_error(result))
-		return 0;
 	call_read(&call);
 	return munmap_frees(&call, &what) ? memory_submit(process, &what) : 0;
 }
@@ -206,7 +211,7 @@ static __always_inline int on_mremap(const struct process *process, long result)
 	struct call call;
 
 	call_read(&call);
-	if (!is_error(result))
+	if (succeeded(result))
 		return move_submit(process, &call, result);
 	return mremap_frees(&call, &what) ? memory_submit(process, &what) : 0;
 }

@@ -28,23 +28,25 @@ THREAD_PROBE(sched_process_exec, on_exec, (task, ctx[1]), (task, ctx[1]))
 THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
 	     (task, BPF_CORE_READ(task, tgid), (const char *)ctx[1]))
 
-/* The registers are not taken from ctx[0]: some kernels (5.10) do not let a program read that argument, for lack of its
+/* Of a call's results, only those of interest lead to the look-up of the process: of munmap none, as a rule.
+ * The registers are not taken from ctx[0]: some kernels (5.10) do not let a program read that argument, for lack of its
  * type in the function's file. */
-#define EXIT_PROBE(call)                                                                                     \
+#define HANDLE_EXIT(call, of_interest, result)                                                               \
+	struct process *process = of_interest(result) ? process_current() : NULL;                            \
+	return process ? on_##call(process, result) : 0;
+
+#define EXIT_PROBE(call, of_interest)                                                                        \
 	SEC("?fexit") int fexit_##call(__u64 *ctx)                                                           \
 	{                                                                                                    \
-		struct process *process = process_current();                                                 \
-		return process ? on_##call(process, ctx[1]) : 0;             \
+		HANDLE_EXIT(call, of_interest, ctx[1])                                                       \
 	}                                                                                                    \
 	SEC("?tracepoint") int tracepoint_##call(struct trace_event_raw_sys_exit *ctx)                       \
 	{                                                                                                    \
-		struct process *process = process_current();                                                 \
-		return process ? on_##call(process, ctx->ret) : 0;                           \
+		HANDLE_EXIT(call, of_interest, ctx->ret)                                                     \
 	}                                                                                                    \
 	SEC("?kretprobe") int kretprobe_##call(struct pt_regs *ctx)                                          \
 	{                                                                                                    \
-		struct process *process = process_current();                                                 \
-		return process ? on_##call(process, returned(ctx)) : 0;                      \
+		HANDLE_EXIT(call, of_interest, returned(ctx))                                                \
 	}
 
 #define ENTRY_PROBE(call)                                                                                    \
@@ -73,20 +75,18 @@ static __always_inline long returned(const struct pt_regs *ctx)
 #endif
 }
 
-EXIT_PROBE(mmap)
-EXIT_PROBE(munmap)
-EXIT_PROBE(mremap)
-EXIT_PROBE(mprotect)
-EXIT_PROBE(brk)
+EXIT_PROBE(mmap, succeeded)
+EXIT_PROBE(munmap, failed)
+EXIT_PROBE(mremap, ended)
+EXIT_PROBE(mprotect, succeeded)
+EXIT_PROBE(brk, ended)
 ENTRY_PROBE(munmap)
 ENTRY_PROBE(mremap)
 
 /* One program type has one attach point under fexit: pkey_mprotect needs a program of its own there. */
 SEC("?fexit") int fexit_pkey_mprotect(__u64 *ctx)
 {
-	struct process *process = process_current();
-
-	return process ? on_mprotect(process, ctx[1]) : 0;
+	HANDLE_EXIT(mprotect, succeeded, ctx[1])
 }
 
 /* The task iterator. Set by the agent before each run: */
