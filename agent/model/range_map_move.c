@@ -125,6 +125,43 @@ static bool take_source(struct range_map *map, uint64_t old_start, uint64_t old_
 	return true;
 }
 
+/* What a seed saw at the source after this move was done came there since: out of the list, into another. */
+static struct range_node *take_seen_since(struct range_node **list, uint64_t time_ns)
+{
+	struct range_node *seen = NULL;
+
+	while (*list) {
+		struct range_node *node = *list;
+
+		if (!is_provisional(&node->range, time_ns)) {
+			list = &node->right;
+			continue;
+		}
+		*list = node->right;
+		node->right = seen;
+		seen = node;
+	}
+	return seen;
+}
+
+/* Where nothing stands by now. */
+static int put_back(struct range_map *map, struct range_node *list)
+{
+	int result = 0;
+
+	while (list) {
+		struct range_node *node = list;
+		struct range range = node->range;
+		int r;
+
+		list = node->right;
+		free(node); /* first: the bound has room for it again */
+		r = map_fill(map, &range);
+		result = r < 0 ? r : result;
+	}
+	return result;
+}
+
 static int keep_error(int first, int then)
 {
 	return first < 0 ? first : then;
@@ -138,7 +175,8 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 				.flags = RANGE_ANON,
 				.usable = true},
 		     like = unknown;
-	struct range_node *list;
+	const struct range *there;
+	struct range_node *list, *seen;
 	size_t held;
 	int r = range_bounds(start, fact->length, &end), result = 0;
 
@@ -153,12 +191,16 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 	}
 	if (!take_source(map, old_start, old_end, start, end, caller, time_ns, &list))
 		return 0;
+	seen = take_seen_since(&list, time_ns);
+	kept_end = old_end - old_start < end - start ? start + (old_end - old_start) : end;
+	there = range_map_find(map, kept_end);
+	if (there && is_provisional(there, time_ns))
+		like = *there; /* a seed saw the outcome */
 	for (const struct range_node *node = list; node; node = node->right)
 		like = node->range;
-	kept_end = old_end - old_start < end - start ? start + (old_end - old_start) : end;
 
 	/* In hand, these count against the bound as those in limbo do. */
-	held = list_length(list);
+	held = list_length(list) + list_length(seen);
 	map->in_limbo += held;
 	r = map_cut(map, start, kept_end, time_ns);
 	if (r == 0 && (fact->flags & RANGE_DONTUNMAP) && start != old_start)
@@ -166,6 +208,7 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 	map->in_limbo -= held;
 	if (r < 0) {
 		map_drop(list);
+		map_drop(seen);
 		return r;
 	}
 	if (list)
@@ -173,6 +216,7 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 	else
 		drop_settled(map, start, kept_end, time_ns);
 	put_moved(map, list, start - old_start, kept_end, time_ns);
+	result = keep_error(result, put_back(map, seen));
 
 	unknown.start = start;
 	unknown.end = kept_end;

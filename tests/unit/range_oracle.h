@@ -148,7 +148,7 @@ static void oracle_duplicated(struct oracle *oracle, unsigned old, unsigned firs
 static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count, unsigned first,
 			 unsigned count, bool dont_unmap, unsigned caller, uint64_t now)
 {
-	static struct oracle_page source[ORACLE_PAGES];
+	static struct oracle_page source[ORACLE_PAGES], seen[ORACLE_PAGES];
 	struct oracle_page like = {.mapped = true,
 				   .usable = true,
 				   .protection = PROT_READ | PROT_WRITE,
@@ -169,7 +169,21 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 		memset(&oracle->pages[old], 0, old_count * sizeof(source[0]));
 	}
 	limbo->used = false;
+	if (old_count < count && oracle->pages[first + old_count].mapped &&
+	    oracle_provisional(&oracle->pages[first + old_count], now))
+		like = oracle->pages[first + old_count];
 	for (unsigned i = 0; i < old_count; i++) {
+		struct oracle_page *page = &oracle->pages[old + i];
+
+		/* A seed saw it there after this move was done. */
+		seen[i].mapped = false;
+		if (source[i].mapped && oracle_provisional(&source[i], now)) {
+			if (old == first && i < count)
+				seen[i] = source[i];
+			else if (!page->mapped)
+				*page = source[i];
+			source[i].mapped = false;
+		}
 		if (!source[i].mapped)
 			continue;
 		any = true;
@@ -204,8 +218,9 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 				page->region = REGION_MMAP;
 			}
 		} else if (any || !page->mapped || !oracle_provisional(page, now)) {
-			*page = unknown;
-			oracle_touch(oracle, page);
+			*page = seen[i].mapped ? seen[i] : unknown;
+			if (!seen[i].mapped)
+				oracle_touch(oracle, page);
 		}
 	}
 }

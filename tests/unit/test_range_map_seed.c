@@ -25,6 +25,26 @@ static void mremap_before_the_seed_keeps_what_the_seed_saw(void **state)
 	assert_map("256+4:before_attach:mmap 260+2:1:mmap");
 }
 
+/* What a later call reserved where the moved bytes had been is not what moved. */
+static void mremap_before_the_seed_moves_nothing_that_came_since(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t event = f->now;
+
+	f->now += 10;
+	seed(f, UNATTRIBUTED_BEFORE_ATTACH);
+	seen(f, BASE + 2 * P, 2 * P, PROT_NONE, RANGE_ANON);
+	seen(f, BASE + M, 5 * P, RW, RANGE_ANON);
+	range_map_seed_end(f->map, f->now);
+	f->now = event;
+	do_munmap(f, ANN, BASE, 4 * P);
+	do_mremap(f, ANN, BASE, 4 * P, BASE + M, 5 * P, 0);
+	assert_map("256+4:before_attach:mmap 260+1:1:mmap");
+	assert_int_equal(map_flags(f, ANN, BASE + 2 * P, 2 * P, PROT_NONE, RANGE_ANON), 0);
+	assert_true(range_map_find(f->map, BASE + M + 4 * P)->usable);
+	assert_true(range_map_find(f->map, BASE + M + 3 * P)->usable);
+}
+
 static void brk_goes_on_from_what_a_seed_saw(void **state)
 {
 	struct fixture *f = *state;
@@ -265,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(mremap_before_the_seed_keeps_what_the_seed_saw),
+		TEST(mremap_before_the_seed_moves_nothing_that_came_since),
 		TEST(brk_goes_on_from_what_a_seed_saw),
 		TEST(pages_of_a_known_reservation_are_found_after_a_loss),
 		TEST(a_seed_is_provisional_until_the_drain_has_passed_it),
