@@ -340,8 +340,10 @@ static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
 {
-	int error = procfs_seed(watched->procfs, watched->id, watched->info.pid, reason, sink);
+	int error;
 
+	(void)probes_guests(watched->probes, watched->id); /* without a task iterator there are none to be known */
+	error = procfs_seed(watched->procfs, watched->id, watched->info.pid, reason, sink);
 	/* Stacks are told with the threads, and can only be taken over in a map that knows them. */
 	return error ? error : seed_threads(watched, sink);
 }

@@ -131,7 +131,7 @@ static int handle_record(void *context, const void *data, size_t size)
 		/* A thread that leads a group of its own: another process in the same memory. */
 		space->has_guests |= header->kind == EVENT_THREAD_BORN && header->flags & EVENT_THREAD_LEADER;
 	}
-	if (r >= 0 && space)
+	if (r >= 0 && space && (header->kind < EVENT_MMAP || header->time_ns >= space->complete_ns))
 		r = pass_on(probes, space, data);
 	probes->error = r;
 	return r < 0 || probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;

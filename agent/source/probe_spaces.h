@@ -12,6 +12,7 @@ struct probe_space {
 	bool end_told, ends;
 	uint64_t memory; /* of its tasks' records; 0: not known yet */
 	bool guests_sought, has_guests; /* other processes in this memory: looked for once; some were seen last */
+	uint64_t complete_ns;           /* boottime; of calls before it, those of some guests were not reported */
 	uint64_t lost;                  /* events of it and of nobody known, as of the last count */
 	uint64_t received[PROBE_COUNT]; /* events, by probe */
 	struct probe_space *next_in_bucket;

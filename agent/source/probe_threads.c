@@ -15,6 +15,7 @@ struct pass {
 	uint64_t time_ns;
 	uint64_t memory; /* of the target's own threads, as this pass finds it */
 	bool keeps;      /* all records until the end: who is a guest shows only then */
+	bool news;       /* some guests were not known before */
 	struct task_record *records;
 	size_t count, room;
 };
@@ -87,23 +88,26 @@ static bool watch_guests(struct probes *probes, const struct pass *pass)
 	return news;
 }
 
+static bool has_guests(const struct pass *pass)
+{
+	for (size_t i = 0; i < pass->count; i++)
+		if (is_guest(pass, &pass->records[i]) && !is_past(pass, &pass->records[i]))
+			return true;
+	return false;
+}
+
 static int emit_kept(struct pass *pass)
 {
 	int r = 0;
 
-	pass->space->guests_sought = true;
-	pass->space->has_guests = false;
+	pass->space->has_guests = has_guests(pass);
 	for (size_t i = 0; i < pass->count && !r; i++) {
 		const struct task_record *record = &pass->records[i];
 
-		if (!is_guest(pass, record)) {
+		if (!is_guest(pass, record))
 			r = emit_seen(pass, record, true);
-		} else if (!is_past(pass, record)) {
-			pass->space->has_guests = true;
-			/* A vfork child is no thread, but a process to be. */
-			if (!record->vfork)
-				r = emit_seen(pass, record, has_own_tls(pass, record));
-		}
+		else if (!is_past(pass, record) && !record->vfork) /* a vfork child is no thread, but a process to be */
+			r = emit_seen(pass, record, has_own_tls(pass, record));
 	}
 	return r;
 }
@@ -111,29 +115,59 @@ static int emit_kept(struct pass *pass)
 /* Twice for a memory that was not known, or has changed; twice for guests that are new. */
 #define ROUNDS 4
 
-int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink)
+static int look(struct probes *probes, struct pass *pass)
+{
+	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace,
+					      .kernel_tgid = pass->space->tgid};
+
+	for (int round = 0; round < ROUNDS; round++) {
+		int r;
+
+		request.memory = pass->keeps ? pass->space->memory : 0;
+		pass->time_ns = probe_boottime();
+		pass->count = 0;
+		r = probe_tasks_read(&probes->set, &request, visit, pass);
+		if (r < 0 || !pass->keeps)
+			return r;
+		if (pass->memory && pass->memory != request.memory)
+			pass->space->memory = pass->memory; /* of a child, or after exec: now guests can be told */
+		else if (watch_guests(probes, pass))
+			pass->news = true;
+		else
+			break;
+	}
+	return 0;
+}
+
+int probes_guests(struct probes *probes, uint32_t target)
 {
 	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
-	_cleanup_(pass_clear) struct pass pass = {.sink = sink, .space = space};
-	struct probe_tasks_request request = {.pid_namespace = probes->pid_namespace};
+	_cleanup_(pass_clear) struct pass pass = {.space = space, .keeps = true};
 	int r;
 
 	if (!space)
 		return -ESRCH;
-	request.kernel_tgid = space->tgid;
-	/* Guests are looked for once; later ones are told by their births. A host without any pays nothing. */
-	pass.keeps = !space->guests_sought || space->has_guests;
-	for (int round = 0; round < ROUNDS; round++) {
-		request.memory = pass.keeps ? space->memory : 0;
-		pass.time_ns = probe_boottime();
-		pass.count = 0;
-		r = probe_tasks_read(&probes->set, &request, visit, &pass);
-		if (r < 0 || !pass.keeps)
-			return r;
-		if (pass.memory && pass.memory != request.memory)
-			space->memory = pass.memory; /* of a child, or after exec: now guests can be told */
-		else if (!watch_guests(probes, &pass))
-			break;
-	}
-	return emit_kept(&pass);
+	if (space->guests_sought)
+		return 0;
+	r = look(probes, &pass);
+	if (r < 0)
+		return r;
+	space->guests_sought = true;
+	space->has_guests = has_guests(&pass);
+	if (pass.news)
+		space->complete_ns = probe_boottime();
+	return 0;
+}
+
+int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	_cleanup_(pass_clear) struct pass pass = {.sink = sink, .space = space};
+	int r;
+
+	if (!space)
+		return -ESRCH;
+	pass.keeps = space->has_guests; /* a host without any pays nothing */
+	r = look(probes, &pass);
+	return r < 0 || !pass.keeps ? r : emit_kept(&pass);
 }

@@ -50,6 +50,10 @@ int probes_fd(const struct probes *probes); /* poll for reading; a thread event 
  * after the exits of its threads; the target stays in the tables until removed or reaped. Reads at most 65,536
  * records a call; probes_fd() stays readable when there are more. Returns the number of records or -errno. */
 int probes_drain(struct probes *probes, const struct fact_sink *sink);
+/* Finds the guests of the target: other processes in its memory (CLONE_VM), that were there before it was watched, or
+ * whose births may have been lost. Before a seed: calls that others made while a guest was not watched are not
+ * emitted any more, since without the guest's they mislead, and the seed sees their outcome. */
+int probes_guests(struct probes *probes, uint32_t target);
 /* FACT_THREAD_SEEN for every living thread of the target, by the task iterator. -EOPNOTSUPP: none. */
 int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink);
 /* FACT_EVENTS and FACT_LOSS with target 0 (of the agent), and both per target. */
