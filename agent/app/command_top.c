@@ -207,7 +207,8 @@ static int terminal_begin(struct top *top)
 		explain_print(&explain, stderr);
 		return EXIT_FAILED;
 	}
-	log_set_sink(log_ring_write, top->log);
+	if (isatty(STDERR_FILENO))
+		log_set_sink(log_ring_write, top->log);
 	dashboard_init(&top->ui, terminal_is_utf8(top->terminal), (unsigned int)(top->session.interval_ns / NSEC_PER_MSEC));
 	top->ui.follows_forks = top->session.options->follow_forks;
 	if (selection_waits(top->session.selection))

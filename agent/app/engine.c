@@ -395,6 +395,27 @@ static void bury(struct engine *engine)
 	engine->n_watched = kept;
 }
 
+#define SETTLE_ROUNDS 3
+
+/* Growth is counted from the first whole reading on: what moved meanwhile is read again at once, not at the next
+ * refresh, by when it may have grown. */
+static int settle(struct engine *engine, struct watched *watched, const struct fact_sink *sink)
+{
+	int error = 0;
+
+	for (int i = 0; i < SETTLE_ROUNDS && !error && !watched->settled; i++) {
+		if (model_is_read(engine->model, watched->id))
+			break;
+		engine->held.size = 0;
+		error = read_page_tables(engine, watched, false);
+		engine_events(engine);
+		if (!error)
+			error = held_tell(&engine->held, sink);
+	}
+	watched->settled = true;
+	return error == -ESRCH ? 0 : error;
+}
+
 static void stamp(struct engine *engine, struct snapshot *snapshot)
 {
 	struct probe_trial trials[ARRAY_SIZE(snapshot->attached)];
@@ -439,6 +460,8 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		return error;
 	engine_events(engine);
 	error = held_tell(&engine->held, &sink);
+	for (size_t i = 0; i < engine->n_watched && !error; i++)
+		error = settle(engine, engine->watched[i], &sink);
 	for (size_t i = 0; i < engine->n_watched; i++)
 		if (!engine->watched[i]->ended && watched_gone(engine->watched[i]))
 			end(engine, engine->watched[i]);

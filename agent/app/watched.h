@@ -19,6 +19,7 @@ struct watched {
 	int pidfd; /* -1: cannot be had (another PID namespace's procfs) */
 	bool ended, follow_forks;
 	bool was_read; /* its page tables, whole, once */
+	bool settled;  /* and again, where it moved meanwhile */
 	uint64_t reseed_ns; /* of the last reseed: they are spaced */
 	const char *procfs_path;
 	struct procfs *procfs;       /* borrowed */

@@ -3,6 +3,7 @@
  * or getopt. */
 #include "config_limit.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -149,6 +150,26 @@ static int spec_setting(const char *setting, struct limit_timing *timing, char *
 	return -EINVAL;
 }
 
+/* A pool's name as the screen shows it: \xNN is that byte, and not special to the glob. */
+static void glob_unescape(char *glob)
+{
+	char *out = glob;
+
+	while (*glob) {
+		unsigned int byte;
+
+		if (glob[0] == '\\' && glob[1] == 'x' && isxdigit((unsigned char)glob[2]) &&
+		    isxdigit((unsigned char)glob[3]) && sscanf(glob + 2, "%2x", &byte) == 1 && byte) {
+			*out++ = '\\';
+			*out++ = (char)byte;
+			glob += 4;
+		} else {
+			*out++ = *glob++;
+		}
+	}
+	*out = '\0';
+}
+
 int limit_spec_parse(const char *spec, struct limit_rule *ret_rule, char *why, size_t why_size)
 {
 	const char *colon = strrchr(spec, ':'), *rest = colon ? colon + 1 : spec;
@@ -164,6 +185,7 @@ int limit_spec_parse(const char *spec, struct limit_rule *ret_rule, char *why, s
 		return -EINVAL;
 	}
 	memcpy(rule.pool, spec, pool_length);
+	glob_unescape(rule.pool);
 	settings = strdup(rest);
 	if (!settings)
 		return -ENOMEM;

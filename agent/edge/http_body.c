@@ -52,7 +52,7 @@ static struct MHD_Response *landing_new(const char *version)
 	int size = asprintf(&page,
 			    "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
 			    "<title>poolscope</title></head>\n<body>\n<h1>poolscope</h1>\n<p>Version %s. Which "
-			    "executor pool holds the memory, and how far it will go.</p>\n<ul>\n"
+			    "executor pool holds the memory.</p>\n<ul>\n"
 			    "<li><a href=\"/metrics\">/metrics</a>: Prometheus text format, or OpenMetrics if asked for</li>\n"
 			    "<li><a href=\"/healthz\">/healthz</a>: 200 while snapshots are fresh</li>\n"
 			    "</ul>\n</body>\n</html>\n", version);

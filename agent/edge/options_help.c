@@ -56,7 +56,7 @@ static void print_option(FILE *out, size_t index)
 static void help_program(FILE *out)
 {
 	fprintf(out, "poolscope watches a running process and says which of its thread pools holds the memory,\n"
-		     "whether a pool is still filling up or leaks, and where it stands against its limits.\n\nUsage:\n");
+		     "how many of how many workers there are and what each holds, and where that stands against limits.\n\nUsage:\n");
 	for (int i = 0; i < SUBCOMMAND_COUNT; i++) {
 		int column = fprintf(out, "  poolscope %s %s", subcommand_table[i].name, subcommand_table[i].arguments);
 
@@ -75,8 +75,8 @@ void options_help(FILE *out, int about)
 		help_program(out);
 		return;
 	}
-	fprintf(out, "Usage: poolscope %s %s\n\n%s\n\nOptions:\n", subcommand_table[about].name,
-		subcommand_table[about].arguments, subcommand_table[about].summary);
+	fprintf(out, "Usage: poolscope %s%s%s\n\n%s\n\nOptions:\n", subcommand_table[about].name,
+		*subcommand_table[about].arguments ? " " : "", subcommand_table[about].arguments, subcommand_table[about].summary);
 	for (size_t i = 0; i < n_option_table; i++) {
 		if ((option_table[i].subcommands & (1u << about)) && option_table[i].help)
 			print_option(out, i);

@@ -13,7 +13,7 @@
 #include "../view/escape.h"
 #include "terminal_rescue.h"
 
-static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT };
 
 /* What a signal handler needs. A handler gets no argument of ours, hence the one static object. */
 static struct {

@@ -51,26 +51,39 @@ void history_put(struct history *history, uint64_t time_ns, const uint64_t *valu
 	memcpy(row(history, 0) + 1, values, history->columns * sizeof(*values));
 }
 
-int64_t history_growth(const struct history *history, size_t column, uint64_t window_ns)
+/* The oldest sample that is still inside the window. NULL: there are not two. */
+static const uint64_t *oldest_of(const struct history *history, uint64_t window_ns)
 {
-	const uint64_t *newest, *oldest;
 	size_t low = 0, high = history->count;
 
 	if (history->count < 2)
-		return UNKNOWN_I64;
-	newest = row(history, 0);
-	/* times fall with age: the largest age that is still inside the window */
-	while (high - low > 1) {
+		return NULL;
+	while (high - low > 1) { /* times fall with age */
 		size_t middle = low + (high - low) / 2;
 
-		if (newest[0] - row(history, middle)[0] <= window_ns)
+		if (row(history, 0)[0] - row(history, middle)[0] <= window_ns)
 			low = middle;
 		else
 			high = middle;
 	}
-	oldest = row(history, low);
-	if (newest[0] - oldest[0] < window_ns / HISTORY_GROWTH_SHARE || newest[1 + column] == UNKNOWN_U64 ||
-	    oldest[1 + column] == UNKNOWN_U64)
+	return row(history, low);
+}
+
+uint64_t history_span(const struct history *history, uint64_t window_ns)
+{
+	const uint64_t *oldest = oldest_of(history, window_ns);
+
+	return oldest ? row(history, 0)[0] - oldest[0] : 0;
+}
+
+int64_t history_growth(const struct history *history, size_t column, uint64_t window_ns, uint64_t least_ns)
+{
+	const uint64_t *newest, *oldest = oldest_of(history, window_ns);
+
+	if (!oldest)
+		return UNKNOWN_I64;
+	newest = row(history, 0);
+	if (newest[0] - oldest[0] < least_ns || newest[1 + column] == UNKNOWN_U64 || oldest[1 + column] == UNKNOWN_U64)
 		return UNKNOWN_I64;
 	/* hostile figures may be as large as they like: never overflow, lose precision instead */
 	double grown = (double)newest[1 + column] - (double)oldest[1 + column];

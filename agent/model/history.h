@@ -9,10 +9,6 @@
 /* Samples closer than this to the one before replace it, so that a fast refresh does not shorten the
  * time that a ring covers. A little under a second: a refresh of one second comes early at times. */
 #define HISTORY_SPACING_NS (900 * NSEC_PER_MSEC)
-/* A rate over a window is told once samples span this part of it: 10 s of a minute, 50 s of five. Over
- * less it says nothing: an arena's lump of 64 MiB would be a flood. */
-#define HISTORY_GROWTH_SHARE 6
-
 struct history {
 	size_t rows, columns;
 	size_t count, newest; /* filled rows; index of the last one */
@@ -24,8 +20,10 @@ void history_clear(struct history *history); /* frees; a cleared one takes and t
 void history_restart(struct history *history);
 void history_put(struct history *history, uint64_t time_ns, const uint64_t *values);
 /* Bytes a minute over the last window_ns, by the oldest and the newest sample in it. UNKNOWN_I64 while
- * they span less than a HISTORY_GROWTH_SHAREth of the window, or when one is unknown. */
-int64_t history_growth(const struct history *history, size_t column, uint64_t window_ns);
+ * they span less than least_ns, or when one is unknown. */
+int64_t history_growth(const struct history *history, size_t column, uint64_t window_ns, uint64_t least_ns);
+/* What the samples in the window span by now, in ns. */
+uint64_t history_span(const struct history *history, uint64_t window_ns);
 /* Copies a column, oldest first, up to max newest values; returns how many. */
 size_t history_copy(const struct history *history, size_t column, uint64_t *ret_values, size_t max);
 

@@ -68,6 +68,9 @@ static void judge(struct model *model, struct target *target, const char *pool, 
 {
 	enum limit_state before;
 
+	/* While those that were there are listed one by one, no count is one yet. */
+	if (!target->listed && !target->info.followed)
+		return;
 	if (limit_track_judge(track, value, bounds, now_ns, &before))
 		note_transition(model, target, pool, track, before, now_ns);
 }
@@ -129,6 +132,7 @@ static void judge_memory(struct model *model, struct target *target, uint64_t no
 
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns)
 {
+	target->listed |= memory_too;
 	judge_threads(model, target, POOL_NONE, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++)
 		judge_threads(model, target, i, now_ns);

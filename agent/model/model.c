@@ -192,6 +192,16 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
 	return 0;
 }
 
+bool model_is_read(const struct model *model, uint32_t target)
+{
+	const struct target *found = target_find(model, target);
+	const struct range *range = found ? range_map_first(found->ranges) : NULL;
+
+	while (range && (!range_counts(range) || range->scanned_ns))
+		range = range_map_next(found->ranges, range);
+	return !range;
+}
+
 static enum unowned_kind unowned_kind(const struct range *range)
 {
 	if (range->region == REGION_ARENA)

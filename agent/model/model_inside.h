@@ -19,6 +19,10 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_COLUMNS
 #define TARGET_HISTORY_ROWS 334 /* five minutes at HISTORY_SPACING_NS */
 #define GROWTH_LONG_NS (300 * NSEC_PER_SEC)
 #define GROWTH_SHORT_NS (60 * NSEC_PER_SEC)
+/* A rate is told once samples span so much of its window. Over less it says nothing: an arena's lump of 64 MiB would be
+ * a flood, and what a start took a trend. */
+#define GROWTH_LONG_LEAST_NS (GROWTH_LONG_NS / 2)
+#define GROWTH_SHORT_LEAST_NS (GROWTH_SHORT_NS / 6)
 #define OWN_NAMES 4
 
 struct target {
@@ -73,6 +77,8 @@ struct target {
 	uint64_t attributed, unattributed[UNATTRIBUTED_COUNT];
 	uint64_t oldest_scan_ns; /* 0: no figure yet */
 	bool whole;              /* every range had a figure once */
+	bool listed;             /* a refresh has come after the attach: all that was there is known */
+	bool based;              /* what growth is counted from is known: since then, or since exec */
 	uint64_t thread_resident_max, threads_running;
 };
 

@@ -195,8 +195,9 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	(void)arena_sharing_begin(&sharing, &target->threads);
 	whole = walk_ranges(target, &sharing);
 	arena_sharing_end(&sharing, &target->arenas, &target->threads);
-	attach = whole && !target->whole;
+	attach = whole && !target->based;
 	target->whole |= whole;
+	target->based |= whole;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		if (target->threads.thread[i].living)
 			figure_thread(target, &target->threads.thread[i], attach);

@@ -135,6 +135,7 @@ struct snapshot_target {
 	struct fact_children children;
 	int64_t growth_1m, growth_5m;         /* of RssAnon + RssFile + RssShmem, bytes a minute;
 						 UNKNOWN_I64 before the window is full enough */
+	double growth_1m_seconds, growth_5m_seconds; /* what the rates are over by now: less, at first */
 	int64_t growth_anon, growth_file, growth_shmem; /* the parts of growth_1m */
 	double seconds_to_memory_max;         /* at growth_1m; NAN: does not grow, or no bound */
 	uint64_t events_received, events_lost; /* of this target; UNKNOWN_U64: not told apart */

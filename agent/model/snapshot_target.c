@@ -72,7 +72,7 @@ static int unmatched_fill(const struct target *target, struct snapshot_target *r
 
 static int pool_fill(const struct model *model, const struct pool *pool, struct snapshot_pool *ret_pool)
 {
-	int64_t growth = history_growth(&pool->history, 0, GROWTH_SHORT_NS);
+	int64_t growth = history_growth(&pool->history, 0, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
 
 	*ret_pool = (struct snapshot_pool){
 		.parent = -1,
@@ -217,11 +217,13 @@ static void growth_fill(const struct target *target, struct snapshot_target *ret
 {
 	const struct fact_cgroup *cgroup = &target->cgroup;
 
-	ret_target->growth_1m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_SHORT_NS);
-	ret_target->growth_5m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_LONG_NS);
-	ret_target->growth_anon = history_growth(&target->history, HISTORY_ANON, GROWTH_SHORT_NS);
-	ret_target->growth_file = history_growth(&target->history, HISTORY_FILE, GROWTH_SHORT_NS);
-	ret_target->growth_shmem = history_growth(&target->history, HISTORY_SHMEM, GROWTH_SHORT_NS);
+	ret_target->growth_1m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
+	ret_target->growth_5m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_LONG_NS, GROWTH_LONG_LEAST_NS);
+	ret_target->growth_anon = history_growth(&target->history, HISTORY_ANON, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
+	ret_target->growth_file = history_growth(&target->history, HISTORY_FILE, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
+	ret_target->growth_shmem = history_growth(&target->history, HISTORY_SHMEM, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
+	ret_target->growth_1m_seconds = (double)history_span(&target->history, GROWTH_SHORT_NS) / NSEC_PER_SEC;
+	ret_target->growth_5m_seconds = (double)history_span(&target->history, GROWTH_LONG_NS) / NSEC_PER_SEC;
 	ret_target->seconds_to_memory_max = NAN;
 	if (ret_target->growth_1m == UNKNOWN_I64 || ret_target->growth_1m <= 0 ||
 	    cgroup->memory_max == UNKNOWN_U64 || cgroup->memory_current == UNKNOWN_U64)

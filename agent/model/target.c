@@ -120,6 +120,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	}
 	group_retire(model, target);
 	target->fresh_image = true;
+	target->based = true; /* all of a new image has grown */
 	pools_clear(&target->pools);
 	arenas_clear(&target->arenas);
 	told_executors_clear(&target->executors);

@@ -64,7 +64,7 @@ struct dashboard_state {
 	enum table focus;
 	struct dashboard_table tables[TABLE_COUNT];
 	uint32_t target; /* id; 0: the first */
-	char input[48], former[48]; /* text of MODE_SEARCH and MODE_FILTER, and what a filter was before */
+	char input[48]; /* text of MODE_SEARCH and MODE_FILTER */
 	size_t cursor;   /* MODE_SORT: the column; MODE_HELP: the first line shown */
 	char message[160];
 };

@@ -137,12 +137,24 @@ static const char *per_minute(int64_t bytes, char buffer[2 * FORMAT_SIZE])
 	return buffer;
 }
 
+/* A rate's window is not full at first: what it is over is said. */
+static void pair_growth(struct pen *pen, const char *words, int64_t growth, double seconds, int minutes)
+{
+	char text[2 * FORMAT_SIZE], label[sizeof("Growth over ") + FORMAT_SIZE];
+
+	if (growth == UNKNOWN_I64 || seconds > 0.95 * 60 * minutes)
+		snprintf(label, sizeof(label), "%s %d min", words, minutes);
+	else
+		snprintf(label, sizeof(label), "%s %s", words, format_duration(FORMAT_BUFFER, seconds));
+	pen_pair(pen, label, per_minute(growth, text), ATTR_BOLD);
+}
+
 static void line_growth(const struct snapshot *snapshot, const struct snapshot_target *target, struct pen *pen)
 {
 	char text[2 * FORMAT_SIZE];
 
-	pen_pair(pen, "Growth over 1 min", per_minute(target->growth_1m, text), ATTR_BOLD);
-	pen_pair(pen, "over 5 min", per_minute(target->growth_5m, text), ATTR_BOLD);
+	pair_growth(pen, "Growth over", target->growth_1m, target->growth_1m_seconds, 1);
+	pair_growth(pen, "over", target->growth_5m, target->growth_5m_seconds, 5);
 	pen_pair(pen, "anon", format_growth(text, target->growth_anon), ATTR_BOLD);
 	pen_pair(pen, "file", format_growth(text, target->growth_file), ATTR_BOLD);
 	pen_pair(pen, "shmem", format_growth(text, target->growth_shmem), ATTR_BOLD);

@@ -128,7 +128,7 @@ static void draw_items(const struct bar_item *items, size_t count, struct rectan
 void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place, struct cells *cells)
 {
 	static const struct bar_item search[] = { { "F3", "Next" }, { "Enter", "Done" }, { "Esc", "Done" } };
-	static const struct bar_item filter[] = { { "Enter", "Done" }, { "Esc", "Cancel" } };
+	static const struct bar_item filter[] = { { "Enter", "Done" }, { "Esc", "Clear" } };
 	static const struct bar_item menu[] = { { "Enter", "Sort" }, { "Esc", "Cancel" } };
 	static const struct bar_item help[] = { { "PgDn", "More" }, { "Esc", "Back" } };
 	const char *prompt = ui->mode == MODE_SEARCH ? "Search: " : "Filter: ";

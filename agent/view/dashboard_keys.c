@@ -96,7 +96,6 @@ static enum dashboard_action run_filter(struct dashboard_state *ui, const struct
 
 	ui->mode = MODE_FILTER;
 	memcpy(ui->input, view->filter, sizeof(ui->input));
-	memcpy(ui->former, view->filter, sizeof(ui->former));
 	return DASHBOARD_REDRAW;
 }
 
@@ -302,7 +301,7 @@ static enum dashboard_action key_filter(struct dashboard_state *ui, const struct
 		ui->mode = MODE_TABLES;
 	} else if (key == KEY_ESCAPE) {
 		ui->mode = MODE_TABLES;
-		memcpy(view->filter, ui->former, sizeof(view->filter));
+		view->filter[0] = '\0';
 	} else if (edit(ui, key)) {
 		memcpy(view->filter, ui->input, sizeof(view->filter));
 		view->top = 0;

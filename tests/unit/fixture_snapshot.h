@@ -143,6 +143,8 @@ static inline void fixture_target(struct fixture *fixture)
 		.cgroup = { .path = "/system.slice/recsys-api.service", .memory_max = FIXTURE_MIB(4096),
 			    .memory_current = FIXTURE_MIB(3277), .oom_kills = 0, .pids_max = 512, .cpu_quota_cores = 2,
 			    .host_memory_total = FIXTURE_MIB(65536) },
+		.growth_1m_seconds = 60,
+		.growth_5m_seconds = 299,
 		.growth_1m = (int64_t)FIXTURE_MIB(19.5),
 		.growth_5m = (int64_t)FIXTURE_MIB(22.1),
 		.growth_anon = (int64_t)FIXTURE_MIB(19.4),

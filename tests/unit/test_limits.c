@@ -99,6 +99,22 @@ static void a_thread_limit_is_judged_as_the_event_arrives(void **state)
 	script_end(&s);
 }
 
+static void those_that_were_there_are_judged_when_all_are_listed(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "w-*", LIMIT_THREADS, 2);
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 200; i < 205; i++)
+		seen(&s, i, "w-1");
+	expect_no_transition(&s);
+	tick(&s);
+	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_OVER, 5);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
 static void a_violation_between_two_refreshes_counts(void **state)
 {
 	struct script s = {0};
@@ -107,6 +123,7 @@ static void a_violation_between_two_refreshes_counts(void **state)
 	s.limits[0].clear_for_ns = 0;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	for (int i = 0; i < 3; i++) {
 		workers(&s, 200 + 10 * i, 3);
 		exited(&s, 200 + 10 * i);
@@ -128,6 +145,7 @@ static void a_state_rises_after_for_and_falls_after_clear_for(void **state)
 	s.limits[0].clear_for_ns = 30 * SEC;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	workers(&s, 200, 3);
 	start = s.now;
 	assert_int_equal(model_deadline(s.model), start + 5 * SEC);
@@ -180,6 +198,7 @@ static void the_first_matching_rule_counts(void **state)
 	limit(&s, "", LIMIT_THREADS, 100);
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	seen(&s, 200, "w-1");
 	seen(&s, 201, "v-1");
 	target = refresh(&s);
@@ -205,6 +224,7 @@ static void percentages_refer_to_natural_bounds(void **state)
 		s.limits[i].is_percent = true;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	seen(&s, 200, "w-1");
 	mapped(&s, 200, 0x10000000, 600 * MIB);
 	resident(&s, 0x10000000, 600 * MIB, 300 * MIB);
@@ -241,6 +261,7 @@ static void the_largest_thread_is_what_counts_per_thread(void **state)
 	limit(&s, "w-*", LIMIT_RESIDENT_BYTES_PER_THREAD, 80 * MIB);
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	seen(&s, 200, "w-1");
 	seen(&s, 201, "w-2");
 	mapped(&s, 200, 0x10000000, 100 * MIB);
@@ -265,6 +286,7 @@ static void starts_are_counted_over_a_sliding_minute(void **state)
 	s.limits[0].clear_for_ns = 0;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	seen(&s, 190, "w-1"); /* was there: no start */
 	for (uint32_t i = 0; i < 6; i++) {
 		workers(&s, 200 + 2 * i, 2);
@@ -297,6 +319,7 @@ static void newborns_are_judged_by_their_own_name(void **state)
 		s.limits[i].warn_ratio = 1.0;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	seen(&s, 200, "acceptor");
 	expect_transition(&s, "acceptor", LIMIT_OK, LIMIT_WARN, 1);
 	for (uint32_t i = 0; i < 2; i++) {
@@ -326,6 +349,7 @@ static void a_late_exit_inflates_nothing(void **state)
 	s.limits[0].warn_ratio = 1.5;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	for (uint32_t i = 0; i < 4; i++) {
 		mapped(&s, PID, 0x7f0000000000 + i * 16 * MIB, 8 * MIB);
 		born_on(&s, 200 + i, "w-1", 0x7f0000000000 + i * 16 * MIB, 8 * MIB);
@@ -349,6 +373,7 @@ static void a_limit_of_none_warns_of_nothing(void **state)
 	s.limits[0].clear_for_ns = 0;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	workers(&s, 200, 1);
 	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_OVER, 1);
 	exited(&s, 200);
@@ -366,6 +391,7 @@ static void transitions_that_nobody_fetches_do_not_pile_up(void **state)
 	s.limits[0].clear_for_ns = 0;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	for (uint32_t i = 0; i < 1000; i++) {
 		workers(&s, 200 + i, 1);
 		exited(&s, 200 + i);
@@ -388,6 +414,7 @@ static void a_glob_that_no_pool_has_is_named_until_one_comes(void **state)
 	limit(&s, "", LIMIT_THREADS, 100); /* the process is always there */
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	target = refresh(&s);
 	assert_int_equal(target->n_unmatched, 2);
 	assert_string_equal(target->unmatched[0].pool, "w-*");
@@ -415,6 +442,7 @@ static void what_is_not_judged_has_no_state_and_no_series(void **state)
 	s.limits[1].source = LIMIT_SOURCE_BUILTIN;
 	script_begin(&s);
 	leader(&s);
+	tick(&s);
 	workers(&s, 200, 5);
 	target = refresh(&s);
 	assert_false(snapshot_limit_is_judged(pool_limit(target, "w-*", LIMIT_THREADS)));
@@ -431,6 +459,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_limit_is_judged_as_the_event_arrives),
+		cmocka_unit_test(those_that_were_there_are_judged_when_all_are_listed),
 		cmocka_unit_test(a_violation_between_two_refreshes_counts),
 		cmocka_unit_test(a_state_rises_after_for_and_falls_after_clear_for),
 		cmocka_unit_test(the_first_matching_rule_counts),

@@ -81,7 +81,17 @@ static void exec_drops_all_but_the_caller(void **state)
 	assert_int_equal(group(s.snapshot, "new")->n_pools, 1);
 	born(&s, 300, "new");
 	pass(&s, SEC);
-	assert_string_equal(pool_name_of(refresh(&s), 300), "new"); /* the new name is its own */
+	target = refresh(&s);
+	assert_string_equal(pool_name_of(target, 300), "new"); /* the new name is its own */
+	/* all of a new image has grown */
+	mapped(&s, PID, 3 * AREA, MIB);
+	resident(&s, 3 * AREA, MIB, 8192);
+	resident(&s, AREA, MIB, 0);
+	resident(&s, 2 * AREA, MIB, 0);
+	resident(&s, 0x7ffffff00000, 132 * 1024, 4096);
+	target = refresh(&s);
+	assert_true(pool(target, "main")->memory.resident_bytes > 8191);
+	assert_int_equal(pool(target, "main")->memory.grown_bytes, pool(target, "main")->memory.resident_bytes);
 	script_end(&s);
 }
 
@@ -177,6 +187,7 @@ static void groups_keep_what_ended_processes_counted(void **state)
 	script_begin_with(&s, (struct model_options){.keep_ended = false});
 	attach_as(&s, TARGET, PID, "app");
 	leader(&s);
+	tick(&s);
 	born(&s, 200, "w-1");
 	born(&s, 201, "w-2");
 	exited(&s, 200);
