@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from allocators import JEMALLOC, MIMALLOC, TCMALLOC, Allocators, musl_static, preload, tuned
-from exporter import Exporter
+from exporter import Exporter, assert_stands
 from fixtures import factory
-from harness import SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of, wait_for
+from harness import SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of
 
 exporter = factory(Exporter)
 allocators = factory(Allocators)
@@ -65,20 +65,6 @@ def program(case, allocators, request):
     maps = started.maps()
     assert case.mapped in maps and (not binary or "libc.so" not in maps)
     return started
-
-
-def assert_stands(serving):
-    """While it stands still, one of the next refreshes has all that is resident explained, to the byte."""
-    def explained():
-        series = serving.series()
-
-        def total(name, **labels):
-            return sum(figure for key, figure in series.items()
-                       if key[0] == "poolscope_" + name and set(labels.items()) <= set(key[1:]))
-        return (total("process_memory_resident_bytes", type="anon") ==
-                total("pool_memory_resident_bytes") + total("process_memory_unattributed_bytes") > 0 ==
-                total("process_memory_unexplained_bytes"))
-    wait_for(explained, "unexplained to be 0")
 
 
 def own(memory):

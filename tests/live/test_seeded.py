@@ -168,7 +168,7 @@ def test_other_allocators(report, name):
     nobody's book, but little: less than what a figure may be off."""
     figures, orphans, first = [], [], 1000 * list(PRELOADED).index(name)
     environment = os.environ | PRELOADED[name]()
-    seeds = range(first, first + max(SEEDS // 25, 1))
+    seeds = range(first, first + max(SEEDS // 40, 1))
     with Batch([Seeded(seed, without_malloc(seed), arenas=0, env=environment) for seed in seeds]) as batch:
         batch.attach()
         batch.go(OPERATIONS)
