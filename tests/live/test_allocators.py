@@ -10,7 +10,7 @@ import pytest
 from allocators import JEMALLOC, MIMALLOC, TCMALLOC, Allocators, musl_static, preload, tuned
 from exporter import Exporter, assert_stands
 from fixtures import factory
-from harness import SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of
+from harness import SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of, run
 
 exporter = factory(Exporter)
 allocators = factory(Allocators)
@@ -174,3 +174,14 @@ def test_owners(case, program, exporter, watch, capsys, request):
     # All at once, each freeing what others made: whose what is, is not known any more, but it adds up.
     program.ask(f"storm {CALLS}")
     assert_stands(serving)
+
+
+@pytest.mark.parametrize("case", ["glibc", "jemalloc", "tcmalloc", "mimalloc", "musl, static"], indirect=True)
+def test_attaching_brings_no_page_into_being(program):
+    """Where there is no glibc, what is looked at is a guess. (A kernel that has one zero page for all that was only read
+    does not count them: there this shows nothing.)"""
+    program.script(f"start\ngo {STEPS}\ntruth")  # whatever the answer itself takes
+    before = program.ask("truth")["rss_anon"]
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert_identity(target)
+    assert program.ask("truth")["rss_anon"] == before
