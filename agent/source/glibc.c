@@ -40,8 +40,8 @@ static int sample_read(const struct memory_reader *reader, const struct fact_thr
 	};
 	/* Behind the descriptor's end another mapping may begin. */
 	n = memory_read_present(reader, thread->id.tid, thread->tls_base, sample->bytes, DESCRIPTOR_BYTES);
-	if (n < 0)
-		return (int)n;
+	if (n <= 0) /* none of it is there: swapped out, say */
+		return n ? (int)n : -ENODATA;
 	sample->length = (size_t)n;
 	return 0;
 }
