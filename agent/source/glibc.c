@@ -6,11 +6,9 @@
 #include "symbols.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #define LEARN_THREADS 64
 
@@ -27,23 +25,6 @@ static int code_visit(void *context, const struct proc_mapping *mapping)
 	return 0;
 }
 
-/* How much of [address, address + size) lies in pages that are there. The first, the control block's, was written at
- * birth; behind the descriptor's end another mapping may begin, and reading must bring no page of it into being. */
-static size_t present_part(const struct memory_reader *reader, uint32_t tid, uint64_t address, size_t size)
-{
-	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE), border = (address | (page_size - 1)) + 1, entry;
-	_cleanup_(close_fd) int fd = -1;
-
-	if (border >= address + size)
-		return size;
-	fd = procfs_openf(reader->procfs, O_RDONLY, "%u/task/%u/pagemap", reader->pid, tid);
-	while (border < address + size && fd >= 0 &&
-	       pread(fd, &entry, sizeof(entry), (off_t)(border / page_size * sizeof(entry))) == sizeof(entry) &&
-	       entry >> 63)
-		border += page_size;
-	return border < address + size ? (size_t)(border - address) : size;
-}
-
 static int sample_read(const struct memory_reader *reader, const struct fact_thread *thread, struct sample *sample)
 {
 	struct proc_status status;
@@ -57,10 +38,10 @@ static int sample_read(const struct memory_reader *reader, const struct fact_thr
 		.tls_base = thread->tls_base,
 		.is_leader = thread->is_leader,
 	};
-	n = memory_read(reader, thread->id.tid, thread->tls_base, sample->bytes,
-			present_part(reader, thread->id.tid, thread->tls_base, DESCRIPTOR_BYTES));
-	if (n < 0)
-		return (int)n;
+	/* Behind the descriptor's end another mapping may begin. */
+	n = memory_read_present(reader, thread->id.tid, thread->tls_base, sample->bytes, DESCRIPTOR_BYTES);
+	if (n <= 0) /* none of it is there: swapped out, say */
+		return n ? (int)n : -ENODATA;
 	sample->length = (size_t)n;
 	return 0;
 }

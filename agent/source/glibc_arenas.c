@@ -184,7 +184,7 @@ static int try_main(struct walk *walk, uint64_t address)
 
 	if (address < USER_MIN || address >= USER_MAX || address % 8 || glibc_arenas_main(walk->arenas))
 		return 0;
-	n = memory_read(walk->reader, walk->reader->via, address, bytes, sizeof(bytes));
+	n = memory_read_present(walk->reader, walk->reader->via, address, bytes, sizeof(bytes));
 	if (n <= 0 || !state_parse(walk, bytes, (size_t)n, &arena))
 		return n == -ESRCH ? -ESRCH : 0;
 	return arena_add(walk->arenas, address, true);
@@ -199,8 +199,8 @@ static int try_next(struct walk *walk, uint64_t address)
 		return 0;
 	if (!malloc_is_heap_arena(address))
 		return try_main(walk, address);
-	if (memory_read(walk->reader, walk->reader->via, address / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES, &first,
-			sizeof(first)) != sizeof(first) || first != address)
+	if (memory_read_present(walk->reader, walk->reader->via, address / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES, &first,
+				sizeof(first)) != sizeof(first) || first != address)
 		return 0;
 	return arena_add(walk->arenas, address, false);
 }
@@ -272,7 +272,7 @@ static int close_ring(struct walk *walk)
 static int try_window(struct walk *walk, const struct fact_thread *thread, uint64_t start)
 {
 	uint64_t words[TLS_WORDS] = {0};
-	ssize_t n = memory_read(walk->reader, walk->reader->via, start, words, sizeof(words));
+	ssize_t n = memory_read_present(walk->reader, walk->reader->via, start, words, sizeof(words));
 	int error = 0;
 
 	for (size_t w = n > 0 ? (size_t)n / 8 : 0; w > 0 && !error && !walk->arenas->n_arenas; w--) {
@@ -284,16 +284,23 @@ static int try_window(struct walk *walk, const struct fact_thread *thread, uint6
 }
 
 /* Other modules' TLS may lie between: where each module's is, stands in the thread's vector (dtv), which the control
- * block's second word names; two words a module, the first of them its address. */
+ * block's second word names. Two words an entry: its length; a generation; then a module each, its address first. What
+ * lies behind its end are other things, among them vectors of threads that are gone. */
 static int try_modules(struct walk *walk, const struct fact_thread *thread)
 {
-	uint64_t vector, entries[MODULES_MAX + 1][2] = {0};
-	ssize_t n = memory_read(walk->reader, walk->reader->via, thread->tls_base + 8, &vector, sizeof(vector));
+	uint64_t vector, entries[MODULES_MAX + 2][2] = {0};
+	struct memory_reader *reader = walk->reader;
+	size_t count;
+	ssize_t n = memory_read_present(reader, reader->via, thread->tls_base + 8, &vector, sizeof(vector));
 	int error = 0;
 
-	if (n == sizeof(vector))
-		n = memory_read(walk->reader, walk->reader->via, vector, entries, sizeof(entries));
-	for (size_t i = 1; n > 0 && i < (size_t)n / sizeof(entries[0]) && !error && !walk->arenas->n_arenas; i++) {
+	if (n != sizeof(vector) || vector < USER_MIN || vector >= USER_MAX ||
+	    memory_read_present(reader, reader->via, vector - sizeof(entries[0]), entries, sizeof(entries[0])) !=
+		    sizeof(entries[0]))
+		return 0;
+	count = (entries[0][0] < MODULES_MAX ? entries[0][0] : MODULES_MAX) + 2;
+	n = memory_read_present(reader, reader->via, vector - sizeof(entries[0]), entries, count * sizeof(entries[0]));
+	for (size_t i = 2; n > 0 && i < (size_t)n / sizeof(entries[0]) && !error && !walk->arenas->n_arenas; i++) {
 		if (entries[i][0] < thread->tls_base && thread->tls_base - entries[i][0] <= STATIC_TLS_MAX)
 			error = try_window(walk, thread, entries[i][0]);
 	}

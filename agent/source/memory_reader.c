@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define PIECES 256 /* a call; IOV_MAX is 1,024 */
 
@@ -54,6 +55,28 @@ ssize_t memory_read(const struct memory_reader *reader, uint32_t tid, uint64_t a
 				    : process_vm_readv((pid_t)tid, &local, 1, &remote, 1, 0);
 
 	return n < 0 ? -errno : n;
+}
+
+#define PAGE_PRESENT (1ULL << 63)
+
+ssize_t memory_read_present(const struct memory_reader *reader, uint32_t tid, uint64_t address, void *buffer,
+			    size_t size)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), border = address & ~(page - 1), entry;
+	_cleanup_(close_fd) int fd =
+		procfs_openf(reader->procfs, O_RDONLY, "%u/task/%u/pagemap", reader->pid, tid);
+
+	if (fd < 0)
+		return fd;
+	if (address > UINT64_MAX - size - page)
+		return -EFAULT;
+	while (border < address + size &&
+	       pread(fd, &entry, sizeof(entry), (off_t)(border / page * sizeof(entry))) == sizeof(entry) &&
+	       entry & PAGE_PRESENT)
+		border += page;
+	if (border <= address)
+		return 0;
+	return memory_read(reader, tid, address, buffer, border - address < size ? border - address : size);
 }
 
 static int read_one_by_one(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)

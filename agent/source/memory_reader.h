@@ -22,6 +22,11 @@ void memory_reader_close(struct memory_reader *reader);
 /* Through the thread `tid`. Bytes read, or -errno. */
 ssize_t memory_read(const struct memory_reader *reader, uint32_t tid, uint64_t address, void *buffer, size_t size);
 
+/* The same, up to the first page that is not there (0: none is): where the address is only a guess, reading must bring
+ * no page of the target into being, nor back from swap. */
+ssize_t memory_read_present(const struct memory_reader *reader, uint32_t tid, uint64_t address, void *buffer,
+			    size_t size);
+
 struct memory_piece {
 	uint64_t address;
 	void *buffer;

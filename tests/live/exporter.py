@@ -99,3 +99,17 @@ def assert_exposition(exporter):
     lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
     assert len(set(keys)) == len(keys) == len(lines)
     exporter.series()
+
+
+def assert_stands(serving):
+    """While it stands still, one of the next refreshes has all that is resident explained, to the byte."""
+    def explained():
+        series = serving.series()
+
+        def total(name, **labels):
+            return sum(figure for key, figure in series.items()
+                       if key[0] == "poolscope_" + name and set(labels.items()) <= set(key[1:]))
+        return (total("process_memory_resident_bytes", type="anon") ==
+                total("pool_memory_resident_bytes") + total("process_memory_unattributed_bytes") > 0 ==
+                total("process_memory_unexplained_bytes"))
+    harness.wait_for(explained, "unexplained to be 0")

@@ -18,13 +18,13 @@ GROUPS = ("map,partial", "map,noreserve,fixed", "map,grow,shrink", "map,move,don
 
 
 class Seeded(Workload):
-    """A plan of one seed. Every third seed has arenas that are shared."""
+    """A plan of one seed. Every third seed has arenas that are shared; with 0, malloc is not glibc's."""
 
-    def __init__(self, seed, primitives=None, threads=5, arenas=None):
+    def __init__(self, seed, primitives=None, threads=5, arenas=None, env=None):
         self.seed = seed
         self.primitives = primitives or choice(seed)
-        self.arenas = arenas or (2 if seed % 3 == 0 else 512)
-        super().__init__("seeded", seed, self.primitives, threads, self.arenas)
+        self.arenas = (2 if seed % 3 == 0 else 512) if arenas is None else arenas
+        super().__init__("seeded", seed, self.primitives, threads, self.arenas, env=env)
 
     def __repr__(self):
         return f"seed {self.seed}: {self.primitives} (at most {self.arenas} arenas)"
@@ -41,6 +41,12 @@ def choice(seed):
     if "brk" in chosen:
         chosen = [name for name in chosen if name not in ("malloc", "realloc")]
     return ",".join(chosen)
+
+
+def without_malloc(seed):
+    """What can be compared page by page with any malloc: it maps by its own ways, and brk may be one of them."""
+    names = [name for name in choice(seed).split(",") if name not in ("malloc", "realloc", "brk", "fork")]
+    return ",".join(names or ("map", "partial", "birth"))
 
 
 class Batch:

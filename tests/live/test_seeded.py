@@ -5,8 +5,10 @@ import os
 
 import pytest
 
+from allocators import PRELOADED
 from harness import REGIONS, SANITIZED, assert_adds_up, assert_identity
-from seeds import Batch, Off, Seeded, all_orphans_figure, by_tid, distribution, orphan_figures, thread_figures
+from seeds import (Batch, Off, Seeded, all_orphans_figure, by_tid, distribution, orphan_figures, thread_figures,
+                   without_malloc)
 
 SEEDS = int(os.environ.get("POOLSCOPE_SEEDS", "200"))
 BATCH = 10
@@ -162,3 +164,27 @@ def test_forked_children_inherit(report):
                     figures.append(Off(f"{workload}: child's image", unattributed["image"], child["image"]))
     report("forked children, and their parents", figures)
     assert_close(figures)
+
+
+@pytest.mark.parametrize("name", PRELOADED)
+def test_other_allocators(report, name):
+    """Direct calls of threads that have another malloc. What that maps for itself (at births and ends of threads) is in
+    nobody's book, but little: less than what a figure may be off."""
+    figures, orphans, first = [], [], 1000 * list(PRELOADED).index(name)
+    environment = os.environ | PRELOADED[name]()
+    seeds = range(first, first + max(SEEDS // 40, 1))
+    with Batch([Seeded(seed, without_malloc(seed), arenas=0, env=environment) for seed in seeds]) as batch:
+        batch.attach()
+        batch.go(OPERATIONS)
+        for workload, target, before, after in batch.compare():
+            assert_figures_are_sound(workload, target, before, after)
+            for figure in thread_figures(target, before, after, ("stack", "arena", "mmap")):
+                figure.what = f"{workload}: {figure.what}"
+                figures.append(figure)
+            for figure in orphan_figures(target, before, after):
+                figure.what = f"{workload}: {figure.what}"
+                orphans.append(figure)
+    report(f"{name}, threads by region", figures)
+    assert len(figures) > len(seeds)
+    assert_close(figures)
+    assert all(figure.shown >= figure.low for figure in orphans), orphans

@@ -134,11 +134,62 @@ static void behind_other_modules(void **state)
 	make_all();
 	for (size_t i = 0; i < THREADS; i++)
 		put(tls + 16384 + i * 16384 + 8, address(vector));
+	put(vector - 16, 15);                                     /* so many modules at most */
 	put(vector + 16, address(tls) + 16384 - 8192);            /* the executable's */
 	put(vector + 32, address(tls) + 16384 - FAR_BELOW - 40);  /* libc's */
 	assert_int_equal(read_all(FAR_BELOW, words), 0);
 	assert_int_equal(count_of(FACT_THREAD_ARENA, a), 2);
 	assert_int_equal(count_of(FACT_THREAD_ARENA, address(data)), 1);
+}
+
+/* What lies behind the vector's end is no module: here, as it happens, the address of the right place. */
+static void behind_the_end_of_the_vector(void **state)
+{
+	uint64_t a = address(heap(0)) + 48, words[THREADS] = {address(data), a, a};
+	unsigned char *vector = tls + 60000;
+
+	make_all();
+	for (size_t i = 0; i < THREADS; i++)
+		put(tls + 16384 + i * 16384 + 8, address(vector));
+	put(vector - 16, 1);
+	put(vector + 16, address(tls) + 16384 - 8192);
+	put(vector + 32, address(tls) + 16384 - FAR_BELOW - 40);
+	glibc_arenas_clear(&arenas);
+	assert_int_equal(read_all(FAR_BELOW, words), 0);
+	assert_int_equal(n_facts, 0);
+}
+
+static bool is_there(const void *page)
+{
+	unsigned char there = 0;
+
+	assert_int_equal(mincore((void *)((uintptr_t)page & ~4095UL), 4096, &there), 0);
+	return there & 1;
+}
+
+/* Words that are no arenas' may name anything: no page comes into being by looking there. */
+static void guesses_touch_nothing(void **state)
+{
+	unsigned char *empty = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t words[THREADS] = {address(empty), address(heap(3)) + 48, address(empty) + 4096 - 64};
+	unsigned char *vector = tls + 60000;
+
+	assert_true(empty != MAP_FAILED);
+	make_all();
+	madvise(heap(3), MALLOC_HEAP_BYTES, MADV_DONTNEED);
+	empty[0] = 1; /* the next page is not there */
+	for (size_t i = 0; i < THREADS; i++)
+		put(tls + 16384 + i * 16384 + 8, i ? address(empty) + 4096 - 16 : address(vector));
+	put(vector - 16, 15);
+	put(vector + 16, address(tls) + 16384 - 8192);
+	put(vector + 32, address(empty) + 8192);
+	glibc_arenas_clear(&arenas);
+	for (int round = 0; round < 4; round++)
+		assert_int_equal(read_all(WORD_BELOW, words), 0);
+	assert_int_equal(n_facts, 0);
+	for (size_t i = 1; i < 4; i++)
+		assert_false(is_there(empty + i * 4096));
+	munmap(empty, 16384);
 }
 
 static void circles_and_dead_ends(void **state)
@@ -192,6 +243,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_them),
 		cmocka_unit_test(behind_other_modules),
+		cmocka_unit_test(behind_the_end_of_the_vector),
+		cmocka_unit_test(guesses_touch_nothing),
 		cmocka_unit_test(circles_and_dead_ends),
 		cmocka_unit_test(memory_without_sense),
 	};

@@ -8,7 +8,7 @@ static void usage(void)
 	fputs("usage: seeded SEED PRIMITIVE[,PRIMITIVE...] [THREADS [ARENAS]]\n"
 	      "  primitives: map noreserve fixed partial grow shrink move dontunmap reserve lock brk discard free guard\n"
 	      "              huge shared image stack birth slab malloc realloc fork vfork guest\n"
-	      "  ARENAS: M_ARENA_MAX\n"
+	      "  ARENAS: M_ARENA_MAX; 0: malloc is not glibc's (LD_PRELOAD), and what it maps is not told\n"
 	      "commands on stdin, one JSON line back each; end of file ends it; at most 120 s:\n"
 	      "  go OPS (a round: everybody does that much, then stands still), truth\n", stderr);
 	exit(2);
@@ -142,7 +142,9 @@ static void set_up(uint64_t seed, int arenas)
 	book->pid = getpid();
 	self = person_add(0, seed, 0);
 	self->tid = book->pid;
-	mallopt(M_ARENA_MAX, arenas);
+	is_foreign = !arenas;
+	if (!is_foreign)
+		mallopt(M_ARENA_MAX, arenas);
 	mallopt(M_MMAP_THRESHOLD, LARGE);
 	/* The main heap is brk's too: it has all it needs from the start, and never gives anything back. */
 	if (is_chosen("brk")) {

@@ -15,6 +15,7 @@ struct heap_header { /* heap_info of glibc 2.1 to 2.41 (malloc/arena.c) */
 	size_t size, usable;
 };
 
+static bool is_foreign; /* malloc is not glibc's: what it maps is not in the book */
 static struct heap_header looked; /* in .bss, which is nobody's either */
 
 /* A heap may be gone, and its address another's. */
@@ -52,7 +53,7 @@ static void heap_note(uintptr_t heap)
 /* The caller holds heap_lock, and `self` is who called malloc. */
 static void heaps_look(struct person *self)
 {
-	uintptr_t end = brk_now();
+	uintptr_t end = is_foreign ? book->main_end : brk_now();
 
 	if (end > book->main_end)
 		pages_set(book->main_end, end - book->main_end, (struct page){ number_of(self), HEAP, USABLE | ASK });
@@ -104,7 +105,7 @@ static void arena_attach(struct person *self)
 {
 	void *block;
 
-	if (self->arena)
+	if (self->arena || is_foreign)
 		return;
 	block = malloc(24);
 	block_note(self, block);
