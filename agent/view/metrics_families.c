@@ -59,7 +59,7 @@ const struct metrics_family metrics_families[] = {
 	{"pool_queued_tasks", POOL(queued), .help = "Tasks that wait for a thread."},
 	{"pool_info", POOL(kind), .number = NUMBER_TEXT, .label = "kind", .help = "What kind of pool it is."},
 	{"pool_threads_started", .is_counter = true, POOL(started_total), .help = "Threads that joined the pool since attach."},
-	{"pool_threads_exited", .is_counter = true, POOL(exited_total), 
+	{"pool_threads_exited", .is_counter = true, POOL(exited_total),
 	 .help = "Threads of the pool that ended, those there before attach among them."},
 	{"pool_memory_resident_bytes", "bytes", POOL(resident), .dimension = &regions,
 	 .help = "Resident anonymous memory charged to the pool's threads, living or exited, by region."},
