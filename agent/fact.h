@@ -130,6 +130,7 @@ struct fact_target {
 	bool memory_hidden;  /* its memory may not be read: what stands in it is no evidence */
 	char name[64];       /* the group: the label `process` */
 	char comm[FACT_NAME_SIZE];
+	char parent_comm[FACT_NAME_SIZE]; /* "": not known */
 	char exe[FACT_PATH_SIZE];
 	char unit[128];      /* systemd unit, "" if none */
 	char container[80];  /* container id, "" if none */

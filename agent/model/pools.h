@@ -27,6 +27,7 @@ struct pool {
 	char pattern[POOL_NAME_SIZE]; /* of a name family: all digits folded; else "" */
 	const char *kind;
 	bool reserved;                    /* has room beyond max_pools */
+	bool is_runtimes_own;             /* none of the program's work: a collector, a compiler */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */
 	uint64_t faults;                  /* page faults that its threads took since attach */
@@ -57,6 +58,8 @@ void pools_clear(struct pools *pools);
 struct pool_subject {
 	const char *name, *symbol, *module;
 	const char *process; /* comm of the process */
+	const char *runtime; /* as fact_target.runtime */
+	const char *creator; /* of a leader its parent's comm, else the creator's name */
 	bool leader, io_worker;
 	bool own_name; /* the name is the process's own: it says nothing */
 	const struct fact_executor *executor; /* whose worker it is; NULL: nobody's */

@@ -78,6 +78,7 @@ struct snapshot_verdict {
 struct snapshot_pool {
 	char name[64];   /* a valid glob for --limit that matches itself */
 	char kind[32];   /* "threads", "io_uring workers", "ThreadPoolExecutor", ...; "" unknown */
+	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	int32_t parent;  /* index in pools, -1: none */
 	uint64_t threads, threads_peak, threads_started, threads_exited;
 	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */

@@ -75,6 +75,7 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 	int64_t growth = history_growth(&pool->history, 0, GROWTH_SHORT_NS);
 
 	*ret_pool = (struct snapshot_pool){
+		.is_runtimes_own = pool->is_runtimes_own,
 		.parent = -1,
 		.threads = pool->threads,
 		.threads_peak = pool->threads_peak,

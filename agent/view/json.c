@@ -188,6 +188,7 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 
 	add(&object, "name", text(pool->name));
 	add(&object, "kind", text_or_null(pool->kind));
+	add(&object, "runtime_threads", json_boolean(pool->is_runtimes_own));
 	add(&object, "parent", has_parent ? text(target->pools[pool->parent].name) : json_null());
 	add(&object, "threads", count(pool->threads));
 	add(&object, "threads_peak", count(pool->threads_peak));
