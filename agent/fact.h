@@ -219,6 +219,7 @@ struct fact_runtime {
 	uint64_t failed_passes; /* that told nothing, since too much changed while they read */
 	uint64_t failed_reads;  /* pieces of memory that could not be read */
 	uint64_t unread;        /* threads, summed over passes, whose state stayed inconsistent */
+	uint64_t parallelism;   /* threads that it lets run its code at a time; 0: not known, or without bound */
 };
 
 struct fact_executor {

@@ -21,7 +21,7 @@
 struct pool_choice {
 	char name[POOL_NAME_SIZE], pattern[POOL_NAME_SIZE];
 	const char *kind;
-	bool reserved, is_runtimes_own;
+	bool reserved, has_parallelism, is_runtimes_own;
 };
 
 static void births_advance(struct births *births, uint64_t second)
@@ -163,6 +163,7 @@ static bool choose_by_runtime(const struct pools *pools, const struct pool_subje
 	if (!rule)
 		return false;
 	choice->kind = rule->kind;
+	choice->has_parallelism = rule->has_parallelism;
 	choice->is_runtimes_own = rule->is_runtimes_own;
 	choice->reserved = rule->naming == RULE_MAIN;
 	if (choice->reserved)
@@ -267,6 +268,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		/* A name may come before the routine that tells what the threads are. */
 		if (!known->reserved && !strcmp(known->kind, KIND_THREADS)) {
 			known->kind = choice.kind;
+			known->has_parallelism = choice.has_parallelism;
 			known->is_runtimes_own = choice.is_runtimes_own;
 		}
 		*ret_pool = known - pools->pool;
@@ -276,7 +278,8 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 	if (r < 0)
 		return r;
 	*pool = (struct pool){
-		.kind = choice.kind, .reserved = choice.reserved, .is_runtimes_own = choice.is_runtimes_own,
+		.kind = choice.kind, .reserved = choice.reserved, .has_parallelism = choice.has_parallelism,
+		.is_runtimes_own = choice.is_runtimes_own,
 		.capacity = UNKNOWN_U64, .queued = UNKNOWN_U64, .busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64,
 	};
 	memcpy(pool->name, choice.name, sizeof(pool->name));

@@ -27,6 +27,7 @@ struct pool {
 	char pattern[POOL_NAME_SIZE]; /* of a name family: all digits folded; else "" */
 	const char *kind;
 	bool reserved;                    /* has room beyond max_pools */
+	bool has_parallelism;             /* the runtime lets only so many of its threads run at a time */
 	bool is_runtimes_own;             /* none of the program's work: a collector, a compiler */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */

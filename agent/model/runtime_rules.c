@@ -91,7 +91,7 @@ static const struct runtime_rule rules[] = {
 	{ .module = "libcoreclr.so*", FAMILY("dotnet-threads"), .kind = ".NET threads" },
 
 	/* Go's threads have neither name nor start routine. */
-	{ .runtime = "go", .module = "", FIXED("go"), .kind = "Go threads" },
+	{ .runtime = "go", .module = "", FIXED("go"), .kind = "Go threads", .has_parallelism = true },
 
 	/* tokio gives its workers and its blocking threads one name and one start routine: no evidence tells them apart. */
 	{ .name = "tokio-runtime-w", FIXED("tokio-runtime-w*"), .kind = "tokio workers and blocking" },

@@ -27,6 +27,7 @@ struct runtime_rule {
 	/* and what follows */
 	enum rule_naming naming;
 	const char *pool, *kind;
+	bool has_parallelism; /* its runtime lets only so many of them run at a time */
 	bool is_runtimes_own; /* none of the program's work: collectors, compilers, timers */
 };
 

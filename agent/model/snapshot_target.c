@@ -70,9 +70,11 @@ static int unmatched_fill(const struct target *target, struct snapshot_target *r
 	return 0;
 }
 
-static int pool_fill(const struct model *model, const struct pool *pool, struct snapshot_pool *ret_pool)
+static int pool_fill(const struct model *model, const struct target *target, const struct pool *pool,
+		     struct snapshot_pool *ret_pool)
 {
 	int64_t growth = history_growth(&pool->history, 0, GROWTH_SHORT_NS);
+	uint64_t parallelism = pool->has_parallelism ? target->runtime.parallelism : 0;
 
 	*ret_pool = (struct snapshot_pool){
 		.is_runtimes_own = pool->is_runtimes_own,
@@ -85,6 +87,7 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		.busy = pool->busy,
 		.busy_peak = pool->busy_peak,
 		.queued = pool->queued,
+		.parallelism = parallelism ? parallelism : UNKNOWN_U64,
 		.running = pool->running,
 		.faults_total = pool->faults,
 		.faults_per_second = pool->fault_rate,
@@ -127,7 +130,7 @@ static int pools_fill(const struct model *model, const struct target *target,
 			return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		int r = pool_fill(model, &pools->pool[order[i].index],
+		int r = pool_fill(model, target, &pools->pool[order[i].index],
 				  &ret_target->pools[ret_target->n_pools++]);
 
 		if (r < 0)

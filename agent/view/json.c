@@ -195,6 +195,7 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 	add(&object, "threads_started", count(pool->threads_started));
 	add(&object, "threads_exited", count(pool->threads_exited));
 	add(&object, "capacity", count(pool->capacity));
+	add(&object, "parallelism", count(pool->parallelism));
 	add(&object, "running", count(pool->running));
 	add(&object, "page_faults", count(pool->faults_total));
 	add(&object, "page_faults_per_second", count(pool->faults_per_second));

@@ -130,7 +130,9 @@ def test_go(program, tmp_path):
     subprocess.run(["go", "build", "-o", path, PROGRAMS / "goroutines.go"], check=True,
                    env={**os.environ, "GOCACHE": str(tmp_path / "cache"), "GOFLAGS": "-mod=mod", "GO111MODULE": "off"})
     started = program(path, env={"GOMAXPROCS": "3"})
-    found = dumped(started.pid)
+    target = run("dump", "--json", "-p", started.pid).target()
+    assert {pool["name"]: pool["parallelism"] for pool in target["pools"]} == {"go": 3, "main": None}
+    found = kinds(target)
     kind, threads, is_own = found.pop("go")
     assert found == MAIN and (kind, is_own) == ("Go threads", False)
     assert threads >= 10

@@ -172,6 +172,20 @@ static void programs_and_processes(void **state)
 	}
 }
 
+static void parallelism_is_gos_pools_alone(void **state)
+{
+	struct fact told = {.kind = FACT_RUNTIME, .runtime = {.name = "go", .parallelism = 4}};
+	struct script s = {0};
+
+	attach_program(&s, "exporter", "", "go");
+	assert_int_equal(pool(refresh(&s), "go")->parallelism, UNKNOWN_U64);
+	feed(&s, told);
+	assert_int_equal(pool(refresh(&s), "go")->parallelism, 4);
+	assert_int_equal(pool(refresh(&s), "main")->parallelism, UNKNOWN_U64);
+	assert_int_equal(pool(refresh(&s), "go")->capacity, UNKNOWN_U64);
+	script_end(&s);
+}
+
 /* A rule that no case above finds is one that nothing proves. */
 static void every_rule_is_tried(void **state)
 {
@@ -257,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_of_each_runtime),
 		cmocka_unit_test(programs_and_processes),
+		cmocka_unit_test(parallelism_is_gos_pools_alone),
 		cmocka_unit_test(every_rule_is_tried),
 		cmocka_unit_test(rules_of_the_config_and_executors_come_first),
 		cmocka_unit_test(many_executors_fold),
