@@ -21,7 +21,8 @@
 struct pool_choice {
 	char name[POOL_NAME_SIZE], pattern[POOL_NAME_SIZE];
 	const char *kind;
-	bool reserved, has_parallelism, is_runtimes_own;
+	const struct runtime_rule *rule; /* NULL: none has decided */
+	bool reserved;
 };
 
 static void births_advance(struct births *births, uint64_t second)
@@ -163,8 +164,7 @@ static bool choose_by_runtime(const struct pools *pools, const struct pool_subje
 	if (!rule)
 		return false;
 	choice->kind = rule->kind;
-	choice->has_parallelism = rule->has_parallelism;
-	choice->is_runtimes_own = rule->is_runtimes_own;
+	choice->rule = rule;
 	choice->reserved = rule->naming == RULE_MAIN;
 	if (choice->reserved)
 		strcpy(choice->name, POOL_NAME_MAIN);
@@ -249,6 +249,17 @@ static int pool_slot(struct pools *pools, struct pool **ret_pool)
 	return 0;
 }
 
+static void pool_take_rule(struct pool *pool, const struct runtime_rule *rule)
+{
+	if (!rule)
+		return;
+	pool->has_parallelism = rule->has_parallelism;
+	pool->is_teams = rule->is_teams;
+	pool->is_programs_main = rule->is_programs_main;
+	pool->has_creators_argument = rule->has_creators_argument;
+	pool->is_runtimes_own = rule->is_runtimes_own;
+}
+
 int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,
 		uint64_t time_ns, uint32_t *ret_pool)
 {
@@ -268,8 +279,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		/* A name may come before the routine that tells what the threads are. */
 		if (!known->reserved && !strcmp(known->kind, KIND_THREADS)) {
 			known->kind = choice.kind;
-			known->has_parallelism = choice.has_parallelism;
-			known->is_runtimes_own = choice.is_runtimes_own;
+			pool_take_rule(known, choice.rule);
 		}
 		*ret_pool = known - pools->pool;
 		return 0;
@@ -278,10 +288,11 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 	if (r < 0)
 		return r;
 	*pool = (struct pool){
-		.kind = choice.kind, .reserved = choice.reserved, .has_parallelism = choice.has_parallelism,
-		.is_runtimes_own = choice.is_runtimes_own,
+		.kind = choice.kind, .reserved = choice.reserved, .number = ++pools->numbers, .parent = POOL_NONE,
+		.teams = UNKNOWN_U64, .team_threads = UNKNOWN_U64,
 		.capacity = UNKNOWN_U64, .queued = UNKNOWN_U64, .busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64,
 	};
+	pool_take_rule(pool, choice.rule);
 	memcpy(pool->name, choice.name, sizeof(pool->name));
 	memcpy(pool->pattern, choice.pattern, sizeof(pool->pattern));
 	pools->room += !choice.reserved;

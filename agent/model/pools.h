@@ -27,8 +27,10 @@ struct pool {
 	char pattern[POOL_NAME_SIZE]; /* of a name family: all digits folded; else "" */
 	const char *kind;
 	bool reserved;                    /* has room beyond max_pools */
-	bool has_parallelism;             /* the runtime lets only so many of its threads run at a time */
-	bool is_runtimes_own;             /* none of the program's work: a collector, a compiler */
+	uint32_t number;                  /* of this pool, never used again; an index may be */
+	/* as its rule has it (runtime_rules.h) */
+	bool has_parallelism, is_teams, is_programs_main, has_creators_argument;
+	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */
 	uint64_t faults;                  /* page faults that its threads took since attach */
@@ -39,6 +41,8 @@ struct pool {
 	uint64_t capacity, queued, busy, busy_peak, executor_peak;
 	bool has_executors, had_executors;
 	/* as of the last refresh */
+	uint32_t parent, parent_number;          /* whose threads made its threads; POOL_NONE: none, or not known */
+	uint64_t teams, team_threads;            /* how many, and the largest; UNKNOWN_U64: it has none */
 	struct snapshot_bytes memory;
 	uint64_t resident_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running;
 	uint64_t faults_new; /* since the last refresh */
@@ -48,6 +52,7 @@ struct pool {
 
 struct pools {
 	struct pool *pool;
+	uint32_t numbers; /* given so far */
 	uint32_t count, capacity, room; /* room taken by pools that are not reserved */
 	uint64_t dropped_names[128];    /* hashes of what max_pools folded into `other` */
 	uint32_t n_dropped;

@@ -15,16 +15,19 @@
 #define JVM_COMPILER JVM, FIXED("jvm-compiler"), .kind = "HotSpot compiler", OWN
 #define JVM_INTERNAL JVM, FIXED("jvm-internal"), .kind = "HotSpot internal", OWN
 #define NODE_INTERNAL FIXED("node-internal"), .kind = "Node.js internal", OWN
+/* gomp_team_start() puts what each thread of a team is to do on its own stack. */
+#define GOMP FIXED("libgomp"), .kind = "OpenMP team", .is_teams = true, .has_creators_argument = true
+#define LIBOMP FIXED("libomp"), .kind = "OpenMP team", .is_teams = true
 #define GRPC_INTERNAL FIXED("grpc-internal"), .kind = "gRPC internal", OWN
 
 /* clang-format off: one row a rule; what is more exact stands first */
 static const struct runtime_rule rules[] = {
 	/* OpenMP. Wheels of Python rename the files they bring (libgomp-a34b3233.so.1); gomp_thread_start: linked in. */
-	{ .module = "libgomp*.so*", FIXED("libgomp"), .kind = "OpenMP team" },
-	{ .routine = "gomp_thread_start", FIXED("libgomp"), .kind = "OpenMP team" },
-	{ .module = "libomp*.so*", FIXED("libomp"), .kind = "OpenMP team" },
-	{ .module = "libiomp*.so*", FIXED("libomp"), .kind = "OpenMP team" },
-	{ .routine = "__kmp_launch_worker*", FIXED("libomp"), .kind = "OpenMP team" },
+	{ .module = "libgomp*.so*", GOMP },
+	{ .routine = "gomp_thread_start", GOMP },
+	{ .module = "libomp*.so*", LIBOMP },
+	{ .module = "libiomp*.so*", LIBOMP },
+	{ .routine = "__kmp_launch_worker*", LIBOMP },
 
 	/* Pools of native libraries. */
 	{ .module = "*openblas*", FIXED("openblas"), .kind = "OpenBLAS pool" },
@@ -81,7 +84,7 @@ static const struct runtime_rule rules[] = {
 	{ .name = "ForkJoinPool-*", JVM, LITERAL("ForkJoinPool"), .kind = "ForkJoinPool" },
 	{ .name = "pool-*", JVM, FAMILY("pool"), .kind = "Java executor" },
 	{ JVM, FAMILY("java-threads"), .kind = "Java threads" },
-	{ .module = "libjli.so*", FIXED("java-main"), .kind = "Java main thread" },
+	{ .module = "libjli.so*", FIXED("java-main"), .kind = "Java main thread", .is_programs_main = true },
 
 	/* .NET names its own threads; those of the program have none, or a name of their own. */
 	{ .name = ".NET TP Worker", FIXED("dotnet-threadpool"), .kind = ".NET thread pool" },

@@ -28,6 +28,10 @@ struct runtime_rule {
 	enum rule_naming naming;
 	const char *pool, *kind;
 	bool has_parallelism; /* its runtime lets only so many of them run at a time */
+	bool is_teams;          /* each thread that uses the library has its own: OpenMP */
+	bool is_programs_main;  /* where the program itself runs: those that it makes come from nowhere else */
+	/* The start routine's argument lies on the stack of the thread that made this one. */
+	bool has_creators_argument;
 	bool is_runtimes_own; /* none of the program's work: collectors, compilers, timers */
 };
 
