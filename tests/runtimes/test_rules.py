@@ -14,33 +14,8 @@ import pytest
 
 import harness
 from fixtures import factory
-from harness import ROOT, run, wait_for
-
-PROGRAMS = ROOT / "tests/runtimes/programs"
-
-
-class Program(harness.Workload):
-    """A command that says when it is ready, and ends with its stdin."""
-
-    def __init__(self, *argv, env=None):
-        self.argv = [str(word) for word in argv]
-        super().__init__("", env={**os.environ, **(env or {})})
-
-    def program(self, name):  # pylint: disable=arguments-differ
-        return self.argv[:-1]
-
-
-program = factory(lambda *argv, **options: Program(*argv, "", **options))
-
-
-def compiled(folder, source, *command):
-    path = folder / source.replace(".", "_")
-    subprocess.run([*command, "-O1", "-o", path, PROGRAMS / source, *LIBRARIES.get(source, [])], check=True)
-    return path
-
-
-LIBRARIES = {"uv.c": ["-luv"], "tbb.cc": ["-ltbb"], "pthreadpool.c": ["-lpthreadpool"], "threads.cc": ["-pthread"]}
-
+from harness import run, wait_for
+from programs import PROGRAMS, Program, compiled, program  # noqa: F401 pylint: disable=unused-import
 
 def kinds(target):
     """name -> (kind, threads, whether they are the runtime's own)"""

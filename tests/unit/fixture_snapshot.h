@@ -45,6 +45,7 @@ static inline void fixture_pool(struct fixture *fixture, int index, const char *
 		.busy_peak = UNKNOWN_U64,
 		.queued = UNKNOWN_U64,
 		.teams = UNKNOWN_U64,
+		.team_bound = UNKNOWN_U64,
 		.parallelism = UNKNOWN_U64,
 		.memory = {
 			.resident = { FIXTURE_MIB(stack), FIXTURE_MIB(arena), FIXTURE_MIB(heap), FIXTURE_MIB(mmap) },
