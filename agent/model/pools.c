@@ -2,7 +2,6 @@
 /* Groups threads into pools by rules, name families and start routines.
  * It must not know threads beyond what a name is made from. */
 #include "pools.h"
-#include "runtime_rules.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -147,7 +146,26 @@ static void choose_by_name(const struct pools *pools, const char *name, enum rul
 	choice_fold(pools, choice);
 }
 
-static bool choose_by_runtime(const struct pools *pools, const struct pool_subject *subject,
+static const struct rule_set *rules_for(struct pools *pools, const struct rule_evidence *evidence)
+{
+	struct rule_memo *memo;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(pools->memo); i++) {
+		memo = &pools->memo[i];
+		if (memo->is_filled && memo->is_leader == evidence->is_leader && !strcmp(memo->symbol, evidence->routine) &&
+		    !strcmp(memo->module, evidence->module))
+			return &memo->set;
+	}
+	memo = &pools->memo[pools->next_memo++ % ARRAY_SIZE(pools->memo)];
+	text_copy(memo->symbol, sizeof(memo->symbol), evidence->routine);
+	text_copy(memo->module, sizeof(memo->module), evidence->module);
+	memo->is_leader = evidence->is_leader;
+	memo->is_filled = true;
+	runtime_rules_narrow(evidence, &memo->set);
+	return &memo->set;
+}
+
+static bool choose_by_runtime(struct pools *pools, const struct pool_subject *subject,
 			      struct pool_choice *choice)
 {
 	const struct rule_evidence evidence = {
@@ -159,7 +177,7 @@ static bool choose_by_runtime(const struct pools *pools, const struct pool_subje
 		.creator = subject->creator,
 		.is_leader = subject->leader,
 	};
-	const struct runtime_rule *rule = runtime_rule_find(&evidence);
+	const struct runtime_rule *rule = runtime_rule_among(rules_for(pools, &evidence), &evidence);
 
 	if (!rule)
 		return false;
@@ -175,7 +193,7 @@ static bool choose_by_runtime(const struct pools *pools, const struct pool_subje
 	return true;
 }
 
-static void choose(const struct pools *pools, const struct policy_entry *policy,
+static void choose(struct pools *pools, const struct policy_entry *policy,
 		   const struct pool_subject *subject, struct pool_choice *choice)
 {
 	if (choose_by_rule(policy, subject, choice))

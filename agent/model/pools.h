@@ -7,6 +7,7 @@
 #include "history.h"
 #include "limits.h"
 #include "pool_names.h"
+#include "runtime_rules.h"
 #include "threads.h"
 
 #define POOL_HISTORY_ROWS 60 /* points of the sparkline; a minute at one refresh a second */
@@ -50,7 +51,16 @@ struct pool {
 	bool has_fault_rate; /* some thread's faults were counted twice */
 };
 
+/* Which rules may be about threads of one routine: a program that makes threads makes the same ones again. */
+struct rule_memo {
+	char symbol[FACT_SYMBOL_SIZE], module[64];
+	bool is_leader, is_filled;
+	struct rule_set set;
+};
+
 struct pools {
+	struct rule_memo memo[4];
+	uint32_t next_memo; /* the one that is given up next */
 	struct pool *pool;
 	uint32_t numbers; /* given so far */
 	uint32_t count, capacity, room; /* room taken by pools that are not reserved */

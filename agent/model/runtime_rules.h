@@ -41,8 +41,16 @@ struct rule_evidence {
 	bool is_leader;
 };
 
-/* NULL: none matches. */
-const struct runtime_rule *runtime_rule_find(const struct rule_evidence *evidence);
+/* Rules by their places in the table. */
+#define RUNTIME_RULES_MAX 256
+struct rule_set {
+	uint64_t bits[RUNTIME_RULES_MAX / 64];
+};
+
+/* The rules of which all but name and creator match: threads of one routine have them in common. */
+void runtime_rules_narrow(const struct rule_evidence *evidence, struct rule_set *ret_set);
+/* The first of them that the evidence's name and creator match, too. NULL: none. */
+const struct runtime_rule *runtime_rule_among(const struct rule_set *set, const struct rule_evidence *evidence);
 /* All of them, in order. */
 const struct runtime_rule *runtime_rules(size_t *ret_count);
 
