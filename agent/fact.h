@@ -130,6 +130,7 @@ struct fact_target {
 	bool memory_hidden;  /* its memory may not be read: what stands in it is no evidence */
 	char name[64];       /* the group: the label `process` */
 	char comm[FACT_NAME_SIZE];
+	char parent_comm[FACT_NAME_SIZE]; /* "": not known */
 	char exe[FACT_PATH_SIZE];
 	char unit[128];      /* systemd unit, "" if none */
 	char container[80];  /* container id, "" if none */
@@ -167,6 +168,7 @@ struct fact_thread {
 	uint64_t stack_pointer;       /* 0: not known */
 	uint64_t stack_start, stack_length; /* exact range from clone3 or the descriptor; 0: not known */
 	uint64_t start_routine;             /* user address; 0: not known */
+	uint64_t start_argument;            /* what the routine was given; SEEN; 0: not known, or none */
 	char state;                         /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
 	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
 	uint64_t faults;                    /* SEEN, SAMPLED: page faults so far; UNKNOWN_U64: not known */
@@ -218,6 +220,7 @@ struct fact_runtime {
 	uint64_t failed_passes; /* that told nothing, since too much changed while they read */
 	uint64_t failed_reads;  /* pieces of memory that could not be read */
 	uint64_t unread;        /* threads, summed over passes, whose state stayed inconsistent */
+	uint64_t parallelism;   /* threads that it lets run its code at a time; 0: not known, or without bound */
 };
 
 struct fact_executor {

@@ -64,6 +64,7 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	watched->was_read = false;
 	glibc_arenas_clear(&watched->arenas);
 	memset(&watched->kept, 0, sizeof(watched->kept));
+	memset(&watched->golang, 0, sizeof(watched->golang));
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
 	error = residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, explain);
 	watched->residency = residency;
@@ -276,8 +277,12 @@ static bool runtime_due(struct watched *watched, bool exact)
 
 static int read_runtime(const struct batch *batch)
 {
-	const struct watched *watched = batch->watched;
+	struct watched *watched = batch->watched;
+	int error = golang_read(&watched->golang, &watched->info, watched->id, watched->procfs_path,
+				clock_ns(CLOCK_BOOTTIME), watched->symbols, batch->sink);
 
+	if (error)
+		return error;
 	return batch->reads_runtime ? cpython_read(watched->cpython, watched->symbols, batch->sink) : 0;
 }
 

@@ -8,6 +8,7 @@
 #include "../source/glibc.h"
 #include "../source/glibc_arenas.h"
 #include "../source/glibc_kept.h"
+#include "../source/golang.h"
 #include "../source/probes.h"
 #include "../source/procfs.h"
 #include "../source/residency.h"
@@ -31,6 +32,7 @@ struct watched {
 	struct glibc_descriptor descriptor;
 	struct glibc_arenas arenas;
 	struct glibc_kept kept;
+	struct golang golang;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
 	struct fact_routine *routines; /* start routines already resolved, by address */

@@ -33,6 +33,7 @@ static bool thread_fill(struct thread *thread, const struct fact_thread *told, u
 	thread->io_worker |= told->is_io_worker;
 	fill_u64(&thread->tls_base, told->tls_base);
 	fill_u64(&thread->start_routine, told->start_routine);
+	fill_u64(&thread->start_argument, told->start_argument);
 	if (told->stack_length && !thread->stack_length &&
 	    told->stack_start + told->stack_length > told->stack_start) {
 		thread->stack_start = told->stack_start;

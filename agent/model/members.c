@@ -35,12 +35,15 @@ static bool is_own_name(const struct target *target, const char *name)
 static uint32_t pool_of(struct target *target, const struct thread *thread, uint64_t now_ns)
 {
 	const struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
+	const struct thread *creator = threads_find(&target->threads, thread->creator);
 	const struct pool_subject subject = {
 		.executor = executor ? &executor->fact : NULL,
 		.name = thread->name,
 		.symbol = thread_symbol(target, thread),
 		.module = thread_module(target, thread),
 		.process = target->info.comm,
+		.runtime = target->info.runtime,
+		.creator = thread->leader ? target->info.parent_comm : creator ? creator->name : "",
 		.leader = thread->leader,
 		.io_worker = thread->io_worker,
 		.own_name = is_own_name(target, thread->name),

@@ -154,6 +154,9 @@ int apply_worker(struct model *model, struct target *target, const struct fact *
 /* apply_runtime.c: what the executors of each pool hold and how many are busy, as of this refresh */
 void target_figure_executors(struct target *target);
 
+/* lineage.c: which pool made which, as of this refresh */
+void target_figure_lineage(struct target *target);
+
 /* members.c: threads in and out of pools */
 void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
 /* Its runtime says whose worker it is (0: nobody's): so it has been from its start. */

@@ -173,10 +173,17 @@ void pool_name_number(uint32_t number, uint32_t last, char name[POOL_NAME_SIZE])
 	strcpy(name + length, suffix);
 }
 
-void pool_name_literal(const char *name, char ret_name[POOL_NAME_SIZE])
+void pool_name_cut(const char *name, bool is_cut, char ret_name[POOL_NAME_SIZE])
 {
 	struct text text = {.length = 0};
 
 	text_add_folded(&text, name, name + strlen(name), isdigit, SIZE_MAX);
+	if (is_cut)
+		text_add(&text, '*');
 	text_finish(&text, ret_name);
+}
+
+void pool_name_literal(const char *name, char ret_name[POOL_NAME_SIZE])
+{
+	pool_name_cut(name, false, ret_name);
 }

@@ -3,6 +3,7 @@
  * It must not know threads beyond what a name is made from. */
 #include "pools.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 struct pool_choice {
 	char name[POOL_NAME_SIZE], pattern[POOL_NAME_SIZE];
 	const char *kind;
+	const struct runtime_rule *rule; /* NULL: none has decided */
 	bool reserved;
 };
 
@@ -86,7 +88,7 @@ static bool choose_by_rule(const struct policy_entry *policy, const struct pool_
 	return false;
 }
 
-static const struct pool *pool_by_name(const struct pools *pools, const char *name)
+static struct pool *pool_by_name(const struct pools *pools, const char *name)
 {
 	for (uint32_t i = 0; i < pools->count; i++) {
 		if (!strcmp(pools->pool[i].name, name))
@@ -95,12 +97,11 @@ static const struct pool *pool_by_name(const struct pools *pools, const char *na
 	return NULL;
 }
 
-static void choose_family(const struct pools *pools, const char *name, struct pool_choice *choice)
+/* Takes the pattern's name where the pattern has too many families already. */
+static void choice_fold(const struct pools *pools, struct pool_choice *choice)
 {
 	uint32_t relatives = 0;
 
-	pool_name_family(name, false, choice->name);
-	pool_name_family(name, true, choice->pattern);
 	if (!strcmp(choice->name, choice->pattern) || pool_by_name(pools, choice->name))
 		return;
 	for (uint32_t i = 0; i < pools->count; i++)
@@ -108,6 +109,13 @@ static void choose_family(const struct pools *pools, const char *name, struct po
 			     strcmp(pools->pool[i].name, choice->pattern) != 0;
 	if (relatives >= FAMILIES_PER_PATTERN)
 		memcpy(choice->name, choice->pattern, sizeof(choice->name));
+}
+
+static void choose_family(const struct pools *pools, const char *name, struct pool_choice *choice)
+{
+	pool_name_family(name, false, choice->name);
+	pool_name_family(name, true, choice->pattern);
+	choice_fold(pools, choice);
 }
 
 static void choose_executor(const struct pools *pools, const struct fact_executor *executor,
@@ -121,20 +129,86 @@ static void choose_executor(const struct pools *pools, const struct fact_executo
 	pool_name_number(executor->instance, FAMILIES_PER_PATTERN, choice->name);
 }
 
-static void choose(const struct pools *pools, const struct policy_entry *policy,
+static void choose_by_name(const struct pools *pools, const char *name, enum rule_naming naming,
+			   struct pool_choice *choice)
+{
+	size_t length = strlen(name);
+	bool is_full = length == FACT_NAME_SIZE - 1; /* and cut, for all one knows */
+	bool ends_with_number = length && isdigit((unsigned char)name[length - 1]);
+
+	if (naming == RULE_LITERAL || (is_full && !ends_with_number))
+		pool_name_cut(name, is_full, choice->name);
+	else
+		pool_name_family(name, false, choice->name);
+	pool_name_family(name, true, choice->pattern);
+	if (is_full && !ends_with_number)
+		strcat(choice->pattern, "*");
+	choice_fold(pools, choice);
+}
+
+static const struct rule_set *rules_for(struct pools *pools, const struct rule_evidence *evidence)
+{
+	struct rule_memo *memo;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(pools->memo); i++) {
+		memo = &pools->memo[i];
+		if (memo->is_filled && memo->is_leader == evidence->is_leader && !strcmp(memo->symbol, evidence->routine) &&
+		    !strcmp(memo->module, evidence->module))
+			return &memo->set;
+	}
+	memo = &pools->memo[pools->next_memo++ % ARRAY_SIZE(pools->memo)];
+	text_copy(memo->symbol, sizeof(memo->symbol), evidence->routine);
+	text_copy(memo->module, sizeof(memo->module), evidence->module);
+	memo->is_leader = evidence->is_leader;
+	memo->is_filled = true;
+	runtime_rules_narrow(evidence, &memo->set);
+	return &memo->set;
+}
+
+static bool choose_by_runtime(struct pools *pools, const struct pool_subject *subject,
+			      struct pool_choice *choice)
+{
+	const struct rule_evidence evidence = {
+		.name = subject->own_name ? "" : subject->name,
+		.routine = subject->symbol,
+		.module = subject->module,
+		.program = subject->process,
+		.runtime = subject->runtime,
+		.creator = subject->creator,
+		.is_leader = subject->leader,
+	};
+	const struct runtime_rule *rule = runtime_rule_among(rules_for(pools, &evidence), &evidence);
+
+	if (!rule)
+		return false;
+	choice->kind = rule->kind;
+	choice->rule = rule;
+	choice->reserved = rule->naming == RULE_MAIN;
+	if (choice->reserved)
+		strcpy(choice->name, POOL_NAME_MAIN);
+	else if (rule->naming != RULE_FIXED && *evidence.name)
+		choose_by_name(pools, evidence.name, rule->naming, choice);
+	else
+		strcpy(choice->name, rule->pool);
+	return true;
+}
+
+static void choose(struct pools *pools, const struct policy_entry *policy,
 		   const struct pool_subject *subject, struct pool_choice *choice)
 {
 	if (choose_by_rule(policy, subject, choice))
 		return;
 	*choice = (struct pool_choice){.kind = KIND_THREADS};
-	if (subject->leader) {
-		strcpy(choice->name, POOL_NAME_MAIN);
-		choice->reserved = true;
-	} else if (subject->executor) {
+	if (subject->executor && !subject->leader) {
 		choose_executor(pools, subject->executor, choice);
-	} else if (subject->io_worker) {
+	} else if (subject->io_worker && !subject->leader) {
 		strcpy(choice->name, NAME_IO_WORKERS);
 		choice->kind = KIND_IO_WORKERS;
+	} else if (choose_by_runtime(pools, subject, choice)) {
+		return;
+	} else if (subject->leader) {
+		strcpy(choice->name, POOL_NAME_MAIN);
+		choice->reserved = true;
 	} else if (*subject->name && !subject->own_name) {
 		choose_family(pools, subject->name, choice);
 	} else if (*subject->symbol || *subject->module) {
@@ -193,13 +267,23 @@ static int pool_slot(struct pools *pools, struct pool **ret_pool)
 	return 0;
 }
 
+static void pool_take_rule(struct pool *pool, const struct runtime_rule *rule)
+{
+	if (!rule)
+		return;
+	pool->has_parallelism = rule->has_parallelism;
+	pool->is_teams = rule->is_teams;
+	pool->is_programs_main = rule->is_programs_main;
+	pool->has_creators_argument = rule->has_creators_argument;
+	pool->is_runtimes_own = rule->is_runtimes_own;
+}
+
 int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,
 		uint64_t time_ns, uint32_t *ret_pool)
 {
 	uint32_t max = policy->max_pools ? policy->max_pools : DEFAULT_MAX_POOLS;
 	struct pool_choice choice;
-	const struct pool *known;
-	struct pool *pool;
+	struct pool *known, *pool;
 	int r;
 
 	choose(pools, policy, subject, &choice);
@@ -210,6 +294,11 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		known = pool_by_name(pools, choice.name);
 	}
 	if (known) {
+		/* A name may come before the routine that tells what the threads are. */
+		if (!known->reserved && !strcmp(known->kind, KIND_THREADS)) {
+			known->kind = choice.kind;
+			pool_take_rule(known, choice.rule);
+		}
 		*ret_pool = known - pools->pool;
 		return 0;
 	}
@@ -217,9 +306,11 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 	if (r < 0)
 		return r;
 	*pool = (struct pool){
-		.kind = choice.kind, .reserved = choice.reserved,
+		.kind = choice.kind, .reserved = choice.reserved, .number = ++pools->numbers, .parent = POOL_NONE,
+		.teams = UNKNOWN_U64, .team_threads = UNKNOWN_U64,
 		.capacity = UNKNOWN_U64, .queued = UNKNOWN_U64, .busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64,
 	};
+	pool_take_rule(pool, choice.rule);
 	memcpy(pool->name, choice.name, sizeof(pool->name));
 	memcpy(pool->pattern, choice.pattern, sizeof(pool->pattern));
 	pools->room += !choice.reserved;

@@ -7,6 +7,7 @@
 #include "history.h"
 #include "limits.h"
 #include "pool_names.h"
+#include "runtime_rules.h"
 #include "threads.h"
 
 #define POOL_HISTORY_ROWS 60 /* points of the sparkline; a minute at one refresh a second */
@@ -27,6 +28,10 @@ struct pool {
 	char pattern[POOL_NAME_SIZE]; /* of a name family: all digits folded; else "" */
 	const char *kind;
 	bool reserved;                    /* has room beyond max_pools */
+	uint32_t number;                  /* of this pool, never used again; an index may be */
+	/* as its rule has it (runtime_rules.h) */
+	bool has_parallelism, is_teams, is_programs_main, has_creators_argument;
+	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */
 	uint64_t faults;                  /* page faults that its threads took since attach */
@@ -37,6 +42,8 @@ struct pool {
 	uint64_t capacity, queued, busy, busy_peak, executor_peak;
 	bool has_executors, had_executors;
 	/* as of the last refresh */
+	uint32_t parent, parent_number;          /* whose threads made its threads; POOL_NONE: none, or not known */
+	uint64_t teams, team_threads;            /* how many, and the largest; UNKNOWN_U64: it has none */
 	struct snapshot_bytes memory;
 	uint64_t resident_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running;
 	uint64_t faults_new; /* since the last refresh */
@@ -44,8 +51,18 @@ struct pool {
 	bool has_fault_rate; /* some thread's faults were counted twice */
 };
 
+/* Which rules may be about threads of one routine: a program that makes threads makes the same ones again. */
+struct rule_memo {
+	char symbol[FACT_SYMBOL_SIZE], module[64];
+	bool is_leader, is_filled;
+	struct rule_set set;
+};
+
 struct pools {
+	struct rule_memo memo[4];
+	uint32_t next_memo; /* the one that is given up next */
 	struct pool *pool;
+	uint32_t numbers; /* given so far */
 	uint32_t count, capacity, room; /* room taken by pools that are not reserved */
 	uint64_t dropped_names[128];    /* hashes of what max_pools folded into `other` */
 	uint32_t n_dropped;
@@ -57,6 +74,8 @@ void pools_clear(struct pools *pools);
 struct pool_subject {
 	const char *name, *symbol, *module;
 	const char *process; /* comm of the process */
+	const char *runtime; /* as fact_target.runtime */
+	const char *creator; /* of a leader its parent's comm, else the creator's name */
 	bool leader, io_worker;
 	bool own_name; /* the name is the process's own: it says nothing */
 	const struct fact_executor *executor; /* whose worker it is; NULL: nobody's */

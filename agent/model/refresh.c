@@ -318,6 +318,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	figure_all(target, now_ns);
 	threads_release_owners(&target->threads);
 	target_figure_executors(target);
+	target_figure_lineage(target);
 	history_sample(target, now_ns);
 	heed_outside(target);
 	heed_unexplained(target);

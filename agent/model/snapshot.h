@@ -78,9 +78,13 @@ struct snapshot_verdict {
 struct snapshot_pool {
 	char name[64];   /* a valid glob for --limit that matches itself */
 	char kind[32];   /* "threads", "io_uring workers", "ThreadPoolExecutor", ...; "" unknown */
+	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	int32_t parent;  /* index in pools, -1: none */
 	uint64_t threads, threads_peak, threads_started, threads_exited;
 	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */
+	/* OpenMP: teams, threads of the largest, and what they come to when each worker of the parent has one. UNKNOWN_U64 */
+	uint64_t teams, team_threads, team_bound;
+	uint64_t parallelism; /* threads that its runtime lets run at a time (GOMAXPROCS); UNKNOWN_U64 */
 	uint64_t running;                           /* threads in state R at the last sample */
 	uint64_t faults_total, faults_per_second;   /* page faults of its threads; UNKNOWN_U64 */
 	struct snapshot_bytes memory;

@@ -70,11 +70,14 @@ static int unmatched_fill(const struct target *target, struct snapshot_target *r
 	return 0;
 }
 
-static int pool_fill(const struct model *model, const struct pool *pool, struct snapshot_pool *ret_pool)
+static int pool_fill(const struct model *model, const struct target *target, const struct pool *pool,
+		     struct snapshot_pool *ret_pool)
 {
 	int64_t growth = history_growth(&pool->history, 0, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
+	uint64_t parallelism = pool->has_parallelism ? target->runtime.parallelism : 0;
 
 	*ret_pool = (struct snapshot_pool){
+		.is_runtimes_own = pool->is_runtimes_own,
 		.parent = -1,
 		.threads = pool->threads,
 		.threads_peak = pool->threads_peak,
@@ -84,6 +87,10 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		.busy = pool->busy,
 		.busy_peak = pool->busy_peak,
 		.queued = pool->queued,
+		.teams = pool->teams,
+		.team_threads = pool->team_threads,
+		.team_bound = UNKNOWN_U64,
+		.parallelism = parallelism ? parallelism : UNKNOWN_U64,
 		.running = pool->running,
 		.faults_total = pool->faults,
 		.faults_per_second = pool->fault_rate,
@@ -102,6 +109,23 @@ static int pool_fill(const struct model *model, const struct pool *pool, struct 
 		ret_pool->n_history = history_copy(&pool->history, 0, ret_pool->history, pool->history.count);
 	}
 	return limits_fill(model, pool->limits, &ret_pool->limits, &ret_pool->n_limits);
+}
+
+static void parents_fill(const struct pools *pools, const uint32_t *place, struct snapshot_target *ret_target)
+{
+	for (uint32_t i = 0; i < pools->count; i++) {
+		const struct pool *pool = &pools->pool[i];
+		struct snapshot_pool *shown = &ret_target->pools[place[i]];
+		uint64_t capacity;
+
+		if (!pool_is_listed(pool) || pool->parent == POOL_NONE || !pool_is_listed(&pools->pool[pool->parent]))
+			continue;
+		shown->parent = (int32_t)place[pool->parent];
+		capacity = pools->pool[pool->parent].capacity;
+		if (pool->teams != UNKNOWN_U64 && capacity != UNKNOWN_U64 &&
+		    __builtin_mul_overflow(capacity, pool->team_threads, &shown->team_bound))
+			shown->team_bound = UNKNOWN_U64;
+	}
 }
 
 /* Sorted by name. *ret_place: where each pool of the model went; caller frees. */
@@ -126,13 +150,14 @@ static int pools_fill(const struct model *model, const struct target *target,
 			return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		int r = pool_fill(model, &pools->pool[order[i].index],
+		int r = pool_fill(model, target, &pools->pool[order[i].index],
 				  &ret_target->pools[ret_target->n_pools++]);
 
 		if (r < 0)
 			return r;
 		place[order[i].index] = i;
 	}
+	parents_fill(pools, place, ret_target);
 	*ret_place = TAKE_PTR(place);
 	return 0;
 }

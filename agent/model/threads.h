@@ -17,11 +17,13 @@ struct thread {
 	bool leader, io_worker;
 	bool born;         /* seen being created; else it was there already */
 	bool pending;      /* in the list of newborns whose name does not count yet */
+	bool creator_sought; /* by its argument */
+	uint32_t creator_pool, creator_pool_number; /* in which its creator was last; POOL_NONE: not known */
 	bool stack_sought; /* its stack is still to be found by stack pointer and TLS base */
 	char state;
 	uint32_t owner, pool, routine;
 	uint32_t next_same_hash, pending_next, pending_before;
-	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine;
+	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine, start_argument;
 	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
 	uint64_t cpu_ns, cpu_time_ns;
 	double cpu_percent;

@@ -131,7 +131,9 @@ struct window {
 static struct window descriptor_window(const struct glibc_descriptor *descriptor)
 {
 	uint32_t from = descriptor->tid, to = descriptor->tid + 4;
-	uint32_t ends[] = {descriptor->start_routine, descriptor->stack_block, descriptor->stack_size};
+	/* The argument stands behind the routine. */
+	uint32_t routine = descriptor->start_routine;
+	uint32_t ends[] = {routine ? routine + 8 : 0, descriptor->stack_block, descriptor->stack_size};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 		if (ends[i] && ends[i] + 8 > to)
@@ -155,8 +157,10 @@ static bool thread_fill(const struct glibc_descriptor *descriptor, const struct 
 		thread->stack_start = start;
 		thread->stack_length = size;
 	}
-	if (descriptor->start_routine)
+	if (descriptor->start_routine) {
 		thread->start_routine = word_at(bytes, descriptor->start_routine - window->from);
+		thread->start_argument = word_at(bytes, descriptor->start_routine + 8 - window->from);
+	}
 	return true;
 }
 

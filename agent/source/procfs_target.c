@@ -128,7 +128,7 @@ int procfs_describe(struct procfs *procfs, uint32_t pid, struct fact_target *ret
 	struct fact_target target = {.pid = pid};
 	struct runtime_search search = {.runtime = target.runtime, .size = sizeof(target.runtime)};
 	struct proc_status status;
-	struct proc_stat stat;
+	struct proc_stat stat, parent;
 	struct proc_dir dir;
 	ssize_t n;
 	int r;
@@ -145,6 +145,8 @@ int procfs_describe(struct procfs *procfs, uint32_t pid, struct fact_target *ret
 	target.parent_pid = stat.parent_pid;
 	target.start_ns = stat.start_ns;
 	memcpy(target.comm, stat.comm, sizeof(target.comm));
+	if (stat.parent_pid && procfs_stat(procfs, stat.parent_pid, stat.parent_pid, &parent) == 0)
+		memcpy(target.parent_comm, parent.comm, sizeof(target.parent_comm));
 	read_exe(procfs, &dir, target.exe, sizeof(target.exe));
 	read_names(procfs, pid, &target);
 	r = procfs_each_mapping(procfs, pid, runtime_visit, &search);

@@ -8,6 +8,7 @@
 #include "columns.h"
 #include "escape.h"
 #include "format.h"
+#include "pool_tree.h"
 #include "sparkline.h"
 
 /* Contents are measured in this many rows: enough for a screen, little for a process of 10,000 threads. */
@@ -40,6 +41,39 @@ static enum attribute pool_attribute(const void *row)
 	const struct snapshot_pool *pool = row;
 
 	return of_state[limits_worst(pool->limits, pool->n_limits)];
+}
+
+/* In the tree a pool stands below the one that made it; `+`: what is below counts to it. */
+static void format_name(const struct column_context *context, const void *row, unsigned int width, char *buffer,
+			size_t size)
+{
+	const struct snapshot_pool *pool = row;
+	unsigned int depth = context->tree ? pool_depth(context->target, pool) : 0;
+	char name[COLUMN_TEXT_SIZE];
+
+	escape_text(pool->name, sizeof(pool->name), context->utf8, name, sizeof(name));
+	snprintf(buffer, size, "%*s%s%s%s", depth ? 2 * (int)depth - 2 : 0, "",
+		 !depth ? "" : context->utf8 ? "└ " : "`- ", name, context->sums ? " +" : "");
+}
+
+/* 16x3: teams, threads of the largest. */
+static void format_teams(const struct column_context *context, const void *row, unsigned int width, char *buffer,
+			 size_t size)
+{
+	const struct snapshot_pool *pool = row;
+
+	if (pool->teams == UNKNOWN_U64)
+		snprintf(buffer, size, "n/a");
+	else
+		snprintf(buffer, size, "%sx%s", format_count(FORMAT_BUFFER, pool->teams),
+			 format_count(FORMAT_BUFFER, pool->team_threads));
+}
+
+static int64_t key_teams(const void *row)
+{
+	const struct snapshot_pool *pool = row;
+
+	return pool->teams == UNKNOWN_U64 ? -1 : (int64_t)pool->teams;
 }
 
 /* 7/40/-: threads, limit, capacity. */
@@ -227,11 +261,12 @@ static int64_t key_routine(const void *row) /* threads with one routine stand to
 /* clang-format off: one row a column */
 static const struct column pool_columns[] = {
 	{ "POOL", "threads that do the same job; the name is a glob for --limit", COLUMN_TEXT, POOL_TEXT(name),
-	  .attribute = pool_attribute, .width = 14, .width_max = 40, .rank = 0, .left = true },
+	  .format = format_name, .attribute = pool_attribute, .width = 14, .width_max = 40, .rank = 0, .left = true },
 	{ "THR/LIM/CAP", "threads now / the limit you set / capacity the runtime tells", COLUMN_CUSTOM,
 	  .format = format_threads, .key = key_threads, .attribute = pool_attribute, .width = 11, .width_max = 17, .rank = 1 },
 	{ "STATE", "worst of its limits; n/a: not judged; full: at capacity", COLUMN_CUSTOM,
 	  .format = format_state, .key = key_state, .attribute = pool_attribute, .width = 5, .width_max = 5, .rank = 2, .left = true },
+	{ "KIND", "what kind of pool it is", COLUMN_TEXT, POOL_TEXT(kind), .width = 10, .width_max = 28, .rank = 10, .left = true },
 	{ "RUN", "threads on a CPU or ready for one", COLUMN_COUNT, POOL(running), .width = 3, .width_max = 5, .rank = 5 },
 	{ "RES", "resident anonymous memory charged to the pool", COLUMN_BYTES, POOL(memory.resident_bytes),
 	  .width = 5, .width_max = 5, .rank = 1 },
@@ -256,6 +291,10 @@ static const struct column pool_columns[] = {
 	{ "EXIT", "threads exited since attach", COLUMN_COUNT, POOL(threads_exited), .width = 4, .width_max = 5, .rank = 9 },
 	{ "BUSY", "threads that execute a task, even if blocked in it", COLUMN_COUNT, POOL(busy),
 	  .width = 4, .width_max = 5, .rank = 3, .optional = true },
+	{ "TEAMS", "OpenMP teams x threads of the largest", COLUMN_CUSTOM, .format = format_teams, .key = key_teams,
+	  .width = 5, .width_max = 8, .rank = 3, .optional = true },
+	{ "PAR", "threads that its runtime lets run at a time (GOMAXPROCS)", COLUMN_COUNT, POOL(parallelism),
+	  .width = 3, .width_max = 4, .rank = 3, .optional = true },
 	{ "QUEUE", "tasks that wait for a thread", COLUMN_COUNT, POOL(queued), .width = 5, .width_max = 5, .rank = 3, .optional = true },
 	{ "LIMITS", "each limit with its state", COLUMN_CUSTOM, .format = format_limits, .key = key_state,
 	  .attribute = pool_attribute, .width = 12, .width_max = 40, .rank = 10, .left = true },
@@ -320,6 +359,10 @@ char *column_text(const struct column *column, const struct column_context *cont
 
 	switch (column->kind) {
 	case COLUMN_TEXT:
+		if (column->format) {
+			column->format(context, row, width, buffer, size);
+			return buffer;
+		}
 		return escape_text(figure(column, row), column->size, context->utf8, buffer, size);
 	case COLUMN_CUSTOM:
 		column->format(context, row, width, buffer, size);

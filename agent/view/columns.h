@@ -25,6 +25,8 @@ struct column_context {
 	const struct snapshot_target *target;
 	bool utf8;
 	bool mixed; /* threads of all pools stand in one table */
+	bool tree;  /* pools stand below the pools that made them */
+	bool sums;  /* and count to them */
 };
 
 struct column {

@@ -104,7 +104,7 @@ static void draw_threads_title(const struct dashboard_state *ui, const struct sn
 			       struct rectangle place, struct cells *cells)
 {
 	const struct dashboard_table *view = &ui->tables[TABLE_THREADS];
-	struct column_context context = { target, ui->utf8, false };
+	struct column_context context = { target, ui->utf8, .mixed = false };
 	char name[COLUMN_TEXT_SIZE] = "", text[COLUMN_TEXT_SIZE + 128];
 	size_t count;
 

@@ -61,6 +61,7 @@ struct dashboard_state {
 	unsigned int refresh_ms;
 	enum dashboard_mode mode;
 	bool threads_hidden, all_words;
+	bool counts_children; /* the memory of a pool that another made counts to that one, too */
 	enum table focus;
 	struct dashboard_table tables[TABLE_COUNT];
 	uint32_t target; /* id; 0: the first */

@@ -210,6 +210,14 @@ static enum dashboard_action run_words(struct dashboard_state *ui, const struct 
 	return DASHBOARD_REDRAW;
 }
 
+static enum dashboard_action run_children(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
+{
+	ui->counts_children = !ui->counts_children;
+	dashboard_say(ui, ui->counts_children ? "memory of the pools below counts to a pool that has a +, too"
+					      : "each pool's own memory");
+	return DASHBOARD_REDRAW;
+}
+
 static enum dashboard_action run_quit(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
 	return DASHBOARD_QUIT;
@@ -226,6 +234,7 @@ static const struct binding bindings[] = {
 	{ { 'I' }, "I", NULL, "I           turn the order round", run_invert },
 	{ { ' ', 'Z', 'z' }, "Z", "Pause", "Space Z     hold the picture; the observation goes on", run_pause },
 	{ { 'w' }, "w", "Write", "w           write the snapshot as JSON into a file (mode 0600)", run_write },
+	{ { 'c' }, "c", NULL, "c           count the memory of a pool to the pool that made it, or not", run_children },
 	{ { KEY_TAB, KEY_TAB_BACK }, "Tab", NULL, "Tab         the next target, when there are several", run_target },
 	{ { KEY_F(10), 'q', 'Q', 3 }, "F10", "Quit", "F10 q       leave", run_quit },
 	{ { KEY_RETURN, KEY_CURSOR_RIGHT }, "Enter", NULL, "Enter       go to the threads of the pool, and back", run_enter },

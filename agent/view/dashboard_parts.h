@@ -16,6 +16,7 @@ struct table_rows {
 	const void **rows; /* owned array of struct snapshot_pool or struct snapshot_thread */
 	size_t count, selected;
 	bool mixed; /* threads of all pools */
+	struct snapshot_pool *sums; /* owned; NULL, or what rows of pools are of: those below counted in */
 };
 void table_rows_free(struct table_rows *rows);
 

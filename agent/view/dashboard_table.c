@@ -6,10 +6,12 @@
 
 #include "dashboard_parts.h"
 #include "escape.h"
+#include "pool_tree.h"
 
 void table_rows_free(struct table_rows *rows)
 {
 	free(rows->rows);
+	free(rows->sums);
 	*rows = (struct table_rows){ 0 };
 }
 
@@ -83,7 +85,8 @@ static uint32_t selected_pool(const struct dashboard_state *ui, const struct sna
 
 	if (dashboard_rows(ui, target, TABLE_POOLS, &pools) || !pools.count)
 		return UINT32_MAX;
-	return (uint32_t)((const struct snapshot_pool *)pools.rows[pools.selected] - target->pools);
+	return (uint32_t)((const struct snapshot_pool *)pools.rows[pools.selected] -
+			  (pools.sums ? pools.sums : target->pools));
 }
 
 int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_target *target, enum table table,
@@ -93,18 +96,29 @@ int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_targe
 	size_t n_columns, count = table == TABLE_POOLS ? target->n_pools : target->n_threads_list;
 	const struct column *columns = columns_of(table, &n_columns);
 	struct order order = { table, &columns[view->sort < n_columns ? view->sort : 0], view->inverted };
+	const struct snapshot_pool *pools = target->pools;
 	struct table_rows rows = { 0 };
 
 	rows.rows = calloc(count + 1, sizeof(*rows.rows));
 	if (!rows.rows)
 		return -ENOMEM;
+	if (table == TABLE_POOLS && ui->counts_children) {
+		rows.sums = pool_tree_sums(target);
+		if (!rows.sums) {
+			table_rows_free(&rows);
+			return -ENOMEM;
+		}
+		pools = rows.sums;
+	}
 	if (table == TABLE_POOLS)
-		collect(view, table, target->pools, sizeof(*target->pools), count, 0, &rows);
+		collect(view, table, pools, sizeof(*target->pools), count, 0, &rows);
 	else
 		collect(view, table, target->threads_list, sizeof(*target->threads_list), count,
 			selected_pool(ui, target), &rows);
 	if (rows.count)
 		qsort_r(rows.rows, rows.count, sizeof(*rows.rows), compare_rows, &order);
+	if (table == TABLE_POOLS)
+		(void)pool_tree_arrange(target, pools, rows.rows, rows.count); /* without memory for it: flat */
 	if (view->chosen && rows.count) {
 		/* When the row is gone, its place stays selected. */
 		rows.selected = view->at < rows.count ? view->at : rows.count - 1;
@@ -170,7 +184,8 @@ void dashboard_draw_table(const struct dashboard_state *ui, const struct snapsho
 			  struct cells *cells)
 {
 	const struct dashboard_table *view = &ui->tables[table];
-	struct column_context context = { target, ui->utf8, rows->mixed };
+	struct column_context context = { target, ui->utf8, rows->mixed, .tree = true,
+					  .sums = rows->sums };
 	unsigned int widths[COLUMN_COUNT_MAX], height = place.rows ? place.rows - 1 : 0;
 	size_t n_columns, top = view->top;
 	const struct column *columns = columns_of(table, &n_columns);
@@ -188,6 +203,9 @@ void dashboard_draw_table(const struct dashboard_state *ui, const struct snapsho
 	for (size_t i = 0; i < height && top + i < rows->count; i++) {
 		struct rectangle line = { place.row + 1 + (unsigned int)i, place.column, 1, place.columns };
 
+		context.sums = rows->sums &&
+			       pool_has_children(target, (uint32_t)((const struct snapshot_pool *)rows->rows[top + i] -
+								    rows->sums));
 		draw_row(columns, n_columns, widths, &context, rows->rows[top + i], line, cells);
 		if (top + i == rows->selected)
 			cells_paint(cells, line.row, line.column, line.columns,

@@ -371,6 +371,26 @@ static void say_refused(struct collector *all)
 		    format_count(FORMAT_BUFFER, all->snapshot->series_dropped));
 }
 
+/* What a bound of the pool really allows: each of its workers may have a team of threads beside itself. */
+static void say_teams(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	char name[NAME_SIZE], above[NAME_SIZE];
+
+	for (size_t i = 0; i < target->n_pools; i++) {
+		const struct snapshot_pool *pool = &target->pools[i], *parent;
+
+		if (pool->parent < 0 || (size_t)pool->parent >= target->n_pools || pool->team_bound == UNKNOWN_U64)
+			continue;
+		parent = &target->pools[pool->parent];
+		say(all, ATTR_NORMAL, "%s below %s: %s teams of %s; at most %s threads, when each of %s workers has one",
+		    escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name)),
+		    escape_text(parent->name, sizeof(parent->name), all->options->utf8, above, sizeof(above)),
+		    format_count(FORMAT_BUFFER, pool->teams), format_count(FORMAT_BUFFER, pool->team_threads),
+		    format_count(FORMAT_BUFFER, pool->team_bound), format_count(FORMAT_BUFFER, parent->capacity));
+	}
+}
+
 /* Told, never flagged: neither is a fault. */
 static void say_notes(struct collector *all)
 {
@@ -389,6 +409,7 @@ static void say_notes(struct collector *all)
 		if (isfinite(cores) && cores > 0 && (double)pool->threads > cores && pool->threads > 1)
 			append(all, wide, pool, format_count(FORMAT_BUFFER, pool->threads));
 	}
+	say_teams(all);
 	if (full[0])
 		say(all, ATTR_NORMAL, "At capacity: %s", full);
 	if (wide[0])

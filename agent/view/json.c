@@ -181,6 +181,19 @@ static json_t *build_verdict(const struct snapshot_verdict *verdict)
 	return object.object;
 }
 
+/* null: it has no teams, or whose they are is not known. */
+static json_t *build_teams(const struct snapshot_pool *pool)
+{
+	if (pool->teams == UNKNOWN_U64)
+		return json_null();
+	struct builder object = builder_open();
+
+	add(&object, "count", count(pool->teams));
+	add(&object, "threads", count(pool->team_threads));
+	add(&object, "bound", count(pool->team_bound));
+	return object.object;
+}
+
 static json_t *build_pool(const struct snapshot_target *target, const struct snapshot_pool *pool)
 {
 	const bool has_parent = pool->parent >= 0 && (size_t)pool->parent < target->n_pools;
@@ -188,12 +201,15 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 
 	add(&object, "name", text(pool->name));
 	add(&object, "kind", text_or_null(pool->kind));
+	add(&object, "runtime_threads", json_boolean(pool->is_runtimes_own));
 	add(&object, "parent", has_parent ? text(target->pools[pool->parent].name) : json_null());
+	add(&object, "teams", build_teams(pool));
 	add(&object, "threads", count(pool->threads));
 	add(&object, "threads_peak", count(pool->threads_peak));
 	add(&object, "threads_started", count(pool->threads_started));
 	add(&object, "threads_exited", count(pool->threads_exited));
 	add(&object, "capacity", count(pool->capacity));
+	add(&object, "parallelism", count(pool->parallelism));
 	add(&object, "running", count(pool->running));
 	add(&object, "page_faults", count(pool->faults_total));
 	add(&object, "page_faults_per_second", count(pool->faults_per_second));

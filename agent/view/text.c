@@ -68,7 +68,7 @@ static int largest_threads(const struct snapshot_target *target, struct table_ro
 			rows[at] = rows[at - 1];
 		rows[at] = &target->threads_list[i];
 	}
-	*ret_rows = (struct table_rows){ rows, target->n_threads_list, 0, true };
+	*ret_rows = (struct table_rows){ rows, target->n_threads_list, 0, .mixed = true };
 	return 0;
 }
 

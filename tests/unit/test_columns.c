@@ -56,7 +56,7 @@ static void test_order(void **state)
 static void test_threads_limit_capacity(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
-	struct column_context context = { &fixture->targets[0], true, false };
+	struct column_context context = { &fixture->targets[0], true, .mixed = false };
 	char text[COLUMN_TEXT_SIZE];
 
 	column_text(column(TABLE_POOLS, "THR/LIM/CAP"), &context, &fixture->pools[FIXTURE_EXECUTOR], 17, text, sizeof(text));
@@ -71,7 +71,7 @@ static void test_threads_limit_capacity(void **state)
 static void test_fit(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
-	struct column_context context = { &fixture->targets[0], true, false };
+	struct column_context context = { &fixture->targets[0], true, .mixed = false };
 	const void *rows[FIXTURE_POOLS];
 	unsigned int widths[COLUMN_COUNT_MAX];
 	size_t count;

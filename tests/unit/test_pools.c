@@ -143,7 +143,7 @@ static void rules_come_first_and_in_order(void **state)
 {
 	struct script s = {.entry.n_rules = 3,
 			   .rules = {{.pool = "http", .thread_name = "http-nio-*"},
-				     {.pool = "native", .start_routine = "gomp_*", .module = "libgomp*"},
+				     {.pool = "native", .start_routine = "job_*", .module = "libjobs*"},
 				     {.pool = "http2", .thread_name = "http-*"}}};
 	const struct snapshot_target *target;
 
@@ -152,14 +152,14 @@ static void rules_come_first_and_in_order(void **state)
 	seen(&s, 200, "http-nio-8080-e");
 	seen(&s, 201, "http-acceptor");
 	seen(&s, 202, "app");
-	routine(&s, 202, "libgomp.so.1", "gomp_thread_start");
+	routine(&s, 202, "libjobs.so.1", "job_loop");
 	seen(&s, 203, "app");
-	routine(&s, 203, "libother.so.1", "gomp_thread_start");
+	routine(&s, 203, "libother.so.1", "job_loop");
 	target = refresh(&s);
 	assert_string_equal(pool_name_of(target, 200), "http");
 	assert_string_equal(pool_name_of(target, 201), "http2");
 	assert_string_equal(pool_name_of(target, 202), "native");
-	assert_string_equal(pool_name_of(target, 203), "libother.so:gomp_thread_start");
+	assert_string_equal(pool_name_of(target, 203), "libother.so:job_loop");
 	assert_string_equal(pool_name_of(target, PID), "main");
 	script_end(&s);
 }
@@ -183,15 +183,15 @@ static void threads_with_the_process_name_go_by_routine(void **state)
 	script_begin(&s);
 	leader(&s);
 	seen(&s, 200, "app");
-	routine(&s, 200, "libuv.so.1", "uv__thread_start");
+	routine(&s, 200, "libjobs.so.1", "job_loop");
 	seen(&s, 201, "app"); /* nobody knows what it runs */
 	seen(&s, 202, "worker-1");
-	routine(&s, 202, "libuv.so.1", "uv__thread_start"); /* its name says more */
+	routine(&s, 202, "libjobs.so.1", "job_loop"); /* its name says more */
 	worker = thread_fact(FACT_THREAD_BORN, 203, "iou-wrk-100");
 	worker.thread.is_io_worker = true;
 	feed(&s, worker);
 	target = refresh(&s);
-	assert_string_equal(pool_name_of(target, 200), "libuv.so:uv__thread_start");
+	assert_string_equal(pool_name_of(target, 200), "libjobs.so:job_loop");
 	assert_string_equal(pool_name_of(target, 201), "app");
 	assert_string_equal(pool_name_of(target, 202), "worker-*");
 	assert_string_equal(pool_name_of(target, 203), "iou-*");

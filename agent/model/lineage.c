@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which pool made which: by the creators of threads, as births tell them or as certain evidence shows them.
+ * It must not know how pools are named. */
+#include "model_inside.h"
+
+#include <string.h>
+
+/* ---- creators of threads that were there before ------------------------------------------------------ */
+
+struct stack {
+	uint64_t start, end;
+	uint32_t thread;
+};
+
+static int compare_stacks(const void *a, const void *b)
+{
+	return compare_u64(((const struct stack *)a)->start, ((const struct stack *)b)->start);
+}
+
+static bool wants_creator(const struct target *target, const struct thread *thread)
+{
+	return thread->living && !thread->creator.tid && !thread->creator_sought && thread->start_argument &&
+	       thread->pool != POOL_NONE && target->pools.pool[thread->pool].has_creators_argument;
+}
+
+static uint32_t stacks_fill(const struct target *target, struct stack *stacks)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		const struct thread *thread = &target->threads.thread[i];
+		uint64_t start = thread->leader ? target->stack_start : thread->stack_start;
+		uint64_t length = thread->leader ? target->stack_length : thread->stack_length;
+
+		if (thread->living && length)
+			stacks[count++] = (struct stack){start, start + length, i};
+	}
+	qsort(stacks, count, sizeof(*stacks), compare_stacks);
+	return count;
+}
+
+static const struct stack *stack_find(const struct stack *stacks, uint32_t count, uint64_t address)
+{
+	uint32_t low = 0, high = count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (stacks[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && stacks[low].start <= address ? &stacks[low] : NULL;
+}
+
+/* Certainly: a start that /proc has truncated may have been up to a tick later. */
+static bool began_before(const struct thread *first, const struct thread *second)
+{
+	uint64_t latest = first->id.start_ns;
+
+	if (latest % NSEC_PER_TICK == 0)
+		latest += NSEC_PER_TICK - 1;
+	return first->id.start_ns && latest < second->id.start_ns;
+}
+
+/* Such a thread's argument lay on the stack of the thread that made it. Whoever lives on that stack since before the
+ * thread began is the one: a later user of the stack began after it. */
+static void find_creators(struct target *target)
+{
+	struct threads *threads = &target->threads;
+	_cleanup_(freep) struct stack *stacks = NULL;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		struct thread *thread = &threads->thread[i];
+		const struct stack *stack;
+
+		if (!wants_creator(target, thread))
+			continue;
+		if (!stacks) {
+			stacks = calloc(threads->n_slots, sizeof(*stacks));
+			if (!stacks)
+				return;
+			count = stacks_fill(target, stacks);
+		}
+		thread->creator_sought = true;
+		stack = stack_find(stacks, count, thread->start_argument);
+		if (stack && stack->thread != i && began_before(&threads->thread[stack->thread], thread))
+			thread->creator = threads->thread[stack->thread].id;
+	}
+}
+
+/* ---- pools ------------------------------------------------------------------------------------------- */
+
+/* The creator's pool while it lives; after that, the last one that it was in. */
+static uint32_t creators_pool(struct target *target, struct thread *thread)
+{
+	const struct pools *pools = &target->pools;
+	const struct thread *creator = threads_find(&target->threads, thread->creator);
+
+	if (creator && creator->pool != POOL_NONE) {
+		thread->creator_pool = creator->pool;
+		thread->creator_pool_number = pools->pool[creator->pool].number;
+	}
+	if (thread->creator_pool >= pools->count ||
+	    pools->pool[thread->creator_pool].number != thread->creator_pool_number)
+		return POOL_NONE;
+	return thread->creator_pool;
+}
+
+/* What the members of one pool say together. */
+struct ancestry {
+	uint32_t parent; /* POOL_NONE: nobody named one yet */
+	bool is_unknown, is_mixed, has_members;
+};
+
+static void ancestry_add(struct ancestry *ancestry, uint32_t pool, uint32_t maker)
+{
+	ancestry->has_members = true;
+	if (maker == POOL_NONE)
+		ancestry->is_unknown = true;
+	else if (maker == pool)
+		return; /* one that its like has made says nothing of where they come from */
+	else if (ancestry->parent == POOL_NONE)
+		ancestry->parent = maker;
+	else
+		ancestry->is_mixed |= ancestry->parent != maker;
+}
+
+static void settle_parents(struct target *target, const struct ancestry *ancestry)
+{
+	const struct thread *leader = threads_find_tid(&target->threads, target->info.pid);
+	struct pools *pools = &target->pools;
+
+	for (uint32_t i = 0; i < pools->count; i++) {
+		struct pool *pool = &pools->pool[i];
+		uint32_t parent = ancestry[i].parent;
+
+		if (!ancestry[i].has_members) { /* emptied: what it was stays */
+			if (pool->parent != POOL_NONE && pools->pool[pool->parent].number != pool->parent_number)
+				pool->parent = POOL_NONE;
+			continue;
+		}
+		if (ancestry[i].is_unknown || ancestry[i].is_mixed || (leader && parent == leader->pool) ||
+		    (parent != POOL_NONE && pools->pool[parent].is_programs_main))
+			parent = POOL_NONE;
+		pool->parent = parent;
+		pool->parent_number = parent != POOL_NONE ? pools->pool[parent].number : 0;
+	}
+}
+
+/* Pools whose threads make each other's have no first one. */
+static void break_circles(struct pools *pools)
+{
+	for (uint32_t i = 0; i < pools->count; i++) {
+		uint32_t above = pools->pool[i].parent;
+
+		for (uint32_t steps = 0; above != POOL_NONE && above != i && steps < pools->count; steps++)
+			above = pools->pool[above].parent;
+		if (above != POOL_NONE)
+			pools->pool[i].parent = POOL_NONE;
+	}
+}
+
+/* A team for each thread that made one. members: room for a count a thread. */
+static void figure_teams(struct target *target, uint32_t index, uint32_t *members)
+{
+	const struct threads *threads = &target->threads;
+	struct pool *pool = &target->pools.pool[index];
+
+	memset(members, 0, threads->n_slots * sizeof(*members));
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		const struct thread *thread = &threads->thread[i], *creator;
+
+		if (!thread->living || thread->pool != index)
+			continue;
+		creator = threads_find(threads, thread->creator);
+		if (creator)
+			members[thread_index(threads, creator)]++;
+	}
+	pool->teams = pool->team_threads = 0;
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		pool->teams += members[i] > 0;
+		if (members[i] > pool->team_threads)
+			pool->team_threads = members[i];
+	}
+}
+
+void target_figure_lineage(struct target *target)
+{
+	struct threads *threads = &target->threads;
+	struct pools *pools = &target->pools;
+	_cleanup_(freep) struct ancestry *ancestry = calloc(pools->count + 1, sizeof(*ancestry));
+	_cleanup_(freep) uint32_t *members = NULL;
+
+	if (!ancestry)
+		return;
+	find_creators(target);
+	for (uint32_t i = 0; i < pools->count; i++)
+		ancestry[i].parent = POOL_NONE;
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		struct thread *thread = &threads->thread[i];
+
+		if (thread->living && thread->pool != POOL_NONE)
+			ancestry_add(&ancestry[thread->pool], thread->pool, creators_pool(target, thread));
+	}
+	settle_parents(target, ancestry);
+	break_circles(pools);
+	for (uint32_t i = 0; i < pools->count; i++) {
+		struct pool *pool = &pools->pool[i];
+
+		pool->teams = pool->team_threads = UNKNOWN_U64;
+		if (!pool->is_teams || !ancestry[i].has_members || ancestry[i].is_unknown)
+			continue;
+		if (!members)
+			members = calloc(threads->n_slots, sizeof(*members));
+		if (members)
+			figure_teams(target, i, members);
+	}
+}

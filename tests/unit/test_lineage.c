@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which pool made which: by births, by the argument that lies on the creator's stack, and not at all where neither is
+ * there. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "model_facts.h"
+
+static void born_of(struct script *s, uint32_t number, uint32_t creator, const char *module, const char *symbol)
+{
+	struct fact fact = thread_fact(FACT_THREAD_BORN, number, "app");
+
+	fact.thread.creator = tid(creator);
+	feed(s, fact);
+	routine(s, number, module, symbol);
+}
+
+/* There before: on its stack, its routine given `argument`. */
+static void found(struct script *s, uint32_t number, uint64_t stack, uint64_t argument, const char *module,
+		  const char *symbol)
+{
+	struct fact fact = thread_fact(FACT_THREAD_SEEN, number, "app");
+
+	fact.thread.stack_start = stack;
+	fact.thread.stack_length = MIB;
+	fact.thread.start_routine = 0x4000;
+	fact.thread.start_argument = argument;
+	feed(s, fact);
+	routine(s, number, module, symbol);
+}
+
+static const char *parent_of(const struct snapshot_target *target, const char *name)
+{
+	int32_t parent = pool(target, name)->parent;
+
+	return parent < 0 ? "none" : target->pools[parent].name;
+}
+
+static void executor_of(struct script *s, uint64_t capacity, uint32_t first, uint32_t last)
+{
+	feed(s, (struct fact){.kind = FACT_EXECUTOR, .executor = {.id = 1, .kind = EXECUTOR_FUTURES, .instance = 1,
+								  .capacity = capacity, .name = "resize_0"}});
+	for (uint32_t number = first; number <= last; number++)
+		feed(s, (struct fact){.kind = FACT_WORKER, .worker = {.id = tid(number), .executor = 1}});
+}
+
+static void teams_of_workers(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t worker = 0; worker < 4; worker++) {
+		born_of(&s, 200 + worker, PID, "python3.11", "thread_run");
+		for (uint32_t i = 0; i < 3 - (worker == 3); i++)
+			born_of(&s, 300 + worker * 10 + i, 200 + worker, "libgomp.so.1", "");
+	}
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libgomp"), "python3.11:thread_run");
+	assert_int_equal(pool(target, "libgomp")->team_bound, UNKNOWN_U64);
+	/* The workers turn out to be an executor's. */
+	executor_of(&s, 16, 200, 203);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libgomp"), "resize_*");
+	assert_string_equal(parent_of(target, "resize_*"), "none");
+	assert_int_equal(pool(target, "libgomp")->teams, 4);
+	assert_int_equal(pool(target, "libgomp")->team_threads, 3);
+	assert_int_equal(pool(target, "libgomp")->team_bound, 48);
+	assert_int_equal(pool(target, "resize_*")->teams, UNKNOWN_U64);
+	/* A worker goes; its team stays, and is still of that pool. */
+	exited(&s, 200);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libgomp"), "resize_*");
+	assert_int_equal(pool(target, "libgomp")->teams, 3);
+	/* The pool empties, and stays where it was. */
+	for (uint32_t worker = 0; worker < 4; worker++)
+		for (uint32_t i = 0; i < 3 - (worker == 3); i++)
+			exited(&s, 300 + worker * 10 + i);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libgomp"), "resize_*");
+	assert_int_equal(pool(target, "libgomp")->threads, 0);
+	assert_int_equal(pool(target, "libgomp")->teams, UNKNOWN_U64);
+	script_end(&s);
+}
+
+static void mains_team_has_no_parent(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 3; i++)
+		born_of(&s, 300 + i, PID, "libgomp.so.1", "");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libgomp"), "none");
+	assert_int_equal(pool(target, "libgomp")->teams, 1);
+	assert_int_equal(pool(target, "libgomp")->team_threads, 3);
+	assert_int_equal(pool(target, "libgomp")->team_bound, UNKNOWN_U64);
+	/* Another by a worker: of both, so of neither. */
+	born_of(&s, 200, PID, "app", "work");
+	born_of(&s, 310, 200, "libgomp.so.1", "");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libgomp"), "none");
+	assert_int_equal(pool(target, "libgomp")->teams, 2);
+	script_end(&s);
+}
+
+static void without_evidence_nothing_is_said(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born_of(&s, 200, PID, "app", "work");
+	born_of(&s, 300, 200, "libgomp.so.1", "");
+	pass(&s, SEC);
+	assert_string_equal(parent_of(refresh(&s), "libgomp"), "app:work");
+	found(&s, 301, 0x10000000, 0, "libgomp.so.1", "");
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libgomp"), "none");
+	assert_int_equal(pool(target, "libgomp")->teams, UNKNOWN_U64);
+	assert_int_equal(thread(target, 301)->creator.tid, 0);
+	script_end(&s);
+}
+
+static void the_argument_on_the_creators_stack(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	found(&s, 200, 0x10000000, 0, "app", "work");
+	found(&s, 201, 0x20000000, 0, "app", "work");
+	found(&s, 300, 0x30000000, 0x10000000, "libgomp.so.1", "");          /* the first byte of it */
+	found(&s, 301, 0x40000000, 0x20000000 + MIB - 8, "libgomp.so.1", ""); /* the last word */
+	target = refresh(&s);
+	assert_int_equal(thread(target, 300)->creator.tid, 200);
+	assert_int_equal(thread(target, 301)->creator.tid, 201);
+	assert_string_equal(parent_of(target, "libgomp"), "app:work");
+	assert_int_equal(pool(target, "libgomp")->teams, 2);
+	/* Elsewhere an argument on a stack may be anybody's. */
+	found(&s, 302, 0x50000000, 0x10000000, "libomp.so.5", "");
+	target = refresh(&s);
+	assert_int_equal(thread(target, 302)->creator.tid, 0);
+	assert_string_equal(parent_of(target, "libomp"), "none");
+	/* On no stack, on its own, and on that of a thread that began later: the creator has gone. */
+	found(&s, 303, 0x60000000, 0x10000000 + MIB, "libgomp.so.1", "");
+	found(&s, 304, 0x70000000, 0x70000000, "libgomp.so.1", "");
+	found(&s, 305, 0x80000000, 0x90000000, "libgomp.so.1", "");
+	found(&s, 306, 0x90000000, 0, "app", "work");
+	target = refresh(&s);
+	for (uint32_t number = 303; number <= 305; number++)
+		assert_int_equal(thread(target, number)->creator.tid, 0);
+	assert_string_equal(parent_of(target, "libgomp"), "none");
+	script_end(&s);
+}
+
+/* /proc's starts are truncated: two of one tick have no order. */
+static void starts_of_one_tick_prove_nothing(void **state)
+{
+	struct script s = {0};
+	struct fact fact = thread_fact(FACT_THREAD_SEEN, 200, "app");
+
+	script_begin(&s);
+	leader(&s);
+	fact.thread.id = tid_ticks(200);
+	fact.thread.stack_start = 0x10000000;
+	fact.thread.stack_length = MIB;
+	feed(&s, fact);
+	fact = thread_fact(FACT_THREAD_SEEN, 300, "app");
+	fact.thread.id.start_ns = tid_ticks(200).start_ns + NSEC_PER_TICK - 1;
+	fact.thread.start_argument = 0x10000010;
+	feed(&s, fact);
+	feed(&s, (struct fact){.kind = FACT_THREAD_ROUTINE,
+			       .routine = {.id = fact.thread.id, .module = "libgomp.so.1"}});
+	assert_int_equal(thread(refresh(&s), 300)->creator.tid, 0);
+	script_end(&s);
+}
+
+static void circles_and_families(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	/* a makes b's first, b makes a's: no thread of either came from elsewhere that was seen. */
+	born_of(&s, 200, 400, "app", "b");
+	born_of(&s, 400, 200, "app", "a");
+	/* a pool that grows by itself, from one that `work` made */
+	born_of(&s, 500, PID, "app", "work");
+	born_of(&s, 600, 500, "app", "worker");
+	born_of(&s, 601, 600, "app", "worker");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_true(!strcmp(parent_of(target, "app:a"), "none") || !strcmp(parent_of(target, "app:b"), "none"));
+	assert_string_equal(parent_of(target, "app:worker"), "app:work");
+	assert_string_equal(parent_of(target, "app:work"), "none");
+	assert_string_equal(parent_of(target, "main"), "none");
+	script_end(&s);
+}
+
+static void java_comes_from_nowhere(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born_of(&s, 200, PID, "libjli.so", "ThreadJavaMain");
+	born_of(&s, 300, 200, "libjvm.so", "");
+	renamed(&s, 300, "pool-1-thread-1");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "pool-1-thread-*"), "none");
+	script_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(teams_of_workers),
+		cmocka_unit_test(mains_team_has_no_parent),
+		cmocka_unit_test(without_evidence_nothing_is_said),
+		cmocka_unit_test(the_argument_on_the_creators_stack),
+		cmocka_unit_test(starts_of_one_tick_prove_nothing),
+		cmocka_unit_test(circles_and_families),
+		cmocka_unit_test(java_comes_from_nowhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
