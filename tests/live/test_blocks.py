@@ -31,8 +31,12 @@ def charged(target, truth):
     return right / total, wrong / total, 1 - (right + wrong) / total
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_blocks(workload, name):
+# A maker that passed its blocks on and kept no trace of it, not even in a dead part of its stack, cannot be told from one
+# that never had any: its registers lay so in 1 run of 20. The share is over the runs.
+RUNS = {"few are passed on": 10}
+
+
+def wrong_share(workload, name):
     specs, least = CASES[name]
     blocks = workload("blocks", *specs.split(","))
     truth = blocks.ask("truth")
@@ -40,8 +44,15 @@ def test_blocks(workload, name):
     target = run("dump", "--json", "-p", blocks.pid).target()
     right, wrong, nobody = charged(target, truth)
     print(f"{name}: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
-    assert wrong <= 0.01 and right >= least
+    assert right >= least
     assert_identity(target)
     assert_adds_up(target)
     for thread in target["thread_list"]:
         assert thread["memory"]["grown_bytes"] in (0, None), "what evidence finds has not grown"
+    return wrong
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_blocks(workload, name):
+    runs = RUNS.get(name, 1)
+    assert sum(wrong_share(workload, name) for _ in range(runs)) <= 0.01 * runs
