@@ -88,6 +88,17 @@ def test_command_runs_as_the_user_named(public):
     assert uid == "1" and home == "/usr/sbin"
 
 
+def test_all_that_a_command_took_has_grown():
+    """It was watched from its first instruction on."""
+    done = run("top", "--count", "4", "--interval", "0.5", "--", "sh", "-c",
+               "x=$(head -c 3000000 /dev/zero | tr '\\0' x); sleep 4")
+    lines = [line.split() for line in done.out.splitlines()]
+    last = [line for line in lines if line[:1] == ["main"]][-1]
+    titles = next(line for line in lines[::-1] if line[:1] == ["POOL"])
+    assert done.code == 0 and last[titles.index("GROWN")] == "+" + last[titles.index("RES")], done
+    assert last[titles.index("RES")].endswith("M"), done
+
+
 def test_command_that_cannot_be_run():
     done = run("top", "--", "/no/such/program")
     assert done.code in (1, 4) and "/no/such/program" in done.err and "No such file" in done.err, done
