@@ -152,7 +152,8 @@ def test_sizes(screen, filled):
     window.assert_given_back()
 
 
-@pytest.mark.parametrize("how", ["q", "C-c", signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+@pytest.mark.parametrize("how", ["q", "C-c", "C-\\", signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV, signal.SIGABRT,
+                                 signal.SIGBUS])
 def test_terminal_is_given_back(screen, filled, how):
     window = screen()
     before = window.modes()
