@@ -413,7 +413,7 @@ static int settle(struct engine *engine, struct watched *watched, const struct f
 			error = held_tell(&engine->held, sink);
 	}
 	watched->settled = true;
-	return error == -ESRCH ? 0 : error;
+	return error == -ESRCH || error == -ENOENT ? 0 : error; /* it has ended meanwhile */
 }
 
 static void stamp(struct engine *engine, struct snapshot *snapshot)

@@ -120,7 +120,7 @@ def test_hotspot(built, program, exporter, watch, collector):
     assert direct == objects == 3 * GROWN
     assert direct <= pools["direct-*"]["mmap"] <= direct * 1.05, pools["direct-*"]
     assert pools["objects-*"]["mmap"] <= BESIDE, pools["objects-*"]
-    committing = sum(figures["mmap"] for name, figures in pools.items() if name == "VM Thread" or name.startswith("G"))
+    committing = sum(figures["mmap"] for name, figures in pools.items() if name in ("jvm-internal", "jvm-gc"))
     assert committing >= objects - 8 * M, pools  # -Xms8m was there before
     # Evidence may have found the blocks of direct buffers; of the Java heap nothing is charged.
     for pool in late["pools"]:
