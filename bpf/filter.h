@@ -58,9 +58,16 @@ static __always_inline struct process *process_find(__u32 tgid)
 	return bpf_map_lookup_elem(&processes, &tgid);
 }
 
-static __always_inline struct process *process_current(void)
+/* The caller of a memory call: each helper costs as much as the work it saves, so the task is asked for once, and
+ * followed without a call where the verifier knows its type. NULL before Linux 5.15. */
+static __always_inline struct task_struct *task_typed(void)
 {
-	return process_find(bpf_get_current_pid_tgid() >> 32);
+	return has_task_pt_regs ? bpf_get_current_task_btf() : NULL;
+}
+
+static __always_inline struct process *process_of(const struct task_struct *typed)
+{
+	return process_find(has_task_pt_regs ? (__u32)typed->tgid : bpf_get_current_pid_tgid() >> 32);
 }
 
 static __always_inline struct task_struct *task_current(void)
@@ -128,17 +135,16 @@ static __always_inline __u32 task_number(struct task_struct *task)
 	return pid_number(BPF_CORE_READ(task, thread_pid), procfs_level);
 }
 
-static __always_inline __u32 current_number(void)
+static __always_inline __u32 current_number(const struct task_struct *typed)
 {
-	return procfs_level ? task_number(task_current()) : (__u32)bpf_get_current_pid_tgid();
+	if (procfs_level)
+		return task_number(task_current());
+	return has_task_pt_regs ? (__u32)typed->pid : (__u32)bpf_get_current_pid_tgid();
 }
 
-/* A pointer that the verifier knows is followed without a call. */
-static __always_inline __u64 current_start(void)
+static __always_inline __u64 current_start(const struct task_struct *typed)
 {
-	if (has_task_pt_regs)
-		return bpf_get_current_task_btf()->start_boottime;
-	return BPF_CORE_READ(task_current(), start_boottime);
+	return has_task_pt_regs ? typed->start_boottime : BPF_CORE_READ(task_current(), start_boottime);
 }
 
 /* Where every task's user registers lie on its kernel stack. Taken from the running task where the
@@ -160,10 +166,10 @@ static __always_inline const struct pt_regs *task_regs(struct task_struct *task)
 	return (const struct pt_regs *)((__u64)BPF_CORE_READ(task, stack) + regs_offset());
 }
 
-static __always_inline const struct pt_regs *current_regs(void)
+static __always_inline const struct pt_regs *current_regs(struct task_struct *typed)
 {
 	if (has_task_pt_regs)
-		return (const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+		return (const struct pt_regs *)bpf_task_pt_regs(typed);
 	return task_regs(task_current());
 }
 

@@ -11,9 +11,9 @@ struct call {
 };
 
 /* Registers that the verifier knows the type of are read without a call, which would cost as much as the rest. */
-static __always_inline void call_read(struct call *call)
+static __always_inline void call_read(struct call *call, struct task_struct *typed)
 {
-	const struct pt_regs *regs = current_regs();
+	const struct pt_regs *regs = current_regs(typed);
 
 #if defined(__TARGET_ARCH_x86)
 	struct {
@@ -64,12 +64,12 @@ struct told {
 	__u8 kind, protection;
 };
 
-static __always_inline struct event_memory *memory_reserve(const struct process *process, const struct told *what,
-							   __u64 size, __u64 filled)
+static __always_inline struct event_memory *memory_reserve(const struct process *process, const struct task_struct *typed,
+							   const struct told *what, __u64 size, __u64 filled)
 {
 	struct event_memory *event;
-	__u32 caller = current_number();
-	__u64 start_ns = current_start();
+	__u32 caller = current_number(typed);
+	__u64 start_ns = current_start(typed);
 
 	/* A vfork child is no thread: what it maps in the memory of its creator, which waits for it, is the creator's. */
 	if (process->flags & PROCESS_VFORK) {
@@ -90,52 +90,53 @@ static __always_inline struct event_memory *memory_reserve(const struct process 
 	return event;
 }
 
-static __always_inline int memory_submit(const struct process *process, const struct told *what)
+static __always_inline int memory_submit(const struct process *process, const struct task_struct *typed,
+					 const struct told *what)
 {
 	__u64 filled = ring_filled();
-	struct event_memory *event = memory_reserve(process, what, sizeof(*event), filled);
+	struct event_memory *event = memory_reserve(process, typed, what, sizeof(*event), filled);
 
 	if (event)
 		event_submit(event, filled);
 	return 0;
 }
 
-static __always_inline int on_mmap(const struct process *process, long result)
+static __always_inline int on_mmap(const struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_MMAP, .start = result};
 	struct call call;
 
-	call_read(&call);
+	call_read(&call, typed);
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
 	what.flags = call.arg[3];
-	return memory_submit(process, &what);
+	return memory_submit(process, typed, &what);
 }
 
-static __always_inline int on_mprotect(const struct process *process, long result)
+static __always_inline int on_mprotect(const struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_MPROTECT};
 	struct call call;
 
-	call_read(&call);
+	call_read(&call, typed);
 	what.start = call.arg[0];
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
-	return memory_submit(process, &what);
+	return memory_submit(process, typed, &what);
 }
 
 /* The result is the break as it is now: other than the argument when the call was refused or only asked. */
-static __always_inline int on_brk(const struct process *process, long result)
+static __always_inline int on_brk(const struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_BRK};
 	struct call call;
 
-	call_read(&call);
+	call_read(&call, typed);
 	what.start = BPF_CORE_READ(task_current(), mm, start_brk);
 	if (call.arg[0] != (__u64)result || (__u64)result < what.start)
 		return 0;
 	what.length = (__u64)result - what.start;
-	return memory_submit(process, &what);
+	return memory_submit(process, typed, &what);
 }
 
 /* Calls that the kernel refuses before it frees anything are no event at entry, hence none at exit. */
@@ -164,38 +165,39 @@ static __always_inline bool mremap_frees(const struct call *call, struct told *w
 	return length < old_length;
 }
 
-static __always_inline int on_munmap_entry(const struct process *process)
+static __always_inline int on_munmap_entry(const struct process *process, struct task_struct *typed)
 {
 	struct told what = {.kind = EVENT_MUNMAP};
 	struct call call;
 
-	call_read(&call);
-	return munmap_frees(&call, &what) ? memory_submit(process, &what) : 0;
+	call_read(&call, typed);
+	return munmap_frees(&call, &what) ? memory_submit(process, typed, &what) : 0;
 }
 
-static __always_inline int on_munmap(const struct process *process, long result)
+static __always_inline int on_munmap(const struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_MUNMAP_FAILED};
 	struct call call;
 
-	call_read(&call);
-	return munmap_frees(&call, &what) ? memory_submit(process, &what) : 0;
+	call_read(&call, typed);
+	return munmap_frees(&call, &what) ? memory_submit(process, typed, &what) : 0;
 }
 
-static __always_inline int on_mremap_entry(const struct process *process)
+static __always_inline int on_mremap_entry(const struct process *process, struct task_struct *typed)
 {
 	struct told what = {.kind = EVENT_MREMAP_SOURCE};
 	struct call call;
 
-	call_read(&call);
-	return mremap_frees(&call, &what) ? memory_submit(process, &what) : 0;
+	call_read(&call, typed);
+	return mremap_frees(&call, &what) ? memory_submit(process, typed, &what) : 0;
 }
 
-static __always_inline int move_submit(const struct process *process, const struct call *call, long result)
+static __always_inline int move_submit(const struct process *process, const struct task_struct *typed,
+				       const struct call *call, long result)
 {
 	struct told what = {.kind = EVENT_MREMAP, .start = result, .length = call->arg[2], .flags = call->arg[3]};
 	__u64 filled = ring_filled();
-	struct event_move *event = (void *)memory_reserve(process, &what, sizeof(*event), filled);
+	struct event_move *event = (void *)memory_reserve(process, typed, &what, sizeof(*event), filled);
 
 	if (!event)
 		return 0;
@@ -205,15 +207,15 @@ static __always_inline int move_submit(const struct process *process, const stru
 	return 0;
 }
 
-static __always_inline int on_mremap(const struct process *process, long result)
+static __always_inline int on_mremap(const struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_MREMAP_FAILED};
 	struct call call;
 
-	call_read(&call);
+	call_read(&call, typed);
 	if (succeeded(result))
-		return move_submit(process, &call, result);
-	return mremap_frees(&call, &what) ? memory_submit(process, &what) : 0;
+		return move_submit(process, typed, &call, result);
+	return mremap_frees(&call, &what) ? memory_submit(process, typed, &what) : 0;
 }
 
 #endif

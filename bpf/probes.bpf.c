@@ -32,8 +32,14 @@ THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
  * The registers are not taken from ctx[0]: some kernels (5.10) do not let a program read that argument, for lack of its
  * type in the function's file. */
 #define HANDLE_EXIT(call, of_interest, result)                                                               \
-	struct process *process = of_interest(result) ? process_current() : NULL;                            \
-	return process ? on_##call(process, result) : 0;
+	struct task_struct *typed;                                                                           \
+	struct process *process;                                                                             \
+                                                                                                             \
+	if (!of_interest(result))                                                                            \
+		return 0;                                                                                    \
+	typed = task_typed();                                                                                \
+	process = process_of(typed);                                                                         \
+	return process ? on_##call(process, typed, result) : 0;
 
 #define EXIT_PROBE(call, of_interest)                                                                        \
 	SEC("?fexit") int fexit_##call(__u64 *ctx)                                                           \
@@ -49,21 +55,24 @@ THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
 		HANDLE_EXIT(call, of_interest, returned(ctx))                                                \
 	}
 
+#define HANDLE_ENTRY(call)                                                                                   \
+	struct task_struct *typed = task_typed();                                                            \
+	struct process *process = process_of(typed);                                                         \
+                                                                                                             \
+	return process ? on_##call##_entry(process, typed) : 0;
+
 #define ENTRY_PROBE(call)                                                                                    \
 	SEC("?fentry") int fentry_##call(__u64 *ctx)                                                         \
 	{                                                                                                    \
-		struct process *process = process_current();                                                 \
-		return process ? on_##call##_entry(process) : 0;             \
+		HANDLE_ENTRY(call)                                                                           \
 	}                                                                                                    \
 	SEC("?tracepoint") int tracepoint_entry_##call(struct trace_event_raw_sys_enter *ctx)                \
 	{                                                                                                    \
-		struct process *process = process_current();                                                 \
-		return process ? on_##call##_entry(process) : 0;                             \
+		HANDLE_ENTRY(call)                                                                           \
 	}                                                                                                    \
 	SEC("?kprobe") int kprobe_entry_##call(struct pt_regs *ctx)                                          \
 	{                                                                                                    \
-		struct process *process = process_current();                                                 \
-		return process ? on_##call##_entry(process) : 0;                             \
+		HANDLE_ENTRY(call)                                                                           \
 	}
 
 static __always_inline long returned(const struct pt_regs *ctx)

@@ -39,7 +39,7 @@ static __always_inline __u64 regs_sp(const struct pt_regs *regs)
 /* The stack that clone3 was given; other calls tell its top only. */
 static __always_inline void clone3_stack(struct event_thread *event)
 {
-	const struct pt_regs *regs = current_regs();
+	const struct pt_regs *regs = current_regs(task_typed());
 	__u64 number = 0, args = 0, stack[2] = {};
 
 #if defined(__TARGET_ARCH_x86)
@@ -72,7 +72,7 @@ static __always_inline void birth_describe(struct event_thread *event, const str
 	}
 	event->stack_pointer = regs_sp(task_regs(child));
 	if (flags & CLONE_VM) {
-		if (event->stack_pointer == regs_sp(current_regs()))
+		if (event->stack_pointer == regs_sp(current_regs(task_typed())))
 			event->stack_pointer = 0;
 		clone3_stack(event);
 	}
@@ -254,7 +254,7 @@ static __always_inline int on_exec(struct task_struct *task, __u32 old_tid)
 		event->old_tid = procfs_level ? 0 : old_tid;
 	}
 	event->tls_base = task_tls(task);
-	event->stack_pointer = regs_sp(current_regs());
+	event->stack_pointer = regs_sp(current_regs(task_typed()));
 	event_submit_urgent(event);
 	return 0;
 }
