@@ -123,18 +123,10 @@ int map_fill(struct range_map *map, const struct range *range)
 	return result;
 }
 
-int range_map_free_failed(struct range_map *map, uint32_t caller, uint64_t time_ns)
+int map_put_back(struct range_map *map, struct range_node *list, uint64_t time_ns)
 {
-	struct limbo *limbo = limbo_find(map, caller);
-	struct range_node *list;
-	uint64_t start, end;
 	int result = 0;
 
-	if (!limbo)
-		return 0;
-	start = limbo->start;
-	end = limbo->end;
-	list = limbo_take(map, limbo);
 	while (list) {
 		struct range_node *node = list;
 		struct range range = node->range;
@@ -146,6 +138,20 @@ int range_map_free_failed(struct range_map *map, uint32_t caller, uint64_t time_
 		r = map_fill(map, &range);
 		result = r < 0 ? r : result;
 	}
+	return result;
+}
+
+int range_map_free_failed(struct range_map *map, uint32_t caller, uint64_t time_ns)
+{
+	struct limbo *limbo = limbo_find(map, caller);
+	uint64_t start, end;
+	int result;
+
+	if (!limbo)
+		return 0;
+	start = limbo->start;
+	end = limbo->end;
+	result = map_put_back(map, limbo_take(map, limbo), time_ns);
 	map_join(map, start, end);
 	return result;
 }

@@ -82,6 +82,8 @@ int map_put(struct range_map *map, const struct range *range);
 void map_put_node(struct range_map *map, struct range_node *node);
 /* Into the gaps of [range->start, range->end) alone, with their share of the figures. */
 int map_fill(struct range_map *map, const struct range *range);
+/* Pieces that were taken out, where nothing stands by now; time_ns 0: they have not changed meanwhile. Frees the list. */
+int map_put_back(struct range_map *map, struct range_node *list, uint64_t time_ns);
 /* Cut, drop what was there, put. */
 int map_place(struct range_map *map, const struct range *range, uint64_t time_ns);
 /* The same, and joined; nothing to do when this very event was applied before. */

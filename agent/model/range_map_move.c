@@ -144,24 +144,6 @@ static struct range_node *take_seen_since(struct range_node **list, uint64_t tim
 	return seen;
 }
 
-/* Where nothing stands by now. */
-static int put_back(struct range_map *map, struct range_node *list)
-{
-	int result = 0;
-
-	while (list) {
-		struct range_node *node = list;
-		struct range range = node->range;
-		int r;
-
-		list = node->right;
-		free(node); /* first: the bound has room for it again */
-		r = map_fill(map, &range);
-		result = r < 0 ? r : result;
-	}
-	return result;
-}
-
 static int keep_error(int first, int then)
 {
 	return first < 0 ? first : then;
@@ -216,7 +198,7 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 	else
 		drop_settled(map, start, kept_end, time_ns);
 	put_moved(map, list, start - old_start, kept_end, time_ns);
-	result = keep_error(result, put_back(map, seen));
+	result = keep_error(result, map_put_back(map, seen, 0));
 
 	unknown.start = start;
 	unknown.end = kept_end;
