@@ -258,11 +258,30 @@ static int top_run(struct top *top)
 	return options->fail_on_over && top->session.was_over ? EXIT_OVER_LIMIT : EXIT_DONE;
 }
 
+/* Asked before anything is attached. */
+static int terminal_choose(struct top *top)
+{
+	struct explain explain = {0};
+	int error = terminal_check(STDIN_FILENO, STDOUT_FILENO, &explain);
+
+	if (error && error != -ENOTTY) {
+		explain_print(&explain, stderr);
+		return EXIT_FAILED;
+	}
+	if (error && explain.why[0])
+		fprintf(stderr, "poolscope: plain text follows: %s\n", explain.why);
+	top->wants_terminal = !error;
+	return EXIT_DONE;
+}
+
 int command_top(const struct options *options)
 {
-	struct top top = {.wants_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
-	int code = session_open(options, false, &top.session);
+	struct top top = {0};
+	int code = terminal_choose(&top);
 
+	if (code != EXIT_DONE)
+		return code;
+	code = session_open(options, false, &top.session);
 	if (code == EXIT_DONE && log_ring_new(200, &top.log))
 		code = EXIT_FAILED;
 	if (code == EXIT_DONE)

@@ -88,17 +88,10 @@ static FILE *open_stream(int fd, const char *mode)
 int terminal_open(int input, int output, struct terminal **ret_terminal, struct explain *explain)
 {
 	_cleanup_(freep) struct terminal *terminal = NULL;
-	struct explain why = { 0 };
 	struct termios modes;
-	int error;
 
-	if (!isatty(input) || !isatty(output) || tcgetattr(output, &modes))
+	if (tcgetattr(output, &modes))
 		return -ENOTTY;
-	error = terminal_check_type(output, &why);
-	if (error) {
-		*explain = why;
-		return error;
-	}
 	terminal = calloc(1, sizeof(*terminal));
 	if (!terminal)
 		return -ENOMEM;
@@ -109,7 +102,7 @@ int terminal_open(int input, int output, struct terminal **ret_terminal, struct 
 		terminal->screen = newterm(NULL, terminal->out, terminal->in);
 	if (!terminal->screen) {
 		close_streams(terminal);
-		*explain = why;
+		snprintf(explain->what, sizeof(explain->what), "cannot draw on this terminal");
 		snprintf(explain->why, sizeof(explain->why), "ncurses refuses it");
 		return -EOPNOTSUPP;
 	}

@@ -11,10 +11,14 @@
 
 struct terminal;
 
-/* Takes over the terminal on these descriptors (keys from `input`, screen on `output`), which both must be
- * terminals (-ENOTTY: print text instead), of a type that ncurses knows (-EOPNOTSUPP). From now until
- * terminal_free() SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT, and an exit() on the way, restore it first.
- * Colours as the terminal has them, none with NO_COLOR. */
+/* Can a dashboard be drawn on these descriptors (keys from `input`, screen on `output`)? 0; -ENOTTY: they are no
+ * terminal, or one that takes plain text only (TERM=dumb, none), then *explain says why; -EOPNOTSUPP: of a type that
+ * ncurses does not know, with *explain filled. */
+int terminal_check(int input, int output, struct explain *explain);
+
+/* Takes over the terminal on two descriptors that terminal_check() has found good. From now until terminal_free()
+ * SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT and SIGQUIT, and an exit() on the way, restore it first. Colours as the
+ * terminal has them, none with NO_COLOR. */
 int terminal_open(int input, int output, struct terminal **ret_terminal, struct explain *explain);
 /* Restores the terminal. */
 void terminal_free(struct terminal *terminal);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The terminal's type, and how to give it back when the process dies: what term.h alone can say (its macros
  * take common words, so it stays in this file). It must not know what is drawn. */
+/* Before term.h, whose macros would change it. */
+#include "terminal.h"
+
 #include <curses.h>
 #include <errno.h>
 #include <signal.h>
@@ -110,18 +113,20 @@ void terminal_rescue_end(void)
 	tcsetattr(rescue.output, TCSANOW, &rescue.modes);
 }
 
-int terminal_check_type(int output, struct explain *explain)
+int terminal_check(int input, int output, struct explain *explain)
 {
 	const char *type = getenv("TERM");
 	int known = 0;
 
+	if (!isatty(input) || !isatty(output))
+		return -ENOTTY;
 	snprintf(explain->what, sizeof(explain->what), "cannot draw on this terminal");
 	snprintf(explain->remedy, sizeof(explain->remedy),
 		 "set TERM to its type (TERM=xterm-256color, TERM=linux), or send the output elsewhere for plain "
 		 "text: poolscope top ... | cat");
 	if (!type || !type[0]) {
 		snprintf(explain->why, sizeof(explain->why), "TERM is not set");
-		return -EOPNOTSUPP;
+		return -ENOTTY;
 	}
 	if (setupterm(type, output, &known) != OK) {
 		char name[64];
@@ -133,7 +138,7 @@ int terminal_check_type(int output, struct explain *explain)
 	if (!tigetstr("cup") || tigetstr("cup") == (char *)-1) {
 		snprintf(explain->why, sizeof(explain->why), "a terminal of type %.32s cannot move its cursor", type);
 		del_curterm(cur_term);
-		return -EOPNOTSUPP;
+		return -ENOTTY;
 	}
 	del_curterm(cur_term);
 	return 0;

@@ -6,11 +6,6 @@
 
 #include <termios.h>
 
-#include "../base.h"
-
-/* Can ncurses draw on a terminal of type $TERM? 0, or -EOPNOTSUPP with *explain filled. */
-int terminal_check_type(int output, struct explain *explain);
-
 /* From now on a crash signal or exit() gives the terminal back with these modes first; after newterm(). */
 void terminal_rescue_begin(int output, const struct termios *modes);
 /* After endwin(): its modes as they were, and the signals to who had them before. */

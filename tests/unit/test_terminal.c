@@ -30,11 +30,13 @@ static int show(bool grows)
 	struct terminal *terminal = NULL;
 	struct dashboard_state ui;
 	struct explain explain = { 0 };
-	int error = terminal_open(STDIN_FILENO, STDOUT_FILENO, &terminal, &explain);
+	int error = terminal_check(STDIN_FILENO, STDOUT_FILENO, &explain);
 
+	if (!error)
+		error = terminal_open(STDIN_FILENO, STDOUT_FILENO, &terminal, &explain);
 	if (error) {
 		fprintf(stderr, "%s: %s\n%s (%d)\n", explain.what, explain.why, explain.remedy, error);
-		return 1;
+		return -error;
 	}
 	dashboard_init(&ui, terminal_is_utf8(terminal), 1000);
 	for (enum dashboard_action action = DASHBOARD_REDRAW; action != DASHBOARD_QUIT;) {
@@ -229,25 +231,29 @@ static void test_unusable_types_are_refused_in_words(void **state)
 {
 	static const struct {
 		const char *type, *words;
-	} cases[] = { { NULL, "TERM is not set" }, { "no-such-type", "is not known" }, { "dumb", "cannot move its cursor" } };
+		int error;
+	} cases[] = {
+		{ NULL, "TERM is not set", ENOTTY },
+		{ "dumb", "cannot move its cursor", ENOTTY },
+		{ "no-such-type", "is not known", EOPNOTSUPP },
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		start(&session, cases[i].type, "");
 		assert_true(read_until(&session, cases[i].words));
 		assert_true(read_until(&session, "set TERM"));
-		assert_int_equal(WEXITSTATUS(finish(&session)), 1);
+		assert_int_equal(WEXITSTATUS(finish(&session)), cases[i].error);
 	}
 }
 
 static void test_pipe_is_no_terminal(void **state)
 {
-	struct terminal *terminal = NULL;
 	struct explain explain = { 0 };
 	int pipes[2];
 
 	assert_int_equal(pipe(pipes), 0);
-	assert_int_equal(terminal_open(pipes[0], pipes[1], &terminal, &explain), -ENOTTY);
-	assert_null(terminal);
+	assert_int_equal(terminal_check(pipes[0], pipes[1], &explain), -ENOTTY);
+	assert_string_equal(explain.why, ""); /* nothing to tell: it is what was asked for */
 	close(pipes[0]);
 	close(pipes[1]);
 }
