@@ -26,12 +26,8 @@ static size_t print_rights(void)
 }
 
 /* Returns how many groups have no variant that loads. */
-static size_t print_trials(const struct options *options)
+static size_t print_trials(const struct probe_trial *trials, size_t count)
 {
-	struct probes_options probes_options = {.memory_variant = options->variant,
-						.ring_bytes = options->ring_bytes};
-	struct probe_trial trials[TRIALS_MAX];
-	size_t count = probes_try_all(&probes_options, trials, ARRAY_SIZE(trials));
 	bool has[GROUP_COUNT] = {false};
 	size_t without = 0;
 
@@ -52,10 +48,15 @@ static size_t print_trials(const struct options *options)
 
 int command_doctor(const struct options *options)
 {
-	size_t bad = print_rights(), without;
+	struct probes_options probes_options = {.memory_variant = options->variant,
+						.ring_bytes = options->ring_bytes};
+	struct probe_trial trials[TRIALS_MAX];
+	/* Tried first: a trial mounts what it needs and may mount, and what is there then is not missing. */
+	size_t count = probes_try_all(&probes_options, trials, ARRAY_SIZE(trials)), bad, without;
 
+	bad = print_rights();
 	putchar('\n');
-	without = print_trials(options);
+	without = print_trials(trials, count);
 	putchar('\n');
 	if (without)
 		puts("poolscope cannot run here: a group of probes has no variant that loads.");
