@@ -21,6 +21,7 @@ const volatile bool has_task_pt_regs;     /* Linux 5.15 */
 /* Shared with the agent while running. */
 __u32 watched[EVENT_FILTER_SLOTS];
 struct share shares[EVENT_SHARES];
+__u64 clock_ns; /* the reader's last look at its clock */
 __u32 procfs_level; /* of the PID namespace whose numbers are reported */
 __u32 wake_on_thread; /* 1: the reader sleeps, and a thread event is to wake it at once */
 __u32 wake_on_fill;   /* 1: it has not been woken for the ring's fill since it last read */
@@ -185,7 +186,7 @@ static __always_inline bool ring_has_room(const struct process *process, __u64 f
 
 /* Every record passes here; `size` is a constant. NULL: counted as lost. What is behind the header is not cleared. */
 static __always_inline void *event_reserve(const struct process *process, __u64 size, __u8 kind, bool has_room,
-					   __u32 tid, __u64 start_ns)
+					   __u32 tid, __u64 start_ns, __u64 time_ns)
 {
 	struct event_header *header = NULL;
 
@@ -199,7 +200,7 @@ static __always_inline void *event_reserve(const struct process *process, __u64 
 	header->protection = 0;
 	header->share = EVENT_SHARES;
 	header->space = process->space;
-	header->time_ns = bpf_ktime_get_boot_ns();
+	header->time_ns = time_ns;
 	header->start_ns = start_ns;
 	header->tid = tid;
 	header->flags = 0;

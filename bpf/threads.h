@@ -10,7 +10,7 @@ static __always_inline struct event_thread *thread_event(const struct process *p
 							  struct task_struct *task)
 {
 	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task_number(task),
-						   BPF_CORE_READ(task, start_boottime));
+						   BPF_CORE_READ(task, start_boottime), bpf_ktime_get_boot_ns());
 
 	if (event) {
 		__builtin_memset(&event->header + 1, 0, sizeof(*event) - sizeof(event->header));

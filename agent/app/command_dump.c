@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../boottime.h"
 #include "../view/json.h"
 #include "../view/text.h"
 #include "output.h"
@@ -42,7 +43,7 @@ static int watch_for(struct session *session, uint64_t time_ns)
 	int error = loop_add_timer(session->loop, on_time, session, &timer);
 
 	if (!error)
-		error = loop_timer_at(timer, boottime_now() + time_ns);
+		error = loop_timer_at(timer, boottime() + time_ns);
 	session->on_snapshot = on_snapshot;
 	session->context = session;
 	/* Growth is measured from here on, not from the first refresh. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The engine: runs the sources, hands every fact to the model, gives snapshots. It must not know
  * how anything looks, nor what the user typed. */
+#include "../boottime.h"
 #include "engine.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "held.h"
 #include "watched.h"
 
@@ -27,11 +28,17 @@ struct engine {
 	struct held held; /* readings wait here for the drain that makes them comparable */
 };
 
+static uint64_t realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 static int apply_tick(struct engine *engine)
 {
-	struct fact tick = {.kind = FACT_TICK,
-			    .time_ns = clock_ns(CLOCK_BOOTTIME),
-			    .tick.realtime_ns = clock_ns(CLOCK_REALTIME)};
+	struct fact tick = {.kind = FACT_TICK, .time_ns = boottime(), .tick.realtime_ns = realtime_ns()};
 
 	return model_apply(engine->model, &tick);
 }
@@ -153,7 +160,7 @@ static struct fact_sink sink_of(struct engine *engine)
 
 static int apply_target(struct engine *engine, struct watched *watched)
 {
-	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = clock_ns(CLOCK_BOOTTIME)};
+	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = boottime()};
 	struct probe_trial trials[GROUP_COUNT];
 	size_t count = probes_in_use(engine->probes, trials, GROUP_COUNT);
 	int error;
@@ -321,7 +328,7 @@ uint64_t engine_events(struct engine *engine)
 	struct limit_transition transition;
 
 	probes_drain(engine->probes, &sink);
-	model_judge(engine->model, clock_ns(CLOCK_BOOTTIME));
+	model_judge(engine->model, boottime());
 	while (model_next_transition(engine->model, &transition))
 		if (engine->options.on_transition)
 			engine->options.on_transition(engine->options.context, &transition);
@@ -357,7 +364,7 @@ static int read_page_tables(struct engine *engine, struct watched *watched, bool
 static void reseed_if_wanted(struct engine *engine, struct watched *watched, bool at_once)
 {
 	struct fact_sink sink = sink_of(engine);
-	uint64_t now = clock_ns(CLOCK_BOOTTIME);
+	uint64_t now = boottime();
 
 	bool wanted = model_wants_reseed(engine->model, watched->id) || (at_once && model_losses_unknown(engine->model));
 
@@ -372,7 +379,7 @@ static void end(struct engine *engine, struct watched *watched)
 {
 	struct fact fact = {.kind = FACT_TARGET_GONE,
 			    .target = watched->id,
-			    .time_ns = clock_ns(CLOCK_BOOTTIME),
+			    .time_ns = boottime(),
 			    .gone = {.how = TARGET_END_UNKNOWN, .code = -1}};
 
 	watched->ended = true;

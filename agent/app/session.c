@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../boottime.h"
 #include "../edge/log.h"
-#include "clock.h"
 
 /* How often newcomers are looked for; a look costs a read of /proc per unknown process. */
 #define DISCOVERY_NS (2 * NSEC_PER_SEC)
@@ -184,7 +184,7 @@ static int on_deadline(void *context)
 /* Children that found the kernel's map full are taken in when there is room again. */
 static void attach_missed(struct session *session)
 {
-	uint64_t now = boottime_now(), missed = session->snapshot ? session->snapshot->lost[LOSS_MAP] : 0;
+	uint64_t now = boottime(), missed = session->snapshot ? session->snapshot->lost[LOSS_MAP] : 0;
 	bool full = false;
 	int count;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* One target and the sources that are open on it: seeding, sampling, births. It must not know
  * the model; everything goes to the sink it is given. */
+#include "../boottime.h"
 #include "watched.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clock.h"
 
 /* Start routines of one program are few; what comes after is resolved each time anew. */
 #define ROUTINES_MAX 1024
@@ -250,7 +250,7 @@ static int emit_thread(struct watched *watched, const struct fact *fact, const s
 
 static bool arenas_due(struct watched *watched)
 {
-	uint64_t now = clock_ns(CLOCK_BOOTTIME);
+	uint64_t now = boottime();
 
 	if (!watched->births && now - watched->arenas_ns <= ARENAS_NS)
 		return false;
@@ -272,14 +272,14 @@ static int read_arenas(struct watched *watched, const struct thread_list *list, 
 static bool runtime_due(struct watched *watched, bool exact)
 {
 	return watched->cpython &&
-	       cpython_begin(watched->cpython, clock_ns(CLOCK_BOOTTIME), exact ? 0 : watched->runtime_share);
+	       cpython_begin(watched->cpython, boottime(), exact ? 0 : watched->runtime_share);
 }
 
 static int read_runtime(const struct batch *batch)
 {
 	struct watched *watched = batch->watched;
 	int error = golang_read(&watched->golang, &watched->info, watched->id, watched->procfs_path,
-				clock_ns(CLOCK_BOOTTIME), watched->symbols, batch->sink);
+				boottime(), watched->symbols, batch->sink);
 
 	if (error)
 		return error;
@@ -370,7 +370,7 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 	int error = batch_all(&batch);
 
 	if (!error)
-		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, clock_ns(CLOCK_BOOTTIME),
+		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),
 				     list.threads, list.count, &watched->arenas, unowned, n_unowned, SEARCH_NS, sink);
 	return error == -ENOMEM ? error : 0;
 }

@@ -2,6 +2,7 @@
 /* The HTTP server around libmicrohttpd: connections and their bounds, routes, answers to misuse.
  * It must not know what the bodies mean (http_body.c) or how an address is parsed (http_listen.c). */
 #include "http.h"
+#include "../boottime.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -79,7 +80,7 @@ static enum MHD_Result send_metrics(struct http *http, struct MHD_Connection *co
 static enum MHD_Result send_health(struct http *http, struct MHD_Connection *connection)
 {
 	char text[160];
-	bool is_healthy = http_bodies_health(http->bodies, boottime_now(), text, sizeof(text));
+	bool is_healthy = http_bodies_health(http->bodies, boottime(), text, sizeof(text));
 
 	return send_text(connection, is_healthy ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text);
 }
@@ -136,7 +137,7 @@ static void completed(void *context, struct MHD_Connection *connection, void **r
 	struct slot *slot = info ? info->socket_context : NULL;
 
 	if (slot)
-		slot->since_ns = boottime_now();
+		slot->since_ns = boottime();
 }
 
 static void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -157,7 +158,7 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
 	for (uint32_t i = 0; i < http->n_slots; i++) {
 		if (http->slots[i].fd >= 0)
 			continue;
-		http->slots[i] = (struct slot){info->connect_fd, boottime_now()};
+		http->slots[i] = (struct slot){info->connect_fd, boottime()};
 		*socket_context = &http->slots[i];
 		return;
 	}
@@ -249,7 +250,7 @@ void http_publish(struct http *http, const struct snapshot *snapshot)
 
 int http_run(struct http *http)
 {
-	const uint64_t now = boottime_now();
+	const uint64_t now = boottime();
 
 	for (uint32_t i = 0; i < http->n_slots; i++) {
 		const struct slot *slot = &http->slots[i];
@@ -270,9 +271,9 @@ uint64_t http_deadline(const struct http *http)
 	/* With all places taken libmicrohttpd (0.9.75) does not listen, and begins anew only in the run
 	 * after the one that freed a place, which nothing but this asks for. */
 	if (http->has_closed)
-		return boottime_now();
+		return boottime();
 	if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES)
-		deadline = boottime_now() + timeout_ms * NSEC_PER_MSEC;
+		deadline = boottime() + timeout_ms * NSEC_PER_MSEC;
 	for (uint32_t i = 0; i < http->n_slots; i++) {
 		const struct slot *slot = &http->slots[i];
 		uint64_t end = slot->since_ns + http->request_timeout_ns;

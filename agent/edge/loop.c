@@ -36,14 +36,6 @@ struct loop {
 	struct loop_source *sources;
 };
 
-uint64_t boottime_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 int loop_new(struct loop **ret_loop)
 {
 	_cleanup_(loop_freep) struct loop *loop = calloc(1, sizeof(*loop));

@@ -41,6 +41,5 @@ int loop_signals(struct loop *loop, const sigset_t *signals, int (*callback)(voi
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);
 
-uint64_t boottime_now(void);
 
 #endif

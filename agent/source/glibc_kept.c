@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* How much of glibc's heaps is free inside, though resident: kept by malloc. Reads them one by one within a share of
  * the time. It must not know whose they are. */
+#include "../boottime.h"
 #include "glibc_kept.h"
 #include "malloc_walk.h"
 #include "memory_pages.h"
@@ -206,7 +207,7 @@ static int read_one(struct memory_pages *pages, const struct glibc_arenas *arena
 	for (int i = 0; i < TRIES && r == -EAGAIN; i++)
 		r = read_heap(pages, arenas, arena, heap, fact);
 	if (r == 0) {
-		fact->time_ns = source_boottime();
+		fact->time_ns = boottime();
 		return sink->emit(sink->context, fact);
 	}
 	return r == -EAGAIN || r == -ETIME || r == -E2BIG ? 0 : r;
@@ -221,7 +222,7 @@ int glibc_kept(uint32_t pid, const char *procfs, uint32_t target, const struct g
 	size_t count = arenas->n_heaps + (main_arena ? 1 : 0), first;
 	int r;
 
-	if (!count || !arenas->layout.size || source_boottime() < kept->next_ns)
+	if (!count || !arenas->layout.size || boottime() < kept->next_ns)
 		return 0;
 	r = memory_pages_open(&pages, pid, procfs, budget_ns ? budget_ns : 1);
 	first = (size_t)(kept->cursor % count);
@@ -234,6 +235,6 @@ int glibc_kept(uint32_t pid, const char *procfs, uint32_t target, const struct g
 		if (arena && arena->read)
 			r = read_one(&pages, arenas, arena, heap, &fact, sink);
 	}
-	kept->next_ns = source_boottime() + (residency_cpu_now() - pages.began_ns) * SHARE;
+	kept->next_ns = boottime() + (residency_cpu_now() - pages.began_ns) * SHARE;
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the ring holds, as facts: draining, tasks, counters. It must not know what facts mean, nor how programs are
  * loaded or targets chosen. */
+#include "../boottime.h"
 #include "probes.h"
 
 #include "probe_event.h"
@@ -19,14 +20,6 @@
 /* How long the reader rests between looks while events come. */
 #define READ_INTERVAL_NS (5 * NSEC_PER_MSEC)
 
-uint64_t probe_boottime(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 int probes_fd(const struct probes *probes)
 {
 	return probes->epoll;
@@ -35,7 +28,7 @@ int probes_fd(const struct probes *probes)
 /* Late exits of a process that has ended are still told; then its number is free for another. */
 static void once_a_second(struct probes *probes)
 {
-	uint64_t now = probe_boottime();
+	uint64_t now = boottime();
 	struct probe_space *space, *next;
 
 	if (now < probes->forget_ns)
@@ -61,7 +54,7 @@ static int end_space(struct probes *probes, struct probe_space *space)
 		return 0;
 	space->end_told = true;
 	if (space->end.kind != FACT_TARGET_GONE)
-		space->end = (struct fact){.kind = FACT_TARGET_GONE, .time_ns = probe_boottime(), .gone.code = -1};
+		space->end = (struct fact){.kind = FACT_TARGET_GONE, .time_ns = boottime(), .gone.code = -1};
 	space->end.target = space->target;
 	return emit(probes, &space->end);
 }
@@ -86,7 +79,20 @@ static int birth_of_space(struct probes *probes, const struct event_header *head
 	return r;
 }
 
-static int pass_on(struct probes *probes, struct probe_space *space, const void *data)
+/* Calls between two looks at the clock bear one time: in the ring's order each is told a moment after the one before,
+ * so that none is taken for another told again. */
+static uint64_t time_of(struct probes *probes, const struct event_header *header)
+{
+	uint64_t time_ns = header->time_ns;
+
+	if (header->kind >= EVENT_MMAP && time_ns <= probes->event_ns)
+		time_ns = probes->event_ns + 1;
+	if (time_ns > probes->event_ns)
+		probes->event_ns = time_ns;
+	return time_ns;
+}
+
+static int pass_on(struct probes *probes, struct probe_space *space, const void *data, uint64_t time_ns)
 {
 	struct fact facts[PROBE_EVENT_MAX_FACTS];
 	int n = probe_event_facts(data, space->target, probes->page_size, facts);
@@ -94,6 +100,7 @@ static int pass_on(struct probes *probes, struct probe_space *space, const void 
 	for (int i = 0; i < n; i++) {
 		int r;
 
+		facts[i].time_ns = time_ns;
 		if (facts[i].kind == FACT_TARGET_GONE) {
 			if (space->end.kind != FACT_TARGET_GONE)
 				space->end = facts[i];
@@ -113,10 +120,12 @@ static int handle_record(void *context, const void *data, size_t size)
 	const struct event_header *header = data;
 	struct probe_space *space;
 	struct share *share;
+	uint64_t time_ns;
 	int r = probe_event_check(data, size);
 
 	if (r < 0)
 		return 0;
+	time_ns = time_of(probes, header);
 	if (header->share < EVENT_SHARES) {
 		share = &probes->set.object->bss->shares[header->share];
 		__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
@@ -131,8 +140,8 @@ static int handle_record(void *context, const void *data, size_t size)
 		/* A thread that leads a group of its own: another process in the same memory. */
 		space->has_guests |= header->kind == EVENT_THREAD_BORN && header->flags & EVENT_THREAD_LEADER;
 	}
-	if (r >= 0 && space && (header->kind < EVENT_MMAP || header->time_ns >= space->complete_ns))
-		r = pass_on(probes, space, data);
+	if (r >= 0 && space && (header->kind < EVENT_MMAP || time_ns >= space->complete_ns))
+		r = pass_on(probes, space, data, time_ns);
 	probes->error = r;
 	return r < 0 || probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;
 }
@@ -160,11 +169,13 @@ int probe_drain_open(struct probes *probes)
 		return -errno;
 	reader_flag(&shared->wake_on_thread, 1);
 	reader_flag(&shared->wake_on_fill, 1);
+	boottime_share((uint64_t *)&shared->clock_ns);
 	return 0;
 }
 
 void probe_drain_close(struct probes *probes)
 {
+	boottime_share(NULL);
 	probe_ring_close(probes->ring);
 	if (probes->timer >= 0)
 		close(probes->timer);
@@ -232,7 +243,7 @@ static void note_losses(struct probe_space *space, uint64_t own, const struct fa
 
 int probes_counters(struct probes *probes, const struct fact_sink *sink)
 {
-	struct fact fact = {.kind = FACT_EVENTS, .time_ns = probe_boottime()};
+	struct fact fact = {.kind = FACT_EVENTS, .time_ns = boottime()};
 	struct probe_space *space = NULL;
 	int r;
 	struct fact_loss all;

@@ -15,6 +15,7 @@ struct probes {
 	char procfs[256];
 	uint32_t pid_namespace, last_target;
 	uint64_t page_size, forget_ns;
+	uint64_t event_ns; /* of the last record */
 	int epoll, timer; /* -1: not open */
 	uint64_t received[PROBE_COUNT];
 
@@ -31,6 +32,5 @@ void probe_drain_close(struct probes *probes);
 void probe_forget(struct probes *probes, struct probe_space *space);
 /* Another process lives in the memory of `space`: its events are reported too. False: they were before. */
 bool probe_watch_guest(struct probes *probes, const struct probe_space *space, const struct task_record *record);
-uint64_t probe_boottime(void);
 
 #endif

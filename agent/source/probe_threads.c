@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The threads of a target by the task iterator, and its guests: other processes in the same memory (CLONE_VM without
  * CLONE_THREAD), which /proc shows under no target. It must not know what a thread is charged with. */
+#include "../boottime.h"
 #include "probes.h"
 
 #include "probe_state.h"
@@ -124,7 +125,7 @@ static int look(struct probes *probes, struct pass *pass)
 		int r;
 
 		request.memory = pass->keeps ? pass->space->memory : 0;
-		pass->time_ns = probe_boottime();
+		pass->time_ns = boottime();
 		pass->count = 0;
 		r = probe_tasks_read(&probes->set, &request, visit, pass);
 		if (r < 0 || !pass->keeps)
@@ -155,7 +156,7 @@ int probes_guests(struct probes *probes, uint32_t target)
 	space->guests_sought = true;
 	space->has_guests = has_guests(&pass);
 	if (pass.news)
-		space->complete_ns = probe_boottime();
+		space->complete_ns = boottime();
 	return 0;
 }
 

@@ -16,14 +16,6 @@
 
 #define PROC_SUPER_MAGIC_NUMBER 0x9fa0 /* include/uapi/linux/magic.h */
 
-uint64_t source_boottime(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 ssize_t file_read(int dirfd, const char *path, char **buffer, size_t *size)
 {
 	_cleanup_(close_fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);

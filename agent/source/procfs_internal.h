@@ -44,8 +44,6 @@ static inline void close_fd(int *fd)
 	*fd = -1;
 }
 
-uint64_t source_boottime(void);
-
 /* The files alone, without cgroups and trials: for sources that only need to reach a process. */
 int procfs_open_files(const char *path, struct procfs **ret_procfs);
 

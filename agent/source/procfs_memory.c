@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Figures of a process that are read at each refresh: resident sets, cgroup limits, children. It must not
  * know what they are judged by. */
+#include "../boottime.h"
 #include "procfs_internal.h"
 
 #include <errno.h>
@@ -82,7 +83,7 @@ static uint64_t correct_rss(struct procfs *procfs, uint32_t target, uint32_t pid
 
 int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, bool exact, const struct fact_sink *sink)
 {
-	struct fact fact = {.kind = FACT_MEMORY, .target = target, .time_ns = source_boottime()};
+	struct fact fact = {.kind = FACT_MEMORY, .target = target, .time_ns = boottime()};
 	struct proc_status status;
 	int r = read_status(procfs, pid, &status);
 
@@ -102,7 +103,7 @@ int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, bool exa
 
 int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
 {
-	struct fact fact = {.kind = FACT_CGROUP, .target = target, .time_ns = source_boottime()};
+	struct fact fact = {.kind = FACT_CGROUP, .target = target, .time_ns = boottime()};
 	ssize_t n = procfs_read(procfs, "%u/cgroup", pid);
 
 	if (n < 0)
@@ -171,7 +172,7 @@ static int find_children(struct child_walk *walk)
 
 int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
 {
-	struct fact fact = {.kind = FACT_CHILDREN, .target = target, .time_ns = source_boottime()};
+	struct fact fact = {.kind = FACT_CHILDREN, .target = target, .time_ns = boottime()};
 	struct child_walk walk = {.procfs = procfs, .pid = pid};
 	_cleanup_(pid_list_clear) struct pid_list list = {0};
 	struct target_cache *cache = target_cache(procfs, target);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The mappings of a process as facts. It must not know who owns them. */
+#include "../boottime.h"
 #include "procfs_internal.h"
 
 #include <stdio.h>
@@ -78,7 +79,7 @@ int procfs_seed(struct procfs *procfs, uint32_t target, uint32_t pid, enum seed_
 {
 	struct seed_walk walk = {
 		.procfs = procfs, .sink = sink, .pid = pid,
-		.fact = {.kind = FACT_SEED_BEGIN, .target = target, .time_ns = source_boottime(), .seed = {reason}},
+		.fact = {.kind = FACT_SEED_BEGIN, .target = target, .time_ns = boottime(), .seed = {reason}},
 	};
 	int r = sink->emit(sink->context, &walk.fact), end;
 
@@ -87,7 +88,7 @@ int procfs_seed(struct procfs *procfs, uint32_t target, uint32_t pid, enum seed_
 	r = procfs_each_mapping(procfs, pid, seed_visit, &walk);
 	/* Closed even when it broke off, or the model would wait for the end for ever. */
 	walk.fact = (struct fact){
-		.kind = FACT_SEED_END, .target = target, .time_ns = source_boottime(), .seed = {reason},
+		.kind = FACT_SEED_END, .target = target, .time_ns = boottime(), .seed = {reason},
 	};
 	end = sink->emit(sink->context, &walk.fact);
 	return r ? r : end;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Threads of a process as /proc shows them, for kernels or rights without a task iterator. It must not know
  * their stacks. */
+#include "../boottime.h"
 #include "procfs_internal.h"
 
 #include <stdio.h>
@@ -34,7 +35,7 @@ static int thread_visit(void *context, uint32_t tid)
 		.faults = stat.faults,
 	};
 	memcpy(thread->name, stat.comm, sizeof(thread->name));
-	walk->fact.time_ns = source_boottime();
+	walk->fact.time_ns = boottime();
 	return walk->sink->emit(walk->sink->context, &walk->fact);
 }
 

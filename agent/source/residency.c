@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Residency: walks the page tables of a target along the spans it is given, within a budget, and tells what
  * each holds. It must not know whose the spans are. */
+#include "../boottime.h"
 #include "residency.h"
 #include "procfs_internal.h"
 #include "residency_internal.h"
@@ -221,7 +222,7 @@ static int pass_read(struct pass *pass, size_t from, size_t count)
 	struct residency *residency = pass->residency;
 	const struct span *first = &pass->spans[from], *last = &pass->spans[from + count - 1];
 	struct stretch stretch = {.spans = first, .count = count, .tallies = pass->tallies, .anonymous = true};
-	uint64_t end = last->start + last->length, time_ns = source_boottime();
+	uint64_t end = last->start + last->length, time_ns = boottime();
 	int r;
 
 	for (size_t i = 0; i < count; i++)
@@ -380,7 +381,7 @@ int residency_pass(struct residency *residency, const struct span *spans, size_t
 		.residency = residency, .spans = spans, .n_spans = n_spans, .done = done, .tallies = tallies,
 		.sink = sink, .started = residency_cpu_now(), .budget = cpu_budget_ns, .outside_start = UINT64_MAX,
 	};
-	uint64_t time_ns = source_boottime();
+	uint64_t time_ns = boottime();
 	size_t middle;
 	int r;
 

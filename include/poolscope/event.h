@@ -47,7 +47,7 @@ struct event_header {
 	__u8 protection; /* of mmap, of mprotect: PROT_* as far as it fits */
 	__u16 share;
 	__u32 space; /* kernel tgid of the process that owns the address space */
-	__u64 time_ns;
+	__u64 time_ns;  /* of a memory call: of the reader's last look at its clock before it, plus 1 */
 	__u64 start_ns; /* the thread that it is about, or that made the call */
 	__u32 tid;
 	__u32 flags; /* enum event_thread_flag; else the call's own flags */

@@ -175,6 +175,15 @@ def test_each_call_is_reported_with_its_arguments(tools):
     assert ("brk", heap, 0) in seen
 
 
+@pytest.mark.parametrize("options", [(), ("-s",)], ids=["read in time", "read at the end"])
+def test_calls_bear_times_in_their_order_between_the_readings(tools, options):
+    """The time is that of the agent's last look at the clock, so it has to be made to differ."""
+    facts, _ = watch(tools, ["calls"], *options)
+    times = [f["time"] for f in facts if f["kind"] in {"made", "freed", "free_failed", "moved", "protected", "brk"}]
+    assert len(times) > 14 and times == sorted(set(times))
+    assert facts.of("seen")[-1]["time"] < times[0] and times[-1] < facts.of("loss")[-1]["time"]
+
+
 def test_how_it_ended(tools):
     facts, _ = watch(tools, ["kill"])
     assert [(f["how"], f["code"]) for f in facts.of("gone")] == [(2, signal.SIGKILL)]

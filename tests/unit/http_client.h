@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "boottime.h"
 #include "edge/http.h"
 #include "edge/loop.h"
 
@@ -36,7 +37,7 @@ static void *server_thread(void *context)
 		struct pollfd fds[] = {{server->quit, POLLIN, 0}, {http_fd(server->http), POLLIN, 0}};
 
 		pthread_mutex_lock(&server->lock);
-		uint64_t deadline = http_deadline(server->http), now = boottime_now();
+		uint64_t deadline = http_deadline(server->http), now = boottime();
 		pthread_mutex_unlock(&server->lock);
 		uint64_t left_ms = deadline > now ? (deadline - now) / NSEC_PER_MSEC + 1 : 0;
 
