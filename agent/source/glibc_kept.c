@@ -2,6 +2,7 @@
 /* How much of glibc's heaps is free inside, though resident: kept by malloc. Reads them one by one within a share of
  * the time. It must not know whose they are. */
 #include "../boottime.h"
+#include "glibc_fastbins.h"
 #include "glibc_kept.h"
 #include "malloc_walk.h"
 #include "memory_pages.h"
@@ -192,6 +193,11 @@ static int read_heap(struct memory_pages *pages, const struct glibc_arenas *aren
 		r = memory_pages_runs(pages, start, walk.end, &runs);
 		if (r == 0)
 			r = walk_heap(&reading, &walk, began);
+		if (r == 0)
+			reading.kept += glibc_fastbins(&pages->reader, &arenas->layout, arena->address, start, walk.end,
+						       residency_cpu_now() + HEAP_NS);
+		if (reading.kept > reading.resident) /* between the two the heap has changed */
+			reading.kept = reading.resident;
 		fact->arena = (struct fact_arena){.heap = start, .address = arena->address, .is_main = !heap,
 						  .resident = reading.resident, .kept = reading.kept};
 	}

@@ -18,6 +18,7 @@ CASES = {
     "random": ("random:20M", "random:3M", "main:random:9M"),
     "large chunks": ("large:30M", "main:large:20M"),
     "given back inside": ("trimmed:30M", "main:trimmed:20M"),
+    "small chunks": ("small:20M", "main:small:8M"),
     "several heaps": ("half:200M", "random:150M"),
 }
 

@@ -9,9 +9,9 @@
 #define THREADS_MAX 64
 #define HEAPS_MAX 64
 
-enum pattern { NONE, HALF, ALL, RANDOM, LARGE, TRIMMED, BUSY, PATTERN_COUNT };
+enum pattern { NONE, HALF, ALL, RANDOM, LARGE, TRIMMED, SMALL, BUSY, PATTERN_COUNT };
 
-static const char *const names[PATTERN_COUNT] = { "none", "half", "all", "random", "large", "trimmed", "busy" };
+static const char *const names[PATTERN_COUNT] = { "none", "half", "all", "random", "large", "trimmed", "small", "busy" };
 
 struct user {
 	enum pattern pattern;
@@ -52,6 +52,8 @@ static size_t size_of(enum pattern pattern, uint64_t *state)
 {
 	if (pattern == LARGE || pattern == TRIMMED)
 		return 20000 + draw(state) % 40000;
+	if (pattern == SMALL) /* what is freed of it goes to the fastbins */
+		return 20 + draw(state) % 100;
 	return 200 + draw(state) % (draw(state) % 8 ? 1500 : 9000);
 }
 
@@ -61,6 +63,7 @@ static bool is_freed(enum pattern pattern, size_t i, size_t count, uint64_t *sta
 	case HALF:
 	case LARGE:
 	case TRIMMED:
+	case SMALL:
 		return i % 2;
 	case ALL:
 		return i + 1 < count; /* the last pins the rest */
@@ -88,7 +91,7 @@ static void be_busy(struct user *user)
 
 static void use(struct user *user)
 {
-	size_t room = user->bytes / 200 + 1, count = 0, asked = 0;
+	size_t room = user->bytes / (user->pattern == SMALL ? 20 : 200) + 1, count = 0, asked = 0;
 	char **chunks = mmap(NULL, room * sizeof(*chunks), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t state = 88172645463325252ULL + (uint64_t)(user - users);
 
@@ -161,7 +164,7 @@ int main(int argc, char **argv)
 		while (size && pattern < PATTERN_COUNT && strncmp(names[pattern], word, size - word) != 0)
 			pattern++;
 		if (!size || pattern == PATTERN_COUNT)
-			DIE("usage: kept [main:]none|half|all|random|large|trimmed|busy:SIZE...");
+			DIE("usage: kept [main:]none|half|all|random|large|trimmed|small|busy:SIZE...");
 		user->pattern = pattern;
 		user->bytes = parse_size(size + 1);
 		threads += !user->is_main;
