@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from harness import assert_adds_up, assert_identity
+from harness import REGIONS, assert_adds_up, assert_identity, run
 
 MANY_CPUS = dict(os.environ, MALLOC_ARENA_MAX="320")
 WORKERS = 12
@@ -28,6 +28,21 @@ def assert_growth_is_attributed(target, before):
     assert_adds_up(target)
 
 
+def assert_late_attach_tells_the_same(late, early):
+    """Of a service that has grown and stands still: thread by thread and region by region."""
+    told = {thread["tid"]: thread["memory"] for thread in early["thread_list"]}
+    right = wrong = 0
+    for thread in late["thread_list"]:
+        for region in REGIONS:
+            seen, true = (memory[region]["resident_bytes"] for memory in (thread["memory"], told[thread["tid"]]))
+            right += min(seen, true)
+            wrong += max(seen - true, 0)
+    true = early["memory"]["attributed_resident_bytes"]
+    print(f"attached late: {right >> 10}K of {true >> 10}K charged right, {wrong >> 10}K wrong")
+    assert right >= 0.95 * true and wrong <= 0.01 * true
+    assert_identity(late)
+
+
 def run_jobs(program, watch, final, jobs, *options):
     before = program.ask("truth")["rss_anon"]
     watching = watch(program.pid, *options)
@@ -44,6 +59,7 @@ def test_bounded_executor_fills(workload, watch, final):
     pool = pool_of(target, WORKERS)
     assert pool["memory"]["resident_bytes"] >= WORKERS * KEPT
     assert pool["threads"] <= WORKERS + 1
+    assert_late_attach_tells_the_same(run("dump", "--json", "-p", program.pid).target(), target)
 
 
 def test_default_executor(workload, watch, final):
