@@ -9,7 +9,7 @@
 #define BINS 127
 #define BINS_BYTES (BINS * 16)
 #define BINMAP_BYTES 16
-#define BINS_FIRST_MIN 48 /* a mutex and flags come before, and perhaps fastbins */
+#define BINS_FIRST_MIN 24 /* mutex, flags, top and last_remainder come before; until 2.42 fastbins and more too */
 #define BINS_FIRST_MAX 192
 #define EMPTY_MIN 4 /* of the bins: those for the largest chunks */
 /* Behind `next`: next_free, attached_threads, system_mem, max_system_mem. */

@@ -42,8 +42,8 @@ static void make_state(size_t bins, size_t used)
 
 static void layouts_of_several_versions(void **state)
 {
-	/* glibc 2.26, 2.27 to 2.42, and one without fastbins. */
-	static const size_t firsts[] = {104, 112, 64};
+	/* glibc 2.26, 2.27 to 2.42, 2.43 (no fastbins), and another without. */
+	static const size_t firsts[] = {104, 112, 24, 64};
 
 	for (size_t i = 0; i < ARRAY_SIZE(firsts); i++) {
 		struct malloc_layout layout = {0};
