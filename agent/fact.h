@@ -171,7 +171,7 @@ struct fact_thread {
 	uint64_t start_argument;            /* what the routine was given; SEEN; 0: not known, or none */
 	char state;                         /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
 	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
-	uint64_t faults;                    /* SEEN, SAMPLED: page faults so far; UNKNOWN_U64: not known */
+	uint64_t faults;                    /* SEEN, SAMPLED, EXITED: page faults so far; UNKNOWN_U64: not known */
 };
 
 struct fact_routine {

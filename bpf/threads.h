@@ -148,6 +148,7 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 static __always_inline void exit_describe(struct event_thread *event, struct task_struct *task,
 					  struct signal_struct *signal, bool last)
 {
+	event->faults = BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
 	if (last)
 		event->header.flags |= EVENT_THREAD_LAST;
 	if (BPF_CORE_READ(signal, oom_mm))

@@ -5,6 +5,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -34,7 +35,8 @@ static bool exists(const char *root, const char *path)
 	char full[512];
 
 	snprintf(full, sizeof(full), "%s%s", root, path);
-	return access(full, F_OK) == 0;
+	/* access() would ask for the real user, without the capabilities of who is not root. */
+	return faccessat(AT_FDCWD, full, F_OK, AT_EACCESS) == 0;
 }
 
 static bool kernel_version(const char *root, char *release, size_t size, unsigned *ret_version)

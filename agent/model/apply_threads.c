@@ -193,10 +193,12 @@ int apply_thread_exited(struct model *model, struct target *target, const struct
 		return -EINVAL;
 	target_settle_due(model, target, fact->time_ns, false);
 	thread = threads_find(&target->threads, fact->thread.id);
-	if (thread)
+	if (thread) {
+		thread_sample_faults(thread, fact->thread.faults, fact->time_ns);
 		thread_leave(model, target, thread, fact->time_ns);
-	else
+	} else {
 		threads_note_exit(&target->threads, fact->thread.id);
+	}
 	return 0;
 }
 

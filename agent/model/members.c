@@ -139,6 +139,8 @@ void thread_leave(struct model *model, struct target *target, struct thread *thr
 	else
 		count_arrival(pool, thread);
 	pool->exited++;
+	pool->faults_left = add_saturated(pool->faults_left, thread->faults_new);
+	thread->faults_new = 0;
 	judge_threads(model, target, index, time_ns);
 }
 

@@ -47,6 +47,7 @@ struct pool {
 	struct snapshot_bytes memory;
 	uint64_t resident_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running;
 	uint64_t faults_new; /* since the last refresh */
+	uint64_t faults_left; /* of threads that have ended since then; not yet in the two above */
 	uint64_t fault_rate; /* a second; UNKNOWN_U64 */
 	bool has_fault_rate; /* some thread's faults were counted twice */
 };

@@ -64,8 +64,10 @@ static void figures_reset(struct target *target)
 		memset(&pool->memory, 0, sizeof(pool->memory));
 		pool->thread_resident_max = pool->thread_resident_sum = 0;
 		pool->shown_threads = pool->running = 0;
-		pool->faults_new = 0;
-		pool->has_fault_rate = false;
+		pool->faults = add_saturated(pool->faults, pool->faults_left);
+		pool->faults_new = pool->faults_left;
+		pool->has_fault_rate = pool->faults_left;
+		pool->faults_left = 0;
 	}
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	target->attributed = target->oldest_scan_ns = 0;

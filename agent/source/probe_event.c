@@ -169,7 +169,8 @@ static void thread_fill(const struct event_thread *event, uint64_t page_size, st
 	thread->stack_pointer = event->stack_pointer;
 	stack_fill(event, page_size, thread);
 	thread->start_routine = event->start_routine;
-	thread->cpu_ns = thread->faults = UNKNOWN_U64;
+	thread->cpu_ns = UNKNOWN_U64;
+	thread->faults = kind == FACT_THREAD_EXITED ? event->faults : UNKNOWN_U64;
 }
 
 static void target_fill(const struct event_thread *event, struct fact *fact)

@@ -114,7 +114,7 @@ void probe_set_clear(struct probe_set *set)
 /* A fresh Debian has no tracefs mounted; the message of a failed attach says how to do it by hand. */
 static void tracefs_mount(void)
 {
-	if (access(TRACEFS "/events", F_OK) < 0 && access("/sys/kernel/debug/tracing/events", F_OK) < 0)
+	if (!probe_has_tracefs())
 		mount("tracefs", TRACEFS, "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 

@@ -70,9 +70,11 @@ static bool capable(unsigned int capability)
 	       capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
 }
 
-static bool has_tracefs(void)
+/* access() would ask for the real user, without the capabilities of who is not root. */
+bool probe_has_tracefs(void)
 {
-	return access("/sys/kernel/tracing/events", F_OK) == 0 || access("/sys/kernel/debug/tracing/events", F_OK) == 0;
+	return faccessat(AT_FDCWD, "/sys/kernel/tracing/events", F_OK, AT_EACCESS) == 0 ||
+	       faccessat(AT_FDCWD, "/sys/kernel/debug/tracing/events", F_OK, AT_EACCESS) == 0;
 }
 
 static bool is_tracepoint(const char *variant)
@@ -124,7 +126,7 @@ static bool locked_down(const char *variant, int error)
 
 static bool lacks_tracefs(const char *variant, int error)
 {
-	return is_tracepoint(variant) && !has_tracefs() && capable(CAP_DAC_READ_SEARCH);
+	return is_tracepoint(variant) && !probe_has_tracefs() && capable(CAP_DAC_READ_SEARCH);
 }
 
 static bool lacks_tracefs_rights(const char *variant, int error)

@@ -10,6 +10,8 @@ void probe_log_capture(void);
 /* The first complaint since; "": none. */
 const char *probe_log_first(void);
 
+/* Is tracefs mounted, and may we enter it? */
+bool probe_has_tracefs(void);
 /* Fills trial->why and trial->remedy: what stands against `variant` at `where` (a function or an event). */
 void probe_why(const char *variant, const char *where, int error, struct probe_trial *trial);
 

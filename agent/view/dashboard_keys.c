@@ -124,7 +124,12 @@ static enum dashboard_action run_enter(struct dashboard_state *ui, const struct 
 
 static enum dashboard_action run_back(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
-	ui->focus = TABLE_POOLS;
+	struct dashboard_table *view = &ui->tables[ui->focus];
+
+	if (key == KEY_ESCAPE && view->filter[0])
+		view->filter[0] = '\0';
+	else
+		ui->focus = TABLE_POOLS;
 	return DASHBOARD_REDRAW;
 }
 
@@ -238,7 +243,7 @@ static const struct binding bindings[] = {
 	{ { KEY_TAB, KEY_TAB_BACK }, "Tab", NULL, "Tab         the next target, when there are several", run_target },
 	{ { KEY_F(10), 'q', 'Q', 3 }, "F10", "Quit", "F10 q       leave", run_quit },
 	{ { KEY_RETURN, KEY_CURSOR_RIGHT }, "Enter", NULL, "Enter       go to the threads of the pool, and back", run_enter },
-	{ { KEY_ESCAPE, KEY_CURSOR_LEFT }, "Esc", NULL, "Esc Left    back to the pools", run_back },
+	{ { KEY_ESCAPE, KEY_CURSOR_LEFT }, "Esc", NULL, "Esc Left    back to the pools; Esc with a filter: show all rows again", run_back },
 	{ { KEY_CURSOR_UP, KEY_CURSOR_DOWN }, "Up", NULL, "Up Down     select a row (PgUp PgDn Home End)", run_move },
 	{ { KEY_PAGE_UP, KEY_PAGE_DOWN, KEY_TOP, KEY_BOTTOM }, "PgUp", NULL, NULL, run_move },
 	{ { 'M', 'P', 'T', 'G' }, "M", NULL, "M P T G N   sort by memory, CPU, time or starts, growth, name", run_sort_letter },

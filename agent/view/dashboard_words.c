@@ -452,6 +452,12 @@ static bool churns(const struct snapshot_pool *pool)
 	       pool->growth_per_minute != UNKNOWN_I64 && taken > 10 * fabs((double)pool->growth_per_minute);
 }
 
+/* What it maps itself, and its stacks, no setting of malloc's changes. */
+static bool uses_malloc(const struct snapshot_pool *pool)
+{
+	return pool->memory.resident[REGION_ARENA] || pool->memory.resident[REGION_HEAP];
+}
+
 static void say_churn(struct collector *all)
 {
 	size_t told = 0;
@@ -463,8 +469,9 @@ static void say_churn(struct collector *all)
 		if (!churns(pool))
 			continue;
 		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
-		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again; glibc: raise "
-		    "MALLOC_TRIM_THRESHOLD_", name, format_count(FORMAT_BUFFER, pool->faults_per_second));
+		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s", name,
+		    format_count(FORMAT_BUFFER, pool->faults_per_second),
+		    uses_malloc(pool) ? "; glibc: raise MALLOC_TRIM_THRESHOLD_" : "");
 		told++;
 	}
 }

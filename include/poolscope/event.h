@@ -63,6 +63,7 @@ struct event_thread {
 	__u32 pid, inner_pid, parent_pid; /* PROCESS_BORN, EXEC; inner_pid: in the innermost PID namespace */
 	__u32 old_tid;                    /* TOOK_OVER: the tid that vanished; 0: cannot be told */
 	__s32 exit_code;                  /* as wait(2) reports it */
+	__u64 faults;                     /* EXITED: page faults that the kernel counted for it */
 	char name[16];
 };
 

@@ -43,3 +43,14 @@ def test_the_counter_is_exported_on_demand(puppet, exporter):
     assert counted("churn-*") - before <= (ROUNDS + 1) * PAGES
     assert counted("quiet-*") <= 64
     assert not any(key[0] == name for key in without.series())
+
+
+def test_threads_that_have_ended_leave_their_faults(puppet, watch, final):
+    """Short lives, each between two refreshes, that no sample sees."""
+    workload = puppet()
+    watching = watch(workload.pid, "--interval", "5")
+    names = [f"t{i}" for i in range(ROUNDS)]
+    workload.script("\n".join(f"main spawn {name}\n{name} name {f'brief-{name}'.encode().hex()}\n{name} mmap x 4M\n"
+                              f"{name} touch x\n{name} exit" for name in names))
+    pools = {pool["name"]: pool for pool in final(watching, workload)["pools"]}
+    assert ROUNDS * PAGES <= pools["brief-t*"]["page_faults"] <= ROUNDS * (PAGES + 64)
