@@ -152,6 +152,9 @@ struct fact_cgroup { /* UNKNOWN_U64: not known; limits: UNKNOWN_U64 also when th
 	uint64_t memory_max, memory_current, oom_kills, pids_max;
 	double cpu_quota_cores; /* NAN: none */
 	uint64_t host_memory_total;
+	/* 0: not known. Allowed: of those that are online, by the affinity of the leader (sched_getaffinity, nproc);
+	 * online: of the host (os.cpu_count). */
+	uint32_t cpus_allowed, cpus_online;
 };
 
 struct fact_children {
@@ -211,7 +214,23 @@ enum executor_kind {
 	EXECUTOR_FUTURES, /* concurrent.futures.ThreadPoolExecutor */
 	EXECUTOR_ANYIO,   /* anyio's worker threads of one event loop */
 	EXECUTOR_POOL,    /* multiprocessing.pool.ThreadPool */
+	EXECUTOR_PROCESSES, /* concurrent.futures.ProcessPoolExecutor: its one thread here manages processes */
 	EXECUTOR_KIND_COUNT,
+};
+
+/* What a process is there for, by what its main thread runs. Names stand in the model. */
+enum process_role {
+	PROCESS_ROLE_NONE, /* no evidence */
+	PROCESS_MULTIPROCESSING,
+	PROCESS_POOL_WORKER,     /* of a multiprocessing.Pool */
+	PROCESS_EXECUTOR_WORKER, /* of a ProcessPoolExecutor */
+	PROCESS_FORK_SERVER,
+	PROCESS_RESOURCE_TRACKER,
+	PROCESS_UVICORN_WORKER,
+	PROCESS_UVICORN_SUPERVISOR,
+	PROCESS_GUNICORN_WORKER,
+	PROCESS_GUNICORN_MASTER,
+	PROCESS_ROLE_COUNT,
 };
 
 struct fact_runtime {
@@ -220,6 +239,7 @@ struct fact_runtime {
 	uint64_t failed_passes; /* that told nothing, since too much changed while they read */
 	uint64_t failed_reads;  /* pieces of memory that could not be read */
 	uint64_t unread;        /* threads, summed over passes, whose state stayed inconsistent */
+	enum process_role role;
 	uint64_t parallelism;   /* threads that it lets run its code at a time; 0: not known, or without bound */
 };
 
@@ -231,7 +251,9 @@ struct fact_executor {
 	char name[64];
 	char function[FACT_SYMBOL_SIZE], file[64];
 	uint32_t instance; /* of executors of one kind and name that live: 1, 2, ... */
-	uint64_t capacity, queued, busy, idle, workers; /* UNKNOWN_U64: not known */
+	/* UNKNOWN_U64: not known. EXECUTOR_PROCESSES: capacity is of processes, queued is what they have not done yet. */
+	uint64_t capacity, queued, busy, idle, workers;
+	uint64_t processes; /* EXECUTOR_PROCESSES: that it has */
 };
 
 enum worker_activity { WORKER_UNKNOWN, WORKER_IDLE, WORKER_BUSY };

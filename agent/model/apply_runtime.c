@@ -14,6 +14,8 @@ static void end_text(char *text, size_t size)
 int apply_runtime(struct model *model, struct target *target, const struct fact *fact)
 {
 	target->runtime = fact->runtime;
+	if ((unsigned int)target->runtime.role >= PROCESS_ROLE_COUNT)
+		target->runtime.role = PROCESS_ROLE_NONE;
 	end_text(target->runtime.name, sizeof(target->runtime.name));
 	if (*target->runtime.name)
 		memcpy(target->info.runtime, target->runtime.name, sizeof(target->info.runtime));
@@ -95,6 +97,18 @@ static void count_thread(struct target *target, const struct thread *thread)
 	executor->pool = thread->pool;
 }
 
+/* Its thread is none of its workers: these are children. */
+static void add_processes(struct pool *pool, const struct fact_executor *fact)
+{
+	if (!pool->has_processes)
+		pool->processes = pool->processes_max = pool->processes_pending = 0;
+	pool->has_processes = true;
+	pool->processes = sum_known(pool->processes, fact->processes);
+	pool->processes_max = sum_known(pool->processes_max, fact->capacity);
+	pool->processes_pending = sum_known(pool->processes_pending, fact->queued);
+	pool->n_executors++;
+}
+
 /* What an executor holds is its pool's where all of its workers are in that pool; several of one pool add up.
  */
 static void add_executor(struct target *target, const struct told_executor *executor)
@@ -104,11 +118,16 @@ static void add_executor(struct target *target, const struct told_executor *exec
 	if (executor->pool == POOL_NONE || executor->fact.kind == EXECUTOR_THREAD)
 		return;
 	pool = &target->pools.pool[executor->pool];
+	if (executor->fact.kind == EXECUTOR_PROCESSES) {
+		add_processes(pool, &executor->fact);
+		return;
+	}
 	if (!pool->has_executors)
 		pool->capacity = pool->queued = 0;
 	/* Several may be told between two refreshes; alone in its pool, an executor's peak is the pool's. */
 	pool->executor_peak = pool->has_executors || executor->is_split ? UNKNOWN_U64 : executor->busy_peak;
 	pool->has_executors = pool->had_executors = true;
+	pool->n_executors++;
 	pool->capacity = sum_known(pool->capacity,
 				   executor->is_split ? UNKNOWN_U64 : executor->fact.capacity);
 	pool->queued = sum_known(pool->queued, executor->is_split ? UNKNOWN_U64 : executor->fact.queued);
@@ -144,7 +163,9 @@ void target_figure_executors(struct target *target)
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		pool->has_executors = false;
+		pool->has_executors = pool->has_processes = false;
+		pool->processes = pool->processes_max = pool->processes_pending = UNKNOWN_U64;
+		pool->n_executors = 0;
 		pool->executor_peak = UNKNOWN_U64;
 		pool->capacity = pool->queued = UNKNOWN_U64;
 		pool->busy = 0;

@@ -157,6 +157,9 @@ void target_figure_executors(struct target *target);
 /* lineage.c: which pool made which, as of this refresh */
 void target_figure_lineage(struct target *target);
 
+/* fit.c: is its size what its runtime makes of the number of CPUs, and what would it make of the quota */
+void pool_fit(const struct target *target, const struct pool *pool, struct snapshot_fit *ret_fit);
+
 /* members.c: threads in and out of pools */
 void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
 /* Its runtime says whose worker it is (0: nobody's): so it has been from its start. */

@@ -20,7 +20,11 @@ DEFINE_NAMES(unattributed_name, enum unattributed, UNATTRIBUTED_COUNT, "before_a
 	     "lost");
 DEFINE_NAMES(loss_reason_name, enum loss_reason, LOSS_REASON_COUNT, "ring", "map", "recursion", "kretprobe");
 DEFINE_NAMES(executor_kind_name, enum executor_kind, EXECUTOR_KIND_COUNT, "threading.Thread", "ThreadPoolExecutor",
-	     "anyio worker threads", "ThreadPool");
+	     "anyio worker threads", "ThreadPool", "ProcessPoolExecutor");
+DEFINE_NAMES(process_role_name, enum process_role, PROCESS_ROLE_COUNT, "", "multiprocessing worker",
+	     "multiprocessing.Pool worker", "ProcessPoolExecutor worker", "multiprocessing fork server",
+	     "multiprocessing resource tracker", "uvicorn worker", "uvicorn supervisor", "gunicorn worker",
+	     "gunicorn master");
 DEFINE_NAMES(probe_name, enum probe, PROBE_COUNT, "thread_born", "thread_exited", "thread_renamed", "exec",
 	     "mmap", "munmap", "mremap", "mprotect", "brk");
 DEFINE_NAMES(limit_state_name, enum limit_state, LIMIT_OVER + 1, "ok", "warn", "over");

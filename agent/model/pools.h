@@ -40,7 +40,10 @@ struct pool {
 	struct history history; /* resident bytes */
 	/* as of the last refresh; UNKNOWN_U64 unless a runtime tells */
 	uint64_t capacity, queued, busy, busy_peak, executor_peak;
+	uint64_t processes, processes_max, processes_pending; /* of a ProcessPoolExecutor whose manager is in it */
+	bool has_processes;
 	bool has_executors, had_executors;
+	uint32_t n_executors; /* that its capacity is the sum of */
 	/* as of the last refresh */
 	uint32_t parent, parent_number;          /* whose threads made its threads; POOL_NONE: none, or not known */
 	uint64_t teams, team_threads;            /* how many, and the largest; UNKNOWN_U64: it has none */

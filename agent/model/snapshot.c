@@ -4,6 +4,7 @@
 #include "snapshot.h"
 
 #include <stdio.h>
+#include <string.h>
 
 bool snapshot_doing(const struct snapshot_target *target, const struct snapshot_thread *thread, char *ret_text,
 		    size_t size)
@@ -20,6 +21,18 @@ bool snapshot_doing(const struct snapshot_target *target, const struct snapshot_
 	else
 		snprintf(ret_text, size, "%s", function->name);
 	return true;
+}
+
+const char *snapshot_role(const struct snapshot_target *target)
+{
+	if (target->runtime.role != PROCESS_ROLE_NONE)
+		return process_role_name(target->runtime.role);
+	for (size_t i = 0; i < target->n_pools; i++) {
+		/* Its rule says so (runtime_rules.h): a kind of its own for the first thread. */
+		if (!strcmp(target->pools[i].name, "main") && strcmp(target->pools[i].kind, "threads") != 0)
+			return target->pools[i].kind;
+	}
+	return "";
 }
 
 void snapshot_free(struct snapshot *snapshot)

@@ -18,6 +18,7 @@ enum unattributed { UNATTRIBUTED_BEFORE_ATTACH, UNATTRIBUTED_IMAGE, UNATTRIBUTED
 const char *unattributed_name(enum unattributed reason); /* "before_attach", ... */
 const char *loss_reason_name(enum loss_reason reason);   /* "ring", "map", "recursion", "kretprobe" */
 const char *executor_kind_name(enum executor_kind kind); /* "ThreadPoolExecutor", ... */
+const char *process_role_name(enum process_role role);   /* "uvicorn worker", ... */
 const char *probe_name(enum probe probe);                /* "thread_born", "mmap", ... */
 
 enum limit_state { LIMIT_OK, LIMIT_WARN, LIMIT_OVER };
@@ -75,6 +76,12 @@ struct snapshot_verdict {
 	char why[256];
 };
 
+/* A pool whose size is what its runtime makes of the number of CPUs, where the cgroup's CPU quota is less. */
+struct snapshot_fit {
+	uint64_t size, fits; /* size 0: no such pool. fits: what the same rule makes of the quota */
+	char unit[40], formula[56], setting[48]; /* "workers", "min(32, 40 CPUs + 4)", "max_workers=6" */
+};
+
 struct snapshot_pool {
 	char name[64];   /* a valid glob for --limit that matches itself */
 	char kind[32];   /* "threads", "io_uring workers", "ThreadPoolExecutor", ...; "" unknown */
@@ -85,6 +92,9 @@ struct snapshot_pool {
 	/* OpenMP: teams, threads of the largest, and what they come to when each worker of the parent has one. UNKNOWN_U64 */
 	uint64_t teams, team_threads, team_bound;
 	uint64_t parallelism; /* threads that its runtime lets run at a time (GOMAXPROCS); UNKNOWN_U64 */
+	struct snapshot_fit fit;
+	bool has_processes; /* its thread manages child processes: how many, at most, tasks not done; UNKNOWN_U64 */
+	uint64_t processes, processes_max, processes_pending;
 	uint64_t running;                           /* threads in state R at the last sample */
 	uint64_t faults_total, faults_per_second;   /* page faults of its threads; UNKNOWN_U64 */
 	struct snapshot_bytes memory;
@@ -219,6 +229,8 @@ struct snapshot {
 /* What a thread runs as one text, "predict (app.py:42)"; false: not known, or it is idle. */
 bool snapshot_doing(const struct snapshot_target *target, const struct snapshot_thread *thread, char *ret_text,
 		    size_t size);
+/* What the process is there for among its like, "uvicorn worker"; "": there is no evidence. */
+const char *snapshot_role(const struct snapshot_target *target);
 void snapshot_free(struct snapshot *snapshot);
 DEFINE_CLEANUP(struct snapshot *, snapshot_free)
 

@@ -91,6 +91,10 @@ static int pool_fill(const struct model *model, const struct target *target, con
 		.team_threads = pool->team_threads,
 		.team_bound = UNKNOWN_U64,
 		.parallelism = parallelism ? parallelism : UNKNOWN_U64,
+		.has_processes = pool->has_processes,
+		.processes = pool->processes,
+		.processes_max = pool->processes_max,
+		.processes_pending = pool->processes_pending,
 		.running = pool->running,
 		.faults_total = pool->faults,
 		.faults_per_second = pool->fault_rate,
@@ -102,6 +106,7 @@ static int pool_fill(const struct model *model, const struct target *target, con
 	};
 	memcpy(ret_pool->name, pool->name, sizeof(ret_pool->name));
 	text_copy(ret_pool->kind, sizeof(ret_pool->kind), pool->kind);
+	pool_fit(target, pool, &ret_pool->fit);
 	if (pool->history.count) {
 		ret_pool->history = calloc(pool->history.count, sizeof(*ret_pool->history));
 		if (!ret_pool->history)

@@ -77,6 +77,8 @@ static enum code_role role_of(const char *path, const char *name)
 		{"threading.py", NULL, CODE_THREADING},
 		{"queue.py", "get", CODE_QUEUE_GET},
 		{"concurrent/futures/thread.py", "_worker", CODE_FUTURES_WORKER},
+		{"concurrent/futures/process.py", "run", CODE_PROCESSES_MANAGER},
+		{"concurrent/futures/process.py", "_queue_management_worker", CODE_PROCESSES_MANAGER}, /* before 3.9 */
 		{"multiprocessing/pool.py", "worker", CODE_POOL_WORKER},
 		{"multiprocessing/pool.py", "_handle_workers", CODE_POOL_KEEPER},
 		{"multiprocessing/pool.py", "_handle_tasks", CODE_POOL_HELPER},
@@ -91,6 +93,34 @@ static enum code_role role_of(const char *path, const char *name)
 			return roles[i].role;
 	}
 	return CODE_PLAIN;
+}
+
+static enum process_role process_role_of(const char *path, const char *name)
+{
+	static const struct {
+		const char *file, *function;
+		enum process_role role;
+	} roles[] = {
+		{"concurrent/futures/process.py", "_process_worker", PROCESS_EXECUTOR_WORKER},
+		{"multiprocessing/pool.py", "worker", PROCESS_POOL_WORKER},
+		{"multiprocessing/process.py", "_bootstrap", PROCESS_MULTIPROCESSING},
+		{"multiprocessing/spawn.py", "spawn_main", PROCESS_MULTIPROCESSING},
+		{"multiprocessing/forkserver.py", "main", PROCESS_FORK_SERVER},
+		{"multiprocessing/resource_tracker.py", "main", PROCESS_RESOURCE_TRACKER},
+		{"multiprocessing/semaphore_tracker.py", "main", PROCESS_RESOURCE_TRACKER}, /* before 3.8 */
+		{"uvicorn/subprocess.py", "subprocess_started", PROCESS_UVICORN_WORKER}, /* before 0.18 */
+		{"uvicorn/_subprocess.py", "subprocess_started", PROCESS_UVICORN_WORKER},
+		{"uvicorn/supervisors/multiprocess.py", "run", PROCESS_UVICORN_SUPERVISOR},
+		{"uvicorn/supervisors/basereload.py", "run", PROCESS_UVICORN_SUPERVISOR},
+		{"gunicorn/workers/base.py", "init_process", PROCESS_GUNICORN_WORKER},
+		{"gunicorn/arbiter.py", "run", PROCESS_GUNICORN_MASTER},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {
+		if (!strcmp(name, roles[i].function) && path_ends(path, roles[i].file))
+			return roles[i].role;
+	}
+	return PROCESS_ROLE_NONE;
 }
 
 /* The last part of the path; of a package's own files the last two, since there are many of one name. */
@@ -140,6 +170,7 @@ static int code_read(const struct cpython_image *image, struct code_info *code)
 	if (r < 0)
 		return r;
 	code->role = role_of(path, name);
+	code->process_role = process_role_of(path, name);
 	short_file(path, code->file, sizeof(code->file));
 	return 0;
 }

@@ -18,6 +18,7 @@ enum code_role {
 	CODE_POOL_WORKER, /* multiprocessing.pool: a ThreadPool's worker */
 	CODE_POOL_KEEPER, /* multiprocessing.pool: replaces workers, knows how many there shall be */
 	CODE_POOL_HELPER, /* multiprocessing.pool: carries tasks and results */
+	CODE_PROCESSES_MANAGER, /* concurrent.futures.process: feeds a ProcessPoolExecutor's children */
 	CODE_ANYIO_WORKER, /* anyio: WorkerThread.run, as far as the file tells */
 	CODE_QUEUE_GET, /* queue.Queue.get */
 	CODE_LOOP, /* asyncio: run_forever, its `self` is the loop */
@@ -28,6 +29,7 @@ struct code_info {
 	uint64_t filename, name, lines; /* objects; what proves that it is still the same */
 	uint32_t first_line;
 	enum code_role role;
+	enum process_role process_role; /* what the process is whose main thread stands in it */
 	uint64_t pass; /* in which it was proven */
 	char function[FACT_SYMBOL_SIZE], file[64];
 	unsigned char *table; /* its line table; NULL: not read yet */

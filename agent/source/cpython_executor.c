@@ -63,6 +63,7 @@ static bool wanted_of(const struct py_thread *thread, struct executor *ret_wante
 		[ROOT_FUTURES] = EXECUTOR_FUTURES,
 		[ROOT_POOL] = EXECUTOR_POOL,
 		[ROOT_ANYIO] = EXECUTOR_ANYIO,
+		[ROOT_PROCESSES] = EXECUTOR_PROCESSES,
 	};
 	struct executor wanted = {.in_use = true, .fact.kind = EXECUTOR_THREAD};
 
@@ -70,6 +71,7 @@ static bool wanted_of(const struct py_thread *thread, struct executor *ret_wante
 	case ROOT_FUTURES:
 	case ROOT_POOL:
 	case ROOT_ANYIO:
+	case ROOT_PROCESSES:
 		wanted.fact.kind = kinds[thread->root.kind];
 		wanted.identity = thread->root.queue;
 		break;
@@ -180,6 +182,7 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 		[EXECUTOR_FUTURES] = "ThreadPoolExecutor",
 		[EXECUTOR_ANYIO] = "anyio-worker-0",
 		[EXECUTOR_POOL] = "ThreadPool",
+		[EXECUTOR_PROCESSES] = "ProcessPoolExecutor",
 	};
 	const char *name = fixed[executor->fact.kind];
 	bool was_named = executor->is_named;

@@ -123,6 +123,23 @@ static void read_futures(const struct cpython_image *image, struct executor *exe
 		 *name ? name : "ThreadPoolExecutor");
 }
 
+/* By the weak reference of the thread that manages it; the dict of its children proves it. The dict outlives the
+ * executor's object as long as it has any. */
+static void read_processes(const struct cpython_image *image, struct executor *executor)
+{
+	uint64_t object, children, pending;
+
+	if (object_dict_length(image, executor->identity, &executor->fact.processes) < 0)
+		executor->fact.processes = UNKNOWN_U64;
+	if (object_referent(image, executor->reference, &object) < 0 || object == image->types.none ||
+	    object_attribute(image, object, "_processes", &children) < 0 || children != executor->identity)
+		return;
+	executor->fact.capacity = count_attribute(image, object, "_max_workers");
+	if (object_attribute(image, object, "_pending_work_items", &pending) < 0 ||
+	    object_dict_length(image, pending, &executor->fact.queued) < 0)
+		executor->fact.queued = UNKNOWN_U64;
+}
+
 bool executor_has_default_name(const struct executor *executor)
 {
 	return !strncmp(executor->fact.name, DEFAULT_PREFIX, strlen(DEFAULT_PREFIX));
@@ -202,7 +219,7 @@ static void read_anyio(const struct cpython_image *image, struct executor *execu
 
 void executor_read(const struct cpython_image *image, struct executor *executor)
 {
-	executor->fact.capacity = executor->fact.queued = UNKNOWN_U64;
+	executor->fact.capacity = executor->fact.queued = executor->fact.processes = UNKNOWN_U64;
 	switch (executor->fact.kind) {
 	case EXECUTOR_FUTURES:
 		read_futures(image, executor);
@@ -210,6 +227,9 @@ void executor_read(const struct cpython_image *image, struct executor *executor)
 		break;
 	case EXECUTOR_POOL:
 		executor->fact.queued = queue_length(image, executor);
+		break;
+	case EXECUTOR_PROCESSES:
+		read_processes(image, executor);
 		break;
 	case EXECUTOR_ANYIO:
 		read_anyio(image, executor);

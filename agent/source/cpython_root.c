@@ -104,6 +104,7 @@ static const struct worker_kind worker_kinds[] = {
 	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL},
 	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes"},
 	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL},
+	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "processes", "executor_reference"},
 };
 
 /* anyio's worker is a Thread whose run() takes the tasks; all of one loop share the set `workers`. */
@@ -137,6 +138,14 @@ static int keeper_before_3_8(const struct cpython_image *image, const struct fra
 	return r ? r : object_attribute(image, pool, "_processes", ret_processes);
 }
 
+static int manager_attributes(const struct cpython_image *image, uint64_t thread, const struct worker_kind *kind,
+			      uint64_t *ret_queue, uint64_t *ret_reference)
+{
+	int r = object_attribute(image, thread, kind->queue, ret_queue);
+
+	return r ? r : object_attribute(image, thread, kind->reference, ret_reference);
+}
+
 static int tell_worker(const struct cpython_image *image, const struct frame *frame,
 		       const struct worker_kind *kind, struct root *root)
 {
@@ -147,6 +156,8 @@ static int tell_worker(const struct cpython_image *image, const struct frame *fr
 		r = local_named(image, frame, kind->reference, &reference);
 	if (r == -ENOENT && kind->root == ROOT_POOL_KEEPER) /* 3.7 has them in the pool alone */
 		r = keeper_before_3_8(image, frame, &queue, &reference);
+	if (r == -ENOENT && kind->root == ROOT_PROCESSES) /* from 3.9 on the Thread has them */
+		r = manager_attributes(image, root->object, kind, &queue, &reference);
 	if (r == 0 && kind->queue && !queue)
 		r = -EINVAL;
 	if (r < 0)

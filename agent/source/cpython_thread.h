@@ -15,6 +15,7 @@ enum root_kind {
 	ROOT_POOL, /* a multiprocessing.pool.ThreadPool's */
 	ROOT_POOL_KEEPER,
 	ROOT_POOL_HELPER,
+	ROOT_PROCESSES, /* a ProcessPoolExecutor's manager */
 	ROOT_ANYIO,
 };
 

@@ -7,6 +7,7 @@
 
 #include "cpython_code.h"
 #include "cpython_executor.h"
+#include "cpython_role.h"
 #include "cpython_root.h"
 #include "cpython_thread.h"
 
@@ -21,6 +22,7 @@ struct cpython_walk {
 	struct code_table *codes;
 	struct py_threads threads;
 	struct executors executors;
+	struct process_role_state role;
 	struct fact_runtime counts;
 	uint32_t failures; /* of the last passes, in a row */
 };
@@ -174,7 +176,7 @@ static int emit_executors(const struct cpython_walk *walk, bool unknown, struct 
 		fact->executor = executor->fact;
 		if (unknown)
 			fact->executor.capacity = fact->executor.queued = fact->executor.busy =
-				fact->executor.idle = UNKNOWN_U64;
+				fact->executor.idle = fact->executor.processes = UNKNOWN_U64;
 		r = sink->emit(sink->context, fact);
 	}
 	return r;
@@ -247,6 +249,24 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct li
 	return r;
 }
 
+/* Of one that was forked the number in its state may be its parent's: the thread control block is its own. */
+static const struct py_thread *leader_of(const struct cpython_walk *walk, const struct listed_thread *threads,
+					 size_t n_threads)
+{
+	const struct listed_thread *leader = NULL;
+
+	for (size_t i = 0; i < n_threads && !leader; i++)
+		leader = threads[i].is_leader ? &threads[i] : NULL;
+	for (size_t i = 0; leader && i < walk->threads.count; i++) {
+		const struct py_thread *thread = walk->threads.thread[i];
+
+		if (leader->tls_base ? thread->pthread == leader->tls_base
+				     : walk->site.same_pids && thread->native == leader->id.tid)
+			return thread;
+	}
+	return NULL;
+}
+
 int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
 		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink)
 {
@@ -264,6 +284,8 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		if (r < 0)
 			return r;
 		executors_update(&walk->executors, &walk->threads, &walk->image, walk->codes);
+		process_role_tell(&walk->role, leader_of(walk, threads, n_threads), &walk->image, walk->codes, time_ns);
+		walk->counts.role = walk->role.role;
 	} else {
 		walk->failures++;
 		walk->counts.failed_passes++;

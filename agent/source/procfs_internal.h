@@ -18,6 +18,8 @@ struct target_cache {
 	int64_t rss_lag;
 	/* CPU budget: neither is read again before these boottimes. */
 	uint64_t next_rss_ns, next_children_ns;
+	uint64_t next_cpus_ns;
+	uint32_t cpus_allowed, cpus_online; /* 0: not known */
 };
 
 #define TARGET_CACHES 256 /* direct-mapped by target id: a collision costs a reading */

@@ -5,6 +5,7 @@
 #include "procfs_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -101,6 +102,34 @@ int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, bool exa
 	return sink->emit(sink->context, &fact);
 }
 
+/* ---- CPUs ------------------------------------------------------------------------------------------ */
+
+/* Neither changes but by hand. */
+#define CPUS_NS (10 * NSEC_PER_SEC)
+
+static void read_cpus(struct procfs *procfs, uint32_t target, uint32_t pid, uint64_t now_ns,
+		      struct fact_cgroup *cgroup)
+{
+	struct target_cache *cache = target_cache(procfs, target);
+	struct proc_cpus online, allowed;
+	ssize_t n;
+
+	if (now_ns >= cache->next_cpus_ns) {
+		cache->next_cpus_ns = now_ns + CPUS_NS;
+		cache->cpus_allowed = cache->cpus_online = 0;
+		n = file_read(AT_FDCWD, "/sys/devices/system/cpu/online", &procfs->buffer, &procfs->buffer_size);
+		if (n > 0 && proc_parse_cpus(procfs->buffer, (size_t)n, &online) == 0) {
+			cache->cpus_online = proc_cpus_common(&online, &online);
+			n = procfs_read(procfs, "%u/status", pid);
+			/* The mask itself has CPUs that are not there. */
+			if (n > 0 && proc_find_cpus(procfs->buffer, (size_t)n, "Cpus_allowed_list:", &allowed) == 0)
+				cache->cpus_allowed = proc_cpus_common(&allowed, &online);
+		}
+	}
+	cgroup->cpus_allowed = cache->cpus_allowed;
+	cgroup->cpus_online = cache->cpus_online;
+}
+
 int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_CGROUP, .target = target, .time_ns = boottime()};
@@ -112,6 +141,8 @@ int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const st
 	n = procfs_read(procfs, "meminfo");
 	fact.cgroup.host_memory_total =
 		n < 0 ? UNKNOWN_U64 : proc_find_kilobytes(procfs->buffer, (size_t)n, "MemTotal:");
+	if (target) /* else nobody's figures are wanted, but the cgroup's path */
+		read_cpus(procfs, target, pid, fact.time_ns, &fact.cgroup);
 	return sink->emit(sink->context, &fact);
 }
 

@@ -173,6 +173,60 @@ int proc_parse_status(const char *text, size_t length, struct proc_status *ret_s
 	return 0;
 }
 
+/* ---- lists of CPUs --------------------------------------------------------------------------------- */
+
+/* "8" or "0-3". */
+static int cpus_add(const char **cursor, const char *end, struct proc_cpus *cpus)
+{
+	uint64_t first, last;
+
+	if (number_read(cursor, end, 10, &first) < 0)
+		return -EINVAL;
+	last = first;
+	if (*cursor < end && **cursor == '-') {
+		++*cursor;
+		if (number_read(cursor, end, 10, &last) < 0)
+			return -EINVAL;
+	}
+	if (last < first || last >= PROC_CPUS_MAX)
+		return -EINVAL;
+	for (uint64_t cpu = first; cpu <= last; cpu++)
+		cpus->bits[cpu / 64] |= 1ULL << (cpu % 64);
+	return 0;
+}
+
+int proc_parse_cpus(const char *text, size_t length, struct proc_cpus *ret_cpus)
+{
+	const char *newline = memchr(text, '\n', length), *end = newline ? newline : text + length;
+	const char *cursor = skip_blanks(text, end);
+	struct proc_cpus cpus = {0};
+
+	while (cursor < end) {
+		if (cpus_add(&cursor, end, &cpus) < 0)
+			return -EINVAL;
+		if (cursor < end && (*cursor++ != ',' || cursor == end))
+			return -EINVAL;
+	}
+	*ret_cpus = cpus;
+	return 0;
+}
+
+int proc_find_cpus(const char *text, size_t length, const char *key, struct proc_cpus *ret_cpus)
+{
+	const char *list = line_find(text, length, key);
+
+	return list ? proc_parse_cpus(list, length - (size_t)(list - text), ret_cpus) : -EINVAL;
+}
+
+uint32_t proc_cpus_common(const struct proc_cpus *a, const struct proc_cpus *b)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(a->bits); i++)
+		count += (uint32_t)__builtin_popcountll(a->bits[i] & b->bits[i]);
+	return count;
+}
+
 /* "START-END rwxp OFFSET MAJOR:MINOR INODE   PATH" */
 int proc_parse_mapping(const char *line, struct proc_mapping *ret_mapping)
 {

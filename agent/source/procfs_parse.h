@@ -26,6 +26,12 @@ struct proc_status { /* /proc/PID/status; bytes; UNKNOWN_U64 where a line is mis
 	uint64_t vm_size, rss_anon, rss_file, rss_shmem, swapped, hugetlb;
 };
 
+#define PROC_CPUS_MAX 8192 /* CONFIG_NR_CPUS can be no more */
+
+struct proc_cpus { /* a list of CPUs, "0-3,8" */
+	uint64_t bits[PROC_CPUS_MAX / 64];
+};
+
 struct proc_mapping { /* a line of /proc/PID/maps */
 	uint64_t start, end, offset, inode;
 	uint32_t dev_major, dev_minor;
@@ -37,6 +43,12 @@ struct proc_mapping { /* a line of /proc/PID/maps */
 /* All return 0, or -EINVAL and leave the result untouched. `text` is `length` bytes, no NUL needed. */
 int proc_parse_stat(const char *text, size_t length, struct proc_stat *ret_stat);
 int proc_parse_status(const char *text, size_t length, struct proc_status *ret_status);
+/* A whole file of one list, with or without its newline; the empty list is one. */
+int proc_parse_cpus(const char *text, size_t length, struct proc_cpus *ret_cpus);
+/* The list in the line "KEY" of the text. */
+int proc_find_cpus(const char *text, size_t length, const char *key, struct proc_cpus *ret_cpus);
+/* How many are in both. */
+uint32_t proc_cpus_common(const struct proc_cpus *a, const struct proc_cpus *b);
 /* `line` without its newline, NUL terminated. */
 int proc_parse_mapping(const char *line, struct proc_mapping *ret_mapping);
 /* enum range_flag of a mapping. -ENOENT: the kernel's own ([vdso], ...), never to be charged. */

@@ -9,6 +9,7 @@
 #include "escape.h"
 #include "format.h"
 #include "pool_tree.h"
+#include "processes.h"
 #include "sparkline.h"
 
 /* Contents are measured in this many rows: enough for a screen, little for a process of 10,000 threads. */
@@ -333,6 +334,8 @@ _Static_assert(ARRAY_SIZE(pool_columns) <= COLUMN_COUNT_MAX && ARRAY_SIZE(thread
 
 const struct column *columns_of(enum table table, size_t *ret_count)
 {
+	if (table == TABLE_PROCESSES)
+		return process_columns(ret_count);
 	*ret_count = table == TABLE_POOLS ? ARRAY_SIZE(pool_columns) : ARRAY_SIZE(thread_columns);
 	return table == TABLE_POOLS ? pool_columns : thread_columns;
 }

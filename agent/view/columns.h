@@ -32,7 +32,7 @@ struct column_context {
 struct column {
 	const char *title, *help;
 	enum column_kind kind;
-	size_t offset, size; /* of the figure in struct snapshot_pool or struct snapshot_thread */
+	size_t offset, size; /* of the figure in struct snapshot_pool, snapshot_thread or process_row */
 	void (*format)(const struct column_context *context, const void *row, unsigned int width, char *buffer,
 		       size_t size);
 	int64_t (*key)(const void *row);
@@ -44,7 +44,8 @@ struct column {
 	bool stretches;                /* takes what width is left over */
 };
 
-enum table { TABLE_POOLS, TABLE_THREADS, TABLE_COUNT };
+/* TABLE_COUNT: those in which rows can be chosen. */
+enum table { TABLE_POOLS, TABLE_THREADS, TABLE_COUNT, TABLE_PROCESSES = TABLE_COUNT };
 
 /* Columns of a table in their order on the screen. */
 const struct column *columns_of(enum table table, size_t *ret_count);

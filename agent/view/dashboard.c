@@ -61,6 +61,25 @@ static size_t collect_words(const struct dashboard_state *ui, const struct snaps
 	return words_collect(snapshot, target, &options, words, WORDS_MAX);
 }
 
+/* The other targets: a family as a table, where there is room for it; a line when there are others, or no room. */
+#define PROCESSES_ROWS_LEFT 16
+
+static void arrange_processes(const struct snapshot *snapshot, const struct snapshot_target *target,
+			      struct rectangle *left, struct dashboard_layout *layout)
+{
+	_cleanup_(process_rows_free) struct process_rows processes = { 0 };
+	bool has_table;
+
+	if (snapshot->n_targets < 2 || left->rows <= 8)
+		return;
+	has_table = left->rows >= PROCESSES_ROWS_LEFT && !processes_collect(snapshot, target, &processes) &&
+		    processes.count;
+	if (!has_table || processes.count - 1 < snapshot->n_targets)
+		layout->targets = take(left, 1);
+	if (has_table)
+		layout->processes = take(left, smaller((unsigned int)processes.count + 1, left->rows / 4));
+}
+
 void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *snapshot, unsigned int rows,
 		       unsigned int columns, struct dashboard_layout *layout)
 {
@@ -76,8 +95,7 @@ void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *
 	}
 	if (!target)
 		return;
-	if (snapshot->n_targets > 1 && left.rows > 8)
-		layout->targets = take(&left, 1);
+	arrange_processes(snapshot, target, &left, layout);
 	/* Below 80x24 the tables keep two thirds: a header without them answers nothing. */
 	layout->header = take(&left, smaller(HEADER_LINES, left.rows > 5 ? left.rows / 3 : 0));
 	n_words = dashboard_draw_words(words, collect_words(ui, snapshot, target, words), left, NULL);
@@ -133,6 +151,15 @@ static int draw_tables(const struct dashboard_state *ui, const struct snapshot_t
 	return 0;
 }
 
+static int draw_processes(const struct dashboard_state *ui, const struct snapshot *snapshot,
+			  const struct snapshot_target *target, struct rectangle place, struct cells *cells)
+{
+	_cleanup_(process_rows_free) struct process_rows processes = { 0 };
+	int error = processes_collect(snapshot, target, &processes);
+
+	return error ? error : dashboard_draw_processes(&processes, ui->utf8, true, place, cells);
+}
+
 static void draw_nothing(const struct dashboard_state *ui, struct cells *cells)
 {
 	char text[96] = "No target yet.";
@@ -178,6 +205,8 @@ int dashboard_render(const struct snapshot *snapshot, const struct dashboard_sta
 	}
 	if (layout.targets.rows)
 		dashboard_draw_targets(ui, snapshot, layout.targets, cells);
+	if (layout.processes.rows && draw_processes(ui, snapshot, target, layout.processes, cells))
+		return -ENOMEM;
 	dashboard_draw_header(snapshot, target, layout.header, cells);
 	if (layout.words.rows) {
 		struct word words[WORDS_MAX];

@@ -123,9 +123,11 @@ static void line_cgroup(const struct snapshot *snapshot, const struct snapshot_t
 	pen_pair(pen, "OOM kills", format_count(FORMAT_BUFFER, cgroup->oom_kills),
 		 cgroup->oom_kills && cgroup->oom_kills != UNKNOWN_U64 ? ATTR_WARN : ATTR_BOLD);
 	if (isfinite(cgroup->cpu_quota_cores)) {
-		char cores[FORMAT_SIZE];
+		char cores[2 * FORMAT_SIZE];
+		bool is_part = (double)cgroup->cpus_allowed > cgroup->cpu_quota_cores;
 
-		snprintf(cores, sizeof(cores), "%.3g", cgroup->cpu_quota_cores);
+		snprintf(cores, sizeof(cores), is_part ? "%.3g of %u" : "%.3g", cgroup->cpu_quota_cores,
+			 cgroup->cpus_allowed);
 		pen_pair(pen, "CPUs", cores, ATTR_BOLD);
 	}
 }

@@ -25,6 +25,11 @@ static const char *const notes[] = {
 /* Line `index` of the help; false after the last. */
 static bool help_line(size_t index, char *text, size_t size)
 {
+	static const char *const titles[] = {
+		[TABLE_POOLS] = "Columns of pools",
+		[TABLE_THREADS] = "Columns of threads",
+		[TABLE_PROCESSES] = "Columns of processes, with -f",
+	};
 	size_t n_bindings, n_columns;
 	const struct binding *bindings = dashboard_bindings(&n_bindings);
 
@@ -38,12 +43,11 @@ static bool help_line(size_t index, char *text, size_t size)
 			snprintf(text, size, "  %s", bindings[i].help);
 			return true;
 		}
-	for (enum table table = TABLE_POOLS; table < TABLE_COUNT; table++) {
+	for (enum table table = TABLE_POOLS; table <= TABLE_PROCESSES; table++) {
 		const struct column *columns = columns_of(table, &n_columns);
 
 		if (index < 2) {
-			snprintf(text, size, "%s",
-				 !index ? "" : table == TABLE_POOLS ? "Columns of pools" : "Columns of threads");
+			snprintf(text, size, "%s", index ? titles[table] : "");
 			return true;
 		}
 		index -= 2;

@@ -6,6 +6,7 @@
 
 #include "dashboard.h"
 #include "dashboard_words.h"
+#include "processes.h"
 
 struct rectangle {
 	unsigned int row, column, rows, columns;
@@ -30,9 +31,19 @@ void dashboard_draw_table(const struct dashboard_state *ui, const struct snapsho
 			  enum table table, const struct table_rows *rows, struct rectangle place,
 			  struct cells *cells);
 
+/* One line of a table, and its head; sort: the column that is marked, n_columns: none. */
+void dashboard_draw_row(const struct column *columns, size_t n_columns, const unsigned int *widths,
+			const struct column_context *context, const void *item, struct rectangle place,
+			struct cells *cells);
+void dashboard_draw_titles(const struct column *columns, size_t n_columns, const unsigned int *widths, size_t sort,
+			   struct rectangle place, struct cells *cells);
+/* A title, then rows; whatever the place, the totals are in its last line. -ENOMEM. */
+int dashboard_draw_processes(const struct process_rows *processes, bool utf8, bool marks_shown, struct rectangle place,
+			     struct cells *cells);
+
 /* Where everything stands on a screen of this size. A rectangle without rows is not shown. */
 struct dashboard_layout {
-	struct rectangle title, targets, header, words, tables[TABLE_COUNT], threads_title, bar;
+	struct rectangle title, targets, processes, header, words, tables[TABLE_COUNT], threads_title, bar;
 };
 void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *snapshot, unsigned int rows,
 		       unsigned int columns, struct dashboard_layout *layout);

@@ -144,9 +144,9 @@ static bool says_nothing(const char *text)
 	return !strcmp(text, "0") || !strcmp(text, "-") || !strcmp(text, "n/a") || !strcmp(text, "0.0");
 }
 
-static void draw_row(const struct column *columns, size_t n_columns, const unsigned int *widths,
-		     const struct column_context *context, const void *item, struct rectangle place,
-		     struct cells *cells)
+void dashboard_draw_row(const struct column *columns, size_t n_columns, const unsigned int *widths,
+			const struct column_context *context, const void *item, struct rectangle place,
+			struct cells *cells)
 {
 	for (size_t i = 0, at = place.column; i < n_columns; i++) {
 		char text[COLUMN_TEXT_SIZE];
@@ -164,8 +164,8 @@ static void draw_row(const struct column *columns, size_t n_columns, const unsig
 	}
 }
 
-static void draw_titles(const struct column *columns, size_t n_columns, const unsigned int *widths, size_t sort,
-			struct rectangle place, struct cells *cells)
+void dashboard_draw_titles(const struct column *columns, size_t n_columns, const unsigned int *widths, size_t sort,
+			   struct rectangle place, struct cells *cells)
 {
 	cells_paint(cells, place.row, place.column, place.columns, ATTR_HEADER);
 	for (size_t i = 0, at = place.column; i < n_columns; i++) {
@@ -193,7 +193,7 @@ void dashboard_draw_table(const struct dashboard_state *ui, const struct snapsho
 	if (!place.rows)
 		return;
 	columns_fit(table, &context, rows->rows, rows->count, place.columns, widths);
-	draw_titles(columns, n_columns, widths, view->sort, place, cells);
+	dashboard_draw_titles(columns, n_columns, widths, view->sort, place, cells);
 	if (top + height > rows->count)
 		top = rows->count > height ? rows->count - height : 0;
 	if (rows->selected < top)
@@ -206,7 +206,7 @@ void dashboard_draw_table(const struct dashboard_state *ui, const struct snapsho
 		context.sums = rows->sums &&
 			       pool_has_children(target, (uint32_t)((const struct snapshot_pool *)rows->rows[top + i] -
 								    rows->sums));
-		draw_row(columns, n_columns, widths, &context, rows->rows[top + i], line, cells);
+		dashboard_draw_row(columns, n_columns, widths, &context, rows->rows[top + i], line, cells);
 		if (top + i == rows->selected)
 			cells_paint(cells, line.row, line.column, line.columns,
 				    ui->focus == table ? ATTR_SELECTED : ATTR_SELECTED_IDLE);

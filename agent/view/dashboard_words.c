@@ -9,6 +9,7 @@
 #include "dashboard_words.h"
 #include "escape.h"
 #include "format.h"
+#include "pool_words.h"
 
 #define NAME_SIZE 80
 #define END_SIZE 96
@@ -371,24 +372,16 @@ static void say_refused(struct collector *all)
 		    format_count(FORMAT_BUFFER, all->snapshot->series_dropped));
 }
 
-/* What a bound of the pool really allows: each of its workers may have a team of threads beside itself. */
-static void say_teams(struct collector *all)
+/* One sentence for each pool that has something to say of that kind. */
+static void say_of_pools(struct collector *all, bool (*words)(const struct snapshot_target *target,
+							      const struct snapshot_pool *pool, bool utf8, char *ret_text,
+							      size_t size))
 {
-	const struct snapshot_target *target = all->target;
-	char name[NAME_SIZE], above[NAME_SIZE];
+	char text[sizeof(all->words->text)];
 
-	for (size_t i = 0; i < target->n_pools; i++) {
-		const struct snapshot_pool *pool = &target->pools[i], *parent;
-
-		if (pool->parent < 0 || (size_t)pool->parent >= target->n_pools || pool->team_bound == UNKNOWN_U64)
-			continue;
-		parent = &target->pools[pool->parent];
-		say(all, ATTR_NORMAL, "%s below %s: %s teams of %s; at most %s threads, when each of %s workers has one",
-		    escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name)),
-		    escape_text(parent->name, sizeof(parent->name), all->options->utf8, above, sizeof(above)),
-		    format_count(FORMAT_BUFFER, pool->teams), format_count(FORMAT_BUFFER, pool->team_threads),
-		    format_count(FORMAT_BUFFER, pool->team_bound), format_count(FORMAT_BUFFER, parent->capacity));
-	}
+	for (size_t i = 0; i < all->target->n_pools; i++)
+		if (words(all->target, &all->target->pools[i], all->options->utf8, text, sizeof(text)))
+			say(all, ATTR_NORMAL, "%s", text);
 }
 
 /* Told, never flagged: neither is a fault. */
@@ -409,11 +402,13 @@ static void say_notes(struct collector *all)
 		if (isfinite(cores) && cores > 0 && (double)pool->threads > cores && pool->threads > 1)
 			append(all, wide, pool, format_count(FORMAT_BUFFER, pool->threads));
 	}
-	say_teams(all);
+	say_of_pools(all, pool_team_words);
+	say_of_pools(all, pool_process_words);
 	if (full[0])
 		say(all, ATTR_NORMAL, "At capacity: %s", full);
 	if (wide[0])
 		say(all, ATTR_NORMAL, "More threads than the CPU quota of %.3g: %s", cores, wide);
+	say_of_pools(all, pool_fit_words);
 }
 
 /* Below these nobody needs to be told. */

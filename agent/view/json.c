@@ -194,6 +194,43 @@ static json_t *build_teams(const struct snapshot_pool *pool)
 	return object.object;
 }
 
+/* null: its size is not what its runtime makes of the number of CPUs, or the quota is not less. */
+static json_t *build_fit(const struct snapshot_fit *fit)
+{
+	if (!fit->size)
+		return json_null();
+	struct builder object = builder_open();
+
+	add(&object, "size", count(fit->size));
+	add(&object, "unit", text(fit->unit));
+	add(&object, "formula", text(fit->formula));
+	add(&object, "fits", count(fit->fits));
+	add(&object, "setting", text(fit->setting));
+	return object.object;
+}
+
+/* null: it manages no processes. */
+static json_t *build_processes(const struct snapshot_pool *pool)
+{
+	if (!pool->has_processes)
+		return json_null();
+	struct builder object = builder_open();
+
+	add(&object, "count", count(pool->processes));
+	add(&object, "max", count(pool->processes_max));
+	add(&object, "pending_tasks", count(pool->processes_pending));
+	return object.object;
+}
+
+static json_t *build_cpus(const struct fact_cgroup *cgroup)
+{
+	struct builder object = builder_open();
+
+	add(&object, "allowed", count_or_null(cgroup->cpus_allowed));
+	add(&object, "online", count_or_null(cgroup->cpus_online));
+	return object.object;
+}
+
 static json_t *build_pool(const struct snapshot_target *target, const struct snapshot_pool *pool)
 {
 	const bool has_parent = pool->parent >= 0 && (size_t)pool->parent < target->n_pools;
@@ -210,6 +247,8 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 	add(&object, "threads_exited", count(pool->threads_exited));
 	add(&object, "capacity", count(pool->capacity));
 	add(&object, "parallelism", count(pool->parallelism));
+	add(&object, "processes", build_processes(pool));
+	add(&object, "cpu_fit", build_fit(&pool->fit));
 	add(&object, "running", count(pool->running));
 	add(&object, "page_faults", count(pool->faults_total));
 	add(&object, "page_faults_per_second", count(pool->faults_per_second));
@@ -362,6 +401,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "pid", count_or_null(info->pid));
 	add(&object, "ns_pid", count_or_null(info->ns_pid));
 	add(&object, "parent_pid", count_or_null(info->parent_pid));
+	add(&object, "role", text_or_null(snapshot_role(target)));
 	add(&object, "name", text(info->name));
 	add(&object, "comm", text(info->comm));
 	add(&object, "started", moment(target->started_realtime_ns));
@@ -378,6 +418,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "threads_peak", count(target->threads_peak));
 	add(&object, "memory", build_memory(target));
 	add(&object, "cgroup", build_cgroup(&target->cgroup));
+	add(&object, "cpus", build_cpus(&target->cgroup));
 	add(&object, "events", events.object);
 	add(&object, "limits", build_limits(target->limits, target->n_limits));
 	add(&object, "limits_without_pool", build_unmatched(target));

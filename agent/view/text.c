@@ -99,6 +99,28 @@ static int render_target(struct dashboard_state *ui, const struct snapshot *snap
 	return error;
 }
 
+/* Above the first of a family. */
+static int render_processes(const struct dashboard_state *ui, const struct snapshot *snapshot,
+			    const struct snapshot_target *target, FILE *out)
+{
+	_cleanup_(process_rows_free) struct process_rows processes = { 0 };
+	_cleanup_(cells_freep) struct cells *cells = NULL;
+	struct rectangle place = { 0, 0, 0, TEXT_COLUMNS };
+	int error = processes_collect(snapshot, target, &processes);
+
+	if (error || !processes.count || processes.shown)
+		return error;
+	place.rows = (unsigned int)processes.count + 1;
+	error = cells_new(place.rows, place.columns, ui->utf8, &cells);
+	if (!error)
+		error = dashboard_draw_processes(&processes, ui->utf8, false, place, cells);
+	if (!error)
+		error = cells_print(cells, out);
+	if (!error)
+		fputc('\n', out);
+	return error;
+}
+
 int text_render(const struct snapshot *snapshot, FILE *out)
 {
 	struct dashboard_state ui;
@@ -109,7 +131,9 @@ int text_render(const struct snapshot *snapshot, FILE *out)
 
 		if (i)
 			fputc('\n', out);
-		error = render_target(&ui, snapshot, &snapshot->targets[i], out);
+		error = render_processes(&ui, snapshot, &snapshot->targets[i], out);
+		if (!error)
+			error = render_target(&ui, snapshot, &snapshot->targets[i], out);
 		if (error)
 			return error;
 	}

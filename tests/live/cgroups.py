@@ -11,14 +11,14 @@ class Cgroup:
     def __init__(self, name):
         root = Path("/sys/fs/cgroup")
         self.v1 = (root / "memory").is_dir()
-        self.roots = [root / part for part in ("memory", "pids", "systemd", "unified") if (root / part).is_dir()]
+        self.roots = [root / part for part in ("memory", "pids", "cpu", "systemd", "unified") if (root / part).is_dir()]
         if not self.v1:
             self.roots = [root]
         self.folders = [folder / name for folder in self.roots]
         for folder in self.folders:
             folder.mkdir(exist_ok=True)
         if not self.v1:
-            (root / "cgroup.subtree_control").write_text("+memory +pids")
+            (root / "cgroup.subtree_control").write_text("+memory +pids +cpu")
 
     def set(self, v1, v2, value):
         for folder in self.folders:

@@ -18,13 +18,15 @@ MEMORY = {**BYTES, "orphaned_bytes": COUNT, "grown_bytes": SIGNED,
 # max is null where a percentage refers to a bound that is not there; then nothing is judged, and state is null too
 LIMIT = {"limit": TEXT, "value": (COUNT,), "max": (COUNT,), "state": (TEXT,), "since": (MOMENT,), "source": TEXT}
 VERDICT = ({"state": TEXT, "confidence": NUMBER, "projected_resident_bytes": (COUNT,), "why": TEXT},)
+FIT = {"size": COUNT, "unit": TEXT, "formula": TEXT, "fits": COUNT, "setting": TEXT}
 POOL = {"name": TEXT, "kind": (TEXT,), "parent": (TEXT,), "threads": COUNT, "threads_peak": COUNT, "threads_started": COUNT,
-        "threads_exited": COUNT, "capacity": (COUNT,), "running": (COUNT,), "busy": (COUNT,), "busy_peak": (COUNT,),
+        "threads_exited": COUNT, "capacity": (COUNT,), "cpu_fit": (FIT,),
+        "processes": ({"count": (COUNT,), "max": (COUNT,), "pending_tasks": (COUNT,)},), "running": (COUNT,), "busy": (COUNT,), "busy_peak": (COUNT,),
         "queued": (COUNT,), "memory": MEMORY, "limits": [LIMIT], "verdict": VERDICT}
 READINGS = {"passes": COUNT, "failed_passes": COUNT, "failed_reads": COUNT, "unread_threads": COUNT}
 THREAD = {"tid": COUNT, "name": TEXT, "pool": TEXT, "state": (TEXT,), "start_routine": (TEXT,), "doing": (TEXT,), "busy": (FLAG,),
           "created_by": ({"tid": COUNT, "started": (MOMENT,)},), "started": (MOMENT,), "memory": MEMORY}
-TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "name": TEXT, "started": MOMENT, "unit": (TEXT,),
+TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "role": (TEXT,), "name": TEXT, "started": MOMENT, "unit": (TEXT,),
           "container": (TEXT,), "runtime": (TEXT,), "runtime_readings": (READINGS,), "variant": TEXT, "threads": COUNT,
           "memory": {"rss_bytes": COUNT, "rss_anon_bytes": COUNT, "rss_file_bytes": COUNT, "rss_shmem_bytes": COUNT,
                      "attributed_resident_bytes": COUNT, "unattributed_bytes": COUNT, "unexplained_bytes": (SIGNED,),
@@ -32,6 +34,7 @@ TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "name": TEXT, "sta
                      "unattributed": {"before_attach": COUNT, "image": COUNT, "inherited": COUNT, "lost": COUNT}},
           "cgroup": {"path": (TEXT,), "memory_max_bytes": (COUNT,), "memory_current_bytes": (COUNT,),
                      "oom_kills": (COUNT,), "cpu_quota_cores": (NUMBER,), "pids_max": (COUNT,)},
+          "cpus": {"allowed": (COUNT,), "online": (COUNT,)},
           "events": {"received": COUNT, "lost": COUNT, "reseeds": COUNT}, "limits": [LIMIT], "verdict": VERDICT,
           "limits_without_pool": [{"pool": TEXT, "limit": TEXT, "source": TEXT}],
           "pools": [POOL], "thread_list": [THREAD]}

@@ -20,6 +20,7 @@ static void assert_facts_are_right(void)
 	const struct fact_executor *second = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 2);
 	const struct fact_executor *unnamed = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor-0_0", 1);
 	const struct fact_executor *pool = image_executor(&image, EXECUTOR_POOL, "ThreadPool", 1);
+	const struct fact_executor *processes = image_executor(&image, EXECUTOR_PROCESSES, "ProcessPoolExecutor", 1);
 	const struct fact_executor *named = image_executor(&image, EXECUTOR_THREAD, "consumer-0", 1);
 	const struct fact_executor *plain = image_executor(&image, EXECUTOR_THREAD, "consume", 1);
 
@@ -46,6 +47,11 @@ static void assert_facts_are_right(void)
 	assert_non_null(named);
 	assert_int_equal(named->workers, 3);
 	assert_int_equal(named->capacity, UNKNOWN_U64);
+	assert_non_null(processes);
+	assert_int_equal(processes->capacity, 2);
+	assert_int_equal(processes->processes, 2);
+	assert_int_equal(processes->queued, 3);
+	assert_int_equal(processes->workers, 1);
 	assert_non_null(plain);
 	assert_int_equal(plain->workers, 2);
 	assert_non_null(image_executor(&image, EXECUTOR_THREAD, "Watcher.run", 1));
@@ -56,6 +62,7 @@ static int record(void **state)
 	struct cpython_walk *walk;
 
 	image_start(&image);
+	image_say(&image, "processes q 2 3");
 	image_say(&image, "executor unnamed 3");
 	image_say(&image, "executor a 4 resize");
 	image_say(&image, "executor b 2 resize");

@@ -222,7 +222,7 @@ static void test_unknown_everywhere(void **state)
 	char *text;
 
 	target->memory = (struct fact_memory){ UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, 0 };
-	target->cgroup = (struct fact_cgroup){ "", UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, NAN, UNKNOWN_U64 };
+	target->cgroup = (struct fact_cgroup){ "", UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, NAN, UNKNOWN_U64, 0, 0 };
 	target->growth_1m = target->growth_5m = UNKNOWN_I64;
 	target->growth_anon = target->growth_file = target->growth_shmem = UNKNOWN_I64;
 	target->seconds_to_memory_max = NAN;
@@ -392,6 +392,11 @@ static void test_capacity_is_no_fault(void **state)
 	assert_says(fixture, "40/-/40 full");
 	assert_says(fixture, "At capacity: anyio-worker-* (40 of 40)");
 	assert_says(fixture, "More threads than the CPU quota of 2: anyio-worker-* (40)");
+	pool->fit = (struct snapshot_fit){ 32, 6, "workers", "min(32, 40 CPUs + 4)", "max_workers=6" };
+	fixture->targets[0].cgroup.cpus_allowed = 40;
+	assert_says(fixture, "anyio-worker-*: 32 workers = min(32, 40 CPUs + 4), but the cgroup's CPU quota is 2: 6 would fit "
+			     "(max_workers=6)");
+	assert_says(fixture, "OOM kills 0  CPUs 2 of 40");
 }
 
 /* In words, so that the table of 80 columns stays as it is. */

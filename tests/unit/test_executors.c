@@ -110,6 +110,58 @@ static void pools_by_executor(void **state)
 	script_end(&s);
 }
 
+/* A ProcessPoolExecutor's workers are children: its thread here is no worker, and its bound none of threads. */
+static void processes_are_no_threads(void **state)
+{
+	struct script s = {0};
+	struct fact fact = executor_fact(1, EXECUTOR_PROCESSES, "ProcessPoolExecutor", 1);
+	const struct snapshot_pool *manager;
+
+	script_begin(&s);
+	leader(&s);
+	python_thread(&s, 101);
+	fact.executor.capacity = 8;
+	fact.executor.queued = 5;
+	fact.executor.processes = 3;
+	feed(&s, fact);
+	worker(&s, 101, 1, WORKER_UNKNOWN);
+	manager = pool(refresh(&s), "ProcessPoolExecutor");
+	assert_string_equal(manager->kind, "ProcessPoolExecutor");
+	assert_int_equal(manager->threads, 1);
+	assert_int_equal(manager->capacity, UNKNOWN_U64);
+	assert_int_equal(manager->queued, UNKNOWN_U64);
+	assert_int_equal(manager->busy, UNKNOWN_U64);
+	assert_true(manager->has_processes);
+	assert_int_equal(manager->processes, 3);
+	assert_int_equal(manager->processes_max, 8);
+	assert_int_equal(manager->processes_pending, 5);
+	assert_false(pool(refresh(&s), "main")->has_processes);
+	/* Shut down: its children are still counted, more is not known. */
+	fact.executor.capacity = fact.executor.queued = UNKNOWN_U64;
+	feed(&s, fact);
+	manager = pool(refresh(&s), "ProcessPoolExecutor");
+	assert_int_equal(manager->processes, 3);
+	assert_int_equal(manager->processes_max, UNKNOWN_U64);
+	fact.executor.gone = true;
+	feed(&s, fact);
+	exited(&s, 101);
+	assert_false(pool(refresh(&s), "ProcessPoolExecutor")->has_processes);
+	script_end(&s);
+}
+
+static void a_role_out_of_range_is_none(void **state)
+{
+	struct script s = {0};
+
+	script_begin(&s);
+	leader(&s);
+	feed(&s, (struct fact){.kind = FACT_RUNTIME, .runtime = {.name = "cpython 3.11.2", .role = PROCESS_UVICORN_WORKER}});
+	assert_string_equal(snapshot_role(refresh(&s)), "uvicorn worker");
+	feed(&s, (struct fact){.kind = FACT_RUNTIME, .runtime = {.name = "cpython 3.11.2", .role = PROCESS_ROLE_COUNT}});
+	assert_string_equal(snapshot_role(refresh(&s)), "");
+	script_end(&s);
+}
+
 /* A thread that was born, and counted where its routine said, takes its count along whenever it is told. */
 static void births_are_the_executors(void **state)
 {
@@ -374,6 +426,7 @@ int main(void)
 		cmocka_unit_test(names),             cmocka_unit_test(named_late),
 		cmocka_unit_test(limits_by_capacity), cmocka_unit_test(refused),
 		cmocka_unit_test(many),              cmocka_unit_test(exec_forgets),
+		cmocka_unit_test(processes_are_no_threads), cmocka_unit_test(a_role_out_of_range_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,46 @@ static void children_and_what_they_hold(void **state)
 	child_end(child);
 }
 
+static void pin_to_one(void)
+{
+	cpu_set_t all, one;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	CPU_ZERO(&one);
+	for (int cpu = 0; cpu < CPU_SETSIZE && !CPU_COUNT(&one); cpu++) {
+		if (CPU_ISSET(cpu, &all))
+			CPU_SET(cpu, &one);
+	}
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static struct fact_cgroup cgroup_of(uint32_t target, pid_t pid)
+{
+	struct kept kept = {0};
+	struct fact_sink sink = {keep, &kept};
+
+	assert_int_equal(procfs_cgroup(procfs, target, (uint32_t)pid, &sink), 0);
+	assert_int_equal(kept.count, 1);
+	return kept.facts[0].cgroup;
+}
+
+static void cpus_of_the_host_and_of_a_process(void **state)
+{
+	pid_t pinned = child_stopped(pin_to_one);
+	cpu_set_t all;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_int_equal(cgroup_of(11, getpid()).cpus_online, sysconf(_SC_NPROCESSORS_ONLN));
+	assert_int_equal(cgroup_of(11, getpid()).cpus_allowed, CPU_COUNT(&all));
+	assert_int_equal(cgroup_of(12, pinned).cpus_allowed, 1);
+	assert_int_equal(cgroup_of(12, pinned).cpus_online, sysconf(_SC_NPROCESSORS_ONLN));
+	/* Not asked for again at once, of the same target. */
+	assert_int_equal(cgroup_of(12, getpid()).cpus_allowed, 1);
+	procfs->caches[12].next_cpus_ns = 0;
+	assert_int_equal(cgroup_of(12, getpid()).cpus_allowed, CPU_COUNT(&all));
+	child_end(pinned);
+}
+
 /* ---- a process whose leader has exited ---------------------------------------------------------------- */
 
 static void *survivor(void *argument)
@@ -195,6 +236,7 @@ int main(void)
 		cmocka_unit_test(memory_is_exact_on_a_stopped_process),
 		cmocka_unit_test(a_lagging_counter_is_corrected),
 		cmocka_unit_test(children_and_what_they_hold),
+		cmocka_unit_test(cpus_of_the_host_and_of_a_process),
 		cmocka_unit_test(a_dead_leader_hides_nothing),
 		cmocka_unit_test(a_process_that_is_gone),
 	};

@@ -141,6 +141,55 @@ static void numbers(void **state)
 	assert_true(proc_find_kilobytes("Anonymous: 18446744073709551615 kB", 34, "Anonymous:") == UNKNOWN_U64);
 }
 
+static void lists_of_cpus(void **state)
+{
+	static const struct { const char *text; int count; } cases[] = { /* -1: refused */
+		{"0-1\n", 2}, {"0", 1}, {"", 0}, {"\n", 0}, {"0-3,8,10-11\n", 7}, {"0-8191", 8192}, {"5-5", 1}, {"1,1", 1},
+		{"\t0-1\nMems:\t7", 2},
+		{"8192", -1}, {"0-8192", -1}, {"3-1", -1}, {"-1", -1}, {"1-", -1}, {"1,", -1}, {",1", -1}, {"1 2", -1},
+		{"a", -1}, {"0-99999999999999999999", -1}, {"0--1", -1}, {"0x1", -1}, {"max", -1},
+	};
+	static const char text[] = "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t2-7\nMems_allowed:\t1\n";
+	struct proc_cpus online, allowed;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t length = strlen(cases[i].text);
+		char *copy = exact(cases[i].text, length);
+		struct proc_cpus cpus;
+		int r = proc_parse_cpus(copy, length, &cpus);
+
+		assert_int_equal(r, cases[i].count < 0 ? -EINVAL : 0);
+		if (r == 0)
+			assert_int_equal(proc_cpus_common(&cpus, &cpus), cases[i].count);
+		free(copy);
+	}
+	/* What may be used and is there. */
+	assert_int_equal(proc_parse_cpus("0-3", 3, &online), 0);
+	assert_int_equal(proc_find_cpus(text, sizeof(text) - 1, "Cpus_allowed_list:", &allowed), 0);
+	assert_int_equal(proc_cpus_common(&allowed, &online), 2);
+	assert_int_equal(proc_find_cpus(text, sizeof(text) - 1, "Cpus:", &allowed), -EINVAL);
+}
+
+static void lists_of_cpus_survive_any_bytes(void **state)
+{
+	static const char alphabet[] = "0123456789-,,--\n x";
+	unsigned int seed = 7;
+
+	for (int i = 0; i < 200000; i++) {
+		char text[12];
+		size_t length = (size_t)rand_r(&seed) % sizeof(text);
+		struct proc_cpus cpus;
+		char *copy;
+
+		for (size_t j = 0; j < length; j++)
+			text[j] = alphabet[(size_t)rand_r(&seed) % (sizeof(alphabet) - 1)];
+		copy = exact(text, length);
+		if (proc_parse_cpus(copy, length, &cpus) == 0)
+			assert_true(proc_cpus_common(&cpus, &cpus) <= PROC_CPUS_MAX);
+		free(copy);
+	}
+}
+
 static void cgroup_line_of_a_controller(void **state)
 {
 	static const char text[] = "9:name=systemd:/user.slice\n5:cpu,cpuacct:/a\n4:memory:/b:c\n0::/unified\n";
@@ -224,6 +273,8 @@ int main(void)
 		cmocka_unit_test(status_tells_memory_and_names),
 		cmocka_unit_test(status_of_a_zombie_has_no_memory),
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(lists_of_cpus),
+		cmocka_unit_test(lists_of_cpus_survive_any_bytes),
 		cmocka_unit_test(cgroup_line_of_a_controller),
 		cmocka_unit_test(unit_and_container_of_a_cgroup),
 		cmocka_unit_test(runtime_of_a_mapped_file),

@@ -4,12 +4,13 @@ every Python from 3.7 on, without packages."""
 import asyncio
 import ctypes
 import json
+import multiprocessing
 import multiprocessing.pool
 import os
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 GATES = {}  # name -> Event: tasks block until it is set
 MADE = {}   # name -> executor, pool or loop
@@ -41,6 +42,10 @@ class Flag:
 def name_own_thread(name):
     """The kernel's name of the thread, by which a test knows whose it is."""
     ctypes.CDLL(None).prctl(15, ("=" + name).encode(), 0, 0, 0)
+
+
+def end_with_parent():
+    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
 
 
 def short_task(depth=6):
@@ -105,6 +110,9 @@ def main():
             MADE[rest[0]] = ThreadPoolExecutor(int(rest[1]), **({"thread_name_prefix": rest[2]} if rest[2:] else {}))
         elif word == "pool":    # NAME WORKERS
             MADE[rest[0]] = multiprocessing.pool.ThreadPool(int(rest[1]))
+        elif word == "processes":  # NAME WORKERS TASKS: children that sleep
+            MADE[rest[0]] = ProcessPoolExecutor(int(rest[1]), multiprocessing.get_context("fork"), end_with_parent)
+            MADE[rest[0], "tasks"] = [MADE[rest[0]].submit(time.sleep, 3600) for _ in range(int(rest[2]))]
         elif word == "loop":    # NAME
             ready = threading.Event()
             threading.Thread(target=in_loop, args=(rest[0], ready), daemon=True).start()

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The processes of one family as rows of a table: a parent, its children that are watched, and their totals. They must
+ * not know keys or the layout of a screen. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "escape.h"
+#include "format.h"
+#include "processes.h"
+
+void process_rows_free(struct process_rows *rows)
+{
+	free(rows->rows);
+	*rows = (struct process_rows){ 0 };
+}
+
+/* ---- who belongs together ----------------------------------------------------------------------- */
+
+struct by_pid {
+	uint32_t pid;
+	uint64_t start_ns;
+	size_t index;
+};
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct by_pid *left = a, *right = b;
+	int order = compare_u64(left->pid, right->pid);
+
+	return order ? order : compare_u64(left->start_ns, right->start_ns);
+}
+
+/* The last of that PID that began no later: numbers are used again. */
+static const struct by_pid *find_pid(const struct by_pid *sorted, size_t count, uint32_t pid, uint64_t until_ns)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct by_pid *at = &sorted[middle];
+
+		if (at->pid < pid || (at->pid == pid && at->start_ns <= until_ns))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low && sorted[low - 1].pid == pid ? &sorted[low - 1] : NULL;
+}
+
+/* How far up a process can have relatives: deeper ones are a family of their own. */
+#define GENERATIONS_MAX 16
+
+static size_t eldest_of(const struct snapshot *snapshot, const struct by_pid *sorted, size_t index)
+{
+	for (size_t i = 0; i < GENERATIONS_MAX; i++) {
+		const struct fact_target *info = &snapshot->targets[index].info;
+		const struct by_pid *parent = info->parent_pid && info->parent_pid != info->pid
+						      ? find_pid(sorted, snapshot->n_targets, info->parent_pid,
+								 info->start_ns)
+						      : NULL;
+
+		if (!parent)
+			break;
+		index = parent->index;
+	}
+	return index;
+}
+
+/* ---- rows --------------------------------------------------------------------------------------- */
+
+static void judge(struct process_row *row, const struct snapshot_limit *limits, size_t n_limits)
+{
+	enum limit_state worst = limits_worst(limits, n_limits);
+
+	row->state = worst > row->state ? worst : row->state;
+	for (size_t i = 0; i < n_limits; i++)
+		row->is_judged |= snapshot_limit_is_judged(&limits[i]);
+}
+
+static void add_count(uint64_t *sum, uint64_t value)
+{
+	if (*sum == UNKNOWN_U64 || value == UNKNOWN_U64 || __builtin_add_overflow(*sum, value, sum))
+		*sum = UNKNOWN_U64;
+}
+
+static void add_growth(int64_t *sum, int64_t value)
+{
+	if (*sum == UNKNOWN_I64 || value == UNKNOWN_I64 || __builtin_add_overflow(*sum, value, sum))
+		*sum = UNKNOWN_I64;
+}
+
+static struct process_row row_of(const struct snapshot_target *target, bool is_eldest)
+{
+	struct process_row row = {
+		.target = target,
+		.pid = target->info.pid,
+		.threads = target->threads,
+		.rss_anon = target->memory.rss_anon,
+		.attributed = target->attributed_bytes,
+		.growth_per_minute = target->growth_1m,
+		.ended = target->ended,
+	};
+
+	snprintf(row.name, sizeof(row.name), "%s", target->info.name[0] ? target->info.name : target->info.comm);
+	snprintf(row.what, sizeof(row.what), "%s", snapshot_role(target));
+	if (!row.what[0])
+		snprintf(row.what, sizeof(row.what), is_eldest ? "parent" : "child");
+	judge(&row, target->limits, target->n_limits);
+	for (size_t i = 0; i < target->n_pools; i++) {
+		judge(&row, target->pools[i].limits, target->pools[i].n_limits);
+		add_growth(&row.grown, target->pools[i].memory.grown_bytes);
+	}
+	return row;
+}
+
+static void add_totals(struct process_rows *rows)
+{
+	struct process_row totals = { 0 };
+	size_t living = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct process_row *row = &rows->rows[i];
+
+		if (row->ended)
+			continue;
+		living++;
+		add_count(&totals.threads, row->threads);
+		add_count(&totals.rss_anon, row->rss_anon);
+		add_count(&totals.attributed, row->attributed);
+		add_growth(&totals.grown, row->grown);
+		add_growth(&totals.growth_per_minute, row->growth_per_minute);
+		totals.state = row->state > totals.state ? row->state : totals.state;
+		totals.is_judged |= row->is_judged;
+	}
+	snprintf(totals.name, sizeof(totals.name), "%zu process%s", living, living == 1 ? "" : "es");
+	rows->rows[rows->count++] = totals;
+}
+
+int processes_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
+		      struct process_rows *ret_rows)
+{
+	_cleanup_(process_rows_free) struct process_rows rows = { 0 };
+	_cleanup_(freep) struct by_pid *sorted = NULL;
+	size_t count = snapshot->n_targets, eldest;
+
+	*ret_rows = rows;
+	if (count < 2)
+		return 0;
+	sorted = calloc(count, sizeof(*sorted));
+	rows.rows = calloc(count + 1, sizeof(*rows.rows));
+	if (!sorted || !rows.rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (struct by_pid){ snapshot->targets[i].info.pid, snapshot->targets[i].info.start_ns, i };
+	qsort(sorted, count, sizeof(*sorted), compare_pids);
+	eldest = eldest_of(snapshot, sorted, (size_t)(target - snapshot->targets));
+	for (size_t i = 0; i < count; i++) {
+		if (eldest_of(snapshot, sorted, i) != eldest)
+			continue;
+		if (&snapshot->targets[i] == target)
+			rows.shown = rows.count;
+		rows.rows[rows.count++] = row_of(&snapshot->targets[i], i == eldest);
+	}
+	if (rows.count < 2)
+		return 0;
+	add_totals(&rows);
+	*ret_rows = rows;
+	rows.rows = NULL;
+	return 0;
+}
+
+/* ---- columns ------------------------------------------------------------------------------------ */
+
+static void format_pid(const struct column_context *context, const void *row, unsigned int width, char *buffer,
+		       size_t size)
+{
+	const struct process_row *process = row;
+
+	if (process->target)
+		snprintf(buffer, size, "%u", process->pid);
+	else
+		snprintf(buffer, size, "total");
+}
+
+static void format_state(const struct column_context *context, const void *row, unsigned int width, char *buffer,
+			 size_t size)
+{
+	static const char *const words[] = { [LIMIT_OK] = "ok", [LIMIT_WARN] = "warn", [LIMIT_OVER] = "OVER" };
+	const struct process_row *process = row;
+
+	snprintf(buffer, size, "%s",
+		 process->ended ? "ended" : process->is_judged || process->state != LIMIT_OK ? words[process->state] : "-");
+}
+
+static enum attribute process_attribute(const void *row)
+{
+	static const enum attribute of_state[] = {
+		[LIMIT_OK] = ATTR_NORMAL, [LIMIT_WARN] = ATTR_WARN, [LIMIT_OVER] = ATTR_OVER
+	};
+	const struct process_row *process = row;
+
+	if (process->ended)
+		return ATTR_DIM;
+	return !process->target && process->state == LIMIT_OK ? ATTR_BOLD : of_state[process->state];
+}
+
+#define ROW(field) .offset = offsetof(struct process_row, field)
+#define ROW_TEXT(field) ROW(field), .size = sizeof(((struct process_row *)0)->field)
+
+/* clang-format off: one row a column */
+static const struct column columns[] = {
+	{ "PID", "process; the last row is the sum over those that live", COLUMN_CUSTOM, .format = format_pid,
+	  .attribute = process_attribute, .width = 5, .width_max = 10, .rank = 0 },
+	{ "PROCESS", "its name", COLUMN_TEXT, ROW_TEXT(name), .attribute = process_attribute, .width = 12, .width_max = 30,
+	  .rank = 1, .left = true },
+	{ "WHAT", "what it is there for, as far as there is evidence", COLUMN_TEXT, ROW_TEXT(what),
+	  .width = 12, .width_max = 32, .rank = 2, .left = true },
+	{ "STATE", "worst of its limits and of its pools'; ended", COLUMN_CUSTOM, .format = format_state,
+	  .attribute = process_attribute, .width = 5, .width_max = 5, .rank = 3, .left = true },
+	{ "THR", "threads", COLUMN_COUNT, ROW(threads), .width = 4, .width_max = 6, .rank = 2 },
+	{ "ANON", "resident anonymous memory; what is shared since a fork counts in each", COLUMN_BYTES, ROW(rss_anon),
+	  .width = 5, .width_max = 5, .rank = 1 },
+	{ "ATTR", "of it charged to threads", COLUMN_BYTES, ROW(attributed), .width = 5, .width_max = 5, .rank = 4 },
+	{ "GROWN", "what is charged now less what was at attach", COLUMN_GROWTH, ROW(grown), .width = 6, .width_max = 6, .rank = 3 },
+	{ "/MIN", "growth of the process over the last minute", COLUMN_GROWTH, ROW(growth_per_minute), .width = 6,
+	  .width_max = 6, .rank = 3 },
+};
+/* clang-format on */
+_Static_assert(ARRAY_SIZE(columns) <= COLUMN_COUNT_MAX, "widths of all columns have room");
+
+const struct column *process_columns(size_t *ret_count)
+{
+	*ret_count = ARRAY_SIZE(columns);
+	return columns;
+}

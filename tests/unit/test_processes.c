@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The table of processes: who is of one family, what stands in a row, the totals, and how it is drawn. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "view/dashboard_parts.h"
+#include "view/text.h"
+
+#define MIB (1ULL << 20)
+#define TARGETS 64
+
+static struct snapshot_target targets[TARGETS];
+static struct snapshot_pool pools[TARGETS];
+static struct snapshot snapshot;
+
+static struct snapshot_target *add(uint32_t pid, uint32_t parent, uint64_t start)
+{
+	struct snapshot_target *target = &targets[snapshot.n_targets];
+	struct snapshot_pool *pool = &pools[snapshot.n_targets];
+
+	*pool = (struct snapshot_pool){ .name = "main", .kind = "threads", .parent = -1, .threads = 1,
+					.memory = { .resident_bytes = 3 * MIB, .grown_bytes = MIB } };
+	pool->capacity = pool->busy = pool->busy_peak = pool->queued = pool->teams = UNKNOWN_U64;
+	pool->team_threads = pool->team_bound = pool->parallelism = UNKNOWN_U64;
+	*target = (struct snapshot_target){
+		.id = (uint32_t)++snapshot.n_targets,
+		.info = { .pid = pid, .parent_pid = parent, .start_ns = start, .name = "python3", .comm = "python3" },
+		.threads = 2,
+		.memory = { .rss_anon = 5 * MIB },
+		.attributed_bytes = 3 * MIB,
+		.growth_1m = (int64_t)MIB,
+		.pools = pool,
+		.n_pools = 1,
+	};
+	snapshot.targets = targets;
+	return target;
+}
+
+static int begin(void **state)
+{
+	snapshot = (struct snapshot){ 0 };
+	return 0;
+}
+
+static struct process_rows collect(const struct snapshot_target *target)
+{
+	struct process_rows rows;
+
+	assert_int_equal(processes_collect(&snapshot, target, &rows), 0);
+	return rows;
+}
+
+/* The PIDs of its family, "100 101 102"; "" : it has none. */
+static const char *family_of(const struct snapshot_target *target)
+{
+	static char text[512];
+	struct process_rows rows = collect(target);
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i + 1 < rows.count; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u", i ? " " : "", rows.rows[i].pid);
+	if (rows.count)
+		assert_ptr_equal(rows.rows[rows.shown].target, target);
+	process_rows_free(&rows);
+	return text;
+}
+
+static void families(void **state)
+{
+	struct snapshot_target *parent = add(100, 1, 10), *child = add(101, 100, 20), *alone = add(200, 1, 30);
+	struct snapshot_target *grandchild = add(102, 101, 40);
+
+	assert_string_equal(family_of(parent), "100 101 102");
+	assert_string_equal(family_of(child), "100 101 102");
+	assert_string_equal(family_of(grandchild), "100 101 102");
+	assert_string_equal(family_of(alone), "");
+}
+
+/* A child that is older than what carries its parent's number now has another parent. */
+static void numbers_are_used_again(void **state)
+{
+	struct snapshot_target *first = add(100, 1, 10), *child = add(101, 100, 20);
+	struct snapshot_target *again = add(100, 1, 30), *later = add(102, 100, 40);
+
+	first->ended = true;
+	assert_string_equal(family_of(child), "100 101");
+	assert_string_equal(family_of(later), "100 102");
+	assert_string_equal(family_of(again), "100 102");
+}
+
+/* /proc may say anything while processes come and go: it ends, and each has one family at most. */
+static void circles_end(void **state)
+{
+	struct snapshot_target *a = add(100, 101, 10), *b = add(101, 100, 10), *own = add(102, 102, 10);
+
+	family_of(a);
+	family_of(b);
+	assert_string_equal(family_of(own), "");
+	begin(state);
+	for (uint32_t i = 0; i < TARGETS; i++)
+		add(100 + i, 99 + i, i);
+	family_of(&targets[TARGETS - 1]);
+}
+
+static void totals(void **state)
+{
+	struct snapshot_target *parent = add(100, 1, 10);
+	struct snapshot_limit limit = { .kind = LIMIT_THREADS, .state = LIMIT_WARN, .value = 2, .max = 2 };
+	struct process_rows rows;
+
+	add(101, 100, 20)->limits = &limit;
+	targets[1].n_limits = 1;
+	add(102, 100, 30)->ended = true;
+	rows = collect(parent);
+	assert_int_equal(rows.count, 4);
+	assert_string_equal(rows.rows[0].what, "parent");
+	assert_string_equal(rows.rows[1].what, "child");
+	assert_int_equal(rows.rows[1].state, LIMIT_WARN);
+	assert_null(rows.rows[3].target);
+	assert_string_equal(rows.rows[3].name, "2 processes");
+	assert_int_equal(rows.rows[3].threads, 4);
+	assert_int_equal(rows.rows[3].rss_anon, 10 * MIB);
+	assert_int_equal(rows.rows[3].attributed, 6 * MIB);
+	assert_int_equal(rows.rows[3].grown, 2 * MIB);
+	assert_int_equal(rows.rows[3].growth_per_minute, 2 * MIB);
+	assert_int_equal(rows.rows[3].state, LIMIT_WARN);
+	process_rows_free(&rows);
+	/* What is not known of one is not known of all. */
+	targets[1].memory.rss_anon = UNKNOWN_U64;
+	targets[1].growth_1m = UNKNOWN_I64;
+	pools[0].memory.grown_bytes = UNKNOWN_I64;
+	targets[0].attributed_bytes = UINT64_MAX - 1;
+	rows = collect(parent);
+	assert_true(rows.rows[3].rss_anon == UNKNOWN_U64 && rows.rows[3].attributed == UNKNOWN_U64);
+	assert_true(rows.rows[3].grown == UNKNOWN_I64 && rows.rows[3].growth_per_minute == UNKNOWN_I64);
+	assert_int_equal(rows.rows[3].threads, 4);
+	process_rows_free(&rows);
+}
+
+static void roles(void **state)
+{
+	struct process_rows rows;
+
+	add(100, 1, 10)->runtime.role = PROCESS_UVICORN_SUPERVISOR;
+	add(101, 100, 20)->runtime.role = PROCESS_UVICORN_WORKER;
+	add(102, 100, 20);
+	snprintf(pools[2].kind, sizeof(pools[2].kind), "nginx child process");
+	rows = collect(&targets[0]);
+	assert_string_equal(rows.rows[0].what, "uvicorn supervisor");
+	assert_string_equal(rows.rows[1].what, "uvicorn worker");
+	assert_string_equal(rows.rows[2].what, "nginx child process");
+	assert_string_equal(snapshot_role(&targets[2]), "nginx child process");
+	process_rows_free(&rows);
+	for (enum process_role role = PROCESS_ROLE_NONE + 1; role < PROCESS_ROLE_COUNT; role++)
+		assert_true(process_role_name(role)[0] && strlen(process_role_name(role)) < sizeof(rows.rows->what));
+}
+
+static char *text_of(void)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_int_equal(text_render(&snapshot, out), 0);
+	fclose(out);
+	return text;
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+	size_t count = 0;
+
+	for (const char *at = text; (at = strstr(at, part)); at++)
+		count++;
+	return count;
+}
+
+static void readable_text(void **state)
+{
+	char *text;
+
+	add(100, 1, 10);
+	text = text_of();
+	assert_null(strstr(text, "PROCESS "));
+	free(text);
+	add(101, 100, 20);
+	add(200, 1, 30);
+	snprintf(targets[1].info.name, sizeof(targets[1].info.name), "\033[2J\"x");
+	text = text_of();
+	assert_int_equal(count_of(text, "PROCESS "), 1);
+	assert_non_null(strstr(text, "  100 python3      parent "));
+	assert_non_null(strstr(text, "  101 \\x1b[2J\"x    child "));
+	assert_non_null(strstr(text, "total 2 processes "));
+	assert_null(strchr(text, '\033'));
+	free(text);
+}
+
+/* Of a large family as many as have room, the shown one among them, and the totals. */
+static void frames(void **state)
+{
+	struct dashboard_state ui;
+
+	add(100, 1, 10);
+	for (uint32_t i = 1; i < TARGETS; i++)
+		add(100 + i, 100, 10 + i);
+	dashboard_init(&ui, true, 1000);
+	for (uint32_t shown = 0; shown < TARGETS; shown += 9) {
+		for (unsigned int rows = 1; rows < 120; rows++) {
+			_cleanup_(cells_freep) struct cells *cells = NULL;
+			struct dashboard_layout layout;
+			char *text = NULL, pid[24];
+			size_t size;
+			FILE *out;
+
+			ui.target = shown + 1;
+			dashboard_resize(&ui, rows, 100);
+			dashboard_arrange(&ui, &snapshot, rows, 100, &layout);
+			assert_int_equal(cells_new(rows, 100, true, &cells), 0);
+			assert_int_equal(dashboard_render(&snapshot, &ui, cells), 0);
+			if (!layout.processes.rows)
+				continue;
+			out = open_memstream(&text, &size);
+			assert_int_equal(cells_print(cells, out), 0);
+			fclose(out);
+			snprintf(pid, sizeof(pid), "\n%5u python3 ", 100 + shown);
+			assert_non_null(strstr(text, "total 64 processes"));
+			if (layout.processes.rows > 2)
+				assert_non_null(strstr(text, pid));
+			/* The pools and their threads keep what they are there for. */
+			assert_true(layout.tables[TABLE_POOLS].rows > 1);
+			assert_true(layout.processes.rows <= rows / 4 + 1);
+			free(text);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(families, begin),
+		cmocka_unit_test_setup(numbers_are_used_again, begin),
+		cmocka_unit_test_setup(circles_end, begin),
+		cmocka_unit_test_setup(totals, begin),
+		cmocka_unit_test_setup(roles, begin),
+		cmocka_unit_test_setup(readable_text, begin),
+		cmocka_unit_test_setup(frames, begin),
+	};
+
+	if (!setlocale(LC_ALL, "C.UTF-8"))
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
