@@ -219,7 +219,7 @@ static const struct column columns[] = {
 	{ "STATE", "worst of its limits and of its pools'; ended", COLUMN_CUSTOM, .format = format_state,
 	  .attribute = process_attribute, .width = 5, .width_max = 5, .rank = 3, .left = true },
 	{ "THR", "threads", COLUMN_COUNT, ROW(threads), .width = 4, .width_max = 6, .rank = 2 },
-	{ "ANON", "resident anonymous memory; what is shared since a fork counts in each", COLUMN_BYTES, ROW(rss_anon),
+	{ "ANON", "resident anonymous memory; shared since a fork: in each", COLUMN_BYTES, ROW(rss_anon),
 	  .width = 5, .width_max = 5, .rank = 1 },
 	{ "ATTR", "of it charged to threads", COLUMN_BYTES, ROW(attributed), .width = 5, .width_max = 5, .rank = 4 },
 	{ "GROWN", "what is charged now less what was at attach", COLUMN_GROWTH, ROW(grown), .width = 6, .width_max = 6, .rank = 3 },
