@@ -322,6 +322,8 @@ int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct 
 			return r == -ENOMEM ? r : 0;
 		}
 	}
+	if (cpython->share <= 0)
+		cpython_walk_ask_all(cpython->walk);
 	begin = cpu_ns();
 	r = cpython_walk_pass(cpython->walk, cpython->target, cpython->now_ns, cpython->listed,
 			      cpython->n_listed, &through);

@@ -123,21 +123,21 @@ static void read_futures(const struct cpython_image *image, struct executor *exe
 		 *name ? name : "ThreadPoolExecutor");
 }
 
-/* By the weak reference of the thread that manages it; the dict of its children proves it. The dict outlives the
- * executor's object as long as it has any. */
+/* By the weak reference of the thread that manages it; the dict of tasks that are not done proves it. */
 static void read_processes(const struct cpython_image *image, struct executor *executor)
 {
-	uint64_t object, children, pending;
+	uint64_t object, pending, children;
 
-	if (object_dict_length(image, executor->identity, &executor->fact.processes) < 0)
-		executor->fact.processes = UNKNOWN_U64;
 	if (object_referent(image, executor->reference, &object) < 0 || object == image->types.none ||
-	    object_attribute(image, object, "_processes", &children) < 0 || children != executor->identity)
+	    object_attribute(image, object, "_pending_work_items", &pending) < 0 || pending != executor->identity)
 		return;
 	executor->fact.capacity = count_attribute(image, object, "_max_workers");
-	if (object_attribute(image, object, "_pending_work_items", &pending) < 0 ||
-	    object_dict_length(image, pending, &executor->fact.queued) < 0)
+	if (object_dict_length(image, pending, &executor->fact.queued) < 0)
 		executor->fact.queued = UNKNOWN_U64;
+	/* None once it is shut down. */
+	if (object_attribute(image, object, "_processes", &children) < 0 ||
+	    object_dict_length(image, children, &executor->fact.processes) < 0)
+		executor->fact.processes = UNKNOWN_U64;
 }
 
 bool executor_has_default_name(const struct executor *executor)

@@ -16,7 +16,6 @@ static int role_by_frames(const struct py_thread *leader, const struct cpython_i
 {
 	enum process_role role = PROCESS_ROLE_NONE;
 	struct py_thread thread = *leader;
-	bool is_child = false;
 	uint64_t at;
 	int r;
 
@@ -26,20 +25,27 @@ static int role_by_frames(const struct py_thread *leader, const struct cpython_i
 	r = py_thread_innermost(&thread, image, &at);
 	for (uint32_t level = 0; r == 0 && at; level++) {
 		struct frame frame;
+		enum process_role said;
 
 		r = level < LEVELS_MAX ? frame_read(image, codes, at, &frame) : -EINVAL;
 		if (r < 0)
-			break;
-		if (frame.code && role == PROCESS_ROLE_NONE)
-			role = frame.code->process_role;
-		is_child |= frame.code && frame.code->process_role == PROCESS_MULTIPROCESSING;
+			return r;
 		at = frame.previous;
+		said = frame.code ? frame.code->process_role : PROCESS_ROLE_NONE;
+		/* A ThreadPool's workers run the same function, but in no child of multiprocessing's. */
+		if (role == PROCESS_POOL_WORKER && said == PROCESS_MULTIPROCESSING) {
+			*ret_role = role;
+			return 0;
+		}
+		role = role == PROCESS_ROLE_NONE ? said : role;
+		if (role != PROCESS_ROLE_NONE && role != PROCESS_POOL_WORKER) {
+			*ret_role = role;
+			return 0;
+		}
 	}
-	if (r < 0)
-		return r;
-	/* A ThreadPool's workers run the same function. */
-	*ret_role = role == PROCESS_POOL_WORKER && !is_child ? PROCESS_ROLE_NONE : role;
-	return 0;
+	if (r == 0)
+		*ret_role = PROCESS_ROLE_NONE;
+	return r;
 }
 
 /* More may come: what imports its program, or is about to call into it. */
@@ -59,13 +65,12 @@ void process_role_tell(struct process_role_state *state, const struct py_thread 
 		*state = (struct process_role_state){.unique = leader->unique, .spacing_ns = SPACING_FIRST_NS};
 	if (is_final(state->role) || now_ns < state->next_ns)
 		return;
-	/* What was torn is asked again in the next pass. */
+	state->next_ns = now_ns + state->spacing_ns;
+	if (state->spacing_ns < SPACING_LAST_NS)
+		state->spacing_ns *= 2;
 	if (role_by_frames(leader, image, codes, &first) < 0 || role_by_frames(leader, image, codes, &second) < 0 ||
 	    first != second)
 		return;
 	if (first != PROCESS_ROLE_NONE)
 		state->role = first;
-	state->next_ns = now_ns + state->spacing_ns;
-	if (state->spacing_ns < SPACING_LAST_NS)
-		state->spacing_ns *= 2;
 }

@@ -104,7 +104,7 @@ static const struct worker_kind worker_kinds[] = {
 	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL},
 	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes"},
 	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL},
-	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "processes", "executor_reference"},
+	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "pending_work_items", "executor_reference"},
 };
 
 /* anyio's worker is a Thread whose run() takes the tasks; all of one loop share the set `workers`. */

@@ -119,6 +119,11 @@ void cpython_walk_set_name(struct cpython_walk *walk, const char *name)
 	text_copy(walk->counts.name, sizeof(walk->counts.name), name);
 }
 
+void cpython_walk_ask_all(struct cpython_walk *walk)
+{
+	walk->role.next_ns = 0;
+}
+
 /* ---- which thread of the system a Python thread is ----------------------------------------------- */
 
 struct known_thread {

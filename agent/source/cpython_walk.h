@@ -39,6 +39,8 @@ void cpython_walk_set_name(struct cpython_walk *walk, const char *name);
  * what was told, until passes fail again and again: then they are told as unknown. */
 int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
 		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink);
+/* The next pass asks anew what is else asked now and then. */
+void cpython_walk_ask_all(struct cpython_walk *walk);
 const struct fact_runtime *cpython_walk_counts(const struct cpython_walk *walk);
 /* Calls and blocks read so far. */
 const struct memory_counts *cpython_walk_memory(const struct cpython_walk *walk);

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
@@ -23,12 +22,13 @@ WORKER, PLAIN, POOL = "ProcessPoolExecutor worker", "multiprocessing worker", "m
 
 
 def descendants(pid):
-    """All of them, by PID."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *descendants(child)]
-    return sorted(found)
+    """All of them, by PID; of one that has ended, none."""
+    try:
+        lists = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    children = [int(word) for words in lists for word in words.split()]
+    return sorted(children + [one for child in children for one in descendants(child)])
 
 
 class Family(harness.Workload):
@@ -119,7 +119,6 @@ def test_children_forked_later(family, tmp_path, watch):
     watching = watch(program.pid, "-f")
     program.ask(f"executor {tmp_path} 2 2 4")
     workers = program.working(2)
-    time.sleep(3)  # a child is asked again after a while; what is told below does not depend on it
     watching.process.send_signal(signal.SIGINT)
     told = roles(watching.wait().json()["targets"])
     assert set(told) == {program.pid, *workers}
@@ -160,11 +159,12 @@ def test_top_shows_the_family(family, tmp_path, screen):  # noqa: F811 pylint: d
     program = family("fork", tmp_path)
     program.ask(f"executor {tmp_path} 3 3 4")
     workers = program.working(3)
-    screen.resize(120, 40)
+    screen = screen(120, 40)
     screen.top("-f", "-p", program.pid, "--interval", "0.3")
     text = screen.until("4 processes")
-    screen.until(f"{workers[-1]} +python3 +{WORKER}")
+    assert "Tab: target" not in text
     assert re.search(f"{program.pid} +python3 +parent", text)
+    screen.until(f"{workers[-1]} +python3 +{WORKER}")
     screen.press("Tab")
     screen.until(rf"^ *\S.* PID {workers[0]} ")
     os.kill(workers[0], signal.SIGKILL)  # then the executor is broken, and ends the others
@@ -192,6 +192,55 @@ def test_default_size_under_a_quota(family, tmp_path):
     finally:
         program.close()
         cgroup.remove()
+
+
+FORKS = """
+import ctypes, multiprocessing.pool, os, subprocess, sys, time
+
+def fork(_):  # in a thread of a ThreadPool, whose function is that of a multiprocessing.Pool's worker
+    pid = os.fork()
+    if not pid:
+        ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+        sys.stdout.close()
+        time.sleep(300)
+        os._exit(0)
+    return pid
+
+pool = multiprocessing.pool.ThreadPool(1)
+print('{"ready": %d, "forked": %d}' % (os.getpid(), pool.map(fork, [0])[0]), flush=True)
+other = subprocess.Popen(["sleep", "300"])
+sys.stdin.read()
+other.kill()
+"""
+
+
+class Forks(harness.Workload):
+    def __init__(self):
+        super().__init__("")
+
+    def program(self, name):  # pylint: disable=arguments-differ
+        return ["/usr/bin/python3", "-c", FORKS]
+
+    def close(self):
+        pids = descendants(self.process.pid)
+        super().close()
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+forks = factory(Forks)
+
+
+def test_without_evidence_it_is_a_child(forks):
+    program = forks()
+    wait_for(lambda: len(descendants(program.pid)) == 2, "both children")
+    done = run("dump", "--json", "-f", "-p", program.pid, "--after", "3")
+    assert roles(done.json()["targets"]) == dict.fromkeys([program.pid, *descendants(program.pid)])
+    rows = rows_of(run("dump", "-f", "-p", program.pid).out)
+    assert all(" child " in rows[str(pid)] for pid in descendants(program.pid))
 
 
 APP = """

@@ -136,7 +136,7 @@ static void processes_are_no_threads(void **state)
 	assert_int_equal(manager->processes_max, 8);
 	assert_int_equal(manager->processes_pending, 5);
 	assert_false(pool(refresh(&s), "main")->has_processes);
-	/* Shut down: its children are still counted, more is not known. */
+	/* Of what is not known the rest says nothing. */
 	fact.executor.capacity = fact.executor.queued = UNKNOWN_U64;
 	feed(&s, fact);
 	manager = pool(refresh(&s), "ProcessPoolExecutor");
