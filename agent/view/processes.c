@@ -142,7 +142,7 @@ int processes_collect(const struct snapshot *snapshot, const struct snapshot_tar
 {
 	_cleanup_(process_rows_free) struct process_rows rows = { 0 };
 	_cleanup_(freep) struct by_pid *sorted = NULL;
-	size_t count = snapshot->n_targets, eldest;
+	size_t count = snapshot->n_targets, eldest, first;
 
 	*ret_rows = rows;
 	if (count < 2)
@@ -155,13 +155,19 @@ int processes_collect(const struct snapshot *snapshot, const struct snapshot_tar
 		sorted[i] = (struct by_pid){ snapshot->targets[i].info.pid, snapshot->targets[i].info.start_ns, i };
 	qsort(sorted, count, sizeof(*sorted), compare_pids);
 	eldest = eldest_of(snapshot, sorted, (size_t)(target - snapshot->targets));
-	for (size_t i = 0; i < count; i++) {
-		if (eldest_of(snapshot, sorted, i) != eldest)
-			continue;
-		if (&snapshot->targets[i] == target)
-			rows.shown = rows.count;
-		rows.rows[rows.count++] = row_of(&snapshot->targets[i], i == eldest);
+	first = count;
+	/* Who has ended must not take the place of who lives. */
+	for (int ended = 0; ended < 2; ended++) {
+		for (size_t i = 0; i < count; i++) {
+			if (snapshot->targets[i].ended != ended || eldest_of(snapshot, sorted, i) != eldest)
+				continue;
+			if (&snapshot->targets[i] == target)
+				rows.shown = rows.count;
+			first = i < first ? i : first;
+			rows.rows[rows.count++] = row_of(&snapshot->targets[i], i == eldest);
+		}
 	}
+	rows.is_first = target == &snapshot->targets[first];
 	if (rows.count < 2)
 		return 0;
 	add_totals(&rows);

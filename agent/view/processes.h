@@ -19,9 +19,10 @@ struct process_row {
 };
 
 struct process_rows {
-	struct process_row *rows; /* owned; in the snapshot's order, the totals last */
+	struct process_row *rows; /* owned; in the snapshot's order, those that have ended behind the others, the totals last */
 	size_t count;             /* 0: it has no relatives */
 	size_t shown;             /* the row of the process that was asked for */
+	bool is_first;            /* which is the family's first in the snapshot */
 };
 void process_rows_free(struct process_rows *rows);
 

@@ -108,7 +108,7 @@ static int render_processes(const struct dashboard_state *ui, const struct snaps
 	struct rectangle place = { 0, 0, 0, TEXT_COLUMNS };
 	int error = processes_collect(snapshot, target, &processes);
 
-	if (error || !processes.count || processes.shown)
+	if (error || !processes.count || !processes.is_first)
 		return error;
 	place.rows = (unsigned int)processes.count + 1;
 	error = cells_new(place.rows, place.columns, ui->utf8, &cells);

@@ -85,6 +85,24 @@ static void families(void **state)
 	assert_string_equal(family_of(alone), "");
 }
 
+static void who_has_ended_comes_last(void **state)
+{
+	struct process_rows rows;
+
+	add(100, 1, 10);
+	add(101, 100, 20)->ended = true;
+	add(102, 100, 30);
+	assert_string_equal(family_of(&targets[0]), "100 102 101");
+	assert_string_equal(family_of(&targets[1]), "100 102 101");
+	targets[0].ended = true;
+	assert_string_equal(family_of(&targets[0]), "102 100 101");
+	for (size_t i = 0; i < 3; i++) {
+		rows = collect(&targets[i]);
+		assert_int_equal(rows.is_first, i == 0);
+		process_rows_free(&rows);
+	}
+}
+
 /* A child that is older than what carries its parent's number now has another parent. */
 static void numbers_are_used_again(void **state)
 {
@@ -92,7 +110,7 @@ static void numbers_are_used_again(void **state)
 	struct snapshot_target *again = add(100, 1, 30), *later = add(102, 100, 40);
 
 	first->ended = true;
-	assert_string_equal(family_of(child), "100 101");
+	assert_string_equal(family_of(child), "101 100");
 	assert_string_equal(family_of(later), "100 102");
 	assert_string_equal(family_of(again), "100 102");
 }
@@ -247,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(families, begin),
+		cmocka_unit_test_setup(who_has_ended_comes_last, begin),
 		cmocka_unit_test_setup(numbers_are_used_again, begin),
 		cmocka_unit_test_setup(circles_end, begin),
 		cmocka_unit_test_setup(totals, begin),
