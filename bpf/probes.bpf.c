@@ -103,6 +103,7 @@ __u32 wanted_namespace; /* inode number of the PID namespace whose numbers are a
 __u32 wanted_pid;       /* leaders with this number there; 0: all */
 __u32 wanted_tgid;      /* not 0: instead, all threads of this kernel tgid */
 __u64 wanted_memory;    /* not 0: and those of other processes in this address space */
+__u32 wanted_running;   /* not 0: instead of all that, who is watched and runs or is ready to */
 
 static __always_inline bool number_in_namespace(struct pid *pid, struct task_record *record)
 {
@@ -126,6 +127,34 @@ static __always_inline bool number_in_namespace(struct pid *pid, struct task_rec
 	return false;
 }
 
+/* The state comes first: of the idle, who are nearly all, no more than that is looked at, and without a call. */
+static __always_inline bool is_running(const struct task_struct *task)
+{
+	if (task->exit_state)
+		return false;
+	if (bpf_core_field_exists(task->__state))
+		return !task->__state;
+	return !((const struct task_struct___before_5_14 *)task)->state;
+}
+
+static __always_inline int write_running(struct seq_file *seq, struct task_struct *task)
+{
+	struct running_record record = {};
+	struct process *process;
+
+	if (!is_running(task))
+		return 0;
+	process = process_find(task->tgid);
+	/* A vfork child is no thread, but a process to be. */
+	if (!process || process->flags & PROCESS_VFORK)
+		return 0;
+	record.space = process->space;
+	record.tid = task_number(task);
+	record.start_ns = task->start_boottime;
+	bpf_seq_write(seq, &record, sizeof(record));
+	return 0;
+}
+
 SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
@@ -133,6 +162,8 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
+	if (wanted_running)
+		return write_running(ctx->meta->seq, task);
 	if (wanted_tgid) {
 		if (task->tgid != wanted_tgid && (!wanted_memory || (__u64)BPF_CORE_READ(task, mm) != wanted_memory))
 			return 0;

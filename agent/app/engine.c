@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "held.h"
+#include "sampler.h"
 #include "watched.h"
 
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn
@@ -333,6 +334,13 @@ uint64_t engine_events(struct engine *engine)
 		if (engine->options.on_transition)
 			engine->options.on_transition(engine->options.context, &transition);
 	return model_deadline(engine->model);
+}
+
+uint64_t engine_sample(struct engine *engine)
+{
+	struct fact_sink sink = sink_of(engine);
+
+	return sampler_run(engine->probes, &sink);
 }
 
 static int read_page_tables(struct engine *engine, struct watched *watched, bool whole)

@@ -50,6 +50,8 @@ int engine_fd(const struct engine *engine);
 /* Drains events and judges what they change. Returns the boottime at which it wants to be called
  * again even without events; UINT64_MAX: never. */
 uint64_t engine_events(struct engine *engine);
+/* One sample of who runs, of all targets. Returns the boottime at which the next is due; UINT64_MAX: never. */
+uint64_t engine_sample(struct engine *engine);
 /* The budget for page tables is a share of the interval. */
 void engine_set_interval(struct engine *engine, uint64_t interval_ns);
 /* One refresh: samples, page tables within the budget (whole: without bound), tick, snapshot. The

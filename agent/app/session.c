@@ -247,6 +247,13 @@ static int on_discovery(void *context)
 	return 0;
 }
 
+static int on_sample(void *context)
+{
+	struct session *session = context;
+
+	return loop_timer_at(session->sample, engine_sample(session->engine));
+}
+
 int session_run(struct session *session)
 {
 	int error = loop_add_fd(session->loop, engine_fd(session->engine), on_ring, session);
@@ -257,6 +264,10 @@ int session_run(struct session *session)
 		error = loop_add_timer(session->loop, on_deadline, session, &session->deadline);
 	if (!error)
 		error = loop_timer_every(session->refresh, session->interval_ns);
+	if (!error)
+		error = loop_add_timer(session->loop, on_sample, session, &session->sample);
+	if (!error)
+		error = on_sample(session);
 	if (!error && selection_waits(session->selection)) {
 		error = loop_add_timer(session->loop, on_discovery, session, &session->discovery);
 		if (!error)

@@ -328,6 +328,61 @@ static int sample_batch(struct batch *batch)
 	return error ? error : batch_keep(batch);
 }
 
+struct seen_list {
+	struct seen_thread {
+		struct fact_thread thread;
+		uint64_t time_ns;
+	} *seen;
+	size_t count, room;
+};
+
+static void seen_list_free(struct seen_list *list)
+{
+	free(list->seen);
+}
+
+static int seen_emit(void *context, const struct fact *fact)
+{
+	struct seen_list *list = context;
+
+	if (TABLE_GROW(list->seen, list->count, list->room, BATCH_MAX))
+		return -ENOMEM;
+	list->seen[list->count++] = (struct seen_thread){fact->thread, fact->time_ns};
+	return 0;
+}
+
+static int compare_age(const void *a, const void *b)
+{
+	const struct thread_id *first = &((const struct seen_thread *)a)->thread.id;
+	const struct thread_id *second = &((const struct seen_thread *)b)->thread.id;
+	int order = compare_u64(first->start_ns, second->start_ns);
+
+	return order ? order : compare_u64(first->tid, second->tid);
+}
+
+/* The oldest first, as an agent that had been there would have met them: which pools fold depends on who came first,
+ * and tids begin anew at the end of their range. */
+static int batch_all_by_age(struct batch *batch)
+{
+	struct watched *watched = batch->watched;
+	_cleanup_(seen_list_free) struct seen_list list = {0};
+	struct fact_sink sink = {.emit = seen_emit, .context = &list};
+	struct fact fact = {.kind = FACT_THREAD_SEEN};
+	int error = probes_threads(watched->probes, watched->id, &sink);
+
+	if (error < 0 || !list.count) {
+		list.count = 0;
+		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &sink);
+	}
+	qsort(list.seen, list.count, sizeof(*list.seen), compare_age);
+	for (size_t i = 0; i < list.count && error >= 0; i++) {
+		fact.time_ns = list.seen[i].time_ns;
+		fact.thread = list.seen[i].thread;
+		error = batch_emit(batch, &fact);
+	}
+	return error < 0 ? error : batch_end(batch);
+}
+
 static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 {
 	_cleanup_(thread_list_free) struct thread_list list = {0};
@@ -337,7 +392,7 @@ static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 
 	watched->births = true;
 	arenas_due(watched);
-	error = batch_all(&batch);
+	error = batch_all_by_age(&batch);
 	if (!error)
 		error = read_arenas(watched, &list, sink);
 	return error ? error : read_runtime(&batch);

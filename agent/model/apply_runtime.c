@@ -124,6 +124,7 @@ static void add_executor(struct target *target, const struct told_executor *exec
 	}
 	if (!pool->has_executors)
 		pool->capacity = pool->queued = 0;
+	pool->only_executor = pool->has_executors || executor->is_split ? 0 : executor->fact.id;
 	/* Several may be told between two refreshes; alone in its pool, an executor's peak is the pool's. */
 	pool->executor_peak = pool->has_executors || executor->is_split ? UNKNOWN_U64 : executor->busy_peak;
 	pool->has_executors = pool->had_executors = true;
@@ -154,8 +155,34 @@ static void forget_functions(struct target *target)
 	}
 }
 
-void target_figure_executors(struct target *target)
+/* A reading that has not come since the last refresh is no look; one that failed told nothing. */
+static bool is_told_anew(struct target *target)
 {
+	uint64_t told = target->runtime.passes - target->runtime.failed_passes;
+	bool anew = told != target->runtime_told;
+
+	target->runtime_told = told;
+	return anew;
+}
+
+static void watch_busy(struct pool *pool, uint64_t now_ns)
+{
+	const struct busy_look look = {
+		.time_ns = now_ns,
+		.executor = pool->only_executor,
+		.workers = pool->threads,
+		.started = pool->started,
+		.busy = pool->busy,
+		.queued = pool->queued,
+	};
+
+	busy_watch_look(&pool->busy_watch, &look);
+}
+
+void target_figure_executors(struct target *target, uint64_t now_ns)
+{
+	bool is_look = is_told_anew(target);
+
 	for (uint32_t i = 0; i < target->executors.count; i++) {
 		target->executors.executor[i].pool = POOL_NONE;
 		target->executors.executor[i].is_split = false;
@@ -166,6 +193,7 @@ void target_figure_executors(struct target *target)
 		pool->has_executors = pool->has_processes = false;
 		pool->processes = pool->processes_max = pool->processes_pending = UNKNOWN_U64;
 		pool->n_executors = 0;
+		pool->only_executor = 0;
 		pool->executor_peak = UNKNOWN_U64;
 		pool->capacity = pool->queued = UNKNOWN_U64;
 		pool->busy = 0;
@@ -184,6 +212,8 @@ void target_figure_executors(struct target *target)
 			pool->busy = UNKNOWN_U64;
 		raise_known(&pool->busy_peak, pool->busy);
 		raise_known(&pool->busy_peak, pool->executor_peak);
+		if (is_look)
+			watch_busy(pool, now_ns);
 	}
 	if (functions_crowded(&target->functions))
 		forget_functions(target);

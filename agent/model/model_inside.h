@@ -43,6 +43,7 @@ struct target {
 	struct told_executors executors;
 	struct functions functions;
 	struct fact_runtime runtime;
+	uint64_t runtime_told; /* passes that told something, up to the last refresh */
 	char own_names[OWN_NAMES][FACT_NAME_SIZE]; /* the process's own: no name family */
 	uint32_t n_own_names;
 	uint32_t threads_peak;
@@ -80,6 +81,9 @@ struct target {
 	bool listed;             /* a refresh has come after the attach: all that was there is known */
 	bool based;              /* what growth is counted from is known: since then, or since exec */
 	uint64_t thread_resident_max, threads_running;
+
+	uint64_t running_sampled_ns;                     /* of the last whole sample of who runs */
+	uint64_t running_samples, running_samples_shown; /* since the last refresh; and up to it */
 };
 
 struct ended_pool { /* what ended processes counted */
@@ -151,8 +155,13 @@ int apply_arena(struct model *model, struct target *target, const struct fact *f
 int apply_runtime(struct model *model, struct target *target, const struct fact *fact);
 int apply_executor(struct model *model, struct target *target, const struct fact *fact);
 int apply_worker(struct model *model, struct target *target, const struct fact *fact);
+/* running.c: the samples of who runs; and what they come to at a refresh, which is one of them if all threads'
+ * states are fresh */
+int apply_thread_running(struct model *model, struct target *target, const struct fact *fact);
+int apply_running_sampled(struct model *model, struct target *target, const struct fact *fact);
+void target_figure_running(struct target *target, bool is_sample);
 /* apply_runtime.c: what the executors of each pool hold and how many are busy, as of this refresh */
-void target_figure_executors(struct target *target);
+void target_figure_executors(struct target *target, uint64_t now_ns);
 
 /* lineage.c: which pool made which, as of this refresh */
 void target_figure_lineage(struct target *target);

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -278,6 +279,16 @@ static void pool_take_rule(struct pool *pool, const struct runtime_rule *rule)
 	pool->is_runtimes_own = rule->is_runtimes_own;
 }
 
+/* Pools whose threads all turned out to belong elsewhere take no room. */
+static uint32_t room_taken(const struct pools *pools)
+{
+	uint32_t taken = 0;
+
+	for (uint32_t i = 0; i < pools->count; i++)
+		taken += !pools->pool[i].reserved && pool_is_listed(&pools->pool[i]);
+	return taken;
+}
+
 int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,
 		uint64_t time_ns, uint32_t *ret_pool)
 {
@@ -288,7 +299,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 
 	choose(pools, policy, subject, &choice);
 	known = pool_by_name(pools, choice.name);
-	if (!known && !choice.reserved && pools->room >= max) {
+	if (!known && !choice.reserved && pools->room >= max && room_taken(pools) >= max) {
 		note_dropped(pools, choice.name);
 		choice = (struct pool_choice){.name = POOL_NAME_OTHER, .kind = "", .reserved = true};
 		known = pool_by_name(pools, choice.name);
@@ -308,6 +319,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 	*pool = (struct pool){
 		.kind = choice.kind, .reserved = choice.reserved, .number = ++pools->numbers, .parent = POOL_NONE,
 		.teams = UNKNOWN_U64, .team_threads = UNKNOWN_U64,
+		.running_mean = NAN, .running_peak = UNKNOWN_U64,
 		.capacity = UNKNOWN_U64, .queued = UNKNOWN_U64, .busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64,
 	};
 	pool_take_rule(pool, choice.rule);

@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_MODEL_POOLS_H
 #define POOLSCOPE_MODEL_POOLS_H
 
+#include "busy_watch.h"
 #include "history.h"
 #include "limits.h"
 #include "pool_names.h"
@@ -44,11 +45,17 @@ struct pool {
 	bool has_processes;
 	bool has_executors, had_executors;
 	uint32_t n_executors; /* that its capacity is the sum of */
+	uint64_t only_executor; /* 0: it has none, or several */
+	struct busy_watch busy_watch;
 	/* as of the last refresh */
 	uint32_t parent, parent_number;          /* whose threads made its threads; POOL_NONE: none, or not known */
 	uint64_t teams, team_threads;            /* how many, and the largest; UNKNOWN_U64: it has none */
 	struct snapshot_bytes memory;
 	uint64_t resident_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running;
+	/* samples of who runs since the last refresh; and what they came to up to it */
+	uint64_t running_ns, running_now, running_sum, running_most; /* the sample that is being told; all before */
+	double running_mean;   /* NAN: no sample */
+	uint64_t running_peak; /* UNKNOWN_U64: no sample */
 	uint64_t faults_new; /* since the last refresh */
 	uint64_t faults_left; /* of threads that have ended since then; not yet in the two above */
 	uint64_t fault_rate; /* a second; UNKNOWN_U64 */

@@ -273,7 +273,15 @@ static void heed_outside(struct target *target)
 
 static int64_t magnitude(int64_t value)
 {
-	return value < 0 ? -value : value;
+	return value == INT64_MIN ? INT64_MAX : value < 0 ? -value : value;
+}
+
+/* Figures that are told may be anything. */
+static int64_t distance(int64_t a, int64_t b)
+{
+	int64_t difference;
+
+	return __builtin_sub_overflow(a, b, &difference) ? INT64_MAX : magnitude(difference);
 }
 
 static void heed_unexplained(struct target *target)
@@ -287,13 +295,13 @@ static void heed_unexplained(struct target *target)
 		return;
 	now = (int64_t)(target->memory.rss_anon - found);
 	target->unexplained = now;
-	if (magnitude(now) < UNEXPLAINED_BYTES || magnitude(now - before) > magnitude(now) / 8) {
+	if (magnitude(now) < UNEXPLAINED_BYTES || distance(now, before) > magnitude(now) / 8) {
 		target->unexplained_streak = 0;
 		return;
 	}
 	/* What a reseed did not explain, the next one will not either. */
 	if (++target->unexplained_streak < UNEXPLAINED_READINGS ||
-	    magnitude(now - target->unexplained_reseeded) <= magnitude(now) / 4)
+	    distance(now, target->unexplained_reseeded) <= magnitude(now) / 4)
 		return;
 	target->unexplained_reseeded = now;
 	target->unexplained_streak = 0;
@@ -302,6 +310,8 @@ static void heed_unexplained(struct target *target)
 
 void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 {
+	bool sampled;
+
 	if (target->ended)
 		return;
 	if (*target->former_group)
@@ -314,12 +324,14 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	end_unseen(model, target, now_ns);
 	/* A newborn that was its guest can be shown nowhere now. */
 	target_settle_due(model, target, now_ns, true);
+	sampled = target->sampled;
 	target->sampled = false;
 	threads_release(&target->threads);
 	target_seek_stacks(target, now_ns);
 	figure_all(target, now_ns);
 	threads_release_owners(&target->threads);
-	target_figure_executors(target);
+	target_figure_running(target, sampled);
+	target_figure_executors(target, now_ns);
 	target_figure_lineage(target);
 	history_sample(target, now_ns);
 	heed_outside(target);

@@ -82,6 +82,13 @@ struct snapshot_fit {
 	char unit[40], formula[56], setting[48]; /* "workers", "min(32, 40 CPUs + 4)", "max_workers=6" */
 };
 
+/* How many workers would have done for the load that was seen, where busy is proven. */
+struct snapshot_right_size {
+	uint64_t workers; /* 0: nothing is advised */
+	uint64_t frees_bytes, observed_seconds, looks;
+	uint64_t busy_peak, demand_peak; /* in these looks; demand: busy, and the tasks that waited then */
+};
+
 struct snapshot_pool {
 	char name[64];   /* a valid glob for --limit that matches itself */
 	char kind[32];   /* "threads", "io_uring workers", "ThreadPoolExecutor", ...; "" unknown */
@@ -89,6 +96,7 @@ struct snapshot_pool {
 	int32_t parent;  /* index in pools, -1: none */
 	uint64_t threads, threads_peak, threads_started, threads_exited;
 	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */
+	struct snapshot_right_size right_size;
 	/* OpenMP: teams, threads of the largest, and what they come to when each worker of the parent has one. UNKNOWN_U64 */
 	uint64_t teams, team_threads, team_bound;
 	uint64_t parallelism; /* threads that its runtime lets run at a time (GOMAXPROCS); UNKNOWN_U64 */
@@ -96,6 +104,8 @@ struct snapshot_pool {
 	bool has_processes; /* its thread manages child processes: how many, at most, tasks not done; UNKNOWN_U64 */
 	uint64_t processes, processes_max, processes_pending;
 	uint64_t running;                           /* threads in state R at the last sample */
+	double running_mean;                        /* of the samples since the last snapshot; NAN: there was none */
+	uint64_t running_peak;                      /* most in one of them; UNKNOWN_U64 */
 	uint64_t faults_total, faults_per_second;   /* page faults of its threads; UNKNOWN_U64 */
 	struct snapshot_bytes memory;
 	uint64_t thread_resident_mean, thread_resident_max; /* over living threads */
@@ -140,6 +150,7 @@ struct snapshot_target {
 	uint64_t ended_realtime_ns;
 
 	uint64_t threads, threads_peak, threads_running;
+	uint64_t running_samples; /* of who runs, since the last snapshot: what running_mean is over */
 	struct fact_memory memory;
 	uint64_t attributed_bytes; /* the sum over pools */
 	uint64_t unattributed[UNATTRIBUTED_COUNT], unattributed_bytes;

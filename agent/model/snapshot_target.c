@@ -70,6 +70,14 @@ static int unmatched_fill(const struct target *target, struct snapshot_target *r
 	return 0;
 }
 
+static struct snapshot_right_size right_size_of(const struct target *target, const struct pool *pool)
+{
+	bool is_known = target->whole && pool->shown_threads;
+
+	return busy_watch_advise(&pool->busy_watch, target->last_refresh_ns, pool->threads,
+				 is_known ? pool->thread_resident_sum / pool->shown_threads : UNKNOWN_U64);
+}
+
 static int pool_fill(const struct model *model, const struct target *target, const struct pool *pool,
 		     struct snapshot_pool *ret_pool)
 {
@@ -87,6 +95,7 @@ static int pool_fill(const struct model *model, const struct target *target, con
 		.busy = pool->busy,
 		.busy_peak = pool->busy_peak,
 		.queued = pool->queued,
+		.right_size = right_size_of(target, pool),
 		.teams = pool->teams,
 		.team_threads = pool->team_threads,
 		.team_bound = UNKNOWN_U64,
@@ -96,6 +105,8 @@ static int pool_fill(const struct model *model, const struct target *target, con
 		.processes_max = pool->processes_max,
 		.processes_pending = pool->processes_pending,
 		.running = pool->running,
+		.running_mean = pool->running_mean,
+		.running_peak = pool->running_peak,
 		.faults_total = pool->faults,
 		.faults_per_second = pool->fault_rate,
 		.memory = pool->memory,
@@ -321,6 +332,7 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.threads = target->threads.living,
 		.threads_peak = target->threads_peak,
 		.threads_running = target->threads_running,
+		.running_samples = target->running_samples_shown,
 		.memory = target->memory,
 		.cgroup = target->cgroup,
 		.children = target->children,

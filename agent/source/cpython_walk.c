@@ -218,17 +218,40 @@ static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread
 						      : before == listed->id.tid;
 }
 
+static int compare_age(const void *a, const void *b)
+{
+	const struct py_thread *first = *(struct py_thread *const *)a, *second = *(struct py_thread *const *)b;
+	int order = compare_u64(first->unique, second->unique);
+
+	return order ? order : compare_u64(first->address, second->address);
+}
+
+/* The oldest first, which is how an agent that was there all the time has met them: the first pools of a pattern, and
+ * the first of all, are those that are not folded. Caller frees; NULL: no memory. */
+static struct py_thread **threads_by_age(const struct py_threads *threads)
+{
+	struct py_thread **order = calloc(threads->count + 1, sizeof(struct py_thread *));
+
+	if (!order)
+		return NULL;
+	if (threads->count)
+		memcpy(order, threads->thread, threads->count * sizeof(struct py_thread *));
+	qsort(order, threads->count, sizeof(struct py_thread *), compare_age);
+	return order;
+}
+
 /* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it
  * runs, once it is told to be none's. */
 static int emit_workers(struct cpython_walk *walk, bool unknown, const struct listed_thread *threads,
 			size_t n_threads, struct fact *fact, const struct fact_sink *sink)
 {
 	_cleanup_(freep) struct known_thread *known = calloc(n_threads + 1, sizeof(*known));
+	_cleanup_(freep) struct py_thread **order = threads_by_age(&walk->threads);
 	bool by_pthread = keys_by_pthread(threads, n_threads);
 	size_t count = 0;
 	int r = 0;
 
-	if (!known)
+	if (!known || !order)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_threads; i++) {
 		uint64_t key = by_pthread             ? threads[i].tls_base
@@ -240,7 +263,7 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct li
 	}
 	qsort(known, count, sizeof(*known), compare_known);
 	for (size_t i = 0; i < walk->threads.count && r == 0; i++) {
-		struct py_thread *thread = walk->threads.thread[i];
+		struct py_thread *thread = order[i];
 		const struct listed_thread *is = thread_by(known, count,
 							   by_pthread ? thread->pthread : thread->native);
 

@@ -33,6 +33,7 @@ int probe_tasks_read(struct probe_set *set, const struct probe_tasks_request *re
 	set->object->bss->wanted_pid = request->pid;
 	set->object->bss->wanted_tgid = request->kernel_tgid;
 	set->object->bss->wanted_memory = request->memory;
+	set->object->bss->wanted_running = 0;
 	fd = bpf_iter_create(bpf_link__fd(set->iterator));
 	if (fd < 0)
 		return -errno;

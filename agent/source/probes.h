@@ -56,6 +56,9 @@ int probes_drain(struct probes *probes, const struct fact_sink *sink);
 int probes_guests(struct probes *probes, uint32_t target);
 /* FACT_THREAD_SEEN for every living thread of the target, by the task iterator. -EOPNOTSUPP: none. */
 int probes_threads(struct probes *probes, uint32_t target, const struct fact_sink *sink);
+/* One sample of who runs: FACT_THREAD_RUNNING for each thread of any target that is on a CPU or ready for one, then
+ * FACT_RUNNING_SAMPLED for each target, all of one time. -EOPNOTSUPP: without the task iterator there is none. */
+int probes_running(struct probes *probes, const struct fact_sink *sink);
 /* FACT_EVENTS and FACT_LOSS with target 0 (of the agent), and both per target. */
 int probes_counters(struct probes *probes, const struct fact_sink *sink);
 /* Where struct pthread holds the start routine, relative to the thread pointer; 0: unknown, then

@@ -10,6 +10,7 @@
 #include "escape.h"
 #include "format.h"
 #include "pool_words.h"
+#include "right_size.h"
 
 #define NAME_SIZE 80
 #define END_SIZE 96
@@ -491,6 +492,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_children(&all);
 	say_refused(&all);
 	say_notes(&all);
+	all.count += right_size_words(target, options, words + all.count, max - all.count);
 	say_kept(&all);
 	say_churn(&all);
 	return all.count;

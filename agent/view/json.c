@@ -231,6 +231,22 @@ static json_t *build_cpus(const struct fact_cgroup *cgroup)
 	return object.object;
 }
 
+/* null: nothing is advised. */
+static json_t *build_right_size(const struct snapshot_right_size *size)
+{
+	if (!size->workers)
+		return json_null();
+	struct builder object = builder_open();
+
+	add(&object, "workers", count(size->workers));
+	add(&object, "frees_bytes", count(size->frees_bytes));
+	add(&object, "observed_seconds", count(size->observed_seconds));
+	add(&object, "looks", count(size->looks));
+	add(&object, "busy_peak", count(size->busy_peak));
+	add(&object, "busy_or_queued_peak", count(size->demand_peak));
+	return object.object;
+}
+
 static json_t *build_pool(const struct snapshot_target *target, const struct snapshot_pool *pool)
 {
 	const bool has_parent = pool->parent >= 0 && (size_t)pool->parent < target->n_pools;
@@ -250,11 +266,14 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 	add(&object, "processes", build_processes(pool));
 	add(&object, "cpu_fit", build_fit(&pool->fit));
 	add(&object, "running", count(pool->running));
+	add(&object, "running_mean", real(pool->running_mean));
+	add(&object, "running_peak", count(pool->running_peak));
 	add(&object, "page_faults", count(pool->faults_total));
 	add(&object, "page_faults_per_second", count(pool->faults_per_second));
 	add(&object, "busy", count(pool->busy));
 	add(&object, "busy_peak", count(pool->busy_peak));
 	add(&object, "queued", count(pool->queued));
+	add(&object, "right_size", build_right_size(&pool->right_size));
 	add(&object, "memory", build_bytes(&pool->memory));
 	add(&object, "thread_resident_bytes_mean", count(pool->thread_resident_mean));
 	add(&object, "thread_resident_bytes_max", count(pool->thread_resident_max));
@@ -416,6 +435,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "variant", text_or_null(target->variant));
 	add(&object, "threads", count(target->threads));
 	add(&object, "threads_peak", count(target->threads_peak));
+	add(&object, "running_samples", count(target->running_samples));
 	add(&object, "memory", build_memory(target));
 	add(&object, "cgroup", build_cgroup(&target->cgroup));
 	add(&object, "cpus", build_cpus(&target->cgroup));

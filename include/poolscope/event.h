@@ -115,4 +115,11 @@ struct task_record {
 	char name[16];
 };
 
+/* And what it writes for each watched one that is on a CPU or ready for one, when it is asked for these alone. */
+struct running_record {
+	__u32 space;
+	__u32 tid; /* as events have it */
+	__u64 start_ns;
+};
+
 #endif

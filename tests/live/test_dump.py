@@ -18,16 +18,19 @@ MEMORY = {**BYTES, "orphaned_bytes": COUNT, "grown_bytes": SIGNED,
 # max is null where a percentage refers to a bound that is not there; then nothing is judged, and state is null too
 LIMIT = {"limit": TEXT, "value": (COUNT,), "max": (COUNT,), "state": (TEXT,), "since": (MOMENT,), "source": TEXT}
 VERDICT = ({"state": TEXT, "confidence": NUMBER, "projected_resident_bytes": (COUNT,), "why": TEXT},)
+RIGHT_SIZE = {"workers": COUNT, "frees_bytes": COUNT, "observed_seconds": COUNT}
 FIT = {"size": COUNT, "unit": TEXT, "formula": TEXT, "fits": COUNT, "setting": TEXT}
 POOL = {"name": TEXT, "kind": (TEXT,), "parent": (TEXT,), "threads": COUNT, "threads_peak": COUNT, "threads_started": COUNT,
         "threads_exited": COUNT, "capacity": (COUNT,), "cpu_fit": (FIT,),
         "processes": ({"count": (COUNT,), "max": (COUNT,), "pending_tasks": (COUNT,)},), "running": (COUNT,), "busy": (COUNT,), "busy_peak": (COUNT,),
-        "queued": (COUNT,), "memory": MEMORY, "limits": [LIMIT], "verdict": VERDICT}
+        "queued": (COUNT,), "running_mean": (NUMBER,), "running_peak": (COUNT,), "right_size": (RIGHT_SIZE,),
+        "memory": MEMORY, "limits": [LIMIT], "verdict": VERDICT}
 READINGS = {"passes": COUNT, "failed_passes": COUNT, "failed_reads": COUNT, "unread_threads": COUNT}
 THREAD = {"tid": COUNT, "name": TEXT, "pool": TEXT, "state": (TEXT,), "start_routine": (TEXT,), "doing": (TEXT,), "busy": (FLAG,),
           "created_by": ({"tid": COUNT, "started": (MOMENT,)},), "started": (MOMENT,), "memory": MEMORY}
 TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "role": (TEXT,), "name": TEXT, "started": MOMENT, "unit": (TEXT,),
           "container": (TEXT,), "runtime": (TEXT,), "runtime_readings": (READINGS,), "variant": TEXT, "threads": COUNT,
+          "running_samples": COUNT,
           "memory": {"rss_bytes": COUNT, "rss_anon_bytes": COUNT, "rss_file_bytes": COUNT, "rss_shmem_bytes": COUNT,
                      "attributed_resident_bytes": COUNT, "unattributed_bytes": COUNT, "unexplained_bytes": (SIGNED,),
                      "age_seconds": NUMBER, "swapped_bytes": COUNT,

@@ -72,7 +72,8 @@ static struct snapshot_pool fixture_pools[] = {
 	{
 		.name = "anyio", .kind = "WorkerThread", .parent = -1, .threads = 40, .threads_peak = 41,
 		.threads_started = 46, .threads_exited = 6, .capacity = 40, .busy = 3, .busy_peak = 40,
-		.queued = 17, .running = 2,
+		.queued = 17, .running = 2, .running_mean = 1.5, .running_peak = 4,
+		.right_size = {8, 2147483648ULL, 1800, 1790, 7, 7},
 		.memory = {.resident = {1, 2, 3, 4}, .mapped = {10, 20, 30, 40}, .resident_bytes = 10,
 			   .mapped_bytes = 100, .orphaned_bytes = 5, .grown_bytes = -7},
 		.has_processes = true, .processes = 3, .processes_max = 4, .processes_pending = UNKNOWN_U64,
@@ -83,6 +84,7 @@ static struct snapshot_pool fixture_pools[] = {
 	{
 		.name = FIXTURE_HOSTILE_NAME, .parent = 0, .threads = 1, .threads_peak = 1,
 		.capacity = UNKNOWN_U64, .busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64, .queued = UNKNOWN_U64,
+		.running_mean = NAN, .running_peak = UNKNOWN_U64,
 		.memory = {.resident = {UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64},
 			   .mapped = {UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64},
 			   .resident_bytes = UNKNOWN_U64, .mapped_bytes = UNKNOWN_U64,

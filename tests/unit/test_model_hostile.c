@@ -90,6 +90,7 @@ static void draw_payload(struct fact *fact)
 	case FACT_THREAD_EXITED:
 	case FACT_THREAD_RENAMED:
 	case FACT_THREAD_SAMPLED:
+	case FACT_THREAD_RUNNING:
 		fact->thread = (struct fact_thread){
 			.id = draw_thread(), .creator = draw_thread(), .is_leader = !draw_below(60),
 			.is_io_worker = !draw_below(30), .tls_base = draw_address(), .stack_pointer = draw_address(),

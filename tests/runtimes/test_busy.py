@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Running, by samples against a program that knows how long it wanted a CPU; busy, which is another thing; and the
+evidence for a smaller pool, on real executors."""
+import json
+import signal
+import subprocess
+import time
+
+import harness
+from harness import ROOT, run, wait_for
+from test_cpython import dump_until, executors, pools_of, started  # noqa: F401 pylint: disable=unused-import
+
+WINDOW = 12  # seconds: 60 samples on an idle machine
+ONE_WINDOW = ("--interval", "60s")  # no refresh between the first and the last
+
+
+def observed(watching):
+    """The last frame of a `dump --after`, asked for now."""
+    assert watching.running(), watching.wait()
+    watching.process.send_signal(signal.SIGINT)
+    return watching.wait().target()
+
+
+def test_running_is_what_wants_a_cpu(workload, watch):
+    program = workload("duty", "hot:2:100", "half:1:50", "rare:1:10", "idle:5:0")
+    watching = watch(program.pid, *ONE_WINDOW)
+    before = program.ask("truth")
+    time.sleep(WINDOW)
+    after = program.ask("truth")
+    target = observed(watching)
+    pools = pools_of(target)
+    samples = target["running_samples"]
+    assert samples >= 10, samples
+    passed = after["time_ns"] - before["time_ns"]
+    for name in ("half", "rare"):
+        truth = (after[name] - before[name]) / passed
+        mean = pools[f"{name}-*"]["running_mean"]
+        sigma = (truth * (1 - truth) / samples) ** 0.5
+        print(f"{name}: {mean:.3f} by {samples} samples, {truth:.3f} in truth", flush=True)
+        assert abs(mean - truth) <= 5 * sigma + 0.02, (name, mean, truth, samples)
+        assert pools[f"{name}-*"]["running_peak"] == 1
+    assert (pools["hot-*"]["running_mean"], pools["hot-*"]["running_peak"], pools["hot-*"]["running"]) == (2, 2, 2)
+    assert (pools["idle-*"]["running_mean"], pools["idle-*"]["running_peak"], pools["idle-*"]["running"]) == (0, 0, 0)
+
+
+def test_one_snapshot_is_one_sample(workload):
+    program = workload("duty", "hot:2:100", "idle:5:0")
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert target["running_samples"] == 1
+    for name, figure in (("hot-*", 2), ("idle-*", 0)):
+        pool = pools_of(target)[name]
+        assert pool["running"] == pool["running_mean"] == pool["running_peak"] == figure
+
+
+def test_in_another_pid_namespace(workload, watch):
+    """Samples bear the kernel's numbers, and are told by those of the procfs in use."""
+    program = workload("duty", "hot:2:100", "idle:5:0", prefix=("unshare", "--pid", "--fork", "--mount-proc"))
+    watching = watch(program.pid, *ONE_WINDOW)
+    time.sleep(2)
+    target = observed(watching)
+    assert target["running_samples"] >= 3
+    assert pools_of(target)["hot-*"]["running_mean"] == 2
+
+
+def test_busy_is_not_running(executors, watch):
+    """Tasks that wait keep their workers busy, and no CPU."""
+    program = executors()
+    program.ask("executor a 4 resize")
+    program.ask("submit a 3")
+    started(program, "a", 3)
+    watching = watch(program.pid, *ONE_WINDOW)
+    time.sleep(2)
+    pool = pools_of(observed(watching))["resize_*"]
+    assert (pool["busy"], pool["busy_peak"], pool["running_peak"]) == (3, 3, 0)
+    program.ask("open a")
+
+
+def build_probe(folder):
+    """probe_busy, linked with the sanitized agent."""
+    archive = harness.BUILD / "san/libagent.a"
+    subprocess.run(["make", "-s", "--no-print-directory", f"O={harness.BUILD}", str(archive)], cwd=ROOT, check=True)
+    libraries = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
+    flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True).stdout
+    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=address,undefined", "-Iagent",
+                    "-Iinclude", "-o", folder / "probe_busy", "-Wl,--wrap=boottime", "tests/runtimes/probe_busy.c", archive,
+                    *flags.split(), "-lm"], cwd=ROOT, check=True)
+    return folder / "probe_busy"
+
+
+class Prober:
+    """The agent's own engine over a living process, with a clock that the test moves on."""
+    STEP = 5  # seconds between two refreshes
+
+    def __init__(self, probe, pid):
+        self.process = subprocess.Popen([probe, str(pid), "resize_*"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def after(self, seconds):
+        """What is known of the pool then."""
+        self.process.stdin.write(f"{seconds // self.STEP}\n".encode())
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        assert self.process.wait(harness.PATIENCE) == 0
+        self.process.stdout.close()
+
+
+def submit_and_wait(program, count):
+    program.ask(f"submit a {count}")
+    started(program, "a", count)
+
+
+def test_a_smaller_pool_is_advised_on_evidence_alone(executors, tmp_path):
+    """A real ThreadPoolExecutor, read by the real reader; only the clock is the test's."""
+    program = executors()
+    program.ask("executor a 12 resize")
+    submit_and_wait(program, 12)  # all of its workers are made
+    program.ask("open a")
+    dump_until(program, lambda pools: pools["resize_*"]["busy"] == 0, "the workers to be idle")
+    prober = Prober(build_probe(tmp_path), program.pid)
+    try:
+        assert prober.after(700)["advised"] == 0  # nobody is busy: no load
+        submit_and_wait(program, 3)
+        assert prober.after(5)["busy"] == 3
+        program.ask("open a")
+        wait_for(lambda: prober.after(5)["busy"] == 0, "idleness")
+        seen = prober.after(600)
+        assert (seen["advised"], seen["busy_peak"], seen["workers"]) == (4, 3, 12)
+        assert seen["observed"] >= 1300 and seen["frees"] == seen["resident_mean"] * 8
+        # All busy, and tasks that wait: this pool is not too large.
+        program.ask("submit a 15")
+        started(program, "a", 12)
+        seen = prober.after(5)
+        assert (seen["busy"], seen["queued"], seen["advised"]) == (12, 3, 0)
+        program.ask("open a")
+        wait_for(lambda: prober.after(5)["busy"] == 0, "idleness")
+        assert prober.after(2000)["advised"] == 0
+    finally:
+        prober.close()
+
+
+def test_a_pool_that_adds_a_worker_needed_it(executors, tmp_path):
+    program = executors()
+    program.ask("executor a 12 resize")
+    submit_and_wait(program, 8)
+    program.ask("open a")
+    dump_until(program, lambda pools: pools["resize_*"]["busy"] == 0, "the workers to be idle")
+    prober = Prober(build_probe(tmp_path), program.pid)
+    try:
+        submit_and_wait(program, 1)
+        assert prober.after(700)["advised"] == 2
+        program.ask("open a")
+        submit_and_wait(program, 9)  # one more than there are
+        program.ask("open a")
+        dump_until(program, lambda pools: pools["resize_*"]["busy"] == 0, "the workers to be idle")
+        submit_and_wait(program, 1)
+        seen = prober.after(590)
+        assert (seen["workers"], seen["advised"]) == (9, 0)
+        assert prober.after(20)["advised"] == 2
+        program.ask("open a")
+    finally:
+        prober.close()
