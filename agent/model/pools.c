@@ -248,17 +248,25 @@ static void note_dropped(struct pools *pools, const char *name)
 		pools->dropped_names[pools->n_dropped++] = hash;
 }
 
-/* A slot for a new pool: one whose threads all turned out to belong elsewhere, or a fresh one. */
-static int pool_slot(struct pools *pools, struct pool **ret_pool)
+/* One that takes room, though its threads all turned out to belong elsewhere; NULL: none. */
+static struct pool *pool_spare(const struct pools *pools)
 {
 	for (uint32_t i = 0; i < pools->count; i++) {
-		struct pool *pool = &pools->pool[i];
+		if (!pools->pool[i].reserved && !pool_is_listed(&pools->pool[i]))
+			return &pools->pool[i];
+	}
+	return NULL;
+}
 
-		if (pool_is_listed(pool))
-			continue;
-		pools->room -= !pool->reserved;
-		history_clear(&pool->history);
-		*ret_pool = pool;
+/* A slot for a new pool: a spare one, or a fresh one. */
+static int pool_slot(struct pools *pools, struct pool **ret_pool)
+{
+	struct pool *spare = pool_spare(pools);
+
+	if (spare) {
+		pools->room--;
+		history_clear(&spare->history);
+		*ret_pool = spare;
 		return 0;
 	}
 	if (TABLE_GROW(pools->pool, pools->count, pools->capacity, 8))
@@ -279,16 +287,6 @@ static void pool_take_rule(struct pool *pool, const struct runtime_rule *rule)
 	pool->is_runtimes_own = rule->is_runtimes_own;
 }
 
-/* Pools whose threads all turned out to belong elsewhere take no room. */
-static uint32_t room_taken(const struct pools *pools)
-{
-	uint32_t taken = 0;
-
-	for (uint32_t i = 0; i < pools->count; i++)
-		taken += !pools->pool[i].reserved && pool_is_listed(&pools->pool[i]);
-	return taken;
-}
-
 int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,
 		uint64_t time_ns, uint32_t *ret_pool)
 {
@@ -299,7 +297,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 
 	choose(pools, policy, subject, &choice);
 	known = pool_by_name(pools, choice.name);
-	if (!known && !choice.reserved && pools->room >= max && room_taken(pools) >= max) {
+	if (!known && !choice.reserved && pools->room >= max && !pool_spare(pools)) {
 		note_dropped(pools, choice.name);
 		choice = (struct pool_choice){.name = POOL_NAME_OTHER, .kind = "", .reserved = true};
 		known = pool_by_name(pools, choice.name);
