@@ -93,7 +93,9 @@ static bool must_wait(const struct target *target, const struct thread *thread)
 		return false;
 	if (thread->born)
 		return carries_creators_name(target, thread);
-	return thread->start_routine && thread->routine == ROUTINE_NONE;
+	/* At attach its runtime, if it has one that is read, is to tell first: a pool that all leave at once would have
+	 * taken the room of another meanwhile. */
+	return !target->listed || (thread->start_routine && thread->routine == ROUTINE_NONE);
 }
 
 static int thread_enter(struct model *model, struct target *target, const struct fact *fact, bool born)
@@ -237,7 +239,7 @@ int apply_thread_routine(struct model *model, struct target *target, const struc
 	told.symbol[sizeof(told.symbol) - 1] = told.module[sizeof(told.module) - 1] = '\0';
 	thread->routine = threads_routine(&target->threads, &told);
 	/* A newborn may still name itself: its name comes before its routine. */
-	if (!thread->pending || !thread->born)
+	if (!thread->pending || (!thread->born && target->listed))
 		thread_settle(model, target, thread, fact->time_ns);
 	return 0;
 }

@@ -168,6 +168,22 @@ static uint64_t settle_due(const struct thread *thread)
 	return add_saturated(thread->known_ns, NAME_WAIT_NS);
 }
 
+/* Of those who wait, the first whose time counts. Who was there at attach waits for the first refresh; newborns stand
+ * behind them. */
+static uint32_t first_due(const struct target *target)
+{
+	const struct threads *threads = &target->threads;
+	uint32_t at = threads->pending_last, before;
+
+	if (target->listed)
+		return threads->pending_first;
+	if (at == THREAD_NONE || !threads->thread[at].born)
+		return THREAD_NONE;
+	while ((before = threads->thread[at].pending_before) != THREAD_NONE && threads->thread[before].born)
+		at = before;
+	return at;
+}
+
 /* Newborns whose time to name themselves is over; with seen_too (at a refresh) also those that were there
  * already and only wait for their routine, and those that could be shown nowhere. The list is in order of
  * arrival, so these may stand behind others. */
@@ -176,7 +192,7 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 	struct threads *threads = &target->threads;
 	uint32_t next;
 
-	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = next) {
+	for (uint32_t i = seen_too ? threads->pending_first : first_due(target); i != THREAD_NONE; i = next) {
 		struct thread *thread = &threads->thread[i];
 		bool due = settle_due(thread) <= now_ns;
 
@@ -190,7 +206,7 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 
 uint64_t target_settle_deadline(const struct target *target)
 {
-	uint32_t first = target->threads.pending_first;
+	uint32_t first = first_due(target);
 
 	return first == THREAD_NONE ? UINT64_MAX : settle_due(&target->threads.thread[first]);
 }
