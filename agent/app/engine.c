@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "held.h"
-#include "sampler.h"
 #include "watched.h"
 
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn

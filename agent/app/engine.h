@@ -7,6 +7,7 @@
 #include "../model/model.h"
 #include "../source/probes.h"
 #include "../source/procfs.h"
+#include "sampler.h"
 
 struct engine;
 

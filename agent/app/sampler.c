@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <time.h>
 
-#define SAMPLE_NS (NSEC_PER_SEC / 5)
 /* A pass looks at every task of the machine: where that takes more than this part of one core, there are fewer. */
 #define SAMPLE_SHARE 1000
 

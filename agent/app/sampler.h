@@ -6,6 +6,8 @@
 
 #include "../source/probes.h"
 
+#define SAMPLE_NS (NSEC_PER_SEC / 4)
+
 /* One sample of all targets. Returns the boottime at which the next is due; UINT64_MAX: none can be had here. */
 uint64_t sampler_run(struct probes *probes, const struct fact_sink *sink);
 

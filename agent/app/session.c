@@ -215,10 +215,20 @@ int session_refresh(struct session *session, bool whole)
 	return session->on_snapshot ? session->on_snapshot(session->context) : 0;
 }
 
+/* A refresh is a sample of who runs as well, so the next one has time. */
+static int put_sample_off(struct session *session)
+{
+	uint64_t due = boottime() + SAMPLE_NS;
+
+	return due > session->sample_ns ? loop_timer_at(session->sample, due) : 0;
+}
+
 static int on_refresh(void *context)
 {
 	int error = session_refresh(context, false);
 
+	if (!error)
+		error = put_sample_off(context);
 	return error ? error : after_events(context);
 }
 
@@ -251,7 +261,8 @@ static int on_sample(void *context)
 {
 	struct session *session = context;
 
-	return loop_timer_at(session->sample, engine_sample(session->engine));
+	session->sample_ns = engine_sample(session->engine);
+	return loop_timer_at(session->sample, session->sample_ns);
 }
 
 int session_run(struct session *session)

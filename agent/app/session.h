@@ -19,7 +19,7 @@ struct session {
 	struct snapshot *snapshot; /* the newest; owned, but a command may take it away */
 	struct notices *notices;   /* NULL: none are logged (they stand on the screen) */
 	bool was_over;                   /* a limit was over at some time */
-	uint64_t interval_ns;
+	uint64_t interval_ns, sample_ns; /* of refreshes; when the next sample of who runs is due */
 	uint64_t attached; /* targets so far */
 	uint64_t missed_known, missed_next_ns; /* children that found the kernel's map full: how many were seen to */
 
