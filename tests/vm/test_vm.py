@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from harness import BUILD
 from machine import boot, series
 
 VARIANTS = ("tracepoint", "fexit", "kretprobe")
@@ -116,3 +117,23 @@ def test_identity_and_truth(compared, variant):
             continue
         for region, figure in zip(REGIONS, seen[thread["tid"]]):
             assert abs(figure - thread["resident"][region]) <= 64 << 10, (region, thread, seen[thread["tid"]])
+
+
+RUNNING = """
+mkfifo /tmp/in
+duty hot:1:100 idle:3:0 </tmp/in >/tmp/ready &
+target=$!
+exec 3>/tmp/in
+until grep -q ready /tmp/ready; do sleep 0.1; done
+poolscope dump --json --after 5 --interval 60 -p $target
+kill -KILL $target
+"""
+
+
+def test_samples_of_who_runs(kernel, tmp_path):
+    """Whose state is read otherwise before 5.14."""
+    text = boot(kernel, RUNNING, tmp_path, programs=[(BUILD / "workloads/duty", "/usr/bin/duty")])
+    target, = json.JSONDecoder().raw_decode(text[text.index("{"):])[0]["targets"]
+    pools = {pool["name"]: (pool["running_mean"], pool["running_peak"]) for pool in target["pools"]}
+    assert target["running_samples"] >= 3
+    assert (pools["hot-*"], pools["idle-*"]) == ((1, 1), (0, 0))
