@@ -17,6 +17,7 @@ const volatile __u64 wake_bytes;          /* from this fill on memory events wak
 const volatile __u64 page_mask;           /* page size - 1 */
 const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
 const volatile bool has_task_pt_regs;     /* Linux 5.15 */
+const volatile __u32 growth_bytes;        /* made usable by one process, these wake a reader that wants to know */
 
 /* Shared with the agent while running. */
 __u32 watched[EVENT_FILTER_SLOTS];
@@ -232,6 +233,28 @@ static __always_inline void event_submit(void *record, __u64 filled)
 	} else {
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	}
+}
+
+/* Who grows is asked what it does: soon, or it does something else by then. True: these bytes fill the measure. */
+static __always_inline bool growth_count(struct process *process, __u64 bytes)
+{
+	__u64 grown, now_ns, spent_ns;
+
+	if (!(process->flags & PROCESS_GROWTH))
+		return false;
+	grown = process->grown + bytes;
+	process->grown = grown < growth_bytes ? grown : growth_bytes;
+	if (grown < growth_bytes)
+		return false;
+	now_ns = bpf_ktime_get_boot_ns();
+	spent_ns = process->growth_ns;
+	if (spent_ns > now_ns)
+		return false;
+	if (spent_ns + NSEC_PER_SEC < now_ns)
+		spent_ns = now_ns - NSEC_PER_SEC;
+	process->growth_ns = spent_ns + EVENT_GROWTH_SPACING_NS;
+	process->grown = 0;
+	return true;
 }
 
 static __always_inline void event_submit_urgent(void *record)

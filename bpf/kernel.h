@@ -47,11 +47,16 @@ enum {
 /* struct clone_args, include/uapi/linux/sched.h */
 #define CLONE_ARGS_STACK 40
 /* include/uapi/linux/mman.h */
+#define PROT_WRITE 2
+#define MAP_PRIVATE 2
+#define MAP_TYPE 0x0f
+#define MAP_ANONYMOUS 0x20
 #define MREMAP_MAYMOVE 1
 #define MREMAP_FIXED 2
 #define MREMAP_DONTUNMAP 4
 /* include/linux/err.h */
 #define MAX_ERRNO 4095
+#define NSEC_PER_SEC 1000000000ULL
 /* include/linux/pid_namespace.h */
 #define MAX_PID_NS_LEVEL 32
 

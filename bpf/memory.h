@@ -62,7 +62,14 @@ struct told {
 	__u64 start, length;
 	__u32 flags;
 	__u8 kind, protection;
+	bool is_sizeable; /* growth that the reader wants to hear of at once, and when it was */
 };
+
+/* Private anonymous memory that can be written: what counts as growth. */
+static __always_inline bool mmap_grows(__u32 protection, __u32 flags)
+{
+	return protection & PROT_WRITE && (flags & (MAP_TYPE | MAP_ANONYMOUS)) == (MAP_PRIVATE | MAP_ANONYMOUS);
+}
 
 static __always_inline struct event_memory *memory_reserve(const struct process *process, const struct task_struct *typed,
 							   const struct told *what, __u64 size, __u64 filled)
@@ -81,7 +88,7 @@ static __always_inline struct event_memory *memory_reserve(const struct process 
 	/* The time of the reader's last look: whether a reading came before the call or after it is all that is asked of
 	 * it, and looking at the clock here costs the target a fifth of the record (Linux 6.18, in a virtual machine). */
 	event = event_reserve(process, size, what->kind, ring_has_room(process, filled, size), caller, start_ns,
-			      *(volatile __u64 *)&clock_ns);
+			      what->is_sizeable ? bpf_ktime_get_boot_ns() + 1 : *(volatile __u64 *)&clock_ns);
 
 	if (!event)
 		return NULL;
@@ -99,12 +106,16 @@ static __always_inline int memory_submit(const struct process *process, const st
 	__u64 filled = ring_filled();
 	struct event_memory *event = memory_reserve(process, typed, what, sizeof(*event), filled);
 
-	if (event)
+	if (!event)
+		return 0;
+	if (what->is_sizeable)
+		event_submit_urgent(event);
+	else
 		event_submit(event, filled);
 	return 0;
 }
 
-static __always_inline int on_mmap(const struct process *process, struct task_struct *typed, long result)
+static __always_inline int on_mmap(struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_MMAP, .start = result};
 	struct call call;
@@ -113,10 +124,11 @@ static __always_inline int on_mmap(const struct process *process, struct task_st
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
 	what.flags = call.arg[3];
+	what.is_sizeable = mmap_grows(what.protection, what.flags) && growth_count(process, what.length);
 	return memory_submit(process, typed, &what);
 }
 
-static __always_inline int on_mprotect(const struct process *process, struct task_struct *typed, long result)
+static __always_inline int on_mprotect(struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_MPROTECT};
 	struct call call;
@@ -125,11 +137,12 @@ static __always_inline int on_mprotect(const struct process *process, struct tas
 	what.start = call.arg[0];
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
+	what.is_sizeable = what.protection & PROT_WRITE && growth_count(process, what.length);
 	return memory_submit(process, typed, &what);
 }
 
 /* The result is the break as it is now: other than the argument when the call was refused or only asked. */
-static __always_inline int on_brk(const struct process *process, struct task_struct *typed, long result)
+static __always_inline int on_brk(struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_BRK};
 	struct call call;
@@ -139,6 +152,9 @@ static __always_inline int on_brk(const struct process *process, struct task_str
 	if (call.arg[0] != (__u64)result || (__u64)result < what.start)
 		return 0;
 	what.length = (__u64)result - what.start;
+	if (process->brk && process->brk < (__u64)result)
+		what.is_sizeable = growth_count(process, (__u64)result - process->brk);
+	process->brk = result;
 	return memory_submit(process, typed, &what);
 }
 
@@ -195,22 +211,27 @@ static __always_inline int on_mremap_entry(const struct process *process, struct
 	return mremap_frees(&call, &what) ? memory_submit(process, typed, &what) : 0;
 }
 
-static __always_inline int move_submit(const struct process *process, const struct task_struct *typed,
+static __always_inline int move_submit(struct process *process, const struct task_struct *typed,
 				       const struct call *call, long result)
 {
 	struct told what = {.kind = EVENT_MREMAP, .start = result, .length = call->arg[2], .flags = call->arg[3]};
 	__u64 filled = ring_filled();
-	struct event_move *event = (void *)memory_reserve(process, typed, &what, sizeof(*event), filled);
+	struct event_move *event;
 
+	what.is_sizeable = what.length > call->arg[1] && growth_count(process, what.length - call->arg[1]);
+	event = (void *)memory_reserve(process, typed, &what, sizeof(*event), filled);
 	if (!event)
 		return 0;
 	event->old_start = call->arg[0];
 	event->old_length = call->arg[1];
-	event_submit(event, filled);
+	if (what.is_sizeable)
+		event_submit_urgent(event);
+	else
+		event_submit(event, filled);
 	return 0;
 }
 
-static __always_inline int on_mremap(const struct process *process, struct task_struct *typed, long result)
+static __always_inline int on_mremap(struct process *process, struct task_struct *typed, long result)
 {
 	struct told what = {.kind = EVENT_MREMAP_FAILED};
 	struct call call;

@@ -245,6 +245,8 @@ static __always_inline int on_exec(struct task_struct *task, __u32 old_tid)
 	if (process->flags & PROCESS_GUEST)
 		return guest_exec(task, tgid, process);
 	process->routine_offset = 0;
+	process->brk = 0;
+	process->flags &= ~PROCESS_GROWTH;
 	event = thread_event(process, EVENT_EXEC, task);
 	if (!event)
 		return 0;

@@ -309,3 +309,15 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
 	process.routine_offset = start_routine_offset;
 	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
 }
+
+int probes_want_growth(struct probes *probes, uint32_t target)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	int fd = bpf_map__fd(probes->set.object->maps.processes);
+	struct process process;
+
+	if (!space || bpf_map_lookup_elem(fd, &space->tgid, &process) < 0)
+		return -ESRCH;
+	process.flags |= PROCESS_GROWTH;
+	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
+}

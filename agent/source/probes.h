@@ -20,6 +20,9 @@ struct probe_trial { /* what a trial load said; one per (group, variant) */
 	bool inborn; /* refused by what this kernel is: the user can do nothing about it */
 };
 
+/* Made usable by one process, these bytes wake a reader that wants to know (probes_want_growth). */
+#define PROBES_GROWTH_BYTES (1U << 20)
+
 struct probes_options {
 	const char *memory_variant; /* "fexit", "tracepoint", "kretprobe"; NULL: the first that loads */
 	uint32_t ring_bytes;        /* power of two, multiple of the page size; 0: 4 MiB */
@@ -64,5 +67,9 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink);
 /* Where struct pthread holds the start routine, relative to the thread pointer; 0: unknown, then
  * births carry none. Found by evidence in source/glibc. */
 int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset);
+/* From now on, and until it calls exec, probes_fd() becomes readable at once when the target has made
+ * PROBES_GROWTH_BYTES usable, 20 times a second at most; the fact that completes them bears its own time. Others bear that of the last look at
+ * the clock before them, or a later one: now less the fact's time is never less than its age. */
+int probes_want_growth(struct probes *probes, uint32_t target);
 
 #endif

@@ -16,6 +16,9 @@
  * share EVENT_SHARES is on no account. */
 #define EVENT_SHARES 256
 
+/* How often the growth of one process may wake the reader, on average; as many times at once as in a second. */
+#define EVENT_GROWTH_SPACING_NS 50000000ULL
+
 enum event_kind {
 	EVENT_THREAD_BORN = 1,
 	EVENT_PROCESS_BORN, /* a followed child (by fork, or by exec after vfork); it is its first thread's birth too */
@@ -47,7 +50,8 @@ struct event_header {
 	__u8 protection; /* of mmap, of mprotect: PROT_* as far as it fits */
 	__u16 share;
 	__u32 space; /* kernel tgid of the process that owns the address space */
-	__u64 time_ns;  /* of a memory call: of the reader's last look at its clock before it, plus 1 */
+	/* Of a memory call: of the reader's last look at its clock before it, plus 1; or later, up to its own time. */
+	__u64 time_ns;
 	__u64 start_ns; /* the thread that it is about, or that made the call */
 	__u32 tid;
 	__u32 flags; /* enum event_thread_flag; else the call's own flags */
@@ -83,6 +87,7 @@ enum process_flag {
 	PROCESS_FOLLOW = 1 << 0,
 	PROCESS_GUEST = 1 << 1, /* made by CLONE_VM: lives in the address space of `space` */
 	PROCESS_VFORK = 1 << 2, /* a guest that is about to exec */
+	PROCESS_GROWTH = 1 << 3, /* the reader wants to hear of sizeable growth at once */
 };
 
 struct process {
@@ -91,7 +96,9 @@ struct process {
 	__u16 flags;
 	__u64 start_ns;       /* of the leader: tells a reused tgid; 0: not known */
 	__u32 routine_offset; /* of the start routine from the thread pointer; 0: not known */
-	__u32 unused;
+	__u32 grown;          /* bytes made usable since the reader was last woken for them */
+	__u64 brk;            /* the break after its last call; 0: not known */
+	__u64 growth_ns;      /* before this its growth wakes nobody: wake-ups that were spent */
 };
 
 /* Bytes in the ring that were put there while it was filling are produced - consumed; each side writes its own only. */
