@@ -65,6 +65,7 @@ enum fact_kind {
 	FACT_RUNTIME,  /* which it is, and how its readings go */
 	FACT_EXECUTOR, /* an executor instance as it is now; or `gone`: it is no more */
 	FACT_WORKER,   /* what one of its threads does now, and whose worker it is */
+	FACT_BLAME,    /* what a thread did when it was seen to have made a range usable */
 
 	/* the observer itself */
 	FACT_LOSS,    /* events lost so far, by reason */
@@ -269,6 +270,15 @@ struct fact_worker {
 	uint32_t line;
 };
 
+struct fact_blame {
+	struct thread_id who; /* who made the range usable */
+	uint64_t start, length;
+	/* The function that it was in a moment later, of its program if there is one; its file, "" unknown; the line
+	 * where the function begins, 0: unknown. */
+	char function[FACT_SYMBOL_SIZE], file[64];
+	uint32_t line;
+};
+
 struct fact_loss {
 	uint64_t lost[LOSS_REASON_COUNT]; /* since the agent's start, target wide; UNKNOWN_U64: the
 					     kernel cannot say (a kretprobe's misses before 6.7) */
@@ -302,6 +312,7 @@ struct fact {
 		struct fact_runtime runtime;
 		struct fact_executor executor;
 		struct fact_worker worker;
+		struct fact_blame blame;
 		struct fact_loss loss;
 		struct fact_events events;
 		char variant[16]; /* "fexit", "tracepoint", "kretprobe" */

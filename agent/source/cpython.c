@@ -305,6 +305,27 @@ static void drop_list(struct cpython *cpython)
 	cpython->n_listed = cpython->room = 0;
 }
 
+int cpython_note_birth(struct cpython *cpython, const struct fact_thread *thread)
+{
+	return cpython->walk ? cpython_add(cpython, thread) : 0;
+}
+
+bool cpython_is_found(const struct cpython *cpython)
+{
+	return cpython->walk;
+}
+
+int cpython_function(struct cpython *cpython, struct thread_id id, struct fact_blame *ret_blame, uint64_t *ret_cost_ns)
+{
+	uint64_t begin = cpu_ns();
+	int r = -ENOENT;
+
+	if (cpython->walk)
+		r = cpython_walk_function(cpython->walk, cpython->listed, cpython->n_listed, id, ret_blame);
+	*ret_cost_ns = cpu_ns() - begin;
+	return r;
+}
+
 int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct fact_sink *sink)
 {
 	struct refusal refusal = {.sink = sink};

@@ -23,6 +23,11 @@ DEFINE_CLEANUP(struct cpython *, cpython_free)
 bool cpython_begin(struct cpython *cpython, uint64_t now_ns, double share);
 int cpython_add(struct cpython *cpython, const struct fact_thread *thread);
 int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct fact_sink *sink);
+/* A thread that was born since: the next reading will list it, cpython_function() can find it at once. */
+int cpython_note_birth(struct cpython *cpython, const struct fact_thread *thread);
+bool cpython_is_found(const struct cpython *cpython);
+/* What one thread does now, as cpython_walk_function() has it. ret_cost_ns: CPU time, also of a failure. */
+int cpython_function(struct cpython *cpython, struct thread_id id, struct fact_blame *ret_blame, uint64_t *ret_cost_ns);
 /* CPU time of the last reading; 0: there was none. For the bench. */
 uint64_t cpython_cost_ns(const struct cpython *cpython);
 /* What was read so far. */

@@ -171,6 +171,7 @@ static int code_read(const struct cpython_image *image, struct code_info *code)
 		return r;
 	code->role = role_of(path, name);
 	code->process_role = process_role_of(path, name);
+	code->layer = code_layer(path, name);
 	short_file(path, code->file, sizeof(code->file));
 	return 0;
 }

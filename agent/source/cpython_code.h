@@ -24,12 +24,21 @@ enum code_role {
 	CODE_LOOP, /* asyncio: run_forever, its `self` is the loop */
 };
 
+/* Whose work a function is, the program's first. */
+enum code_layer {
+	LAYER_PROGRAM,
+	LAYER_PART, /* of a function of the program: a comprehension, which from 3.12 on has no frame of its own */
+	LAYER_PACKAGE, /* installed beside it */
+	LAYER_RUNTIME, /* the interpreter's own library, and what calls a program's functions: servers, executors */
+};
+
 struct code_info {
 	uint64_t address;
 	uint64_t filename, name, lines; /* objects; what proves that it is still the same */
 	uint32_t first_line;
 	enum code_role role;
 	enum process_role process_role; /* what the process is whose main thread stands in it */
+	enum code_layer layer;
 	uint64_t pass; /* in which it was proven */
 	char function[FACT_SYMBOL_SIZE], file[64];
 	unsigned char *table; /* its line table; NULL: not read yet */
@@ -51,6 +60,8 @@ struct code_info *code_table_get(struct code_table *table, const struct cpython_
 /* 0: not known. instruction: what stands in the frame (f_lasti, or an address). */
 uint32_t code_line(struct code_table *table, const struct cpython_image *image, struct code_info *code,
 		   uint64_t instruction);
+/* By the path of its file as the interpreter has it, and by its name. */
+enum code_layer code_layer(const char *path, const char *name);
 /* The place of a local variable in the frame. -ENOENT. */
 int code_local(const struct cpython_image *image, const struct code_info *code, const char *name,
 	       uint32_t *ret_index);

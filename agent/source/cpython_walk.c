@@ -9,6 +9,7 @@
 #include "cpython_executor.h"
 #include "cpython_role.h"
 #include "cpython_root.h"
+#include "cpython_stack.h"
 #include "cpython_thread.h"
 
 #define ROUNDS 4U
@@ -324,4 +325,76 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
 		r = emit_workers(walk, told < 0, threads, n_threads, &fact, sink);
 	return r ? r : told;
+}
+
+/* ---- one thread, between two passes -------------------------------------------------------------- */
+
+/* As the last pass had it. */
+static struct py_thread *thread_passed(struct cpython_walk *walk, uint32_t tid)
+{
+	for (size_t i = 0; i < walk->threads.count; i++) {
+		struct py_thread *thread = walk->threads.thread[i];
+
+		if (thread->tid == tid && py_thread_is_same(thread, &walk->image))
+			return thread;
+	}
+	return NULL;
+}
+
+static struct py_thread *thread_listed(struct cpython_walk *walk, const struct listed_thread *listed)
+{
+	for (size_t i = 0; i < walk->threads.count; i++) {
+		struct py_thread *thread = walk->threads.thread[i];
+
+		if (walk->site.same_pids && thread->native ? thread->native == listed->id.tid
+							   : listed->tls_base && thread->pthread == listed->tls_base)
+			return thread;
+	}
+	return NULL;
+}
+
+static const struct listed_thread *listed_find(const struct listed_thread *threads, size_t n_threads,
+					       struct thread_id id)
+{
+	/* The newest of that number stands last. */
+	for (size_t i = n_threads; i--;) {
+		if (thread_id_equal(threads[i].id, id))
+			return &threads[i];
+	}
+	return NULL;
+}
+
+int cpython_walk_function(struct cpython_walk *walk, const struct listed_thread *threads, size_t n_threads,
+			  struct thread_id id, struct fact_blame *ret_blame)
+{
+	const struct listed_thread *listed = listed_find(threads, n_threads, id);
+	const struct code_info *code;
+	struct py_thread *thread;
+	int r = -EFAULT;
+
+	if (!listed)
+		return -ENOENT;
+	memory_view_begin(walk->view);
+	code_table_begin(walk->codes);
+	thread = thread_passed(walk, id.tid);
+	if (!thread) {
+		r = list_threads(walk);
+		if (r < 0)
+			return r;
+		thread = thread_listed(walk, listed);
+		if (!thread)
+			return -ENOENT;
+	}
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		r = stack_function(thread, &walk->image, walk->codes, &code);
+		if (r == 0 || r == -ENOENT || r == -ENODATA)
+			break;
+		memory_view_begin(walk->view);
+	}
+	if (r < 0)
+		return r;
+	memcpy(ret_blame->function, code->function, sizeof(ret_blame->function));
+	memcpy(ret_blame->file, code->file, sizeof(ret_blame->file));
+	ret_blame->line = code->first_line;
+	return 0;
 }

@@ -41,6 +41,10 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink);
 /* The next pass asks anew what is else asked now and then. */
 void cpython_walk_ask_all(struct cpython_walk *walk);
+/* What the thread does as of now, by its id among `threads`: function, file, the line where the function begins.
+ * -ENODATA: nothing of its program's; -ENOENT: it is not known to Python, or runs none; -EFAULT, -EINVAL: too much changed meanwhile. */
+int cpython_walk_function(struct cpython_walk *walk, const struct listed_thread *threads, size_t n_threads,
+			  struct thread_id id, struct fact_blame *ret_blame);
 const struct fact_runtime *cpython_walk_counts(const struct cpython_walk *walk);
 /* Calls and blocks read so far. */
 const struct memory_counts *cpython_walk_memory(const struct cpython_walk *walk);

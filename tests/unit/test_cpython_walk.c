@@ -57,6 +57,35 @@ static void assert_facts_are_right(void)
 	assert_non_null(image_executor(&image, EXECUTOR_THREAD, "Watcher.run", 1));
 }
 
+/* Who executes a task is in a function of the program, however deep in the library it waits; who waits for one in none. */
+static void assert_functions_are_right(struct cpython_walk *walk)
+{
+	const struct thread_id nobody = {1, 1};
+	struct fact_blame blame;
+	unsigned int busy = 0;
+	int r;
+
+	for (size_t i = 0; i < image.n_facts; i++) {
+		const struct fact_worker *worker = &image.facts[i].worker;
+
+		if (image.facts[i].kind != FACT_WORKER || !worker->executor)
+			continue;
+		blame = (struct fact_blame){.line = 0};
+		r = cpython_walk_function(walk, image.threads, image.n_threads, worker->id, &blame);
+		if (worker->activity == WORKER_IDLE)
+			assert_int_equal(r, -ENODATA);
+		if (worker->activity != WORKER_BUSY)
+			continue;
+		busy++;
+		assert_int_equal(r, 0);
+		assert_true(blame.line > 0);
+		assert_string_equal(blame.function, "blocked_task");
+		assert_string_equal(blame.file, "executors.py");
+	}
+	assert_true(busy >= 7);
+	assert_int_equal(cpython_walk_function(walk, image.threads, image.n_threads, nobody, &blame), -ENOENT);
+}
+
 static int record(void **state)
 {
 	struct cpython_walk *walk;
@@ -102,6 +131,7 @@ static int record(void **state)
 	assert_int_equal(image_pass(&image, walk), 0);
 	assert_int_equal(image_pass(&image, walk), 0);
 	assert_facts_are_right();
+	assert_functions_are_right(walk);
 	cpython_walk_free(walk);
 	image_kill(&image);
 	return 0;
@@ -136,6 +166,20 @@ static void the_image_tells_what_the_process_told(void **state)
 		assert_true(workers <= image.n_threads);
 	}
 	cpython_walk_free(walk);
+}
+
+static void functions_by_a_walk_that_has_passed_and_by_one_that_has_not(void **state)
+{
+	struct cpython_walk *walk = image_walk(&image), *fresh = image_walk(&image);
+
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_functions_are_right(walk);
+	assert_functions_are_right(fresh);
+	/* The next pass is as good as any. */
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_facts_are_right();
+	cpython_walk_free(walk);
+	cpython_walk_free(fresh);
 }
 
 static void layouts_of_other_versions_prove_nothing(void **state)
@@ -233,6 +277,15 @@ static void assert_facts_make_sense(void)
 	}
 }
 
+static void assert_function_makes_sense(struct cpython_walk *walk)
+{
+	struct thread_id id = image.threads[(size_t)rand() % image.n_threads].id;
+	struct fact_blame blame = {.line = 0};
+
+	if (cpython_walk_function(walk, image.threads, image.n_threads, id, &blame) == 0)
+		assert_true(ends(blame.function, sizeof(blame.function)) && ends(blame.file, sizeof(blame.file)));
+}
+
 #define ROUNDS 20000
 #define SECONDS 12
 
@@ -264,6 +317,8 @@ static void changed_images(void **state)
 		assert_facts_make_sense();
 		image_pass(&image, lasting);
 		assert_facts_make_sense();
+		assert_function_makes_sense(fresh);
+		assert_function_makes_sense(lasting);
 		cpython_walk_free(fresh);
 		memcpy(image.block, clean, n_blocks * sizeof(*clean));
 		memcpy(image.address, addresses, n_blocks * sizeof(*addresses));
@@ -333,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_image_tells_what_the_process_told),
+		cmocka_unit_test(functions_by_a_walk_that_has_passed_and_by_one_that_has_not),
 		cmocka_unit_test(layouts_of_other_versions_prove_nothing),
 		cmocka_unit_test(changed_images),
 		cmocka_unit_test(endless_lists),

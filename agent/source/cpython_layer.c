@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whose work a Python function is: a table of fragments of paths. It must not know code objects, nor what the answer
+ * is for. */
+#include "cpython_code.h"
+
+/* The first that is in the path decides. Packages that call a program's functions do so for it: what they hold by
+ * themselves is little, and where they stand in every stack they are nobody's answer. */
+static const struct {
+	const char *fragment;
+	enum code_layer layer;
+} layers[] = {
+	{"-packages/anyio/", LAYER_RUNTIME},
+	{"-packages/asgiref/", LAYER_RUNTIME},
+	{"-packages/billiard/", LAYER_RUNTIME},
+	{"-packages/celery/", LAYER_RUNTIME},
+	{"-packages/cheroot/", LAYER_RUNTIME},
+	{"-packages/click/", LAYER_RUNTIME},
+	{"-packages/ddtrace/", LAYER_RUNTIME},
+	{"-packages/django/core/", LAYER_RUNTIME},
+	{"-packages/eventlet/", LAYER_RUNTIME},
+	{"-packages/fastapi/", LAYER_RUNTIME},
+	{"-packages/flask/", LAYER_RUNTIME},
+	{"-packages/gevent/", LAYER_RUNTIME},
+	{"-packages/greenlet/", LAYER_RUNTIME},
+	{"-packages/gunicorn/", LAYER_RUNTIME},
+	{"-packages/hypercorn/", LAYER_RUNTIME},
+	{"-packages/joblib/", LAYER_RUNTIME},
+	{"-packages/kombu/", LAYER_RUNTIME},
+	{"-packages/opentelemetry/", LAYER_RUNTIME},
+	{"-packages/sentry_sdk/", LAYER_RUNTIME},
+	{"-packages/sniffio/", LAYER_RUNTIME},
+	{"-packages/starlette/", LAYER_RUNTIME},
+	{"-packages/tornado/", LAYER_RUNTIME},
+	{"-packages/trio/", LAYER_RUNTIME},
+	{"-packages/uvicorn/", LAYER_RUNTIME},
+	{"-packages/waitress/", LAYER_RUNTIME},
+	{"-packages/werkzeug/", LAYER_RUNTIME},
+	{"/site-packages/", LAYER_PACKAGE},
+	{"/dist-packages/", LAYER_PACKAGE},
+	{"/lib/python3.", LAYER_RUNTIME},
+	{"/lib64/python3.", LAYER_RUNTIME},
+	{"<frozen ", LAYER_RUNTIME},
+};
+
+static bool is_part(const char *name)
+{
+	static const char *const parts[] = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (!strcmp(name, parts[i]))
+			return true;
+	}
+	return false;
+}
+
+enum code_layer code_layer(const char *path, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
+		if (strstr(path, layers[i].fragment))
+			return layers[i].layer;
+	}
+	return is_part(name) ? LAYER_PART : LAYER_PROGRAM;
+}
