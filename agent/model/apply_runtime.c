@@ -69,6 +69,25 @@ int apply_worker(struct model *model, struct target *target, const struct fact *
 	return 0;
 }
 
+int apply_blame(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct fact_blame told = fact->blame;
+	struct thread *thread = threads_find(&target->threads, told.who);
+	uint32_t number;
+	int r;
+
+	end_text(told.function, sizeof(told.function));
+	end_text(told.file, sizeof(told.file));
+	if (!told.who.tid || !*told.function)
+		return -EINVAL;
+	if (!thread)
+		return 0;
+	r = blame_number(&target->blame, &told, &number);
+	if (r == 0)
+		range_map_blame(target->ranges, told.start, told.length, thread->owner, number);
+	return r;
+}
+
 /* ---- at a refresh ------------------------------------------------------------------------------- */
 
 static uint64_t sum_known(uint64_t sum, uint64_t value)

@@ -5,6 +5,7 @@
 #define POOLSCOPE_MODEL_MODEL_INSIDE_H
 
 #include "arenas.h"
+#include "blame.h"
 #include "executors.h"
 #include "functions.h"
 #include "history.h"
@@ -42,6 +43,7 @@ struct target {
 	struct arenas arenas;
 	struct told_executors executors;
 	struct functions functions;
+	struct blame blame;
 	struct fact_runtime runtime;
 	uint64_t runtime_told; /* passes that told something, up to the last refresh */
 	char own_names[OWN_NAMES][FACT_NAME_SIZE]; /* the process's own: no name family */
@@ -160,6 +162,7 @@ int apply_worker(struct model *model, struct target *target, const struct fact *
 int apply_thread_running(struct model *model, struct target *target, const struct fact *fact);
 int apply_running_sampled(struct model *model, struct target *target, const struct fact *fact);
 void target_figure_running(struct target *target, bool is_sample);
+int apply_blame(struct model *model, struct target *target, const struct fact *fact);
 /* apply_runtime.c: what the executors of each pool hold and how many are busy, as of this refresh */
 void target_figure_executors(struct target *target, uint64_t now_ns);
 

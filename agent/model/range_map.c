@@ -37,7 +37,7 @@ static struct range range_from(const struct fact_range *fact, uint64_t end, uint
 	if (is_private_anonymous(fact->flags)) {
 		range.usable = fact->protection & PROT_WRITE;
 		if (range.usable)
-			range_charge(&range, caller);
+			range_charge_growth(&range, caller);
 	} else {
 		range.reason = UNATTRIBUTED_IMAGE;
 		range.usable = !(fact->flags & (RANGE_SHARED | RANGE_HUGETLB));
@@ -183,7 +183,7 @@ static struct range protected_range(const struct range_node *node, uint64_t star
 		return range;
 	if (range.usable) {
 		if (writable && is_provisional(&range, time_ns))
-			range_charge(&range, caller);
+			range_charge_growth(&range, caller);
 		/* Whoever changed it, it was there: a later toggle makes nobody its maker. */
 		if (range.provisional_until_ns > time_ns)
 			range.provisional_until_ns = 0;
@@ -192,7 +192,7 @@ static struct range protected_range(const struct range_node *node, uint64_t star
 		range.unproven = false;
 		if (range.owner == OWNER_NONE) {
 			range.region = growth_region(node, start);
-			range_charge(&range, caller);
+			range_charge_growth(&range, caller);
 		}
 		range_touch(&range, time_ns);
 	}
@@ -283,7 +283,7 @@ int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end,
 	limbo_forget(map, caller);
 	if (heap_start > heap_end || heap_end > USER_END)
 		return -EINVAL;
-	range_charge(&grown, caller);
+	range_charge_growth(&grown, caller);
 	range_touch(&grown, time_ns);
 	drop_heap_above(map, end, time_ns);
 	at = map->heap_end > start ? map->heap_end : start;
@@ -348,6 +348,27 @@ int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint
 	}
 	map_join(map, start, end);
 	return 0;
+}
+
+void range_map_blame(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint32_t blame)
+{
+	struct range_node *node;
+	uint64_t end;
+
+	/* Where the bound forbids a cut, it stays unseen. */
+	if (owner == OWNER_NONE || range_bounds(start, length, &end) < 0)
+		return;
+	for (node = range_tree_at(&map->tree, start); node && node->range.start < end; node = range_tree_next(node)) {
+		struct range *range = &node->range;
+		uint64_t from = range->start > start ? range->start : start;
+
+		if (range->owner != owner || range->blame != BLAME_UNSEEN || range->region == REGION_STACK ||
+		    map_cut(map, from, range->end < end ? range->end : end, 0) < 0)
+			continue;
+		node = range_tree_at(&map->tree, from);
+		node->range.blame = blame;
+	}
+	map_join(map, start, end);
 }
 
 const struct range *range_map_first(const struct range_map *map)

@@ -11,6 +11,11 @@
  * OWNER_NONE with a reason. */
 #define OWNER_NONE UINT32_MAX
 
+/* Under which function a range was made; the caller numbers functions from BLAME_FIRST on. */
+enum { BLAME_NONE, /* nobody saw it being made */
+       BLAME_UNSEEN, /* made by a thread that was not asked what it did */
+       BLAME_OTHER, BLAME_FIRST };
+
 /* One range: disjoint from all others. */
 struct range {
 	uint64_t start, end;
@@ -18,6 +23,7 @@ struct range {
 	enum unattributed reason;
 	enum region region;
 	uint32_t protection, flags; /* PROT_*, enum range_flag */
+	uint32_t blame;
 	bool usable; /* was made writable once; else a bare reservation */
 	bool unproven; /* seeded without access: the first reading tells if it was usable */
 	bool changed; /* since the last residency reading */
@@ -66,6 +72,9 @@ int range_map_brk(struct range_map *map, uint64_t heap_start, uint64_t heap_end,
 /* A birth takes its stack over, whoever owned it: the whole pages of the range, the guard among them
  * (which stays unusable). */
 int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
+
+/* What `owner` made of this is blamed on a function, as far as it is BLAME_UNSEEN. */
+void range_map_blame(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint32_t blame);
 
 /* A seed: begin, seen (ascending), end, with no event between. What a reseed does not see again is dropped,
  * unless an event newer than the seed made it; what it sees keeps its owner. drop_all: exec. [stack]

@@ -67,6 +67,8 @@ static inline bool is_provisional(const struct range *range, uint64_t time_ns)
 int range_bounds(uint64_t start, uint64_t length, uint64_t *ret_end);
 /* Nobody's when the caller is not known. */
 void range_charge(struct range *range, uint32_t caller);
+/* The same, of what this very call made usable. */
+void range_charge_growth(struct range *range, uint32_t caller);
 void range_touch(struct range *range, uint64_t time_ns);
 /* The part [start, end) of a range, with its share of the figures. */
 struct range range_slice(const struct range *whole, uint64_t start, uint64_t end);

@@ -95,7 +95,7 @@ static struct range range_added(const struct range *like, uint64_t start, uint64
 	};
 
 	if (added.usable && is_private_anonymous(added.flags))
-		range_charge(&added, caller);
+		range_charge_growth(&added, caller);
 	range_touch(&added, time_ns);
 	return added;
 }

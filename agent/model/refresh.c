@@ -74,6 +74,13 @@ static void figures_reset(struct target *target)
 	target->thread_resident_max = target->threads_running = 0;
 }
 
+/* The pool of who made it, whoever uses the arena now that he is gone. */
+static uint32_t maker_pool(const struct target *target, const struct owner *owner)
+{
+	return owner->thread == THREAD_NONE ? owner->pool
+					    : thread_shown_pool(target, &target->threads.thread[owner->thread]);
+}
+
 /* Adds one range to whom it belongs. */
 static void figure_range(struct target *target, const struct range *range, struct arena_sharing *sharing)
 {
@@ -88,10 +95,13 @@ static void figure_range(struct target *target, const struct range *range, struc
 
 	if (owner)
 		owner->ranges++;
+	blame_keep(&target->blame, range->blame);
 	if (!range->usable || (range->flags & (RANGE_SHARED | RANGE_HUGETLB)))
 		return;
 	if (range->region == REGION_ARENA || range->region == REGION_HEAP)
 		kept = arenas_kept(&target->arenas, range->start, range->region, resident);
+	if (range->blame != BLAME_NONE && range->region != REGION_STACK && owner)
+		blame_add(&target->blame, maker_pool(target, owner), range->blame, resident);
 	if (owner && owner->thread != THREAD_NONE) {
 		bytes = &threads->thread[owner->thread].memory;
 	} else {
@@ -118,13 +128,15 @@ static void figure_range(struct target *target, const struct range *range, struc
 		bytes->kept_sum += kept;
 }
 
-/* Of a range that may come back, the owner's number must not go to another thread meanwhile. */
+/* Of a range that may come back, the owner's number (and the function's) must not go to another thread meanwhile. */
 static void owner_keep(void *context, const struct range *range)
 {
-	struct threads *threads = context;
+	struct target *target = context;
+	struct threads *threads = &target->threads;
 
 	if (range->owner < threads->n_owners)
 		threads->owner[range->owner].ranges++;
+	blame_keep(&target->blame, range->blame);
 }
 
 /* True when every range that can hold pages has a figure. */
@@ -133,6 +145,8 @@ static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
 	const struct range *range;
 	bool whole = range_map_count(target->ranges) > 0;
 
+	/* Only a runtime tells functions: elsewhere there is nothing to sum. */
+	blame_begin(&target->blame, target->runtime.passes ? target->pools.count : 0);
 	for (range = range_map_first(target->ranges); range; range = range_map_next(target->ranges, range)) {
 		figure_range(target, range, sharing);
 		if (!range_counts(range))
@@ -142,7 +156,8 @@ static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
 		else if (!target->oldest_scan_ns || range->scanned_ns < target->oldest_scan_ns)
 			target->oldest_scan_ns = range->scanned_ns;
 	}
-	range_map_each_in_limbo(target->ranges, owner_keep, &target->threads);
+	range_map_each_in_limbo(target->ranges, owner_keep, target);
+	blame_end(&target->blame);
 	return whole;
 }
 

@@ -35,6 +35,18 @@ const char *snapshot_role(const struct snapshot_target *target)
 	return "";
 }
 
+uint64_t snapshot_blame_total(const struct snapshot_pool *pool)
+{
+	uint64_t total = pool->blame_other;
+
+	if (pool->blame_other == UNKNOWN_U64 || pool->blame_unseen == UNKNOWN_U64)
+		return UNKNOWN_U64;
+	total += pool->blame_unseen;
+	for (size_t i = 0; i < pool->n_blame; i++)
+		total += pool->blame[i].bytes;
+	return total;
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
 	if (!snapshot)
@@ -45,6 +57,7 @@ void snapshot_free(struct snapshot *snapshot)
 		for (size_t j = 0; j < target->n_pools; j++) {
 			free(target->pools[j].history);
 			free(target->pools[j].limits);
+			free(target->pools[j].blame);
 		}
 		free(target->limits);
 		free(target->unmatched);

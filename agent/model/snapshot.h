@@ -89,6 +89,14 @@ struct snapshot_right_size {
 	uint64_t busy_peak, demand_peak; /* in these looks; demand: busy, and the tasks that waited then */
 };
 
+/* A function under which memory was made that is still resident. */
+struct snapshot_blame {
+	char function[FACT_SYMBOL_SIZE], file[64]; /* file "": not known */
+	uint32_t line; /* where the function begins; 0: not known */
+	uint64_t bytes;
+};
+#define BLAME_SHOWN 5
+
 struct snapshot_pool {
 	char name[64];   /* a valid glob for --limit that matches itself */
 	char kind[32];   /* "threads", "io_uring workers", "ThreadPoolExecutor", ...; "" unknown */
@@ -112,6 +120,11 @@ struct snapshot_pool {
 	int64_t growth_per_minute;                           /* bytes; over the last minute */
 	uint64_t *history; /* resident bytes, oldest first, one a refresh; owned */
 	size_t n_history;
+	/* What its threads made usable since attach, and is resident now: the functions that hold most of it (owned), the
+	 * largest first; under others; and of makers that were not seen at it. UNKNOWN_U64: no runtime tells functions. */
+	struct snapshot_blame *blame;
+	size_t n_blame;
+	uint64_t blame_other, blame_unseen;
 	struct snapshot_limit *limits; /* owned */
 	size_t n_limits;
 	struct snapshot_verdict verdict;
@@ -237,6 +250,8 @@ struct snapshot {
 	size_t n_attached;
 };
 
+/* All that a pool's functions are a part of; UNKNOWN_U64. */
+uint64_t snapshot_blame_total(const struct snapshot_pool *pool);
 /* What a thread runs as one text, "predict (app.py:42)"; false: not known, or it is idle. */
 bool snapshot_doing(const struct snapshot_target *target, const struct snapshot_thread *thread, char *ret_text,
 		    size_t size);

@@ -114,7 +114,13 @@ static int pool_fill(const struct model *model, const struct target *target, con
 							    : 0,
 		.thread_resident_max = pool->thread_resident_max,
 		.growth_per_minute = growth,
+		.blame_other = UNKNOWN_U64,
+		.blame_unseen = UNKNOWN_U64,
 	};
+	int r = blame_fill(&target->blame, (uint32_t)(pool - target->pools.pool), ret_pool);
+
+	if (r < 0)
+		return r;
 	memcpy(ret_pool->name, pool->name, sizeof(ret_pool->name));
 	text_copy(ret_pool->kind, sizeof(ret_pool->kind), pool->kind);
 	pool_fit(target, pool, &ret_pool->fit);

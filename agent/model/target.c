@@ -20,6 +20,7 @@ void target_free(struct target *target)
 	arenas_clear(&target->arenas);
 	told_executors_clear(&target->executors);
 	functions_clear(&target->functions);
+	blame_clear(&target->blame);
 	history_clear(&target->history);
 	free(target);
 }
@@ -125,6 +126,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	arenas_clear(&target->arenas);
 	told_executors_clear(&target->executors);
 	functions_clear(&target->functions);
+	blame_clear(&target->blame);
 	memset(&target->runtime, 0, sizeof(target->runtime));
 	history_restart(&target->history);
 	uint32_t max = threads->max;

@@ -13,7 +13,7 @@
 
 #define FACTS 1000000
 #define SNAPSHOT_EVERY 2500
-#define RUNTIME_KINDS 3 /* FACT_RUNTIME, FACT_EXECUTOR, FACT_WORKER */
+#define RUNTIME_KINDS 4 /* FACT_RUNTIME, FACT_EXECUTOR, FACT_WORKER, FACT_BLAME */
 
 static uint64_t random_state = 88172645463325252ULL;
 
@@ -139,6 +139,12 @@ static void draw_payload(struct fact *fact)
 		draw_text(fact->worker.function, sizeof(fact->worker.function));
 		draw_text(fact->worker.file, sizeof(fact->worker.file));
 		break;
+	case FACT_BLAME:
+		fact->blame = (struct fact_blame){.who = draw_thread(), .start = draw_address(), .length = draw_length(),
+						  .line = (uint32_t)draw_below(3)};
+		draw_text(fact->blame.function, sizeof(fact->blame.function));
+		draw_text(fact->blame.file, sizeof(fact->blame.file));
+		break;
 	case FACT_LOSS:
 		fact->loss.lost[draw_below(LOSS_REASON_COUNT)] = draw();
 		break;
@@ -165,7 +171,7 @@ static void bytes_add_up(const struct snapshot_bytes *bytes)
 
 static void target_adds_up(const struct snapshot_target *target, size_t n_rules)
 {
-	uint64_t threads = 0, attributed = 0, listed = 0, orphaned = 0;
+	uint64_t threads = 0, attributed = 0, listed = 0, orphaned = 0, blamed = 0;
 
 	for (size_t i = 0; i < target->n_pools; i++) {
 		const struct snapshot_pool *pool = &target->pools[i];
@@ -174,6 +180,7 @@ static void target_adds_up(const struct snapshot_target *target, size_t n_rules)
 		threads += pool->threads;
 		attributed += pool->memory.resident_bytes;
 		orphaned += pool->memory.orphaned_bytes;
+		blamed += snapshot_blame_total(pool) == UNKNOWN_U64 ? 0 : snapshot_blame_total(pool);
 		assert_true(*pool->name != '\0');
 		assert_int_equal(fnmatch(pool->name, pool->name, 0), 0);
 		if (i)
@@ -182,6 +189,7 @@ static void target_adds_up(const struct snapshot_target *target, size_t n_rules)
 	assert_int_equal(threads, target->threads);
 	assert_int_equal(target->n_threads_list, target->threads);
 	assert_int_equal(attributed, target->attributed_bytes);
+	assert_true(blamed <= attributed + target->unattributed[UNATTRIBUTED_LOST]);
 	for (size_t i = 0; i < target->n_threads_list; i++) {
 		assert_true(target->threads_list[i].pool < target->n_pools);
 		bytes_add_up(&target->threads_list[i].memory);
@@ -249,7 +257,8 @@ static void executors_without_sense(void **state)
 {
 	static const enum fact_kind kinds[] = {FACT_THREAD_BORN, FACT_THREAD_SEEN, FACT_THREAD_EXITED, FACT_THREAD_RENAMED,
 					       FACT_THREAD_ROUTINE, FACT_RUNTIME, FACT_EXECUTOR, FACT_EXECUTOR, FACT_WORKER,
-					       FACT_WORKER, FACT_WORKER, FACT_RANGE_MADE, FACT_RESIDENT};
+					       FACT_WORKER, FACT_WORKER, FACT_RANGE_MADE, FACT_RANGE_MADE, FACT_BLAME,
+					       FACT_BLAME, FACT_RANGE_FREED, FACT_RANGE_MOVED, FACT_RESIDENT};
 	struct script s = {.entry.n_limits = 1, .entry.n_rules = 1, .entry.max_pools = 32};
 	uint64_t applied = 0;
 
