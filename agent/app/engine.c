@@ -25,6 +25,7 @@ struct engine {
 	struct watched **watched;
 	size_t n_watched;
 	char host[64];
+	bool grew;        /* somebody made much usable, by the drain that runs */
 	struct held held; /* readings wait here for the drain that makes them comparable */
 };
 
@@ -318,8 +319,18 @@ static int route(void *context, const struct fact *fact)
 		tell(engine, watched, &fact->gone);
 		return apply(engine, fact);
 	default:
+		engine->grew |= watched_note(watched, fact);
 		return apply(engine, fact);
 	}
+}
+
+static void blame(struct engine *engine)
+{
+	struct fact_sink sink = sink_of(engine);
+
+	for (size_t i = 0; engine->grew && i < engine->n_watched; i++)
+		(void)watched_blame(engine->watched[i], &sink);
+	engine->grew = false;
 }
 
 uint64_t engine_events(struct engine *engine)
@@ -328,6 +339,7 @@ uint64_t engine_events(struct engine *engine)
 	struct limit_transition transition;
 
 	probes_drain(engine->probes, &sink);
+	blame(engine);
 	model_judge(engine->model, boottime());
 	while (model_next_transition(engine->model, &transition))
 		if (engine->options.on_transition)

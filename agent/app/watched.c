@@ -42,6 +42,7 @@ void watched_free(struct watched *watched)
 	symbols_free(watched->symbols);
 	glibc_arenas_clear(&watched->arenas);
 	cpython_free(watched->cpython);
+	growers_free(watched->growers);
 	free(watched->routines);
 	free(watched->routine_addresses);
 	free(watched);
@@ -58,6 +59,8 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	symbols_free(watched->symbols);
 	cpython_free(watched->cpython);
 	watched->cpython = NULL;
+	growers_free(watched->growers);
+	watched->growers = NULL;
 	watched->residency = NULL;
 	watched->symbols = NULL;
 	watched->n_routines = 0;
@@ -268,6 +271,65 @@ static int read_arenas(struct watched *watched, const struct thread_list *list, 
 	return error == -ENOMEM ? error : 0;
 }
 
+/* From now on growth is blamed on functions; losing sight of it in the kernel (-ESRCH) is an end that comes by itself. */
+static int growers_begin(struct watched *watched)
+{
+	int error = probes_want_growth(watched->probes, watched->id);
+
+	return error ? 0 : growers_new(&watched->growers);
+}
+
+bool watched_note(struct watched *watched, const struct fact *fact)
+{
+	/* Without memory for it, a newborn is asked after the next reading. */
+	if (fact->kind == FACT_THREAD_BORN && watched->growers)
+		(void)cpython_note_birth(watched->cpython, &fact->thread);
+	return watched->growers && growers_note(watched->growers, fact);
+}
+
+static int emit_blame(const struct watched *watched, const struct grower *grower, struct fact *fact,
+		      const struct fact_sink *sink)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < grower->n_pieces && !error; i++) {
+		fact->blame.start = grower->piece[i].start;
+		fact->blame.length = grower->piece[i].length;
+		error = sink->emit(sink->context, fact);
+	}
+	return error;
+}
+
+int watched_blame(struct watched *watched, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_BLAME, .target = watched->id};
+	struct grower *grower;
+	int error = 0;
+
+	while (watched->growers && !watched->ended && !error) {
+		uint64_t cost_ns = 0;
+
+		fact.time_ns = boottime();
+		grower = growers_next(watched->growers, fact.time_ns);
+		if (!grower || !growers_may_read(watched->growers, fact.time_ns, watched->runtime_share))
+			break;
+		fact.blame = (struct fact_blame){.who = grower->who};
+		error = cpython_function(watched->cpython, grower->who, &fact.blame, &cost_ns);
+		growers_paid(watched->growers, cost_ns);
+		if (error == -ENOMEM)
+			break;
+		if (error && error != -ENODATA) {
+			growers_quiet(grower, fact.time_ns);
+			error = 0;
+			continue;
+		}
+		/* What it did when it grew is over: that stays unseen. */
+		error = error ? 0 : emit_blame(watched, grower, &fact, sink);
+		growers_forget(grower);
+	}
+	return error;
+}
+
 /* The language runtime tells whose thread is where by comparing all of them with its own list. */
 static bool runtime_due(struct watched *watched, bool exact)
 {
@@ -281,9 +343,12 @@ static int read_runtime(const struct batch *batch)
 	int error = golang_read(&watched->golang, &watched->info, watched->id, watched->procfs_path,
 				boottime(), watched->symbols, batch->sink);
 
-	if (error)
+	if (error || !batch->reads_runtime)
 		return error;
-	return batch->reads_runtime ? cpython_read(watched->cpython, watched->symbols, batch->sink) : 0;
+	error = cpython_read(watched->cpython, watched->symbols, batch->sink);
+	if (!error && !watched->growers && cpython_is_found(watched->cpython))
+		error = growers_begin(watched);
+	return error;
 }
 
 static int batch_all(struct batch *batch)
@@ -435,6 +500,7 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	struct fact born = *fact;
 
 	watched->births = true;
+	(void)watched_note(watched, fact);
 	if (!watched->descriptor.tid && born.thread.tls_base)
 		descriptor_learn(watched, &born.thread, 1);
 	read_descriptors(watched, &born.thread, 1);

@@ -13,6 +13,7 @@
 #include "../source/procfs.h"
 #include "../source/residency.h"
 #include "../source/symbols.h"
+#include "growers.h"
 
 struct watched {
 	uint32_t id; /* the target's, as in its facts */
@@ -28,6 +29,7 @@ struct watched {
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
 	struct cpython *cpython; /* NULL: no memory for it */
+	struct growers *growers; /* NULL: nobody can say what a thread does */
 	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
 	struct glibc_descriptor descriptor;
 	struct glibc_arenas arenas;
@@ -58,6 +60,10 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 /* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
  * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
+/* A fact of the target, as it comes. True: watched_blame() has something to do, once the drain is over. */
+bool watched_note(struct watched *watched, const struct fact *fact);
+/* Asks the threads that have just made much usable what they do: FACT_BLAME. */
+int watched_blame(struct watched *watched, const struct fact_sink *sink);
 /* What malloc keeps; whole: of all heaps, now. */
 int watched_read_kept(struct watched *watched, bool whole, const struct fact_sink *sink);
 /* True when the process is no more. */

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Growth by thread until the thread is asked what it does, and the budget of asking. It must not know how a thread is
+ * asked, nor who is blamed. */
+#include "growers.h"
+
+#include <sys/mman.h>
+
+/* Who grows at one time; beyond these the one that grew least is forgotten: it stays unseen. */
+#define SETS 64U
+#define WAYS 4U
+#define QUIET_NS NSEC_PER_SEC
+/* CPU time that may be saved up: some tens of readings. */
+#define SAVED_NS (2 * NSEC_PER_MSEC)
+
+struct growers {
+	struct grower grower[SETS][WAYS];
+	uint64_t brk; /* where the heap ended by the last fact; 0: not known */
+	double readings; /* allowed now */
+	double cpu_ns;   /* the same; below 0: a debt */
+	uint64_t filled_ns; /* when the two were filled up */
+};
+
+int growers_new(struct growers **ret_growers)
+{
+	struct growers *growers = calloc(1, sizeof(*growers));
+
+	if (!growers)
+		return -ENOMEM;
+	growers->readings = GROWERS_READINGS_PER_SECOND;
+	growers->cpu_ns = SAVED_NS;
+	*ret_growers = growers;
+	return 0;
+}
+
+void growers_free(struct growers *growers)
+{
+	free(growers);
+}
+
+static struct grower *find(struct growers *growers, struct thread_id who)
+{
+	struct grower *set = growers->grower[who.tid % SETS];
+
+	for (uint32_t i = 0; i < WAYS; i++) {
+		if (set[i].who.tid && thread_id_equal(set[i].who, who))
+			return &set[i];
+	}
+	return NULL;
+}
+
+static struct grower *find_or_make(struct growers *growers, struct thread_id who)
+{
+	struct grower *set = growers->grower[who.tid % SETS], *least = &set[0], *known = find(growers, who);
+
+	if (known)
+		return known;
+	for (uint32_t i = 0; i < WAYS && least->who.tid; i++) {
+		if (!set[i].who.tid || set[i].bytes < least->bytes)
+			least = &set[i];
+	}
+	*least = (struct grower){.who = who};
+	return least;
+}
+
+static void piece_drop(struct grower *grower, uint32_t at)
+{
+	grower->bytes -= grower->piece[at].grown;
+	grower->piece[at] = grower->piece[--grower->n_pieces];
+}
+
+static void piece_add(struct grower *grower, uint64_t start, uint64_t length, uint64_t grown)
+{
+	uint32_t least = 0;
+
+	/* An arena grows upwards, piece by piece; mappings come one below the other. */
+	for (uint32_t i = 0; i < grower->n_pieces; i++) {
+		struct grower_piece *piece = &grower->piece[i];
+
+		if (piece->start + piece->length == start || start + length == piece->start) {
+			piece->start = piece->start < start ? piece->start : start;
+			piece->length += length;
+			piece->grown += grown;
+			grower->bytes += grown;
+			return;
+		}
+		if (piece->grown < grower->piece[least].grown)
+			least = i;
+	}
+	if (grower->n_pieces == GROWER_PIECES)
+		piece_drop(grower, least);
+	grower->piece[grower->n_pieces++] = (struct grower_piece){start, length, grown};
+	grower->bytes += grown;
+}
+
+/* What is no more, or another's. Of a piece that it cuts in two the front is kept. */
+static void pieces_cut(struct grower *grower, uint64_t start, uint64_t length)
+{
+	uint64_t end = start + length;
+
+	for (uint32_t i = grower->n_pieces; i--;) {
+		struct grower_piece *piece = &grower->piece[i];
+		uint64_t piece_end = piece->start + piece->length, before = piece->grown;
+
+		if (piece->start >= end || piece_end <= start)
+			continue;
+		if (start <= piece->start && end >= piece_end) {
+			piece_drop(grower, i);
+			continue;
+		}
+		if (start > piece->start) {
+			piece->length = start - piece->start;
+		} else {
+			piece->length = piece_end - end;
+			piece->start = end;
+		}
+		if (piece->grown > piece->length)
+			piece->grown = piece->length;
+		grower->bytes -= before - piece->grown;
+	}
+}
+
+static bool is_growth(const struct fact_range *range)
+{
+	return range->protection & PROT_WRITE && !(range->flags & (RANGE_FILE | RANGE_SHARED | RANGE_HUGETLB));
+}
+
+/* From where on the fact's range is new; its end: nothing is. */
+static uint64_t new_from(struct growers *growers, const struct fact *fact)
+{
+	const struct fact_range *range = &fact->range;
+	uint64_t end = range->start + range->length, before = growers->brk;
+
+	if (fact->kind == FACT_RANGE_MOVED)
+		return range->old_length && range->old_length < range->length ? range->start + range->old_length : end;
+	if (fact->kind != FACT_BRK)
+		return is_growth(range) ? range->start : end;
+	growers->brk = end;
+	/* How much is new is not known the first time: all that may be. */
+	return !before ? range->start : before < end ? before : end;
+}
+
+static bool note_growth(struct growers *growers, const struct fact *fact)
+{
+	const struct fact_range *range = &fact->range;
+	uint64_t end = range->start + range->length, from = new_from(growers, fact), start = from;
+	bool has_moved = fact->kind == FACT_RANGE_MOVED && range->start != range->old_start;
+	struct grower *grower;
+
+	if (end < range->start || from >= end)
+		return false;
+	grower = find_or_make(growers, range->who);
+	if (grower->quiet_ns > fact->time_ns)
+		return false;
+	/* What it made before it moved is where it moved to. */
+	if (has_moved) {
+		pieces_cut(grower, range->old_start, range->old_length);
+		start = range->start;
+	}
+	pieces_cut(grower, start, end - start);
+	piece_add(grower, start, end - start, has_moved ? end - start : end - from);
+	grower->time_ns = fact->time_ns;
+	return grower->bytes >= GROWERS_SIZEABLE_BYTES;
+}
+
+bool growers_note(struct growers *growers, const struct fact *fact)
+{
+	struct grower *grower;
+
+	switch (fact->kind) {
+	case FACT_RANGE_MADE:
+	case FACT_RANGE_PROTECTED:
+	case FACT_RANGE_MOVED:
+	case FACT_BRK:
+		return note_growth(growers, fact);
+	case FACT_RANGE_FREED:
+		grower = find(growers, fact->range.who);
+		if (grower)
+			pieces_cut(grower, fact->range.start, fact->range.length);
+		return false;
+	case FACT_THREAD_BORN: /* a stack is its thread's, though its creator made it usable */
+		grower = find(growers, fact->thread.creator);
+		if (grower)
+			pieces_cut(grower, fact->thread.stack_start, fact->thread.stack_length);
+		return false;
+	case FACT_THREAD_EXITED:
+		grower = find(growers, fact->thread.id);
+		if (grower)
+			*grower = (struct grower){.bytes = 0};
+		return false;
+	default:
+		return false;
+	}
+}
+
+struct grower *growers_next(struct growers *growers, uint64_t now_ns)
+{
+	struct grower *largest = NULL;
+
+	for (uint32_t i = 0; i < SETS * WAYS; i++) {
+		struct grower *grower = &growers->grower[i / WAYS][i % WAYS];
+
+		if (grower->who.tid && grower->bytes >= GROWERS_SIZEABLE_BYTES &&
+		    grower->time_ns + GROWERS_FRESH_NS >= now_ns && (!largest || grower->bytes > largest->bytes))
+			largest = grower;
+	}
+	return largest;
+}
+
+void growers_forget(struct grower *grower)
+{
+	grower->n_pieces = 0;
+	grower->bytes = 0;
+}
+
+void growers_quiet(struct grower *grower, uint64_t now_ns)
+{
+	growers_forget(grower);
+	grower->quiet_ns = now_ns + QUIET_NS;
+}
+
+bool growers_may_read(struct growers *growers, uint64_t now_ns, double share)
+{
+	double passed = growers->filled_ns && now_ns > growers->filled_ns ? (double)(now_ns - growers->filled_ns) : 0;
+
+	growers->filled_ns = now_ns;
+	growers->readings += passed * GROWERS_READINGS_PER_SECOND / NSEC_PER_SEC;
+	if (growers->readings > GROWERS_READINGS_PER_SECOND)
+		growers->readings = GROWERS_READINGS_PER_SECOND;
+	growers->cpu_ns += passed * share;
+	if (growers->cpu_ns > SAVED_NS)
+		growers->cpu_ns = SAVED_NS;
+	return growers->readings >= 1 && (share <= 0 || growers->cpu_ns > 0);
+}
+
+void growers_paid(struct growers *growers, uint64_t cost_ns)
+{
+	growers->readings -= 1;
+	growers->cpu_ns -= (double)cost_ns;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Growth by thread until the thread is asked: what counts as growth, when it is worth a question, what questions may
+ * cost. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/mman.h>
+
+#include "app/growers.h"
+
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+#define MSEC NSEC_PER_MSEC
+#define STEP (132 * KIB)
+#define AREA 0x10000000ULL
+#define RW (PROT_READ | PROT_WRITE)
+
+static struct growers *growers;
+static uint64_t now;
+
+static int begin(void **state)
+{
+	now = 1000 * NSEC_PER_SEC;
+	return growers_new(&growers);
+}
+
+static int end(void **state)
+{
+	growers_free(growers);
+	return 0;
+}
+
+static struct thread_id tid(uint32_t number)
+{
+	return (struct thread_id){number, number * NSEC_PER_SEC};
+}
+
+static bool note(struct fact fact)
+{
+	fact.time_ns = now;
+	return growers_note(growers, &fact);
+}
+
+static bool range(enum fact_kind kind, uint32_t who, uint64_t start, uint64_t length)
+{
+	return note((struct fact){.kind = kind, .range = {.who = tid(who), .start = start, .length = length,
+							  .protection = RW, .flags = RANGE_ANON}});
+}
+
+static void a_large_mapping_is_sizeable_at_once(void **state)
+{
+	struct grower *grower;
+
+	assert_false(range(FACT_RANGE_MADE, 7, AREA, MIB - 4096));
+	assert_null(growers_next(growers, now));
+	assert_true(range(FACT_RANGE_MADE, 7, AREA + 2 * MIB, 4096));
+	grower = growers_next(growers, now);
+	assert_non_null(grower);
+	assert_int_equal(grower->who.tid, 7);
+	assert_int_equal(grower->bytes, MIB);
+	assert_int_equal(grower->n_pieces, 2);
+	growers_forget(grower);
+	assert_null(growers_next(growers, now));
+	assert_true(range(FACT_RANGE_MADE, 7, AREA + 8 * MIB, 4 * MIB));
+	assert_true(range(FACT_RANGE_MADE, 9, AREA + 16 * MIB, 5 * MIB));
+	assert_int_equal(growers_next(growers, now)->who.tid, 9); /* the largest first */
+}
+
+/* glibc makes an arena usable 132 KiB at a time, here one step every 10 s. */
+static void steps_add_up_by_thread(void **state)
+{
+	uint64_t at[2] = {AREA, AREA + 64 * MIB};
+
+	for (int i = 0; i < 7; i++, now += 10 * NSEC_PER_SEC) {
+		for (uint32_t who = 0; who < 2; who++, at[who - 1] += STEP)
+			assert_false(range(FACT_RANGE_PROTECTED, 7 + who, at[who], STEP));
+	}
+	assert_true(range(FACT_RANGE_PROTECTED, 8, at[1], STEP));
+	assert_int_equal(growers_next(growers, now)->who.tid, 8);
+	assert_int_equal(growers_next(growers, now)->n_pieces, 1);
+	assert_int_equal(growers_next(growers, now)->piece[0].start, AREA + 64 * MIB);
+	assert_int_equal(growers_next(growers, now)->piece[0].length, 8 * STEP);
+	/* Asked too late, it may do something else; what it made waits for its next growth. */
+	assert_non_null(growers_next(growers, now + GROWERS_FRESH_NS));
+	now += GROWERS_FRESH_NS + 1;
+	assert_null(growers_next(growers, now));
+	assert_true(range(FACT_RANGE_PROTECTED, 8, at[1] + STEP, STEP));
+	assert_int_equal(growers_next(growers, now)->bytes, 9 * STEP);
+}
+
+static void what_is_no_growth(void **state)
+{
+	struct fact fact = {.kind = FACT_RANGE_MADE, .range = {.who = tid(7), .start = AREA, .length = 64 * MIB}};
+
+	fact.range.flags = RANGE_ANON;
+	assert_false(note(fact)); /* reserved */
+	fact.range.protection = RW;
+	fact.range.flags = RANGE_FILE;
+	assert_false(note(fact));
+	fact.range.flags = RANGE_ANON | RANGE_SHARED;
+	assert_false(note(fact));
+	fact.range.flags = RANGE_ANON | RANGE_HUGETLB;
+	assert_false(note(fact));
+	fact.kind = FACT_RANGE_SEEN;
+	fact.range.flags = RANGE_ANON;
+	assert_false(note(fact));
+	fact.kind = FACT_RANGE_MADE;
+	fact.range.start = UINT64_MAX - 4095;
+	assert_false(note(fact)); /* wraps round */
+	assert_null(growers_next(growers, now));
+}
+
+static void what_is_freed_is_not_asked_for(void **state)
+{
+	assert_true(range(FACT_RANGE_MADE, 7, AREA, 4 * MIB));
+	range(FACT_RANGE_FREED, 8, AREA, 4 * MIB); /* another's view: the model knows whose it is */
+	assert_non_null(growers_next(growers, now));
+	range(FACT_RANGE_FREED, 7, AREA, MIB);
+	range(FACT_RANGE_FREED, 7, AREA + 3 * MIB, MIB);
+	assert_int_equal(growers_next(growers, now)->bytes, 2 * MIB);
+	range(FACT_RANGE_FREED, 7, AREA, 64 * MIB);
+	assert_null(growers_next(growers, now));
+}
+
+static void a_stack_is_not_its_creators_growth(void **state)
+{
+	range(FACT_RANGE_PROTECTED, 7, AREA, 8 * MIB);
+	note((struct fact){.kind = FACT_THREAD_BORN, .thread = {.id = tid(8), .creator = tid(7), .stack_start = AREA,
+								 .stack_length = 8 * MIB}});
+	assert_null(growers_next(growers, now));
+}
+
+static void who_ended_is_not_asked(void **state)
+{
+	range(FACT_RANGE_MADE, 7, AREA, 4 * MIB);
+	note((struct fact){.kind = FACT_THREAD_EXITED, .thread = {.id = tid(7)}});
+	assert_null(growers_next(growers, now));
+}
+
+static void a_heap_grows_by_what_is_added(void **state)
+{
+	struct grower *grower;
+
+	assert_true(range(FACT_BRK, 7, AREA, 64 * MIB)); /* how much of it is new is not known: it is looked at */
+	growers_forget(growers_next(growers, now));
+	assert_false(range(FACT_BRK, 7, AREA, 64 * MIB + STEP));
+	assert_false(range(FACT_BRK, 7, AREA, 32 * MIB));
+	assert_true(range(FACT_BRK, 7, AREA, 33 * MIB));
+	grower = growers_next(growers, now);
+	assert_true(grower->bytes >= MIB && grower->bytes <= MIB + STEP);
+}
+
+static void a_block_that_moves_as_it_grows(void **state)
+{
+	struct fact fact = {.kind = FACT_RANGE_MOVED, .range = {.who = tid(7), .start = AREA + 64 * MIB, .length = 3 * MIB,
+								 .old_start = AREA, .old_length = 2 * MIB}};
+	struct grower *grower;
+
+	range(FACT_RANGE_MADE, 7, AREA, 2 * MIB);
+	assert_true(note(fact));
+	grower = growers_next(growers, now);
+	assert_int_equal(grower->n_pieces, 1);
+	assert_int_equal(grower->piece[0].start, AREA + 64 * MIB);
+	assert_int_equal(grower->piece[0].length, 3 * MIB);
+	growers_forget(grower);
+	fact.range = (struct fact_range){.who = tid(7), .start = AREA, .length = MIB, .old_start = AREA, .old_length = 3 * MIB};
+	assert_false(note(fact)); /* shrinks */
+	fact.range.length = 5 * MIB;
+	assert_true(note(fact)); /* in its place */
+	assert_int_equal(growers_next(growers, now)->piece[0].start, AREA + 3 * MIB);
+	assert_int_equal(growers_next(growers, now)->bytes, 2 * MIB);
+}
+
+static void who_cannot_be_asked_is_left_alone(void **state)
+{
+	range(FACT_RANGE_MADE, 7, AREA, 4 * MIB);
+	growers_quiet(growers_next(growers, now), now);
+	assert_false(range(FACT_RANGE_MADE, 7, AREA + 8 * MIB, 4 * MIB));
+	assert_null(growers_next(growers, now));
+	now += NSEC_PER_SEC;
+	assert_true(range(FACT_RANGE_MADE, 7, AREA + 16 * MIB, 4 * MIB));
+}
+
+static void questions_have_a_budget(void **state)
+{
+	unsigned int asked = 0;
+
+	/* By number: as many at once as in a second, then one every 50 ms. */
+	for (; growers_may_read(growers, now, 0); asked++)
+		growers_paid(growers, 1);
+	assert_int_equal(asked, GROWERS_READINGS_PER_SECOND);
+	for (int i = 0; i < 100; i++, now += 10 * MSEC) {
+		if (growers_may_read(growers, now, 0)) {
+			growers_paid(growers, 1);
+			asked++;
+		}
+	}
+	assert_in_range(asked, GROWERS_READINGS_PER_SECOND + 18, GROWERS_READINGS_PER_SECOND + 21);
+	/* By time: 1 % of a core, at 2 ms each. */
+	now += 100 * NSEC_PER_SEC;
+	asked = 0;
+	for (int i = 0; i < 1000; i++, now += 10 * MSEC) {
+		if (growers_may_read(growers, now, 0.01)) {
+			growers_paid(growers, 2 * MSEC);
+			asked++;
+		}
+	}
+	assert_in_range(asked, 49, 53);
+}
+
+/* Any facts: no crash under the sanitizers, and the sums hold. */
+static void facts_without_sense(void **state)
+{
+	srand(7);
+	for (int i = 0; i < 300000; i++) {
+		struct fact fact = {.kind = rand() % FACT_KIND_COUNT, .range = {
+			.who = {(uint32_t)rand() % 600, (uint64_t)rand() % 3 * NSEC_PER_SEC},
+			.start = rand() % 50 ? (uint64_t)rand() % 4096 * 4096 : (uint64_t)rand() << 33,
+			.length = rand() % 50 ? (uint64_t)rand() % 1024 * 4096 : UINT64_MAX - (uint64_t)rand(),
+			.old_start = (uint64_t)rand() % 4096 * 4096, .old_length = (uint64_t)rand() % 1024 * 4096,
+			.protection = RW, .flags = RANGE_ANON}};
+		struct grower *grower;
+		uint64_t sum = 0;
+
+		if (fact.kind == FACT_THREAD_BORN || fact.kind == FACT_THREAD_EXITED)
+			fact.thread = (struct fact_thread){.id = {(uint32_t)rand() % 600, 0}, .creator = {(uint32_t)rand() % 600, 0},
+							   .stack_start = (uint64_t)rand() % 4096 * 4096,
+							   .stack_length = (uint64_t)rand() % 1024 * 4096};
+		note(fact);
+		now += (uint64_t)rand() % MSEC;
+		grower = growers_next(growers, now);
+		if (!grower)
+			continue;
+		assert_true(grower->n_pieces <= GROWER_PIECES);
+		for (uint32_t p = 0; p < grower->n_pieces; p++) {
+			assert_true(grower->piece[p].grown <= grower->piece[p].length);
+			sum += grower->piece[p].grown;
+		}
+		assert_int_equal(sum, grower->bytes);
+		if (rand() % 8 == 0)
+			growers_quiet(grower, now);
+		else if (rand() % 2)
+			growers_forget(grower);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_large_mapping_is_sizeable_at_once, begin, end),
+		cmocka_unit_test_setup_teardown(steps_add_up_by_thread, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_no_growth, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_freed_is_not_asked_for, begin, end),
+		cmocka_unit_test_setup_teardown(a_stack_is_not_its_creators_growth, begin, end),
+		cmocka_unit_test_setup_teardown(who_ended_is_not_asked, begin, end),
+		cmocka_unit_test_setup_teardown(a_heap_grows_by_what_is_added, begin, end),
+		cmocka_unit_test_setup_teardown(a_block_that_moves_as_it_grows, begin, end),
+		cmocka_unit_test_setup_teardown(who_cannot_be_asked_is_left_alone, begin, end),
+		cmocka_unit_test_setup_teardown(questions_have_a_budget, begin, end),
+		cmocka_unit_test_setup_teardown(facts_without_sense, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
