@@ -179,10 +179,13 @@ int dashboard_render(const struct snapshot *snapshot, const struct dashboard_sta
 	dashboard_arrange(ui, snapshot, cells->rows, cells->columns, &layout);
 	dashboard_draw_title(ui, snapshot, target, layout.title, cells);
 	dashboard_draw_bar(ui, layout.bar, cells);
-	if (ui->mode == MODE_HELP) {
+	if (ui->mode == MODE_HELP || (ui->mode == MODE_BLAME && target)) {
 		struct rectangle rest = { 1, 0, cells->rows > 2 ? cells->rows - 2 : 0, cells->columns };
 
-		dashboard_draw_help(ui, rest, cells);
+		if (ui->mode == MODE_HELP)
+			dashboard_draw_help(ui, rest, cells);
+		else
+			dashboard_draw_blame(ui, target, rest, cells);
 		return 0;
 	}
 	if (!target) {

@@ -38,7 +38,7 @@ enum dashboard_action {
 	DASHBOARD_INTERVAL,       /* `refresh_ms` has changed */
 };
 
-enum dashboard_mode { MODE_TABLES, MODE_SEARCH, MODE_FILTER, MODE_SORT, MODE_HELP };
+enum dashboard_mode { MODE_TABLES, MODE_SEARCH, MODE_FILTER, MODE_SORT, MODE_HELP, MODE_BLAME };
 
 struct dashboard_table {
 	size_t sort; /* index of a column */
@@ -66,7 +66,7 @@ struct dashboard_state {
 	struct dashboard_table tables[TABLE_COUNT];
 	uint32_t target; /* id; 0: the first */
 	char input[48]; /* text of MODE_SEARCH and MODE_FILTER */
-	size_t cursor;   /* MODE_SORT: the column; MODE_HELP: the first line shown */
+	size_t cursor;   /* MODE_SORT: the column; MODE_HELP, MODE_BLAME: the first line shown */
 	char message[160];
 };
 

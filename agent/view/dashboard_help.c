@@ -146,7 +146,7 @@ void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place
 		return;
 	if (ui->mode == MODE_SORT) {
 		draw_items(menu, ARRAY_SIZE(menu), place, at, cells);
-	} else if (ui->mode == MODE_HELP) {
+	} else if (ui->mode == MODE_HELP || ui->mode == MODE_BLAME) {
 		draw_items(help, ARRAY_SIZE(help), place, at, cells);
 	} else if (ui->mode == MODE_SEARCH || ui->mode == MODE_FILTER) {
 		at += cells_write(cells, place.row, at, place.columns, ATTR_BOLD, prompt);

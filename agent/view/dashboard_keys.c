@@ -83,6 +83,15 @@ static enum dashboard_action run_help(struct dashboard_state *ui, const struct s
 	return DASHBOARD_REDRAW;
 }
 
+static enum dashboard_action run_blame(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
+{
+	if (!dashboard_target(ui, snapshot))
+		return DASHBOARD_NONE;
+	ui->mode = MODE_BLAME;
+	ui->cursor = 0;
+	return DASHBOARD_REDRAW;
+}
+
 static enum dashboard_action run_search(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
 	ui->mode = MODE_SEARCH;
@@ -239,6 +248,7 @@ static const struct binding bindings[] = {
 	{ { 'I' }, "I", NULL, "I           turn the order round", run_invert },
 	{ { ' ', 'Z', 'z' }, "Z", "Pause", "Space Z     hold the picture; the observation goes on", run_pause },
 	{ { 'w' }, "w", "Write", "w           write the snapshot as JSON into a file (mode 0600)", run_write },
+	{ { 'b' }, "b", NULL, "b           under which functions the pools grew", run_blame },
 	{ { 'c' }, "c", NULL, "c           count the memory of a pool to the pool that made it, or not", run_children },
 	{ { KEY_TAB, KEY_TAB_BACK }, "Tab", NULL, "Tab         the next target, when there are several", run_target },
 	{ { KEY_F(10), 'q', 'Q', 3 }, "F10", "Quit", "F10 q       leave", run_quit },
@@ -355,9 +365,19 @@ static enum dashboard_action key_sort(struct dashboard_state *ui, const struct s
 	return DASHBOARD_REDRAW;
 }
 
-static enum dashboard_action key_help(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
+static size_t text_lines(const struct dashboard_state *ui, const struct snapshot *snapshot)
 {
-	size_t height = ui->rows > 2 ? ui->rows - 2 : 1, lines = dashboard_help_lines();
+	const struct snapshot_target *target = dashboard_target(ui, snapshot);
+
+	if (ui->mode == MODE_HELP)
+		return dashboard_help_lines();
+	return target ? dashboard_blame_lines(target) : 0;
+}
+
+/* A text that fills the screen: moves in it, and any other key leaves it. */
+static enum dashboard_action key_text(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
+{
+	size_t height = ui->rows > 2 ? ui->rows - 2 : 1, lines = text_lines(ui, snapshot);
 	size_t last = lines > height ? lines - height : 0;
 
 	if (key == KEY_CURSOR_DOWN || key == KEY_PAGE_DOWN || key == ' ')
@@ -379,7 +399,8 @@ enum dashboard_action dashboard_key(struct dashboard_state *ui, const struct sna
 		[MODE_SEARCH] = key_search,
 		[MODE_FILTER] = key_filter,
 		[MODE_SORT] = key_sort,
-		[MODE_HELP] = key_help,
+		[MODE_HELP] = key_text,
+		[MODE_BLAME] = key_text,
 	};
 
 	if (key == KEY_NONE)

@@ -62,6 +62,11 @@ unsigned int dashboard_draw_words(const struct word *words, size_t count, struct
 
 void dashboard_draw_help(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
 unsigned int dashboard_help_lines(void);
+/* Under which functions the pools grew, from line ui->cursor on. */
+void dashboard_draw_blame(const struct dashboard_state *ui, const struct snapshot_target *target,
+			  struct rectangle place, struct cells *cells);
+unsigned int dashboard_blame_lines(const struct snapshot_target *target);
+
 void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
 void dashboard_draw_sort_menu(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
 #define SORT_MENU_COLUMNS 16

@@ -494,6 +494,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_notes(&all);
 	all.count += right_size_words(target, options, words + all.count, max - all.count);
 	say_kept(&all);
+	all.count += blame_words(target, options->utf8, all.words + all.count, all.max - all.count);
 	say_churn(&all);
 	return all.count;
 }

@@ -25,6 +25,9 @@ struct word {
 size_t words_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
 		     const struct words_options *options, struct word *words, size_t max);
 
+/* Of the pools that grew most: how much of it under which function. Returns the number of sentences. */
+size_t blame_words(const struct snapshot_target *target, bool utf8, struct word *words, size_t max);
+
 /* The process that came after one that has ended, under the same name; NULL: none did. */
 const struct snapshot_target *target_successor(const struct snapshot *snapshot, const struct snapshot_target *target);
 

@@ -247,6 +247,27 @@ static json_t *build_right_size(const struct snapshot_right_size *size)
 	return object.object;
 }
 
+/* null: no runtime tells functions. */
+static json_t *build_blame(const struct snapshot_pool *pool)
+{
+	if (pool->blame_unseen == UNKNOWN_U64)
+		return json_null();
+	_cleanup_(json_decrefp) json_t *array = json_array();
+
+	for (size_t i = 0; i < pool->n_blame; i++) {
+		const struct snapshot_blame *blame = &pool->blame[i];
+		struct builder object = builder_open();
+
+		add(&object, "function", text(blame->function));
+		add(&object, "file", text_or_null(blame->file));
+		add(&object, "line", count_or_null(blame->line));
+		add(&object, "bytes", count(blame->bytes));
+		if (json_array_append_new(array, object.object))
+			return NULL;
+	}
+	return TAKE_PTR(array);
+}
+
 static json_t *build_pool(const struct snapshot_target *target, const struct snapshot_pool *pool)
 {
 	const bool has_parent = pool->parent >= 0 && (size_t)pool->parent < target->n_pools;
@@ -278,6 +299,9 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 	add(&object, "thread_resident_bytes_mean", count(pool->thread_resident_mean));
 	add(&object, "thread_resident_bytes_max", count(pool->thread_resident_max));
 	add(&object, "growth_bytes_per_minute", difference(pool->growth_per_minute));
+	add(&object, "blame", build_blame(pool));
+	add(&object, "blame_other_bytes", count(pool->blame_other));
+	add(&object, "blame_unseen_bytes", count(pool->blame_unseen));
 	add(&object, "limits", build_limits(pool->limits, pool->n_limits));
 	add(&object, "verdict", build_verdict(&pool->verdict));
 	return object.object;

@@ -68,6 +68,11 @@ static struct snapshot_unmatched fixture_unmatched[] = {
 	{"annyio*", LIMIT_RESIDENT_BYTES_PER_THREAD, LIMIT_SOURCE_OPTION},
 };
 
+static struct snapshot_blame fixture_blame[] = {
+	{.function = "pre\x1b[2Jdict", .file = "app.py", .line = 42, .bytes = 7},
+	{.function = "f", .bytes = 1},
+};
+
 static struct snapshot_pool fixture_pools[] = {
 	{
 		.name = "anyio", .kind = "WorkerThread", .parent = -1, .threads = 40, .threads_peak = 41,
@@ -79,6 +84,7 @@ static struct snapshot_pool fixture_pools[] = {
 		.has_processes = true, .processes = 3, .processes_max = 4, .processes_pending = UNKNOWN_U64,
 		.fit = {32, 6, "workers", "min(32, 40 CPUs + 4)", "max_workers=6"},
 		.thread_resident_mean = 8, .thread_resident_max = 9, .growth_per_minute = 60,
+		.blame = fixture_blame, .n_blame = ARRAY_SIZE(fixture_blame), .blame_other = 0, .blame_unseen = 3,
 		.limits = fixture_limits, .n_limits = ARRAY_SIZE(fixture_limits), .verdict = fixture_verdict,
 	},
 	{
@@ -90,7 +96,7 @@ static struct snapshot_pool fixture_pools[] = {
 			   .resident_bytes = UNKNOWN_U64, .mapped_bytes = UNKNOWN_U64,
 			   .orphaned_bytes = UNKNOWN_U64, .grown_bytes = UNKNOWN_I64},
 		.thread_resident_mean = UNKNOWN_U64, .thread_resident_max = UNKNOWN_U64,
-		.growth_per_minute = UNKNOWN_I64,
+		.growth_per_minute = UNKNOWN_I64, .blame_other = UNKNOWN_U64, .blame_unseen = UNKNOWN_U64,
 	},
 };
 

@@ -47,6 +47,8 @@ static inline void fixture_pool(struct fixture *fixture, int index, const char *
 		.teams = UNKNOWN_U64,
 		.team_bound = UNKNOWN_U64,
 		.parallelism = UNKNOWN_U64,
+		.blame_other = UNKNOWN_U64,
+		.blame_unseen = UNKNOWN_U64,
 		.memory = {
 			.resident = { FIXTURE_MIB(stack), FIXTURE_MIB(arena), FIXTURE_MIB(heap), FIXTURE_MIB(mmap) },
 			.mapped = { threads * FIXTURE_MIB(8), FIXTURE_MIB(arena * 1.1), FIXTURE_MIB(heap), FIXTURE_MIB(mmap) },

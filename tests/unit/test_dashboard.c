@@ -186,6 +186,29 @@ static void test_every_size(void **state)
 }
 
 /* Random keys at random sizes over snapshots that change: never a crash, never an unprintable cell. */
+/* Who grew under what: one pool with a hostile function, one that was hardly seen. */
+static void blame_pools(struct fixture *fixture)
+{
+	static struct snapshot_blame anyio[] = {
+		{ "predict", "app.py", 42, FIXTURE_MIB(1900) },
+		{ "Cache.load", "cache.py", 7, FIXTURE_MIB(60) },
+		{ "\033[2J\n\xff<lambda>", "", 0, FIXTURE_MIB(2) },
+	};
+	static struct snapshot_blame executor[] = { { "resize", "__init__.py", 0, FIXTURE_MIB(20) } };
+
+	fixture->targets[0].runtime.passes = 9;
+	for (size_t i = 0; i < FIXTURE_POOLS; i++)
+		fixture->pools[i].blame_other = fixture->pools[i].blame_unseen = 0;
+	fixture->pools[FIXTURE_ANYIO].blame = anyio;
+	fixture->pools[FIXTURE_ANYIO].n_blame = ARRAY_SIZE(anyio);
+	fixture->pools[FIXTURE_ANYIO].blame_other = FIXTURE_MIB(6);
+	fixture->pools[FIXTURE_ANYIO].blame_unseen = FIXTURE_MIB(80);
+	fixture->pools[FIXTURE_EXECUTOR].blame = executor;
+	fixture->pools[FIXTURE_EXECUTOR].n_blame = ARRAY_SIZE(executor);
+	fixture->pools[FIXTURE_EXECUTOR].blame_unseen = FIXTURE_MIB(30);
+	fixture->pools[FIXTURE_OPENMP].blame_unseen = FIXTURE_MIB(12);
+}
+
 static void test_random_keys(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
@@ -195,6 +218,7 @@ static void test_random_keys(void **state)
 	unsigned int seed = 1;
 
 	dashboard_init(&ui, *(bool *)*state, 1000);
+	blame_pools(fixture);
 	fixture->targets[1] = *target;
 	fixture->targets[1].id = 2;
 	for (int i = 0; i < 4000; i++) {
@@ -211,6 +235,32 @@ static void test_random_keys(void **state)
 			render_and_check(snapshot, &ui, 5 + (unsigned int)(rand_r(&seed) % 60),
 					 20 + (unsigned int)(rand_r(&seed) % 200));
 	}
+}
+
+static void test_golden_blame(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct dashboard_state ui;
+
+	blame_pools(fixture);
+	dashboard_init(&ui, true, 1000);
+	dashboard_resize(&ui, 30, 100);
+	dashboard_key(&ui, &fixture->snapshot, 'b');
+	golden_frame("top_blame", &fixture->snapshot, &ui);
+}
+
+static void test_blame_without_python(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct dashboard_state ui;
+	char *text;
+
+	dashboard_init(&ui, true, 1000);
+	dashboard_key(&ui, &fixture->snapshot, 'b');
+	text = frame(&fixture->snapshot, &ui);
+	assert_non_null(strstr(text, "n/a: functions are known of CPython alone"));
+	assert_null(strstr(text, "16.0E"));
+	free(text);
 }
 
 /* Nothing is known: n/a everywhere, and no crash. */
@@ -411,6 +461,21 @@ static void test_kept_and_churn_in_words(void **state)
 	assert_says(fixture, "ThreadPoolExecutor-0_*: 4480 page faults/s without growth");
 }
 
+static void test_blame_in_words(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	char *text;
+
+	blame_pools(fixture);
+	assert_says(fixture, "anyio-worker-*: of 2.00G that this pool grew, 1.86G under predict (app.py:42)\n");
+	assert_says(fixture, "ThreadPoolExecutor-0_*: of 50.0M that this pool grew, 20.0M under resize (__init__.py), 30.0M not seen at it");
+	fixture->pools[FIXTURE_EXECUTOR].blame[0].bytes = FIXTURE_MIB(1); /* too little to tell */
+	text = words_of(fixture);
+	assert_null(strstr(text, "under resize"));
+	assert_null(strstr(text, "libgomp:gomp_thread_start: of"));
+	free(text);
+}
+
 static void test_no_word_without_need(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
@@ -425,6 +490,7 @@ static void test_no_word_without_need(void **state)
 	for (size_t i = 0; i < count; i++) {
 		assert_null(strstr(words[i].text, "kept by malloc"));
 		assert_null(strstr(words[i].text, "page faults"));
+		assert_null(strstr(words[i].text, "that this pool grew"));
 	}
 }
 
@@ -439,12 +505,15 @@ int main(void)
 		cmocka_unit_test(test_every_size),
 		cmocka_unit_test_prestate(test_random_keys, &yes),
 		cmocka_unit_test_prestate(test_random_keys, &no),
+		cmocka_unit_test(test_golden_blame),
+		cmocka_unit_test(test_blame_without_python),
 		cmocka_unit_test(test_unknown_everywhere),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_limits_that_watch_nothing),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
 		cmocka_unit_test(test_kept_and_churn_in_words),
+		cmocka_unit_test(test_blame_in_words),
 		cmocka_unit_test(test_no_word_without_need),
 	};
 

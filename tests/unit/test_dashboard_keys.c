@@ -246,6 +246,21 @@ static void test_help_scrolls_to_its_end(void **state)
 	assert_int_equal(ui.mode, MODE_TABLES);
 }
 
+static void test_blame_fills_the_screen_and_goes(void **state)
+{
+	assert_int_equal(press('b'), DASHBOARD_REDRAW);
+	assert_non_null(strstr(frame(NULL, 0), "Under which functions the pools grew"));
+	for (int i = 0; i < 10; i++)
+		press(KEY_PAGE_DOWN);
+	press(KEY_TOP);
+	assert_non_null(strstr(frame(NULL, 0), "Under which functions the pools grew"));
+	press(KEY_ESCAPE);
+	assert_int_equal(ui.mode, MODE_TABLES);
+	/* Without a target there is nothing to show. */
+	assert_int_equal(dashboard_key(&ui, NULL, 'b'), DASHBOARD_NONE);
+	assert_int_equal(ui.mode, MODE_TABLES);
+}
+
 static void test_tab_goes_round_the_targets(void **state)
 {
 	assert_int_equal(press(KEY_TAB), DASHBOARD_NONE); /* only one */
@@ -284,6 +299,7 @@ int main(void)
 		cmocka_unit_test_setup(test_actions, setup),
 		cmocka_unit_test_setup(test_message_goes_with_the_next_key, setup),
 		cmocka_unit_test_setup(test_help_scrolls_to_its_end, setup),
+		cmocka_unit_test_setup(test_blame_fills_the_screen_and_goes, setup),
 		cmocka_unit_test_setup(test_tab_goes_round_the_targets, setup),
 	};
 

@@ -98,6 +98,9 @@ static void test_every_field_is_there(void **state)
 		{"targets.0.pools.0.memory.arena.mapped_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.memory.heap.resident_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.memory.mmap.mapped_bytes", JSON_INTEGER},
+		{"targets.0.pools.0.blame.0.function", JSON_STRING}, {"targets.0.pools.0.blame.0.file", JSON_STRING},
+		{"targets.0.pools.0.blame.0.line", JSON_INTEGER}, {"targets.0.pools.0.blame.0.bytes", JSON_INTEGER},
+		{"targets.0.pools.0.blame_other_bytes", JSON_INTEGER}, {"targets.0.pools.0.blame_unseen_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.limits.0.state", JSON_STRING}, {"targets.0.pools.1.limits", JSON_ARRAY},
 		{"targets.0.pools.0.verdict.state", JSON_STRING}, {"targets.0.pools.0.verdict.confidence", JSON_REAL},
 		{"targets.0.pools.0.verdict.projected_resident_bytes", JSON_INTEGER},
@@ -143,6 +146,8 @@ static void test_unknown_is_null(void **state)
 		"targets.0.pools.1.queued", "targets.0.pools.1.memory.grown_bytes",
 		"targets.0.pools.1.memory.heap.resident_bytes", "targets.0.pools.1.verdict",
 		"targets.0.pools.0.limits.1.max", "targets.0.pools.0.limits.1.state", "targets.0.pools.0.limits.1.since",
+		"targets.0.pools.0.blame.1.file", "targets.0.pools.0.blame.1.line", "targets.0.pools.1.blame",
+		"targets.0.pools.1.blame_other_bytes", "targets.0.pools.1.blame_unseen_bytes",
 		"targets.0.thread_list.1.busy", "targets.0.thread_list.1.doing", "targets.1.runtime_readings",
 		"targets.0.thread_list.1.state", "targets.0.thread_list.1.start_routine",
 		"targets.0.thread_list.1.created_by", "targets.0.thread_list.1.started",
@@ -174,6 +179,7 @@ static void test_values(void **state)
 		{"targets.0.pools.0.right_size.observed_seconds", 1800}, {"targets.0.pools.0.right_size.looks", 1790},
 		{"targets.0.pools.0.right_size.busy_peak", 7}, {"targets.0.pools.0.right_size.busy_or_queued_peak", 7},
 		{"targets.1.ended.code", 9}, {"targets.0.pools.0.threads_exited", 6},
+		{"targets.0.pools.0.blame.0.bytes", 7}, {"targets.0.pools.0.blame_unseen_bytes", 3},
 	};
 	static const char *const strings[][2] = {
 		{"time", "2023-11-14T22:13:30.123Z"}, {"targets.0.started", "2023-11-14T22:13:20.000Z"},

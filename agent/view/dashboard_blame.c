@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Under which functions the pools grew: as sentences, and as a panel of its own. It must not know how a function was
+ * found. */
+#include <stdio.h>
+#include <string.h>
+
+#include "dashboard_parts.h"
+#include "escape.h"
+#include "format.h"
+
+#define NAME_SIZE 80
+#define FUNCTION_SIZE 200
+#define TOLD_MIN (16ULL << 20) /* below this nobody needs to be told */
+#define POOLS_TOLD 3
+
+/* "predict (app.py:42)" */
+static const char *function_text(const struct snapshot_blame *blame, bool utf8, char text[FUNCTION_SIZE])
+{
+	char function[FACT_SYMBOL_SIZE], file[64];
+
+	escape_text(blame->function, sizeof(blame->function), utf8, function, sizeof(function));
+	escape_text(blame->file, sizeof(blame->file), utf8, file, sizeof(file));
+	if (!*file)
+		snprintf(text, FUNCTION_SIZE, "%s", function);
+	else if (blame->line)
+		snprintf(text, FUNCTION_SIZE, "%s (%.50s:%u)", function, file, blame->line);
+	else
+		snprintf(text, FUNCTION_SIZE, "%s (%.50s)", function, file);
+	return text;
+}
+
+static const char *name_text(const struct snapshot_pool *pool, bool utf8, char text[NAME_SIZE])
+{
+	return escape_text(pool->name, sizeof(pool->name), utf8, text, NAME_SIZE);
+}
+
+/* The largest that is smaller than `below`, or comes after `after` at the same size; NULL: no more. */
+static const struct snapshot_pool *next_pool(const struct snapshot_target *target, const struct snapshot_pool *after)
+{
+	const struct snapshot_pool *next = NULL;
+	uint64_t below = after ? snapshot_blame_total(after) : UNKNOWN_U64;
+
+	for (const struct snapshot_pool *pool = target->pools; pool < target->pools + target->n_pools; pool++) {
+		uint64_t total = snapshot_blame_total(pool);
+
+		if (!total || total == UNKNOWN_U64 || total > below || (total == below && after && pool <= after))
+			continue;
+		if (!next || total > snapshot_blame_total(next))
+			next = pool;
+	}
+	return next;
+}
+
+size_t blame_words(const struct snapshot_target *target, bool utf8, struct word *words, size_t max)
+{
+	const struct snapshot_pool *pool = next_pool(target, NULL);
+	size_t count = 0;
+
+	for (; pool && count < POOLS_TOLD && count < max; pool = next_pool(target, pool)) {
+		uint64_t total = snapshot_blame_total(pool);
+		char unseen[64] = "", name[NAME_SIZE], function[FUNCTION_SIZE];
+
+		if (total < TOLD_MIN)
+			break;
+		if (!pool->n_blame || pool->blame[0].bytes < total / 4)
+			continue;
+		if (pool->blame_unseen > total / 4)
+			snprintf(unseen, sizeof(unseen), ", %s not seen at it", format_bytes(FORMAT_BUFFER, pool->blame_unseen));
+		words[count].attribute = ATTR_NORMAL;
+		snprintf(words[count].text, sizeof(words->text), "%s: of %s that this pool grew, %s under %s%s",
+			 name_text(pool, utf8, name), format_bytes(FORMAT_BUFFER, total),
+			 format_bytes(FORMAT_BUFFER, pool->blame[0].bytes),
+			 function_text(&pool->blame[0], utf8, function), unseen);
+		count++;
+	}
+	return count;
+}
+
+/* ---- the panel ---------------------------------------------------------------------------------- */
+
+struct panel {
+	unsigned int line, first; /* that comes next; that is shown first */
+	struct rectangle place;
+	struct cells *cells; /* NULL: lines are counted only */
+};
+
+static void put(struct panel *panel, enum attribute attribute, const char *text)
+{
+	unsigned int at = panel->line++;
+
+	if (!panel->cells || at < panel->first || at - panel->first >= panel->place.rows)
+		return;
+	cells_write(panel->cells, panel->place.row + at - panel->first, panel->place.column + 1,
+		    panel->place.columns > 1 ? panel->place.columns - 1 : 0, attribute, text);
+}
+
+static void put_share(struct panel *panel, uint64_t bytes, uint64_t total, const char *what)
+{
+	char text[FUNCTION_SIZE + 32];
+
+	if (!bytes)
+		return;
+	snprintf(text, sizeof(text), "%8s %3.0f %%  %s", format_bytes(FORMAT_BUFFER, bytes),
+		 (double)bytes * 100 / (double)total, what);
+	put(panel, ATTR_NORMAL, text);
+}
+
+static void put_pool(struct panel *panel, const struct snapshot_pool *pool, bool utf8)
+{
+	uint64_t total = snapshot_blame_total(pool);
+	char text[NAME_SIZE + 32], name[NAME_SIZE], function[FUNCTION_SIZE];
+
+	snprintf(text, sizeof(text), "%8s        %s", format_bytes(FORMAT_BUFFER, total), name_text(pool, utf8, name));
+	put(panel, ATTR_BOLD, text);
+	for (size_t i = 0; i < pool->n_blame; i++)
+		put_share(panel, pool->blame[i].bytes, total, function_text(&pool->blame[i], utf8, function));
+	put_share(panel, pool->blame_other, total, "under other functions");
+	put_share(panel, pool->blame_unseen, total, "not seen at it");
+	put(panel, ATTR_NORMAL, "");
+}
+
+static void put_all(struct panel *panel, const struct snapshot_target *target, bool utf8)
+{
+	static const char *const notes[] = {
+		"What the threads of a pool made usable since the attach and is resident now, by the",
+		"function that the thread was in when that was seen: of the program itself where there is",
+		"one in its stack, with the line where it begins. Stacks are read up to 20 times a second,",
+		"each for 1 MiB or more, within 50 ms of the call; the rest is not seen. Of threads that",
+		"run no Python nothing is known.",
+	};
+	const struct snapshot_pool *pool = next_pool(target, NULL);
+
+	put(panel, ATTR_BOLD, "Under which functions the pools grew");
+	put(panel, ATTR_NORMAL, "");
+	if (!target->runtime.passes)
+		put(panel, ATTR_NORMAL, "n/a: functions are known of CPython alone, and there is none to be read.");
+	else if (!pool)
+		put(panel, ATTR_NORMAL, "Nothing has grown yet.");
+	for (; pool; pool = next_pool(target, pool))
+		put_pool(panel, pool, utf8);
+	if (!target->runtime.passes)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(notes); i++)
+		put(panel, ATTR_NORMAL, notes[i]);
+}
+
+unsigned int dashboard_blame_lines(const struct snapshot_target *target)
+{
+	struct panel panel = { 0 };
+
+	put_all(&panel, target, false);
+	return panel.line;
+}
+
+void dashboard_draw_blame(const struct dashboard_state *ui, const struct snapshot_target *target,
+			  struct rectangle place, struct cells *cells)
+{
+	struct panel panel = { 0, (unsigned int)ui->cursor, place, cells };
+
+	put_all(&panel, target, ui->utf8);
+}
