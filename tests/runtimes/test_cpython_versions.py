@@ -10,6 +10,7 @@ import pytest
 import harness
 from fixtures import factory
 from harness import ROOT
+from test_blame import MIB, assert_blamed
 from test_cpython import SPIN, build_probe, figures, one_of_each, pools_of, started, walk_under_churn
 from harness import run, wait_for
 
@@ -29,9 +30,9 @@ PYTHONS = installed()
 
 
 class Versioned(harness.Workload):
-    def __init__(self, version):
+    def __init__(self, version, source="executors.py"):
         self.version = version
-        super().__init__("executors.py")
+        super().__init__(source)
 
     def program(self, name):  # pylint: disable=arguments-differ
         return [PYTHONS[self.version], str(ROOT / "tests/workloads" / name)]
@@ -43,6 +44,24 @@ versioned = factory(Versioned)
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory):
     return build_probe(tmp_path_factory.mktemp("cpython"))
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_blame(versioned, watch, final, version):
+    """Of workers that were there at the attach, and of those that were born since."""
+    program = versioned(version, "growers.py")
+    program.ask("executor before 1")
+    program.ask("executor since 3")
+    program.ask("run before keep_little 1")
+    watching = watch(program.pid)
+    much = program.ask("run before keep_much 6")["line"]
+    small = program.ask("run since keep_small 12")["line"]
+    target = final(watching, program)
+    assert_blamed(pools_of(target)["before_*"], "keep_much", much, 6 * 4 * MIB)
+    # Which executor newborns are of may be told a reading later.
+    since = [pool for pool in target["pools"] if pool["blame"] and pool["blame"][0]["function"] == "keep_small"]
+    assert len(since) == 1, target["pools"]
+    assert_blamed(since[0], "keep_small", small, 12 * 4000 * 752)
 
 
 @pytest.mark.parametrize("version", sorted(PYTHONS))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Under which functions a Python process grew, against functions of which it is known."""
+from test_cpython import pools_of
+
+MIB = 1 << 20
+ROOM = 512 << 10  # what arenas had free at the attach: filling it is no growth
+
+
+def seen(pool):
+    return sum(entry["bytes"] for entry in pool["blame"]) + pool["blame_other_bytes"]
+
+
+def total(pool):
+    return seen(pool) + pool["blame_unseen_bytes"]
+
+
+def share(pool, function):
+    """Of all that was seen."""
+    return sum(entry["bytes"] for entry in pool["blame"] if entry["function"] == function) / seen(pool)
+
+
+def assert_blamed(pool, function, line, grown):
+    """How much is seen depends on how soon the agent has a CPU; whom it blames does not."""
+    print(f"{function}: {pool['blame']}, others {pool['blame_other_bytes']}, not seen {pool['blame_unseen_bytes']}")
+    assert {key: pool["blame"][0][key] for key in ("function", "file", "line")} == {
+        "function": function, "file": "growers.py", "line": line}
+    assert share(pool, function) >= 0.9
+    assert total(pool) >= grown - ROOM
+    assert seen(pool) >= total(pool) / 2
+
+
+def test_who_keeps_is_blamed(workload, watch, final):
+    """Blocks that one function keeps, beside one of which little stays and one that gives all back; and arenas that grow
+    by small blocks. 20 stacks are read at once, then 20 a second."""
+    program = workload("growers.py")
+    program.ask("executor blocks 2")
+    program.ask("executor arenas 4")
+    watching = watch(program.pid)
+    blocks = program.ask("run blocks keep_much 8")["line"]
+    program.ask("run blocks keep_little 8")
+    program.ask("run blocks churn 2")
+    arenas = program.ask("run arenas keep_small 24")["line"]
+    pools = pools_of(final(watching, program))
+    assert_blamed(pools["blocks_*"], "keep_much", blocks, 8 * 4 * MIB)
+    assert_blamed(pools["arenas_*"], "keep_small", arenas, 24 * 4000 * 752)
+
+
+def test_the_library_is_not_blamed(workload, watch, final):
+    """Nor is what a block was before it moved, with another way of growing, forgotten."""
+    program = workload("growers.py")
+    program.ask("executor decoder 2")
+    program.ask("executor extender 1")
+    watching = watch(program.pid)
+    decode = program.ask("run decoder decode 4")["line"]
+    extend = program.ask("run extender extend 4")["line"]
+    pools = pools_of(final(watching, program))
+    assert_blamed(pools["decoder_*"], "decode", decode, 4 * 4 * MIB)
+    assert_blamed(pools["extender_*"], "extend", extend, 4 * 4 * MIB)

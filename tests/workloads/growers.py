@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Functions that make memory grow in various ways, run by executors under command: each line on stdin is answered
+with a line of JSON. Runs with every Python from 3.7 on, without packages."""
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+EXECUTORS = {}
+KEPT = []
+TEXT = json.dumps("x" * (4 << 20))
+
+
+def keep_much():
+    """One block, by mmap or at the end of an arena."""
+    KEPT.append(bytearray(4 << 20))
+
+
+def keep_little():
+    KEPT.append(bytearray(32 << 10))
+
+
+def keep_small():
+    """Thousands of small blocks, which make the thread's arena grow step by step."""
+    KEPT.append([bytes(700) for _ in range(4000)])
+
+
+def decode():
+    """Grows in functions of the standard library."""
+    KEPT.append(json.loads(TEXT))
+
+
+def extend():
+    """One block that is made longer, by mremap."""
+    block = bytearray(2 << 20)
+    for _ in range(8):
+        block.extend(bytes(256 << 10))
+    KEPT.append(block)
+
+
+def churn():
+    """Grows and gives it back: blocks of more than 32 MiB are never kept by glibc's malloc."""
+    return len(bytearray(40 << 20))
+
+
+def main():
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    for line in sys.stdin:
+        word, *rest = line.split()
+        answer = {}
+        if word == "executor":  # NAME WORKERS
+            EXECUTORS[rest[0]] = ThreadPoolExecutor(int(rest[1]), thread_name_prefix=rest[0])
+        elif word == "run":     # EXECUTOR FUNCTION COUNT: until all are done
+            function = globals()[rest[1]]
+            for task in [EXECUTORS[rest[0]].submit(function) for _ in range(int(rest[2]))]:
+                task.result(60)
+            answer["line"] = function.__code__.co_firstlineno
+        elif word == "here":    # FUNCTION COUNT: in the main thread
+            for _ in range(int(rest[1])):
+                globals()[rest[0]]()
+        else:
+            answer["error"] = f"what is {word}?"
+        print(json.dumps(answer), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
