@@ -243,7 +243,8 @@ static __always_inline bool growth_count(struct process *process, __u64 bytes)
 	if (!(process->flags & PROCESS_GROWTH))
 		return false;
 	grown = process->grown + bytes;
-	process->grown = grown < growth_bytes ? grown : growth_bytes;
+	/* In any case: looking at the clock at each call would cost the target more than the counting. */
+	process->grown = grown < growth_bytes ? grown : 0;
 	if (grown < growth_bytes)
 		return false;
 	now_ns = bpf_ktime_get_boot_ns();
@@ -253,7 +254,6 @@ static __always_inline bool growth_count(struct process *process, __u64 bytes)
 	if (spent_ns + NSEC_PER_SEC < now_ns)
 		spent_ns = now_ns - NSEC_PER_SEC;
 	process->growth_ns = spent_ns + EVENT_GROWTH_SPACING_NS;
-	process->grown = 0;
 	return true;
 }
 
