@@ -4,91 +4,13 @@
 #include "json.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <string.h>
-#include <time.h>
 
-#include "utf8.h"
+#include "json_build.h"
 
 #define SCHEMA 1
-/* The longest string of a snapshot: a path or a sentence. */
-#define TEXT_RAW_SIZE 256
 /* Six digits are more than any figure here means. */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(6))
-
-/* The json_ constructors below return NULL only without memory; json_object_set_new() and
- * json_array_append_new() take NULL and fail, and the object that fails is given up whole. */
-struct builder {
-	json_t *object; /* NULL: memory has run out */
-};
-
-static struct builder builder_open(void)
-{
-	return (struct builder){json_object()};
-}
-
-static void add(struct builder *builder, const char *key, json_t *value)
-{
-	if (!builder->object) {
-		json_decref(value);
-		return;
-	}
-	if (json_object_set_new(builder->object, key, value)) {
-		json_decref(builder->object);
-		builder->object = NULL;
-	}
-}
-
-static json_t *text(const char *raw)
-{
-	char clean[UTF8_TEXT_SIZE(TEXT_RAW_SIZE)];
-
-	utf8_text(raw, UTF8_KEEP_CONTROLS, clean, sizeof(clean));
-	return json_string(clean);
-}
-
-static json_t *text_or_null(const char *raw)
-{
-	return *raw ? text(raw) : json_null();
-}
-
-static json_t *count(uint64_t value)
-{
-	if (value == UNKNOWN_U64)
-		return json_null();
-	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
-/* PIDs: 0 is not known. */
-static json_t *count_or_null(uint64_t value)
-{
-	return value ? count(value) : json_null();
-}
-
-static json_t *difference(int64_t value)
-{
-	return value == UNKNOWN_I64 ? json_null() : json_integer(value);
-}
-
-static json_t *real(double value)
-{
-	return isfinite(value) ? json_real(value) : json_null();
-}
-
-/* CLOCK_REALTIME to RFC 3339, UTC, milliseconds; 0 is not known. */
-static json_t *moment(uint64_t realtime_ns)
-{
-	time_t seconds = (time_t)(realtime_ns / NSEC_PER_SEC);
-	char date[32], whole[48];
-	struct tm utc;
-
-	if (!realtime_ns || !gmtime_r(&seconds, &utc) || !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc))
-		return json_null();
-	snprintf(whole, sizeof(whole), "%s.%03lluZ", date, realtime_ns % NSEC_PER_SEC / NSEC_PER_MSEC);
-	return json_string(whole);
-}
 
 static uint64_t sum_or_unknown(const uint64_t *values, size_t n)
 {
@@ -100,56 +22,6 @@ static uint64_t sum_or_unknown(const uint64_t *values, size_t n)
 		sum += values[i];
 	}
 	return sum;
-}
-
-static json_t *build_region(uint64_t resident, uint64_t mapped)
-{
-	struct builder region = builder_open();
-
-	add(&region, "resident_bytes", count(resident));
-	add(&region, "mapped_bytes", count(mapped));
-	return region.object;
-}
-
-static json_t *build_bytes(const struct snapshot_bytes *bytes)
-{
-	struct builder memory = builder_open();
-
-	add(&memory, "resident_bytes", count(bytes->resident_bytes));
-	add(&memory, "mapped_bytes", count(bytes->mapped_bytes));
-	add(&memory, "orphaned_bytes", count(bytes->orphaned_bytes));
-	add(&memory, "grown_bytes", difference(bytes->grown_bytes));
-	add(&memory, "kept_bytes", count(bytes->kept_bytes));
-	add(&memory, "shared", json_boolean(bytes->shared));
-	for (enum region region = 0; region < REGION_COUNT; region++)
-		add(&memory, region_name(region), build_region(bytes->resident[region], bytes->mapped[region]));
-	return memory.object;
-}
-
-static json_t *build_limit(const struct snapshot_limit *limit)
-{
-	struct builder object = builder_open();
-
-	add(&object, "limit", json_string(limit_kind_name(limit->kind)));
-	add(&object, "value", count(limit->value));
-	add(&object, "max", count(limit->max));
-	add(&object, "state",
-	    snapshot_limit_is_judged(limit) ? json_string(limit_state_name(limit->state)) : json_null());
-	add(&object, "since", moment(limit->since_realtime_ns));
-	add(&object, "source", json_string(limit_source_name(limit->source)));
-	add(&object, "violations", count(limit->violations));
-	return object.object;
-}
-
-static json_t *build_limits(const struct snapshot_limit *limits, size_t n_limits)
-{
-	_cleanup_(json_decrefp) json_t *array = json_array();
-
-	for (size_t i = 0; i < n_limits; i++) {
-		if (json_array_append_new(array, build_limit(&limits[i])))
-			return NULL;
-	}
-	return TAKE_PTR(array);
 }
 
 static json_t *build_unmatched(const struct snapshot_target *target)
@@ -168,60 +40,6 @@ static json_t *build_unmatched(const struct snapshot_target *target)
 	return TAKE_PTR(array);
 }
 
-static json_t *build_verdict(const struct snapshot_verdict *verdict)
-{
-	if (verdict->state == VERDICT_NONE)
-		return json_null();
-	struct builder object = builder_open();
-
-	add(&object, "state", json_string(verdict_state_name(verdict->state)));
-	add(&object, "confidence", real(verdict->confidence));
-	add(&object, "projected_resident_bytes", count(verdict->projected_resident_bytes));
-	add(&object, "why", text(verdict->why));
-	return object.object;
-}
-
-/* null: it has no teams, or whose they are is not known. */
-static json_t *build_teams(const struct snapshot_pool *pool)
-{
-	if (pool->teams == UNKNOWN_U64)
-		return json_null();
-	struct builder object = builder_open();
-
-	add(&object, "count", count(pool->teams));
-	add(&object, "threads", count(pool->team_threads));
-	add(&object, "bound", count(pool->team_bound));
-	return object.object;
-}
-
-/* null: its size is not what its runtime makes of the number of CPUs, or the quota is not less. */
-static json_t *build_fit(const struct snapshot_fit *fit)
-{
-	if (!fit->size)
-		return json_null();
-	struct builder object = builder_open();
-
-	add(&object, "size", count(fit->size));
-	add(&object, "unit", text(fit->unit));
-	add(&object, "formula", text(fit->formula));
-	add(&object, "fits", count(fit->fits));
-	add(&object, "setting", text(fit->setting));
-	return object.object;
-}
-
-/* null: it manages no processes. */
-static json_t *build_processes(const struct snapshot_pool *pool)
-{
-	if (!pool->has_processes)
-		return json_null();
-	struct builder object = builder_open();
-
-	add(&object, "count", count(pool->processes));
-	add(&object, "max", count(pool->processes_max));
-	add(&object, "pending_tasks", count(pool->processes_pending));
-	return object.object;
-}
-
 static json_t *build_cpus(const struct fact_cgroup *cgroup)
 {
 	struct builder object = builder_open();
@@ -229,93 +47,6 @@ static json_t *build_cpus(const struct fact_cgroup *cgroup)
 	add(&object, "allowed", count_or_null(cgroup->cpus_allowed));
 	add(&object, "online", count_or_null(cgroup->cpus_online));
 	return object.object;
-}
-
-/* null: nothing is advised. */
-static json_t *build_right_size(const struct snapshot_right_size *size)
-{
-	if (!size->workers)
-		return json_null();
-	struct builder object = builder_open();
-
-	add(&object, "workers", count(size->workers));
-	add(&object, "frees_bytes", count(size->frees_bytes));
-	add(&object, "observed_seconds", count(size->observed_seconds));
-	add(&object, "looks", count(size->looks));
-	add(&object, "busy_peak", count(size->busy_peak));
-	add(&object, "busy_or_queued_peak", count(size->demand_peak));
-	return object.object;
-}
-
-/* null: no runtime tells functions. */
-static json_t *build_blame(const struct snapshot_pool *pool)
-{
-	if (pool->blame_unseen == UNKNOWN_U64)
-		return json_null();
-	_cleanup_(json_decrefp) json_t *array = json_array();
-
-	for (size_t i = 0; i < pool->n_blame; i++) {
-		const struct snapshot_blame *blame = &pool->blame[i];
-		struct builder object = builder_open();
-
-		add(&object, "function", text(blame->function));
-		add(&object, "file", text_or_null(blame->file));
-		add(&object, "line", count_or_null(blame->line));
-		add(&object, "bytes", count(blame->bytes));
-		if (json_array_append_new(array, object.object))
-			return NULL;
-	}
-	return TAKE_PTR(array);
-}
-
-static json_t *build_pool(const struct snapshot_target *target, const struct snapshot_pool *pool)
-{
-	const bool has_parent = pool->parent >= 0 && (size_t)pool->parent < target->n_pools;
-	struct builder object = builder_open();
-
-	add(&object, "name", text(pool->name));
-	add(&object, "kind", text_or_null(pool->kind));
-	add(&object, "runtime_threads", json_boolean(pool->is_runtimes_own));
-	add(&object, "parent", has_parent ? text(target->pools[pool->parent].name) : json_null());
-	add(&object, "teams", build_teams(pool));
-	add(&object, "threads", count(pool->threads));
-	add(&object, "threads_peak", count(pool->threads_peak));
-	add(&object, "threads_started", count(pool->threads_started));
-	add(&object, "threads_exited", count(pool->threads_exited));
-	add(&object, "capacity", count(pool->capacity));
-	add(&object, "parallelism", count(pool->parallelism));
-	add(&object, "processes", build_processes(pool));
-	add(&object, "cpu_fit", build_fit(&pool->fit));
-	add(&object, "running", count(pool->running));
-	add(&object, "running_mean", real(pool->running_mean));
-	add(&object, "running_peak", count(pool->running_peak));
-	add(&object, "page_faults", count(pool->faults_total));
-	add(&object, "page_faults_per_second", count(pool->faults_per_second));
-	add(&object, "busy", count(pool->busy));
-	add(&object, "busy_peak", count(pool->busy_peak));
-	add(&object, "queued", count(pool->queued));
-	add(&object, "right_size", build_right_size(&pool->right_size));
-	add(&object, "memory", build_bytes(&pool->memory));
-	add(&object, "thread_resident_bytes_mean", count(pool->thread_resident_mean));
-	add(&object, "thread_resident_bytes_max", count(pool->thread_resident_max));
-	add(&object, "growth_bytes_per_minute", difference(pool->growth_per_minute));
-	add(&object, "blame", build_blame(pool));
-	add(&object, "blame_other_bytes", count(pool->blame_other));
-	add(&object, "blame_unseen_bytes", count(pool->blame_unseen));
-	add(&object, "limits", build_limits(pool->limits, pool->n_limits));
-	add(&object, "verdict", build_verdict(&pool->verdict));
-	return object.object;
-}
-
-static json_t *build_pools(const struct snapshot_target *target)
-{
-	_cleanup_(json_decrefp) json_t *array = json_array();
-
-	for (size_t i = 0; i < target->n_pools; i++) {
-		if (json_array_append_new(array, build_pool(target, &target->pools[i])))
-			return NULL;
-	}
-	return TAKE_PTR(array);
 }
 
 static json_t *build_creator(const struct snapshot *snapshot, struct thread_id creator)
@@ -467,7 +198,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "limits", build_limits(target->limits, target->n_limits));
 	add(&object, "limits_without_pool", build_unmatched(target));
 	add(&object, "verdict", build_verdict(&target->verdict));
-	add(&object, "pools", build_pools(target));
+	add(&object, "pools", json_pools(target));
 	return object.object;
 }
 
