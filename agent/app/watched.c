@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-
 /* Start routines of one program are few; what comes after is resolved each time anew. */
 #define ROUTINES_MAX 1024
 
@@ -271,65 +270,6 @@ static int read_arenas(struct watched *watched, const struct thread_list *list, 
 	return error == -ENOMEM ? error : 0;
 }
 
-/* From now on growth is blamed on functions; losing sight of it in the kernel (-ESRCH) is an end that comes by itself. */
-static int growers_begin(struct watched *watched)
-{
-	int error = probes_want_growth(watched->probes, watched->id);
-
-	return error ? 0 : growers_new(&watched->growers);
-}
-
-bool watched_note(struct watched *watched, const struct fact *fact)
-{
-	/* Without memory for it, a newborn is asked after the next reading. */
-	if (fact->kind == FACT_THREAD_BORN && watched->growers)
-		(void)cpython_note_birth(watched->cpython, &fact->thread);
-	return watched->growers && growers_note(watched->growers, fact);
-}
-
-static int emit_blame(const struct watched *watched, const struct grower *grower, struct fact *fact,
-		      const struct fact_sink *sink)
-{
-	int error = 0;
-
-	for (uint32_t i = 0; i < grower->n_pieces && !error; i++) {
-		fact->blame.start = grower->piece[i].start;
-		fact->blame.length = grower->piece[i].length;
-		error = sink->emit(sink->context, fact);
-	}
-	return error;
-}
-
-int watched_blame(struct watched *watched, const struct fact_sink *sink)
-{
-	struct fact fact = {.kind = FACT_BLAME, .target = watched->id};
-	struct grower *grower;
-	int error = 0;
-
-	while (watched->growers && !watched->ended && !error) {
-		uint64_t cost_ns = 0;
-
-		fact.time_ns = boottime();
-		grower = growers_next(watched->growers, fact.time_ns);
-		if (!grower || !growers_may_read(watched->growers, fact.time_ns, watched->runtime_share))
-			break;
-		fact.blame = (struct fact_blame){.who = grower->who};
-		error = cpython_function(watched->cpython, grower->who, &fact.blame, &cost_ns);
-		growers_paid(watched->growers, cost_ns);
-		if (error == -ENOMEM)
-			break;
-		if (error && error != -ENODATA) {
-			growers_quiet(grower, fact.time_ns);
-			error = 0;
-			continue;
-		}
-		/* What it did when it grew is over: that stays unseen. */
-		error = error ? 0 : emit_blame(watched, grower, &fact, sink);
-		growers_forget(grower);
-	}
-	return error;
-}
-
 /* The language runtime tells whose thread is where by comparing all of them with its own list. */
 static bool runtime_due(struct watched *watched, bool exact)
 {
@@ -347,7 +287,7 @@ static int read_runtime(const struct batch *batch)
 		return error;
 	error = cpython_read(watched->cpython, watched->symbols, batch->sink);
 	if (!error && !watched->growers && cpython_is_found(watched->cpython))
-		error = growers_begin(watched);
+		error = watched_blame_begin(watched);
 	return error;
 }
 

@@ -60,6 +60,8 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 /* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
  * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
+/* From now on growth is blamed on functions. 0, -ENOMEM. */
+int watched_blame_begin(struct watched *watched);
 /* A fact of the target, as it comes. True: watched_blame() has something to do, once the drain is over. */
 bool watched_note(struct watched *watched, const struct fact *fact);
 /* Asks the threads that have just made much usable what they do: FACT_BLAME. */

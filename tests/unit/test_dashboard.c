@@ -11,43 +11,11 @@
 #include <time.h>
 
 #include "fixture_snapshot.h"
+#include "golden.h"
 #include "view/dashboard.h"
 #include "view/dashboard_words.h"
 #include "view/escape.h"
 #include "view/text.h"
-
-static char *read_all(FILE *file)
-{
-	size_t size = 0;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &size);
-
-	for (int c; (c = fgetc(file)) != EOF;)
-		fputc(c, out);
-	fclose(out);
-	fclose(file);
-	return text;
-}
-
-static void compare_golden(const char *name, const char *actual)
-{
-	char path[128];
-	FILE *file;
-	char *expected;
-
-	snprintf(path, sizeof(path), "tests/golden/%s.txt", name);
-	if (getenv("UPDATE_GOLDEN")) {
-		file = fopen(path, "w");
-		assert_non_null(file);
-		fputs(actual, file);
-		fclose(file);
-	}
-	file = fopen(path, "r");
-	assert_non_null(file);
-	expected = read_all(file);
-	assert_string_equal(actual, expected);
-	free(expected);
-}
 
 static char *frame(const struct snapshot *snapshot, const struct dashboard_state *ui)
 {
