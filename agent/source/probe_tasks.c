@@ -20,12 +20,51 @@ static void close_fd(int *fd)
 		close(*fd);
 }
 
+#define PASS_WORDS 4096
+
+int probe_iterate(const struct probe_set *set, size_t size, int (*each)(void *context, const void *record), void *context)
+{
+	_cleanup_(close_fd) int fd = -1;
+	uint64_t records[PASS_WORDS];
+	ssize_t length;
+
+	if (!set->iterator)
+		return -EOPNOTSUPP;
+	fd = bpf_iter_create(bpf_link__fd(set->iterator));
+	if (fd < 0)
+		return -errno;
+	/* The kernel hands out whole records. */
+	while ((length = read(fd, records, sizeof(records) / size * size)) != 0) {
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0)
+			return -errno;
+		for (size_t at = 0; at + size <= (size_t)length; at += size) {
+			int r = each(context, (const char *)records + at);
+
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
+struct visit {
+	int (*each)(void *context, const struct task_record *record);
+	void *context;
+};
+
+static int visit_task(void *context, const void *record)
+{
+	const struct visit *visit = context;
+
+	return visit->each(visit->context, record);
+}
+
 int probe_tasks_read(struct probe_set *set, const struct probe_tasks_request *request,
 		     int (*each)(void *context, const struct task_record *record), void *context)
 {
-	_cleanup_(close_fd) int fd = -1;
-	struct task_record records[256];
-	ssize_t size;
+	struct visit visit = {each, context};
 
 	if (!set->iterator)
 		return -EOPNOTSUPP;
@@ -34,22 +73,7 @@ int probe_tasks_read(struct probe_set *set, const struct probe_tasks_request *re
 	set->object->bss->wanted_tgid = request->kernel_tgid;
 	set->object->bss->wanted_memory = request->memory;
 	set->object->bss->wanted_running = 0;
-	fd = bpf_iter_create(bpf_link__fd(set->iterator));
-	if (fd < 0)
-		return -errno;
-	while ((size = read(fd, records, sizeof(records))) != 0) {
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0)
-			return -errno;
-		for (size_t i = 0; i < (size_t)size / sizeof(*records); i++) {
-			int r = each(context, &records[i]);
-
-			if (r)
-				return r;
-		}
-	}
-	return 0;
+	return probe_iterate(set, sizeof(struct task_record), visit_task, &visit);
 }
 
 int probe_tasks_namespace(const char *procfs, uint32_t *ret_inode)

@@ -17,6 +17,8 @@ struct probe_tasks_request {
  * set has no iterator. */
 int probe_tasks_read(struct probe_set *set, const struct probe_tasks_request *request,
 		     int (*each)(void *context, const struct task_record *record), void *context);
+/* One pass of the iterator as it has been told to go: `each` for every record of `size` bytes, as above. */
+int probe_iterate(const struct probe_set *set, size_t size, int (*each)(void *context, const void *record), void *context);
 /* The inode number of the PID namespace that this procfs shows. 0 or -errno. */
 int probe_tasks_namespace(const char *procfs, uint32_t *ret_inode);
 /* The record as FACT_THREAD_SEEN. */

@@ -19,6 +19,18 @@ PATIENCE = 60  # seconds until a test gives up; never a figure that decides a re
 REGIONS = ("stack", "arena", "heap", "mmap")
 
 
+def build_probe(source, folder, *options):
+    """A program of the tests, linked with the sanitized agent; its path."""
+    archive = BUILD / "san/libagent.a"
+    subprocess.run(["make", "-s", "--no-print-directory", f"O={BUILD}", str(archive)], cwd=ROOT, check=True)
+    libraries = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
+    flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True).stdout
+    program = folder / Path(source).stem
+    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-pthread", "-fsanitize=address,undefined", "-Iagent",
+                    "-Iinclude", "-o", program, *options, source, archive, *flags.split(), "-lm"], cwd=ROOT, check=True)
+    return program
+
+
 def wait_for(condition, what):
     """Polls until condition() is true and returns its value."""
     end = time.monotonic() + PATIENCE

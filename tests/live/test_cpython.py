@@ -11,7 +11,7 @@ import pytest
 import harness
 from exporter import Exporter
 from fixtures import factory
-from harness import ROOT, run, wait_for
+from harness import ROOT, build_probe, run, wait_for
 
 exporter = factory(Exporter)
 
@@ -247,18 +247,7 @@ def test_through_another_procfs(executors, tmp_path):
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory):
     """probe_cpython, linked with the sanitized agent."""
-    return build_probe(tmp_path_factory.mktemp("cpython"))
-
-
-def build_probe(folder):
-    archive = harness.BUILD / "san/libagent.a"
-    subprocess.run(["make", "-s", "--no-print-directory", f"O={harness.BUILD}", str(archive)], cwd=ROOT, check=True)
-    libraries = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
-    flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True).stdout
-    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=address,undefined", "-Iagent",
-                    "-Iinclude", "-o", folder / "probe_cpython", "tests/live/probe_cpython.c", archive, *flags.split(),
-                    "-lm"], cwd=ROOT, check=True)
-    return folder / "probe_cpython"
+    return build_probe("tests/live/probe_cpython.c", tmp_path_factory.mktemp("cpython"))
 
 
 def walk_under_churn(program, probe, seconds=CHURN_SECONDS):

@@ -11,7 +11,8 @@ import subprocess
 
 import pytest
 
-BUILD = os.environ.get("O", "build")
+from harness import build_probe
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BORN, EXITED, RENAMED, EXEC, MMAP, MUNMAP, MREMAP, MPROTECT, BRK = range(9)
@@ -23,14 +24,9 @@ ANON, FILE, NORESERVE = 1, 2, 32
 def tools(tmp_path_factory):
     """probe_facts, linked with the sanitized agent, and probe_storm."""
     folder = tmp_path_factory.mktemp("probes")
-    archive = os.path.join(BUILD, "san/libagent.a")
-    subprocess.run(["make", "-s", "--no-print-directory", archive], cwd=ROOT, check=True)
-    libraries = ("libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng").split()
-    flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True)
-    common = ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-pthread"]
-    subprocess.run([*common, "-fsanitize=address,undefined", "-Iagent", "-Iinclude", "-o", folder / "probe_facts",
-                    "tests/live/probe_facts.c", archive, *flags.stdout.split(), "-lm"], cwd=ROOT, check=True)
-    subprocess.run([*common, "-o", folder / "probe_storm", "tests/live/probe_storm.c"], cwd=ROOT, check=True)
+    build_probe("tests/live/probe_facts.c", folder)
+    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-pthread", "-o", folder / "probe_storm",
+                    "tests/live/probe_storm.c"], cwd=ROOT, check=True)
     return folder
 
 

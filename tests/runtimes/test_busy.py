@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import harness
-from harness import ROOT, run, wait_for
+from harness import build_probe, run, wait_for
 from test_cpython import dump_until, executors, pools_of, started  # noqa: F401 pylint: disable=unused-import
 
 WINDOW = 12  # seconds: 60 samples on an idle machine
@@ -75,18 +75,6 @@ def test_busy_is_not_running(executors, watch):
     program.ask("open a")
 
 
-def build_probe(folder):
-    """probe_busy, linked with the sanitized agent."""
-    archive = harness.BUILD / "san/libagent.a"
-    subprocess.run(["make", "-s", "--no-print-directory", f"O={harness.BUILD}", str(archive)], cwd=ROOT, check=True)
-    libraries = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
-    flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True).stdout
-    subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fsanitize=address,undefined", "-Iagent",
-                    "-Iinclude", "-o", folder / "probe_busy", "-Wl,--wrap=boottime", "tests/runtimes/probe_busy.c", archive,
-                    *flags.split(), "-lm"], cwd=ROOT, check=True)
-    return folder / "probe_busy"
-
-
 class Prober:
     """The agent's own engine over a living process, with a clock that the test moves on."""
     STEP = 5  # seconds between two refreshes
@@ -118,7 +106,7 @@ def test_a_smaller_pool_is_advised_on_evidence_alone(executors, tmp_path):
     submit_and_wait(program, 12)  # all of its workers are made
     program.ask("open a")
     dump_until(program, lambda pools: pools["resize_*"]["busy"] == 0, "the workers to be idle")
-    prober = Prober(build_probe(tmp_path), program.pid)
+    prober = Prober(build_probe("tests/runtimes/probe_busy.c", tmp_path, "-Wl,--wrap=boottime"), program.pid)
     try:
         assert prober.after(700)["advised"] == 0  # nobody is busy: no load
         submit_and_wait(program, 3)
@@ -146,7 +134,7 @@ def test_a_pool_that_adds_a_worker_needed_it(executors, tmp_path):
     submit_and_wait(program, 8)
     program.ask("open a")
     dump_until(program, lambda pools: pools["resize_*"]["busy"] == 0, "the workers to be idle")
-    prober = Prober(build_probe(tmp_path), program.pid)
+    prober = Prober(build_probe("tests/runtimes/probe_busy.c", tmp_path, "-Wl,--wrap=boottime"), program.pid)
     try:
         submit_and_wait(program, 1)
         assert prober.after(700)["advised"] == 2

@@ -9,10 +9,9 @@ import pytest
 
 import harness
 from fixtures import factory
-from harness import ROOT
+from harness import ROOT, build_probe, run, wait_for
 from test_blame import MIB, assert_blamed
-from test_cpython import SPIN, build_probe, figures, one_of_each, pools_of, started, walk_under_churn
-from harness import run, wait_for
+from test_cpython import SPIN, figures, one_of_each, pools_of, started, walk_under_churn
 
 
 def installed():
@@ -43,7 +42,7 @@ versioned = factory(Versioned)
 
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory):
-    return build_probe(tmp_path_factory.mktemp("cpython"))
+    return build_probe("tests/live/probe_cpython.c", tmp_path_factory.mktemp("cpython"))
 
 
 @pytest.mark.parametrize("version", sorted(PYTHONS))

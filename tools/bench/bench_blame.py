@@ -6,34 +6,15 @@ import subprocess
 import sys
 import time
 
-from bench_lib import BUILD, cpu_seconds, spread
+from bench_lib import BUILD, PythonWorkload, cpu_seconds, spread
 
 CASES = {"small blocks, 4 threads": "run four keep_small 4", "a block of 4 MiB at a time": "run one keep_much 1"}
 SECONDS = 4
 
 
-class Growers:
-    def __init__(self):
-        self.process = subprocess.Popen(["/usr/bin/python3", "tests/workloads/growers.py"], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = json.loads(self.process.stdout.readline())["ready"]
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-
 def measure(build, command):
     """ms of CPU a second, share that was seen."""
-    with Growers() as growers:
+    with PythonWorkload("growers.py") as growers:
         growers.ask("executor four 4")
         growers.ask("executor one 1")
         with subprocess.Popen([f"{build}/poolscope", "dump", "--json", "--after", str(SECONDS + 2), "-p", str(growers.pid)],

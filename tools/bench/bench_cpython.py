@@ -7,34 +7,15 @@ import subprocess
 import tempfile
 import time
 
-from bench_lib import BUILD
+from bench_lib import BUILD, PythonWorkload
 
 LIBRARIES = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
-
-
-class Executors:
-    def __init__(self):
-        self.process = subprocess.Popen(["/usr/bin/python3", "tests/workloads/executors.py"], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = json.loads(self.process.stdout.readline())["ready"]
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
 
 
 def build_probe(folder):
     """The test's own probe, linked with the agent as it is shipped."""
     flags = subprocess.run(["pkg-config", "--libs", *LIBRARIES], check=True, stdout=subprocess.PIPE, text=True).stdout
-    objects = [path for path in glob.glob(f"{BUILD}/agent/*/*.o")]
+    objects = [*glob.glob(f"{BUILD}/agent/*/*.o"), f"{BUILD}/agent/boottime.o"]
     subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Iagent", "-Iinclude", "-o", f"{folder}/probe",
                     "tests/live/probe_cpython.c", *objects, *flags.split(), "-lm"], check=True)
     return f"{folder}/probe"
@@ -61,7 +42,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         probe = build_probe(folder)
         for threads in (40, 200):
-            with Executors() as target:
+            with PythonWorkload("executors.py") as target:
                 target.ask(f"executor a {threads}")
                 target.ask(f"submit a {threads + 5}")
                 while target.ask("started a")["count"] < threads:

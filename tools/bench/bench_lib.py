@@ -45,6 +45,27 @@ class Workload:
             self.process.wait()
 
 
+class PythonWorkload:
+    """A program of tests/workloads in Python, which answers each line with one of JSON."""
+
+    def __init__(self, name):
+        self.process = subprocess.Popen(["/usr/bin/python3", f"tests/workloads/{name}"], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = json.loads(self.process.stdout.readline())["ready"]
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
 @contextlib.contextmanager
 def running(argv, ready=None, settle=0.0):
     """Runs a command until the block ends. `ready(process)` is polled until true (20 s at most)."""
