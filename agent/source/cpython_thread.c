@@ -62,6 +62,7 @@ static int thread_add(struct py_threads *threads, uint64_t address, struct py_th
 	if (!thread)
 		return -ENOMEM;
 	thread->address = address;
+	thread->executor = EXECUTOR_NONE; /* until a whole pass has placed it */
 	threads->thread[threads->count++] = thread;
 	*ret_thread = thread;
 	return 0;
@@ -89,7 +90,8 @@ static int thread_fill(const struct cpython_image *image, uint64_t interp, struc
 		return -EINVAL;
 	if (thread->unique != unique || thread->pthread != pthread)
 		*thread = (struct py_thread){
-			.address = thread->address, .unique = unique, .pthread = pthread};
+			.address = thread->address, .unique = unique, .pthread = pthread,
+			.executor = EXECUTOR_NONE};
 	if (at->thread_native)
 		thread->native = (uint32_t)native;
 	return 0;

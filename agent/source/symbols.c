@@ -156,12 +156,16 @@ static int module_open(struct symbols *symbols, const struct module *module, con
 {
 	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, fd;
 	char path[PATH_MAX + 64];
+	struct proc_dir dir;
 
 	fd = procfs_openf(symbols->procfs, flags, "%u/map_files/%llx-%llx", symbols->pid,
 			  (unsigned long long)mapping->start, (unsigned long long)mapping->end);
 	if (fd >= 0)
 		return open_fits(symbols, module, fd, true);
-	snprintf(path, sizeof(path), "%u/root/%s", symbols->pid, module->path);
+	/* Both are closed with the leader gone; root not that of a thread that lives. */
+	if (procfs_living(symbols->procfs, symbols->pid, &dir) < 0)
+		return -ESRCH;
+	snprintf(path, sizeof(path), "%s/root/%s", dir.path, module->path);
 	fd = openat(symbols->procfs->fd, path, flags);
 	return fd < 0 ? -errno : open_fits(symbols, module, fd, false);
 }

@@ -136,6 +136,9 @@ def test_leader_is_gone_but_threads_live(puppet, watch, final):
     target = final(watching, workload)
     thread = next(t for t in target["thread_list"] if t["tid"] == tid)
     assert close_enough(thread["memory"]["mmap"]["resident_bytes"], 3 << 20)
+    # Attached only now: what /proc shows of the leader is closed, what it shows of the thread is not.
+    late = next(t for t in run("dump", "--json", "-p", workload.pid).target()["thread_list"] if t["tid"] == tid)
+    assert late["start_routine"] and (late["start_routine"], late["pool"]) == (thread["start_routine"], thread["pool"])
 
 
 def test_all_processes_of_a_name(pools):
