@@ -25,9 +25,10 @@ show() {
 	echo "--- err"
 	cat /tmp/err
 }
-# attached AGENT TARGET: waits until the agent watches the target
+# attached AGENT TARGET: waits until the agent watches the target: its page tables are opened after the probes know it, and
+# stay open, while other files are read before
 attached() {
-	until ls -l /proc/$1/fd 2>/dev/null | grep -q "/proc/$2/"; do
+	until ls -l /proc/$1/fd 2>/dev/null | grep -q "/proc/$2/pagemap"; do
 		[ -d /proc/$1 ] || return 1
 		sleep 0.1
 	done
