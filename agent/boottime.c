@@ -9,13 +9,23 @@
 /* A clock has no context argument, and a look that is not shared would put memory calls on its wrong side. */
 static uint64_t *shared;
 
-uint64_t boottime(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
-	uint64_t time_ns;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	time_ns = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+uint64_t realtime(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t boottime(void)
+{
+	uint64_t time_ns = clock_ns(CLOCK_BOOTTIME);
+
 	if (shared)
 		__atomic_store_n(shared, time_ns + 1, __ATOMIC_SEQ_CST);
 	return time_ns;

@@ -9,6 +9,9 @@
  * boottime_share(). */
 uint64_t boottime(void);
 
+/* CLOCK_REALTIME in nanoseconds: for dates alone. */
+uint64_t realtime(void);
+
 /* From now on each boottime() writes its result plus one there too; NULL: no more. The probes give memory calls that
  * time (bpf/filter.h, clock_ns), because their own look at the clock would cost the target as much as the rest of the
  * record. What matters of it stays exact: a call that was reported before a reading bears no later time than the

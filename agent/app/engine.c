@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "held.h"
@@ -29,17 +28,9 @@ struct engine {
 	struct held held; /* readings wait here for the drain that makes them comparable */
 };
 
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 static int apply_tick(struct engine *engine)
 {
-	struct fact tick = {.kind = FACT_TICK, .time_ns = boottime(), .tick.realtime_ns = realtime_ns()};
+	struct fact tick = {.kind = FACT_TICK, .time_ns = boottime(), .tick.realtime_ns = realtime()};
 
 	return model_apply(engine->model, &tick);
 }
