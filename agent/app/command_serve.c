@@ -75,6 +75,7 @@ static int signals_open(struct serve *serve)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	return loop_signals(serve->session.loop, &signals, on_signal, serve) ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -90,9 +90,9 @@ int apply_range_owner(struct model *model, struct target *target, const struct f
 				   fact->time_ns);
 	if (!target->whole)
 		return 0;
-	thread->resident_at_attach += resident;
+	thread->made_at_attach += resident;
 	if (thread->pool != POOL_NONE)
-		target->pools.pool[thread->pool].resident_at_attach += resident;
+		target->pools.pool[thread->pool].made_at_attach += resident;
 	return 0;
 }
 

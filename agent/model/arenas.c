@@ -40,7 +40,7 @@ int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena)
 void arenas_clear(struct arenas *arenas)
 {
 	free(arenas->heap);
-	free(arenas->last);
+	free(arenas->use);
 	*arenas = (struct arenas){.count = 0};
 }
 
@@ -89,36 +89,47 @@ uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region 
 	return (uint64_t)((unsigned __int128)resident * inside.kept / inside.resident);
 }
 
-static uint32_t last_position(const struct arenas *arenas, uint64_t arena)
+static uint32_t use_position(const struct arenas *arenas, uint64_t arena)
 {
-	return TABLE_PLACE(arenas->last, arenas->n_last, arena, arena);
+	return TABLE_PLACE(arenas->use, arenas->n_uses, arena, arena);
 }
 
 uint32_t arenas_last_pool(const struct arenas *arenas, uint64_t arena)
 {
-	uint32_t at = last_position(arenas, arena);
+	uint32_t at = use_position(arenas, arena);
 
-	return at < arenas->n_last && arenas->last[at].arena == arena ? arenas->last[at].pool : POOL_NONE;
+	return at < arenas->n_uses && arenas->use[at].arena == arena ? arenas->use[at].pool : POOL_NONE;
+}
+
+/* NULL with 0: there are too many. */
+static int find_or_make_use(struct arenas *arenas, uint64_t arena, struct arena_use **ret_use)
+{
+	uint32_t at = use_position(arenas, arena);
+
+	*ret_use = NULL;
+	if (at == arenas->n_uses || arenas->use[at].arena != arena) {
+		if (arenas->n_uses == HEAPS_MAX) {
+			arenas->refused++;
+			return 0;
+		}
+		if (TABLE_GROW(arenas->use, arenas->n_uses, arenas->use_capacity, 16))
+			return -ENOMEM;
+		memmove(arenas->use + at + 1, arenas->use + at, (arenas->n_uses - at) * sizeof(*arenas->use));
+		arenas->use[at] = (struct arena_use){.arena = arena, .pool = POOL_NONE};
+		arenas->n_uses++;
+	}
+	*ret_use = &arenas->use[at];
+	return 0;
 }
 
 int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool)
 {
-	uint32_t at = last_position(arenas, arena);
+	struct arena_use *use;
+	int error = find_or_make_use(arenas, arena, &use);
 
-	if (at < arenas->n_last && arenas->last[at].arena == arena) {
-		arenas->last[at].pool = pool;
-		return 0;
-	}
-	if (arenas->n_last == HEAPS_MAX) {
-		arenas->refused++;
-		return 0;
-	}
-	if (TABLE_GROW(arenas->last, arenas->n_last, arenas->last_capacity, 16))
-		return -ENOMEM;
-	memmove(arenas->last + at + 1, arenas->last + at, (arenas->n_last - at) * sizeof(*arenas->last));
-	arenas->last[at] = (struct arena_pool){arena, pool};
-	arenas->n_last++;
-	return 0;
+	if (use)
+		use->pool = pool;
+	return error;
 }
 
 static int compare_members(const void *a, const void *b)
@@ -152,7 +163,7 @@ int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *thr
 	return 0;
 }
 
-bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped,
+bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, const struct range *range, uint64_t resident,
 		       uint64_t kept)
 {
 	uint32_t at = TABLE_PLACE(sharing->member, sharing->count, arena, arena);
@@ -160,7 +171,9 @@ bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t r
 	if (at == sharing->count || sharing->member[at].arena != arena)
 		return false;
 	sharing->member[at].resident += resident;
-	sharing->member[at].mapped += mapped;
+	sharing->member[at].mapped += range->end - range->start;
+	if (range->owner == OWNER_NONE)
+		sharing->member[at].unmade += resident;
 	if (kept == UNKNOWN_U64)
 		sharing->member[at].unread += resident;
 	else
@@ -168,11 +181,29 @@ bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t r
 	return true;
 }
 
-void arena_sharing_end(struct arena_sharing *sharing, const struct arenas *arenas, struct threads *threads)
+/* Without memory for it nothing is taken for a base. */
+static uint64_t base_of(struct arenas *arenas, const struct arena_member *sum, bool rebase)
 {
+	struct arena_use *use;
+
+	(void)find_or_make_use(arenas, sum->arena, &use);
+	if (!use)
+		return 0;
+	use->has_users = true;
+	if (!use->has_base || rebase)
+		use->base = sum->unmade;
+	use->has_base = true;
+	return use->base;
+}
+
+void arena_sharing_end(struct arena_sharing *sharing, struct arenas *arenas, struct threads *threads, bool rebase)
+{
+	for (uint32_t i = 0; i < arenas->n_uses; i++)
+		arenas->use[i].has_users = false;
 	for (uint32_t first = 0, next; first < sharing->count; first = next) {
 		const struct arena_member *sum = &sharing->member[first];
 		enum region region = sum->arena == arenas->main ? REGION_HEAP : REGION_ARENA;
+		uint64_t base = base_of(arenas, sum, rebase);
 		uint32_t attached;
 
 		for (next = first + 1; next < sharing->count && sharing->member[next].arena == sum->arena;
@@ -188,6 +219,7 @@ void arena_sharing_end(struct arena_sharing *sharing, const struct arenas *arena
 			bytes->mapped[region] += sum->mapped / attached + (i ? 0 : sum->mapped % attached);
 			bytes->kept_sum += sum->kept / attached + (i ? 0 : sum->kept % attached);
 			bytes->kept_unread += sum->unread / attached + (i ? 0 : sum->unread % attached);
+			bytes->base += base / attached + (i ? 0 : base % attached);
 			bytes->shared |= attached > 1 && sum->resident > 0;
 		}
 	}

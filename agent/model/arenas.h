@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_MODEL_ARENAS_H
 #define POOLSCOPE_MODEL_ARENAS_H
 
+#include "range_map.h"
 #include "threads.h"
 
 /* HEAP_MAX_SIZE of glibc on 64 bits (2 * DEFAULT_MMAP_THRESHOLD_MAX, malloc/arena.c): heaps are aligned to
@@ -20,10 +21,14 @@ struct arena_heap {
 	struct arena_inside inside;
 };
 
-/* Who used an arena last: where its memory belongs when nobody does any more. */
-struct arena_pool {
+/* What is remembered of an arena, whoever uses it. */
+struct arena_use {
 	uint64_t arena;
-	uint32_t pool;
+	uint64_t base;  /* resident that nobody was seen to make, when it was first shared: however it is divided
+			 * later, nobody has grown by it */
+	uint32_t pool;  /* of the thread that was attached last: where its memory belongs when nobody is; POOL_NONE */
+	bool has_base;
+	bool has_users; /* at the last division */
 };
 
 struct arenas {
@@ -32,8 +37,8 @@ struct arenas {
 	uint64_t refused;
 	uint64_t main; /* the arena that grows by brk; 0: not known */
 	struct arena_inside main_inside;
-	struct arena_pool *last; /* by arena, ascending */
-	uint32_t n_last, last_capacity;
+	struct arena_use *use; /* by arena, ascending */
+	uint32_t n_uses, use_capacity;
 };
 
 int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena);
@@ -52,7 +57,7 @@ int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool);
 struct arena_member {
 	uint64_t arena;
 	uint32_t thread;
-	uint64_t resident, mapped, kept, unread; /* of the arena; on its first member */
+	uint64_t resident, mapped, kept, unread, unmade; /* of the arena; on its first member */
 };
 
 struct arena_sharing {
@@ -61,9 +66,10 @@ struct arena_sharing {
 };
 
 int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *threads);
-/* false: no living thread is attached to that arena. */
-bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, uint64_t resident, uint64_t mapped,
+/* false: no living thread is attached to that arena. kept: UNKNOWN_U64. */
+bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, const struct range *range, uint64_t resident,
 		       uint64_t kept);
-void arena_sharing_end(struct arena_sharing *sharing, const struct arenas *arenas, struct threads *threads);
+/* rebase: not everything had a figure so far, so what the arenas hold now is their base. */
+void arena_sharing_end(struct arena_sharing *sharing, struct arenas *arenas, struct threads *threads, bool rebase);
 
 #endif

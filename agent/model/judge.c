@@ -15,6 +15,8 @@ uint64_t model_realtime(const struct model *model, uint64_t time_ns)
 
 void limit_fill(const struct model *model, const struct limit_track *track, struct snapshot_limit *ret_limit)
 {
+	uint64_t over_at = limit_track_over_at(track), now_ns = model->time_ns;
+
 	*ret_limit = (struct snapshot_limit){
 		.kind = track->rule->kind,
 		.state = limit_track_state(track),
@@ -23,6 +25,7 @@ void limit_fill(const struct model *model, const struct limit_track *track, stru
 		.max = track->max,
 		.since_realtime_ns = model_realtime(model, track->since_ns),
 		.violations = track->violations,
+		.over_in_ns = over_at == UINT64_MAX ? 0 : over_at > now_ns ? over_at - now_ns : 1,
 		.is_percent = track->rule->is_percent,
 	};
 }

@@ -108,6 +108,11 @@ static uint64_t latch_deadline(const struct latch *latch, const struct limit_rul
 			       : UINT64_MAX;
 }
 
+uint64_t limit_track_over_at(const struct limit_track *track)
+{
+	return track->rule && !track->over.on ? latch_deadline(&track->over, track->rule) : UINT64_MAX;
+}
+
 uint64_t limit_track_deadline(const struct limit_track *track)
 {
 	uint64_t warn, over;

@@ -35,6 +35,8 @@ enum limit_state limit_track_state(const struct limit_track *track);
  * changes nothing. */
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before);
+/* Beyond its maximum, but not for long enough yet: when it will be over. UINT64_MAX: it is not. */
+uint64_t limit_track_over_at(const struct limit_track *track);
 /* When the state may change although nothing happens; UINT64_MAX: never. */
 uint64_t limit_track_deadline(const struct limit_track *track);
 

@@ -23,6 +23,7 @@ static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *p
 	}
 	sum->kept_sum += part->kept_sum;
 	sum->kept_unread += part->kept_unread;
+	sum->base += part->base;
 	sum->shared |= part->shared;
 }
 
@@ -39,7 +40,7 @@ static uint64_t kept_of(const struct target *target, const struct snapshot_bytes
 	return bytes->kept_sum;
 }
 
-static void bytes_total(const struct target *target, struct snapshot_bytes *bytes, bool whole, uint64_t at_attach)
+static void bytes_total(const struct target *target, struct snapshot_bytes *bytes)
 {
 	bytes->resident_bytes = bytes->mapped_bytes = 0;
 	for (int region = 0; region < REGION_COUNT; region++) {
@@ -47,7 +48,6 @@ static void bytes_total(const struct target *target, struct snapshot_bytes *byte
 		bytes->mapped_bytes += bytes->mapped[region];
 	}
 	bytes->kept_bytes = kept_of(target, bytes);
-	bytes->grown_bytes = whole ? (int64_t)(bytes->resident_bytes - at_attach) : UNKNOWN_I64;
 }
 
 static void figures_reset(struct target *target)
@@ -85,7 +85,7 @@ static uint32_t maker_pool(const struct target *target, const struct owner *owne
 static void figure_range(struct target *target, const struct range *range, struct arena_sharing *sharing)
 {
 	struct threads *threads = &target->threads;
-	uint64_t mapped = range->end - range->start, resident = range->scanned_ns ? range->resident : 0;
+	uint64_t resident = range->scanned_ns ? range->resident : 0;
 	bool owned = range->owner < threads->n_owners;
 	struct owner *owner = owned ? &threads->owner[range->owner] : NULL;
 	struct snapshot_bytes *bytes;
@@ -108,7 +108,7 @@ static void figure_range(struct target *target, const struct range *range, struc
 		/* What a child inherited was made by its parent, whoever's arena word it has a copy of. */
 		inherited = !owner && range->reason == UNATTRIBUTED_INHERITED;
 		arena = inherited ? 0 : arenas_find(&target->arenas, range->start, range->region);
-		if (arena && arena_sharing_add(sharing, arena, resident, mapped, kept))
+		if (arena && arena_sharing_add(sharing, arena, range, resident, kept))
 			return;
 		/* With nobody attached it is the orphan of who was attached last, whoever made it. */
 		last = arena ? arenas_last_pool(&target->arenas, arena) : POOL_NONE;
@@ -121,7 +121,7 @@ static void figure_range(struct target *target, const struct range *range, struc
 		bytes->orphaned_bytes += resident;
 	}
 	bytes->resident[range->region] += resident;
-	bytes->mapped[range->region] += mapped;
+	bytes->mapped[range->region] += range->end - range->start;
 	if (kept == UNKNOWN_U64)
 		bytes->kept_unread += resident;
 	else
@@ -161,17 +161,35 @@ static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
 	return whole;
 }
 
+/* From what it held when first read whole; of one that came since the attach, from nothing. */
+static void figure_grown(const struct target *target, struct snapshot_bytes *bytes, uint64_t *made_at_attach, bool attach)
+{
+	uint64_t made;
+
+	bytes_total(target, bytes);
+	made = bytes->resident_bytes - bytes->base; /* below 0 where the base was given back */
+	if (attach)
+		*made_at_attach = made;
+	bytes->grown_bytes = target->whole ? (int64_t)(made - *made_at_attach) : UNKNOWN_I64;
+}
+
+/* What no user of an arena has by now, its last one's pool has. */
+static void figure_left_bases(struct target *target)
+{
+	for (uint32_t i = 0; i < target->arenas.n_uses; i++) {
+		const struct arena_use *use = &target->arenas.use[i];
+
+		if (use->has_base && !use->has_users && use->pool < target->pools.count)
+			target->pools.pool[use->pool].memory.base += use->base;
+	}
+}
+
 static void figure_thread(struct target *target, struct thread *thread, bool attach)
 {
 	uint32_t shown = thread_shown_pool(target, thread);
 	struct pool *pool;
 
-	bytes_total(target, &thread->memory, false, 0);
-	if (attach && !thread->born)
-		thread->resident_at_attach = thread->memory.resident_bytes;
-	thread->memory.grown_bytes = target->whole ? (int64_t)(thread->memory.resident_bytes -
-							       thread->resident_at_attach)
-						   : UNKNOWN_I64;
+	figure_grown(target, &thread->memory, &thread->made_at_attach, attach && !thread->born);
 	target->threads_running += thread->state == 'R';
 	if (thread->memory.resident_bytes > target->thread_resident_max)
 		target->thread_resident_max = thread->memory.resident_bytes;
@@ -211,7 +229,8 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	/* without memory for the sharing nothing is shared: orphaned and unattributed */
 	(void)arena_sharing_begin(&sharing, &target->threads);
 	whole = walk_ranges(target, &sharing);
-	arena_sharing_end(&sharing, &target->arenas, &target->threads);
+	arena_sharing_end(&sharing, &target->arenas, &target->threads, !target->based);
+	figure_left_bases(target);
 	attach = whole && !target->based;
 	target->whole |= whole;
 	target->based |= whole;
@@ -222,12 +241,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		bytes_total(target, &pool->memory, target->whole, 0);
-		/* What a pool held when first read whole; of one made since attach, nothing. */
-		if (attach && pool->seen)
-			pool->resident_at_attach = pool->memory.resident_bytes;
-		if (target->whole)
-			pool->memory.grown_bytes -= (int64_t)pool->resident_at_attach;
+		figure_grown(target, &pool->memory, &pool->made_at_attach, attach && pool->seen);
 		target->attributed += pool->memory.resident_bytes;
 		pool->fault_rate = pool_fault_rate(target, pool, now_ns);
 		history_put(&pool->history, now_ns, &pool->memory.resident_bytes);

@@ -33,7 +33,8 @@ struct snapshot_bytes {
 	uint64_t resident[REGION_COUNT], mapped[REGION_COUNT];
 	uint64_t resident_bytes, mapped_bytes;
 	uint64_t orphaned_bytes; /* resident, of threads that have exited; part of resident_bytes */
-	int64_t grown_bytes;     /* resident now less resident at attach */
+	int64_t grown_bytes;     /* resident now less resident at attach, both less the base */
+	uint64_t base; /* share of what arenas held before the attach: it moves as their users come and go, and is no growth */
 	uint64_t kept_bytes; /* resident, but free: kept by glibc's malloc; UNKNOWN_U64: it could not be read whole */
 	uint64_t kept_sum, kept_unread; /* what it comes from: what was read, and bytes of which the inside was not */
 	bool shared;             /* part of it is an arena that several threads share */
@@ -47,6 +48,7 @@ struct snapshot_limit {
 	uint64_t since_realtime_ns; /* when the present state began */
 	uint64_t violations;        /* how often it became `over` */
 	bool is_percent;            /* max came from a percentage of a natural bound */
+	uint64_t over_in_ns;        /* beyond max, but not for long enough yet: the time until it is over; else 0 */
 };
 
 /* A percentage of what is not known says nothing: then its state is none, not `ok`. */

@@ -35,7 +35,7 @@ struct thread {
 	uint64_t executor; /* whose worker its runtime says it is; 0: nobody's */
 	enum worker_activity activity;
 	uint32_t function, line; /* what it runs; FUNCTION_NONE */
-	uint64_t resident_at_attach;
+	uint64_t made_at_attach;
 	struct snapshot_bytes memory; /* as of the last refresh */
 };
 

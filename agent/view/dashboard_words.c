@@ -2,47 +2,17 @@
 /* What a person must know now, as sentences: limits over or near, how the target ended, losses, the rate.
  * Shared by the dashboard and the readable text; they must not know the screen. */
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "dashboard_words.h"
 #include "escape.h"
 #include "format.h"
+#include "limit_words.h"
 #include "pool_words.h"
 #include "right_size.h"
 
-#define NAME_SIZE 80
 #define END_SIZE 96
-
-struct collector {
-	const struct snapshot *snapshot;
-	const struct snapshot_target *target;
-	const struct words_options *options;
-	struct word *words;
-	size_t count, max;
-};
-
-__attribute__((format(printf, 3, 4))) static void say(struct collector *all, enum attribute attribute,
-						       const char *format, ...)
-{
-	va_list arguments;
-
-	if (all->count == all->max)
-		return;
-	all->words[all->count].attribute = attribute;
-	va_start(arguments, format);
-	vsnprintf(all->words[all->count].text, sizeof(all->words->text), format, arguments);
-	va_end(arguments);
-	all->count++;
-}
-
-static double seconds_since(const struct collector *all, uint64_t realtime_ns)
-{
-	uint64_t now = all->target->ended ? all->target->ended_realtime_ns : all->snapshot->realtime_ns;
-
-	return realtime_ns && now >= realtime_ns ? floor((double)(now - realtime_ns) / 1e9) : NAN;
-}
 
 static const char *signal_word(int code, char buffer[FORMAT_SIZE])
 {
@@ -125,148 +95,6 @@ static void say_return(struct collector *all)
 	}
 }
 
-static const struct {
-	const char *before, *after; /* "41 threads > 40" */
-	bool is_bytes;
-} limit_phrases[] = {
-	[LIMIT_THREADS] = { "", " threads", false },
-	[LIMIT_RESIDENT_BYTES] = { "RES ", "", true },
-	[LIMIT_RESIDENT_BYTES_PER_THREAD] = { "largest thread ", "", true },
-	[LIMIT_THREADS_STARTED_PER_MINUTE] = { "", " threads started a minute", false },
-};
-_Static_assert(ARRAY_SIZE(limit_phrases) == LIMIT_KIND_COUNT, "a phrase for each kind of limit");
-
-static const char *limit_figure(const struct snapshot_limit *limit, uint64_t value, char buffer[FORMAT_SIZE])
-{
-	return limit_phrases[limit->kind].is_bytes ? format_bytes(buffer, value) : format_count(buffer, value);
-}
-
-/* Of what a limit in percent is a share; UNKNOWN_U64 when that cannot be told. */
-static uint64_t natural_bound(const struct snapshot_target *target, const struct snapshot_pool *pool,
-			      const struct snapshot_limit *limit, const char **ret_name)
-{
-	bool in_cgroup = target->cgroup.memory_max != UNKNOWN_U64;
-
-	if (limit_phrases[limit->kind].is_bytes) {
-		*ret_name = in_cgroup ? "memory.max" : "the host's memory";
-		return in_cgroup ? target->cgroup.memory_max : target->cgroup.host_memory_total;
-	}
-	*ret_name = pool ? "its capacity" : "pids.max";
-	return pool ? pool->capacity : target->cgroup.pids_max;
-}
-
-static void say_limits(struct collector *all, const struct snapshot_pool *pool, const struct snapshot_limit *limits,
-		       size_t n_limits, enum limit_state state)
-{
-	for (size_t i = 0; i < n_limits; i++) {
-		const struct snapshot_limit *limit = &limits[i];
-		char name[NAME_SIZE] = "process", percent[64] = "", since[96] = "";
-		const char *bound_name = "";
-		uint64_t bound = natural_bound(all->target, pool, limit, &bound_name);
-
-		if (limit->state != state)
-			continue;
-		if (pool)
-			escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
-		if (limit->is_percent && bound != UNKNOWN_U64 && bound && limit->max != UNKNOWN_U64)
-			snprintf(percent, sizeof(percent), " (%.0f %% of %s)",
-				 (double)limit->max * 100 / (double)bound, bound_name);
-		if (limit->since_realtime_ns)
-			snprintf(since, sizeof(since), " since %s (%s)",
-				 format_clock(FORMAT_BUFFER, limit->since_realtime_ns, all->snapshot->realtime_ns),
-				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
-		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s",
-		    state == LIMIT_OVER ? "OVER" : "NEAR", name, limit_phrases[limit->kind].before,
-		    limit_figure(limit, limit->value, FORMAT_BUFFER), limit_phrases[limit->kind].after,
-		    limit->value > limit->max ? ">" : "of",
-		    limit_figure(limit, limit->max, FORMAT_BUFFER), percent, since);
-	}
-}
-
-static void say_all_limits(struct collector *all, enum limit_state state)
-{
-	const struct snapshot_target *target = all->target;
-
-	say_limits(all, NULL, target->limits, target->n_limits, state);
-	for (size_t i = 0; i < target->n_pools; i++)
-		say_limits(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits, state);
-}
-
-/* Appends "name (figures)" to a list of pools; "" for figures: the name alone. */
-static void append(const struct collector *all, char list[256], const struct snapshot_pool *pool,
-		   const char *figures)
-{
-	size_t used = strlen(list);
-	char name[NAME_SIZE];
-
-	escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
-	if (used + strlen(name) + strlen(figures) + 6 < 256)
-		snprintf(list + used, 256 - used, "%s%s%s%s%s", used ? ", " : "", name, figures[0] ? " (" : "", figures,
-			 figures[0] ? ")" : "");
-	else if (used < 4 || strcmp(list + used - 4, " ..."))
-		snprintf(list + used, 256 - used, " ...");
-}
-
-/* A limit that was asked for and watches nothing must not look like one that is kept. */
-static void say_unmatched(struct collector *all)
-{
-	const struct snapshot_target *target = all->target;
-	char glob[NAME_SIZE];
-
-	for (size_t i = 0; i < target->n_unmatched; i++) {
-		const struct snapshot_unmatched *limit = &target->unmatched[i];
-		bool said = false;
-
-		for (size_t j = 0; j < i && !said; j++)
-			said = !strcmp(target->unmatched[j].pool, limit->pool);
-		if (said)
-			continue;
-		escape_text(limit->pool, sizeof(limit->pool), all->options->utf8, glob, sizeof(glob));
-		say(all, ATTR_WARN, target->ended ? "no pool matched '%s': its limit watched nothing"
-						  : "no pool matches '%s' yet: its limit watches nothing",
-		    glob);
-	}
-}
-
-struct unbound { /* limits in percent of what is not known */
-	bool threads, bytes;
-};
-
-static struct unbound find_unbound(const struct snapshot_limit *limits, size_t n_limits)
-{
-	struct unbound found = { false, false };
-
-	for (size_t i = 0; i < n_limits; i++) {
-		bool unbound = snapshot_limit_wants_bound(&limits[i]), is_bytes = limit_phrases[limits[i].kind].is_bytes;
-
-		found.threads |= unbound && !is_bytes;
-		found.bytes |= unbound && is_bytes;
-	}
-	return found;
-}
-
-static void say_not_judged(struct collector *all)
-{
-	const struct snapshot_target *target = all->target;
-	struct unbound process = find_unbound(target->limits, target->n_limits);
-	bool bytes = process.bytes;
-	char pools[256] = "";
-
-	for (size_t i = 0; i < target->n_pools; i++) {
-		struct unbound pool = find_unbound(target->pools[i].limits, target->pools[i].n_limits);
-
-		if (pool.threads)
-			append(all, pools, &target->pools[i], "");
-		bytes |= pool.bytes;
-	}
-	if (process.threads)
-		say(all, ATTR_WARN, "process: limit of threads not judged: no pids.max is set, or it is not known");
-	if (pools[0])
-		say(all, ATTR_WARN, "limit of threads not judged: the capacity of %s is not known", pools);
-	if (bytes)
-		say(all, ATTR_WARN, "limits in percent of memory not judged: its size is not known");
-}
-
 static void say_losses(struct collector *all)
 {
 	static const char *const reasons[] = {
@@ -297,8 +125,8 @@ static void say_losses(struct collector *all)
 		snprintf(lost, sizeof(lost), "%s events of this target lost%s",
 			 format_count(FORMAT_BUFFER, target->events_lost), used ? "; " : "");
 	if (target->reseeds)
-		snprintf(healed, sizeof(healed), "; read anew %s time%s, last %s ago",
-			 format_count(FORMAT_BUFFER, target->reseeds), target->reseeds == 1 ? "" : "s",
+		snprintf(healed, sizeof(healed), "; read anew %s, last %s ago",
+			 format_counted(FORMAT_BUFFER, target->reseeds, "time"),
 			 format_duration(FORMAT_BUFFER, target->reseed_age_seconds));
 	say(all, ATTR_WARN, "LOST %s%s%s%s: owners of %s are unsure", lost, used ? "agent-wide " : "", by_reason, healed,
 	    format_bytes(FORMAT_BUFFER, target->unattributed[UNATTRIBUTED_LOST]));
@@ -363,14 +191,14 @@ static void say_refused(struct collector *all)
 	const struct snapshot_target *target = all->target;
 
 	if (target->threads_refused)
-		say(all, ATTR_WARN, "%s threads are not shown: the table of threads is full",
-		    format_count(FORMAT_BUFFER, target->threads_refused));
+		say(all, ATTR_WARN, "%s not shown: the table of threads is full",
+		    format_counted(FORMAT_BUFFER, target->threads_refused, "thread"));
 	if (target->ranges_refused)
-		say(all, ATTR_WARN, "%s ranges have no owner: the table of ranges is full",
-		    format_count(FORMAT_BUFFER, target->ranges_refused));
+		say(all, ATTR_WARN, "%s without an owner: the table of ranges is full",
+		    format_counted(FORMAT_BUFFER, target->ranges_refused, "range"));
 	if (all->snapshot->series_dropped)
-		say(all, ATTR_NORMAL, "%s pools are folded into `other`: raise max_pools to see them",
-		    format_count(FORMAT_BUFFER, all->snapshot->series_dropped));
+		say(all, ATTR_NORMAL, "%s folded into `other`: raise max_pools to see them",
+		    format_counted(FORMAT_BUFFER, all->snapshot->series_dropped, "pool"));
 }
 
 /* One sentence for each pool that has something to say of that kind. */
@@ -390,7 +218,7 @@ static void say_notes(struct collector *all)
 {
 	const struct snapshot_target *target = all->target;
 	double cores = target->cgroup.cpu_quota_cores;
-	char full[256] = "", wide[256] = "";
+	char full[POOL_LIST_SIZE] = "", wide[POOL_LIST_SIZE] = "";
 
 	for (size_t i = 0; i < target->n_pools; i++) {
 		const struct snapshot_pool *pool = &target->pools[i];
@@ -399,9 +227,9 @@ static void say_notes(struct collector *all)
 		snprintf(figures, sizeof(figures), "%s of %s", format_count(FORMAT_BUFFER, pool->threads),
 			 format_count(FORMAT_BUFFER, pool->capacity));
 		if (pool->capacity != UNKNOWN_U64 && pool->capacity && pool->threads >= pool->capacity)
-			append(all, full, pool, figures);
+			append_pool(all, full, pool, figures);
 		if (isfinite(cores) && cores > 0 && (double)pool->threads > cores && pool->threads > 1)
-			append(all, wide, pool, format_count(FORMAT_BUFFER, pool->threads));
+			append_pool(all, wide, pool, format_count(FORMAT_BUFFER, pool->threads));
 	}
 	say_of_pools(all, pool_team_words);
 	say_of_pools(all, pool_process_words);
@@ -485,6 +313,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_verdict(&all);
 	say_rate(&all);
 	say_all_limits(&all, LIMIT_WARN);
+	say_pending_limits(&all);
 	say_unmatched(&all);
 	say_not_judged(&all);
 	say_losses(&all);

@@ -59,6 +59,12 @@ char *format_count(char buffer[FORMAT_SIZE], uint64_t count)
 	return buffer;
 }
 
+char *format_counted(char buffer[FORMAT_SIZE], uint64_t count, const char *noun)
+{
+	snprintf(buffer, FORMAT_SIZE, "%s %s%s", format_count(FORMAT_BUFFER, count), noun, count == 1 ? "" : "s");
+	return buffer;
+}
+
 char *format_percent(char buffer[FORMAT_SIZE], double percent)
 {
 	if (!isfinite(percent))

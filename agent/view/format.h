@@ -18,6 +18,8 @@ char *format_bytes(char buffer[FORMAT_SIZE], uint64_t bytes);
 char *format_growth(char buffer[FORMAT_SIZE], int64_t bytes);
 /* At most 5: 43, 99999, 123k, 1.50M. */
 char *format_count(char buffer[FORMAT_SIZE], uint64_t count);
+/* With what is counted: 1 thread, 43 threads. A noun of at most 20 characters. */
+char *format_counted(char buffer[FORMAT_SIZE], uint64_t count, const char *noun);
 /* At most 5: 0.0, 99.9, 1600. */
 char *format_percent(char buffer[FORMAT_SIZE], double percent);
 /* At most 4: 41s, 12m, 30h, 400d. */

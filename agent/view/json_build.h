@@ -122,6 +122,7 @@ static inline json_t *build_limit(const struct snapshot_limit *limit)
 	add(&object, "since", moment(limit->since_realtime_ns));
 	add(&object, "source", json_string(limit_source_name(limit->source)));
 	add(&object, "violations", count(limit->violations));
+	add(&object, "over_in_seconds", limit->over_in_ns ? real((double)limit->over_in_ns / NSEC_PER_SEC) : json_null());
 	return object.object;
 }
 

@@ -19,10 +19,10 @@ bool pool_team_words(const struct snapshot_target *target, const struct snapshot
 	if (pool->parent < 0 || (size_t)pool->parent >= target->n_pools || pool->team_bound == UNKNOWN_U64)
 		return false;
 	parent = &target->pools[pool->parent];
-	snprintf(ret_text, size, "%s below %s: %s teams of %s; at most %s threads, when each of %s workers has one",
+	snprintf(ret_text, size, "%s below %s: %s of %s; at most %s threads, when each of %s workers has one",
 		 escape_text(pool->name, sizeof(pool->name), utf8, name, sizeof(name)),
 		 escape_text(parent->name, sizeof(parent->name), utf8, above, sizeof(above)),
-		 format_count(FORMAT_BUFFER, pool->teams), format_count(FORMAT_BUFFER, pool->team_threads),
+		 format_counted(FORMAT_BUFFER, pool->teams, "team"), format_count(FORMAT_BUFFER, pool->team_threads),
 		 format_count(FORMAT_BUFFER, pool->team_bound), format_count(FORMAT_BUFFER, parent->capacity));
 	return true;
 }
@@ -34,10 +34,10 @@ bool pool_process_words(const struct snapshot_target *target, const struct snaps
 
 	if (!pool->has_processes)
 		return false;
-	snprintf(ret_text, size, "%s: %s of at most %s processes; %s tasks not done",
+	snprintf(ret_text, size, "%s: %s of at most %s processes; %s not done",
 		 escape_text(pool->name, sizeof(pool->name), utf8, name, sizeof(name)),
 		 format_count(FORMAT_BUFFER, pool->processes), format_count(FORMAT_BUFFER, pool->processes_max),
-		 format_count(FORMAT_BUFFER, pool->processes_pending));
+		 format_counted(FORMAT_BUFFER, pool->processes_pending, "task"));
 	return true;
 }
 

@@ -146,8 +146,8 @@ static void summarize_limits(const char *pool, const struct snapshot_limit *limi
 {
 	for (size_t i = 0; i < n_limits; i++)
 		if (limits[i].violations)
-			fprintf(out, "  %s was over its limit of %s %s time%s\n", pool, limit_kind_name(limits[i].kind),
-				format_count(FORMAT_BUFFER, limits[i].violations), limits[i].violations == 1 ? "" : "s");
+			fprintf(out, "  %s was over its limit of %s %s\n", pool, limit_kind_name(limits[i].kind),
+				format_counted(FORMAT_BUFFER, limits[i].violations, "time"));
 }
 
 static void summarize(const struct dashboard_state *ui, const struct snapshot *snapshot,
@@ -159,8 +159,8 @@ static void summarize(const struct dashboard_state *ui, const struct snapshot *s
 	struct word end = { 0 };
 
 	escape_text(target->info.name[0] ? target->info.name : target->info.comm, 64, ui->utf8, name, sizeof(name));
-	fprintf(out, "%s (PID %u): %s threads, at most %s; RssAnon %s, %s of it attributed\n", name, target->info.pid,
-		format_count(FORMAT_BUFFER, target->threads), format_count(FORMAT_BUFFER, target->threads_peak),
+	fprintf(out, "%s (PID %u): %s, at most %s; RssAnon %s, %s of it attributed\n", name, target->info.pid,
+		format_counted(FORMAT_BUFFER, target->threads, "thread"), format_count(FORMAT_BUFFER, target->threads_peak),
 		format_bytes(FORMAT_BUFFER, target->memory.rss_anon),
 		format_bytes(FORMAT_BUFFER, target->attributed_bytes));
 	if (target->ended && words_collect(snapshot, target, &options, &end, 1))

@@ -333,9 +333,13 @@ static void test_limits_that_watch_nothing(void **state)
 	assert_null(strstr(strstr(text, "annyio*") + 1, "annyio*"));
 	assert_null(strstr(text, "not judged"));
 	free(text);
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, UNKNOWN_U64, 0, 0, true };
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, UNKNOWN_U64, 0, 0, true, 0 };
 	assert_says(fixture, "limit of threads not judged: the capacity of ThreadPoolExecutor-0_* is not known\n");
 	assert_says(fixture, "7/-/- n/a ");
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, 1, 0, 0, false, 11500000000 };
+	assert_says(fixture, "ThreadPoolExecutor-0_*: 7 threads > 1, over its limit if so in 12 s\n");
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0 };
+	assert_says(fixture, "OVER ThreadPoolExecutor-0_*: 1 thread > 0\n");
 	fixture->process_limits[1].max = UNKNOWN_U64;
 	text = words_of(fixture); /* built in: nobody asked for it */
 	assert_null(strstr(text, "pids.max is set"));

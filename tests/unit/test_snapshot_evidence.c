@@ -60,6 +60,48 @@ static void a_shared_arena_is_divided(void **state)
 	script_end(&s);
 }
 
+/* However the memory of before the attach is divided as threads come and go: nobody has grown by it. */
+static void a_divided_base_is_no_growth(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const uint64_t arena = 64 * MIB * 5 + 48, heap = 64 * MIB * 5;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, heap, 32 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap, .address = arena}});
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(200), .address = arena}});
+	resident(&s, heap, 32 * MIB, 8 * MIB);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	born(&s, 201, "v-1");
+	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(201), .address = arena}});
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.resident_bytes, 4 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 0);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	assert_int_equal(thread(target, 201)->memory.grown_bytes, 0);
+	/* What comes into it is: by its users' shares. */
+	resident(&s, heap, 32 * MIB, 12 * MIB);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 2 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 2 * MIB);
+	exited(&s, 200);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.resident_bytes, 12 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 4 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	exited(&s, 201);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.orphaned_bytes, 12 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 4 * MIB);
+	script_end(&s);
+}
+
 static void the_main_arena_owns_the_heap(void **state)
 {
 	struct script s = {0};
@@ -176,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_shared_arena_is_divided),
+		cmocka_unit_test(a_divided_base_is_no_growth),
 		cmocka_unit_test(the_main_arena_owns_the_heap),
 		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
 		cmocka_unit_test(kept_is_what_was_read_of_the_heaps),

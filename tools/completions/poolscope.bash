@@ -6,6 +6,12 @@ _poolscope()
 	local watch='--pid --name --unit --cgroup --container --follow-forks --limit --config --config.file
 		--interval --cpu-budget --variant --ring --max-processes --procfs --log-level --help --version'
 
+	# Readline breaks --variant=fexit at its `=`.
+	if [[ $current == = ]]; then
+		current=''
+	elif [[ $previous == = ]]; then
+		previous=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		# Behind `--` stands a command of its own.

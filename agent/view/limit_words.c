@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Sentences about limits: over, near, soon over, and those that watch nothing. They must not know how a limit is
+ * judged. */
+#include "limit_words.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "escape.h"
+#include "format.h"
+
+#define NAME_BUFFER ((char[NAME_SIZE]){ 0 })
+
+static const struct {
+	const char *before, *noun, *after; /* "41 threads > 40"; no noun: bytes */
+} limit_phrases[] = {
+	[LIMIT_THREADS] = { "", "thread", "" },
+	[LIMIT_RESIDENT_BYTES] = { "RES ", NULL, "" },
+	[LIMIT_RESIDENT_BYTES_PER_THREAD] = { "largest thread ", NULL, "" },
+	[LIMIT_THREADS_STARTED_PER_MINUTE] = { "", "thread", " started a minute" },
+};
+_Static_assert(ARRAY_SIZE(limit_phrases) == LIMIT_KIND_COUNT, "a phrase for each kind of limit");
+
+static const char *value_text(const struct snapshot_limit *limit, char buffer[FORMAT_SIZE])
+{
+	const char *noun = limit_phrases[limit->kind].noun;
+
+	return noun ? format_counted(buffer, limit->value, noun) : format_bytes(buffer, limit->value);
+}
+
+static const char *max_text(const struct snapshot_limit *limit, char buffer[FORMAT_SIZE])
+{
+	return limit_phrases[limit->kind].noun ? format_count(buffer, limit->max) : format_bytes(buffer, limit->max);
+}
+
+/* Of what a limit in percent is a share; UNKNOWN_U64 when that cannot be told. */
+static uint64_t natural_bound(const struct snapshot_target *target, const struct snapshot_pool *pool,
+			      const struct snapshot_limit *limit, const char **ret_name)
+{
+	bool in_cgroup = target->cgroup.memory_max != UNKNOWN_U64;
+
+	if (!limit_phrases[limit->kind].noun) {
+		*ret_name = in_cgroup ? "memory.max" : "the host's memory";
+		return in_cgroup ? target->cgroup.memory_max : target->cgroup.host_memory_total;
+	}
+	*ret_name = pool ? "its capacity" : "pids.max";
+	return pool ? pool->capacity : target->cgroup.pids_max;
+}
+
+static const char *limit_subject(const struct collector *all, const struct snapshot_pool *pool, char buffer[NAME_SIZE])
+{
+	if (!pool)
+		return "process";
+	escape_text(pool->name, sizeof(pool->name), all->options->utf8, buffer, NAME_SIZE);
+	return buffer;
+}
+
+static void say_limits(struct collector *all, const struct snapshot_pool *pool, const struct snapshot_limit *limits,
+		       size_t n_limits, enum limit_state state)
+{
+	for (size_t i = 0; i < n_limits; i++) {
+		const struct snapshot_limit *limit = &limits[i];
+		char percent[64] = "", since[96] = "";
+		const char *bound_name = "";
+		uint64_t bound = natural_bound(all->target, pool, limit, &bound_name);
+
+		if (limit->state != state)
+			continue;
+		if (limit->is_percent && bound != UNKNOWN_U64 && bound && limit->max != UNKNOWN_U64)
+			snprintf(percent, sizeof(percent), " (%.0f %% of %s)",
+				 (double)limit->max * 100 / (double)bound, bound_name);
+		if (limit->since_realtime_ns)
+			snprintf(since, sizeof(since), " since %s (%s)",
+				 format_clock(FORMAT_BUFFER, limit->since_realtime_ns, all->snapshot->realtime_ns),
+				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
+		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s",
+		    state == LIMIT_OVER ? "OVER" : "NEAR", limit_subject(all, pool, NAME_BUFFER), limit_phrases[limit->kind].before,
+		    value_text(limit, FORMAT_BUFFER), limit_phrases[limit->kind].after,
+		    limit->value > limit->max ? ">" : "of",
+		    max_text(limit, FORMAT_BUFFER), percent, since);
+	}
+}
+
+void say_all_limits(struct collector *all, enum limit_state state)
+{
+	const struct snapshot_target *target = all->target;
+
+	say_limits(all, NULL, target->limits, target->n_limits, state);
+	for (size_t i = 0; i < target->n_pools; i++)
+		say_limits(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits, state);
+}
+
+/* It is beyond its limit, but not for long enough yet to be over it. */
+static void say_pending(struct collector *all, const struct snapshot_pool *pool, const struct snapshot_limit *limits,
+			size_t n_limits)
+{
+	for (size_t i = 0; i < n_limits; i++) {
+		const struct snapshot_limit *limit = &limits[i];
+
+		if (!limit->over_in_ns)
+			continue;
+		say(all, ATTR_WARN, "%s: %s%s%s > %s, over its limit if so in %s", limit_subject(all, pool, NAME_BUFFER),
+		    limit_phrases[limit->kind].before, value_text(limit, FORMAT_BUFFER),
+		    limit_phrases[limit->kind].after, max_text(limit, FORMAT_BUFFER),
+		    format_duration(FORMAT_BUFFER, ceil((double)limit->over_in_ns / 1e9)));
+	}
+}
+
+void say_pending_limits(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+
+	if (target->ended)
+		return;
+	say_pending(all, NULL, target->limits, target->n_limits);
+	for (size_t i = 0; i < target->n_pools; i++)
+		say_pending(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits);
+}
+
+/* A limit that was asked for and watches nothing must not look like one that is kept. */
+void say_unmatched(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	char glob[NAME_SIZE];
+
+	for (size_t i = 0; i < target->n_unmatched; i++) {
+		const struct snapshot_unmatched *limit = &target->unmatched[i];
+		bool said = false;
+
+		for (size_t j = 0; j < i && !said; j++)
+			said = !strcmp(target->unmatched[j].pool, limit->pool);
+		if (said)
+			continue;
+		escape_text(limit->pool, sizeof(limit->pool), all->options->utf8, glob, sizeof(glob));
+		say(all, ATTR_WARN, target->ended ? "no pool matched '%s': its limit watched nothing"
+						  : "no pool matches '%s' yet: its limit watches nothing",
+		    glob);
+	}
+}
+
+struct unbound { /* limits in percent of what is not known */
+	bool threads, bytes;
+};
+
+static struct unbound find_unbound(const struct snapshot_limit *limits, size_t n_limits)
+{
+	struct unbound found = { false, false };
+
+	for (size_t i = 0; i < n_limits; i++) {
+		bool unbound = snapshot_limit_wants_bound(&limits[i]), is_bytes = !limit_phrases[limits[i].kind].noun;
+
+		found.threads |= unbound && !is_bytes;
+		found.bytes |= unbound && is_bytes;
+	}
+	return found;
+}
+
+void say_not_judged(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	struct unbound process = find_unbound(target->limits, target->n_limits);
+	bool bytes = process.bytes;
+	char pools[POOL_LIST_SIZE] = "";
+
+	for (size_t i = 0; i < target->n_pools; i++) {
+		struct unbound pool = find_unbound(target->pools[i].limits, target->pools[i].n_limits);
+
+		if (pool.threads)
+			append_pool(all, pools, &target->pools[i], "");
+		bytes |= pool.bytes;
+	}
+	if (process.threads)
+		say(all, ATTR_WARN, "process: limit of threads not judged: no pids.max is set, or it is not known");
+	if (pools[0])
+		say(all, ATTR_WARN, "limit of threads not judged: the capacity of %s is not known", pools);
+	if (bytes)
+		say(all, ATTR_WARN, "limits in percent of memory not judged: its size is not known");
+}
