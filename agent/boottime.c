@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The clock of all facts. It must not know what the times are for. */
+/* The clock of all facts, and that of their cost. It must not know what the times are for. */
 #include "boottime.h"
 
 #include <time.h>
@@ -20,6 +20,11 @@ static uint64_t clock_ns(clockid_t clock)
 uint64_t realtime(void)
 {
 	return clock_ns(CLOCK_REALTIME);
+}
+
+uint64_t thread_cputime(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t boottime(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The clock of all facts. It must not know what the times are for. */
+/* The clock of all facts, and that of their cost. It must not know what the times are for. */
 #ifndef POOLSCOPE_BOOTTIME_H
 #define POOLSCOPE_BOOTTIME_H
 
@@ -11,6 +11,9 @@ uint64_t boottime(void);
 
 /* CLOCK_REALTIME in nanoseconds: for dates alone. */
 uint64_t realtime(void);
+
+/* CPU time of this thread, in nanoseconds: what something costs. A system call, where the others are not. */
+uint64_t thread_cputime(void);
 
 /* From now on each boottime() writes its result plus one there too; NULL: no more. The probes give memory calls that
  * time (bpf/filter.h, clock_ns), because their own look at the clock would cost the target as much as the rest of the

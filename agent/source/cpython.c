@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* CPython in a living process: finds it, settles its version by proof, reads memory by few calls, and keeps
  * to a share of CPU time. It must not know what the bytes mean. */
+#include "../boottime.h"
 #include "cpython.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "cpython_find.h"
 #include "cpython_walk.h"
@@ -256,14 +256,6 @@ static int look_for(struct cpython *cpython, struct symbols *symbols, uint64_t n
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
 struct refusal { /* what the sink said, apart from what the reading said */
 	const struct fact_sink *sink;
 	int error;
@@ -317,12 +309,12 @@ bool cpython_is_found(const struct cpython *cpython)
 
 int cpython_function(struct cpython *cpython, struct thread_id id, struct fact_blame *ret_blame, uint64_t *ret_cost_ns)
 {
-	uint64_t begin = cpu_ns();
+	uint64_t begin = thread_cputime();
 	int r = -ENOENT;
 
 	if (cpython->walk)
 		r = cpython_walk_function(cpython->walk, cpython->listed, cpython->n_listed, id, ret_blame);
-	*ret_cost_ns = cpu_ns() - begin;
+	*ret_cost_ns = thread_cputime() - begin;
 	return r;
 }
 
@@ -345,10 +337,10 @@ int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct 
 	}
 	if (cpython->share <= 0)
 		cpython_walk_ask_all(cpython->walk);
-	begin = cpu_ns();
+	begin = thread_cputime();
 	r = cpython_walk_pass(cpython->walk, cpython->target, cpython->now_ns, cpython->listed,
 			      cpython->n_listed, &through);
-	cpython->cost_ns = cpu_ns() - begin;
+	cpython->cost_ns = thread_cputime() - begin;
 	if (cpython->share > 0)
 		cpython->next_ns = cpython->now_ns + (uint64_t)((double)cpython->cost_ns / cpython->share);
 	return refusal.error ? refusal.error : r == -ENOMEM ? r : 0;

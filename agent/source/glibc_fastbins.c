@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What a heap of glibc's malloc has in its arena's fastbins: free, but not to be told from what is in use chunk by
  * chunk. It must not know whose the arena is. */
+#include "../boottime.h"
 #include "glibc_fastbins.h"
 #include "residency_internal.h"
 
@@ -140,7 +141,7 @@ uint64_t glibc_fastbins(const struct memory_reader *reader, const struct malloc_
 	while ((list = choose(&chase))) {
 		do {
 			advance(&chase, list);
-			if (++chase.chunks % CLOCK_EVERY == 0 && residency_cpu_now() > until_ns)
+			if (++chase.chunks % CLOCK_EVERY == 0 && thread_cputime() > until_ns)
 				return chase.bytes;
 		} while (list->chunk && is_kept(&chase, list->chunk));
 	}

@@ -8,7 +8,7 @@
 #include "memory_reader.h"
 
 /* Bytes in [start, end) of chunks that are linked in the fastbins of the arena at `address`; of pages that are there
- * only. Until `until_ns` of residency_cpu_now() at the latest: what has not been reached by then is not counted. */
+ * only. Until `until_ns` of thread_cputime() at the latest: what has not been reached by then is not counted. */
 uint64_t glibc_fastbins(const struct memory_reader *reader, const struct malloc_layout *layout, uint64_t address,
 			uint64_t start, uint64_t end, uint64_t until_ns);
 

@@ -113,7 +113,7 @@ static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uin
 			return -EAGAIN;
 		read_to = at + piece.size;
 		state = malloc_walk_feed(walk, at, reading->pages->buffer, piece.size / 8);
-		if (residency_cpu_now() - began > HEAP_NS)
+		if (thread_cputime() - began > HEAP_NS)
 			return -ETIME;
 	}
 	return state == MALLOC_WALK_DONE ? 0 : -EAGAIN;
@@ -184,7 +184,7 @@ static int read_heap(struct memory_pages *pages, const struct glibc_arenas *aren
 	struct heap_reading reading = {.pages = pages};
 	struct malloc_walk walk = {.found = add_free, .context = &reading};
 	struct run_sink runs = {add_run, &reading};
-	uint64_t began = residency_cpu_now(), top, start;
+	uint64_t began = thread_cputime(), top, start;
 	int r = -EAGAIN;
 
 	if (read_word(pages, arena->address + arenas->layout.top, &top) &&
@@ -195,7 +195,7 @@ static int read_heap(struct memory_pages *pages, const struct glibc_arenas *aren
 			r = walk_heap(&reading, &walk, began);
 		if (r == 0)
 			reading.kept += glibc_fastbins(&pages->reader, &arenas->layout, arena->address, start, walk.end,
-						       residency_cpu_now() + HEAP_NS);
+						       thread_cputime() + HEAP_NS);
 		if (reading.kept > reading.resident) /* between the two the heap has changed */
 			reading.kept = reading.resident;
 		fact->arena = (struct fact_arena){.heap = start, .address = arena->address, .is_main = !heap,
@@ -241,6 +241,6 @@ int glibc_kept(uint32_t pid, const char *procfs, uint32_t target, const struct g
 		if (arena && arena->read)
 			r = read_one(&pages, arenas, arena, heap, &fact, sink);
 	}
-	kept->next_ns = boottime() + (residency_cpu_now() - pages.began_ns) * SHARE;
+	kept->next_ns = boottime() + (thread_cputime() - pages.began_ns) * SHARE;
 	return r;
 }

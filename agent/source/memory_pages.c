@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Reads stretches of a process's memory, but only pages that are there: reading must neither bring a page into being
  * nor out of swap. It must not know what the bytes mean. */
+#include "../boottime.h"
 #include "memory_pages.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@ int memory_pages_open(struct memory_pages *pages, uint32_t pid, const char *proc
 	int r;
 
 	*pages = (struct memory_pages){.tables = {.fd = -1, .page_size = PAGE}, .budget_ns = budget_ns,
-				       .began_ns = residency_cpu_now()};
+				       .began_ns = thread_cputime()};
 	r = memory_reader_open(&pages->reader, pid, procfs);
 	if (r == 0)
 		r = procfs_living(pages->reader.procfs, pid, &dir);
@@ -46,7 +47,7 @@ void memory_pages_close(struct memory_pages *pages)
 
 bool memory_pages_spent(const struct memory_pages *pages)
 {
-	return pages->budget_ns && residency_cpu_now() - pages->began_ns > pages->budget_ns;
+	return pages->budget_ns && thread_cputime() - pages->began_ns > pages->budget_ns;
 }
 
 int memory_pages_runs(struct memory_pages *pages, uint64_t start, uint64_t end, const struct run_sink *sink)

@@ -192,8 +192,6 @@ static int read_and_rest(struct probes *probes)
 	uint64_t expired;
 	int r;
 
-	if (read(probes->timer, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
-		return -errno;
 	r = probe_ring_read(probes->ring, handle_record, probes);
 	if (r == 0) {
 		reader_flag(&shared->wake_on_thread, 1);
@@ -203,8 +201,11 @@ static int read_and_rest(struct probes *probes)
 	reader_flag(&shared->wake_on_fill, 1);
 	if (r != 0) {
 		reader_flag(&shared->wake_on_thread, 0);
+		/* It has expired no more; else that must be read to be over. */
 		if (timerfd_settime(probes->timer, 0, &soon, NULL) < 0)
 			return -errno;
+	} else if (read(probes->timer, &expired, sizeof(expired)) < 0 && errno != EAGAIN) {
+		return -errno;
 	}
 	return r;
 }

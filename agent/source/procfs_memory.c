@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 static int read_status(struct procfs *procfs, uint32_t pid, struct proc_status *ret_status)
 {
@@ -30,14 +29,6 @@ static int read_status(struct procfs *procfs, uint32_t pid, struct proc_status *
 }
 
 /* ---- what is dear ---------------------------------------------------------------------------------- */
-
-static uint64_t thread_cpu_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 static struct target_cache *target_cache(struct procfs *procfs, uint32_t target)
 {
@@ -69,14 +60,14 @@ static uint64_t correct_rss(struct procfs *procfs, uint32_t target, uint32_t pid
 			    const struct proc_status *status, uint64_t now_ns)
 {
 	struct target_cache *cache = target_cache(procfs, target);
-	uint64_t cpu = thread_cpu_now(), rollup;
+	uint64_t cpu = thread_cputime(), rollup;
 	int64_t corrected;
 
 	if (exact || (now_ns >= cache->next_rss_ns && status->rss_anon < ROLLUP_MAX)) {
 		rollup = read_rollup(procfs, pid);
 		if (rollup != UNKNOWN_U64)
 			cache->rss_lag = (int64_t)rollup - (int64_t)status->rss_anon;
-		cache->next_rss_ns = now_ns + (thread_cpu_now() - cpu) * ROLLUP_SHARE;
+		cache->next_rss_ns = now_ns + (thread_cputime() - cpu) * ROLLUP_SHARE;
 	}
 	corrected = (int64_t)status->rss_anon + cache->rss_lag;
 	return corrected > 0 ? (uint64_t)corrected : 0;
@@ -207,7 +198,7 @@ int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const 
 	struct child_walk walk = {.procfs = procfs, .pid = pid};
 	_cleanup_(pid_list_clear) struct pid_list list = {0};
 	struct target_cache *cache = target_cache(procfs, target);
-	uint64_t cpu = thread_cpu_now();
+	uint64_t cpu = thread_cputime();
 	struct proc_status status;
 	int r;
 
@@ -224,6 +215,6 @@ int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const 
 		if (status.rss_anon != UNKNOWN_U64)
 			fact.children.rss_anon += status.rss_anon;
 	}
-	cache->next_children_ns = fact.time_ns + (thread_cpu_now() - cpu) * CHILDREN_SHARE;
+	cache->next_children_ns = fact.time_ns + (thread_cputime() - cpu) * CHILDREN_SHARE;
 	return sink->emit(sink->context, &fact);
 }

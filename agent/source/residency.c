@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct method {
 	const char *name;
@@ -35,14 +34,6 @@ struct residency {
 	char *procfs;
 	uint64_t cursor; /* the address after the last quiet span that was read */
 };
-
-uint64_t residency_cpu_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
-}
 
 /* An open pagemap belongs to one address space: after exec it reads nothing, and is opened anew. */
 static int residency_open(struct residency *residency)
@@ -192,7 +183,7 @@ struct pass {
 
 static bool pass_over(const struct pass *pass)
 {
-	return pass->budget && pass->n_read && residency_cpu_now() - pass->started >= pass->budget;
+	return pass->budget && pass->n_read && thread_cputime() - pass->started >= pass->budget;
 }
 
 static int read_stretch(struct residency *residency, uint64_t start, uint64_t end, struct stretch *stretch)
@@ -293,7 +284,7 @@ static size_t stretch_length(const struct pass *pass, size_t from, size_t to, bo
 
 static int pass_over_spans(struct pass *pass, size_t from, size_t to, bool changed)
 {
-	while (from < to && !pass_over(pass)) {
+	while (from < to) {
 		size_t count;
 		int r;
 
@@ -301,6 +292,9 @@ static int pass_over_spans(struct pass *pass, size_t from, size_t to, bool chang
 			from++;
 			continue;
 		}
+		/* asked late: the clock is a system call, and most spans are not due */
+		if (pass_over(pass))
+			return 0;
 		count = stretch_length(pass, from, to, changed);
 		r = pass_read(pass, from, count);
 		if (r)
@@ -379,7 +373,7 @@ int residency_pass(struct residency *residency, const struct span *spans, size_t
 	_cleanup_(freep) struct tally *tallies = calloc(n_spans + 1, sizeof(*tallies));
 	struct pass pass = {
 		.residency = residency, .spans = spans, .n_spans = n_spans, .done = done, .tallies = tallies,
-		.sink = sink, .started = residency_cpu_now(), .budget = cpu_budget_ns, .outside_start = UINT64_MAX,
+		.sink = sink, .started = thread_cputime(), .budget = cpu_budget_ns, .outside_start = UINT64_MAX,
 	};
 	uint64_t time_ns = boottime();
 	size_t middle;

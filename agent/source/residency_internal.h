@@ -45,6 +45,4 @@ int page_read(struct page_reader *reader, uint64_t start, uint64_t end, bool ano
 int page_scan_prepare(struct page_reader *reader);
 int page_read_prepare(struct page_reader *reader);
 
-uint64_t residency_cpu_now(void);
-
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The two ways to read a page table: the ioctl PAGEMAP_SCAN and the file pagemap. It must not know spans or
  * facts. */
+#include "../boottime.h"
 #include "residency_internal.h"
 
 #include <errno.h>
@@ -77,7 +78,7 @@ int page_scan(struct page_reader *reader, uint64_t start, uint64_t end, bool ano
 
 	while (start < end) {
 		struct scan_arg arg = {.start = start};
-		uint64_t began = residency_cpu_now(), took;
+		uint64_t began = thread_cputime(), took;
 		const struct scan_region *regions = reader->buffer;
 		int n;
 
@@ -87,7 +88,7 @@ int page_scan(struct page_reader *reader, uint64_t start, uint64_t end, bool ano
 			continue;
 		if (n < 0)
 			return n;
-		took = residency_cpu_now() - began;
+		took = thread_cputime() - began;
 		if (took > SCAN_SLOW_NS && reader->chunk > SCAN_CHUNK_MIN)
 			reader->chunk /= 2;
 		else if (took < SCAN_QUICK_NS && reader->chunk < SCAN_CHUNK_MAX)
