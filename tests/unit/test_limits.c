@@ -187,6 +187,28 @@ static void a_state_rises_after_for_and_falls_after_clear_for(void **state)
 	script_end(&s);
 }
 
+static void a_limit_tells_how_long_it_waits(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "w-*", LIMIT_THREADS, 2);
+	s.limits[0].for_ns = 5 * SEC;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	workers(&s, 200, 2);
+	assert_int_equal(pool_limit(refresh(&s), "w-*", LIMIT_THREADS)->over_in_ns, 0);
+	workers(&s, 202, 1);
+	assert_int_equal(pool_limit(refresh(&s), "w-*", LIMIT_THREADS)->over_in_ns, 4 * SEC);
+	exited(&s, 202);
+	assert_int_equal(pool_limit(refresh(&s), "w-*", LIMIT_THREADS)->over_in_ns, 0);
+	workers(&s, 203, 1);
+	pass(&s, 5 * SEC);
+	assert_int_equal(pool_limit(refresh(&s), "w-*", LIMIT_THREADS)->over_in_ns, 0);
+	assert_int_equal(pool_limit(s.snapshot->targets, "w-*", LIMIT_THREADS)->state, LIMIT_OVER);
+	script_end(&s);
+}
+
 static void the_first_matching_rule_counts(void **state)
 {
 	struct script s = {0};
@@ -462,6 +484,7 @@ int main(void)
 		cmocka_unit_test(those_that_were_there_are_judged_when_all_are_listed),
 		cmocka_unit_test(a_violation_between_two_refreshes_counts),
 		cmocka_unit_test(a_state_rises_after_for_and_falls_after_clear_for),
+		cmocka_unit_test(a_limit_tells_how_long_it_waits),
 		cmocka_unit_test(the_first_matching_rule_counts),
 		cmocka_unit_test(percentages_refer_to_natural_bounds),
 		cmocka_unit_test(the_largest_thread_is_what_counts_per_thread),
