@@ -138,4 +138,4 @@ install: $O/poolscope
 clean:
 	rm -rf $O
 
--include $(shell find $O -name '*.d' 2>/dev/null)
+-include $(shell find $O -name '*.d' -type f 2>/dev/null)

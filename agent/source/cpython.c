@@ -17,7 +17,6 @@
 #define VECTORS 1024 /* IOV_MAX */
 #define RETRY_FIRST_NS (NSEC_PER_SEC / 2)
 #define RETRY_LAST_NS (64 * NSEC_PER_SEC)
-#define DESCRIPTION_BYTES 512
 #define LISTED_MAX 65536U
 
 struct cpython {
@@ -217,7 +216,7 @@ static int try_layouts(struct cpython *cpython, const struct cpython_found *foun
 static int settle_version(struct cpython *cpython, const struct cpython_found *found,
 			  struct cpython_walk **ret_walk)
 {
-	unsigned char description[DESCRIPTION_BYTES];
+	unsigned char description[CPYTHON_DESCRIPTION_BYTES];
 	struct cpython_offsets described;
 	uint64_t hex = 0;
 	uint32_t minor;

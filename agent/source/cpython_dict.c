@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Dicts and the attributes of instances, in the layouts of 3.7 to 3.13. It must not know what is looked up,
+/* Dicts and the attributes of instances, in the layouts of 3.7 to 3.15. It must not know what is looked up,
  * nor trust a count or a pointer that it reads. */
 #include "cpython_object.h"
 

@@ -82,103 +82,61 @@ const struct cpython_offsets *cpython_offsets_of(uint32_t minor)
 	return NULL;
 }
 
-/* _Py_DebugOffsets: words in groups that each begin with a size. From 3.14 on groups have more members, so
- * that only what 3.13 and 3.14 share by place is taken; the rest must prove itself by its types. */
-enum described {
-	DESCRIBED_COOKIE,
-	DESCRIBED_VERSION,
-	DESCRIBED_FREE_THREADED,
-	RUNTIME_SIZE,
-	RUNTIME_FINALIZING,
-	RUNTIME_HEAD,
-	INTERP_SIZE,
-	INTERP_ID,
-	INTERP_NEXT,
-	INTERP_THREADS,
-	INTERP_GC,
-	INTERP_IMPORTS,
-	INTERP_SYSDICT,
-	INTERP_BUILTINS,
-	INTERP_GIL,
-	INTERP_GIL_STATE,
-	INTERP_GIL_ENABLED,
-	INTERP_GIL_LOCKED,
-	INTERP_GIL_HOLDER,
-	THREAD_SIZE,
-	THREAD_PREV,
-	THREAD_NEXT,
-	THREAD_INTERP,
-	THREAD_FRAME,
-	THREAD_PTHREAD,
-	THREAD_NATIVE,
-	THREAD_CHUNK,
-	THREAD_STATUS,
-	FRAME_SIZE,
-	FRAME_PREVIOUS,
-	FRAME_CODE,
-	FRAME_INSTRUCTION,
-	FRAME_LOCALS,
-	FRAME_OWNER,
-	CODE_SIZE,
-	CODE_FILENAME,
-	CODE_NAME,
-	CODE_QUALNAME,
-	CODE_LINETABLE,
-	CODE_FIRSTLINENO,
-	CODE_ARGCOUNT,
-	CODE_LOCALSPLUSNAMES,
-	CODE_LOCALSPLUSKINDS,
-	CODE_ADAPTIVE,
-	DESCRIBED_COUNT,
-};
+/* _Py_DebugOffsets begins with these words. Of what follows each version has its own order: that of a version which is not
+ * known is taken to be the newest one's, and must prove itself by being walked. */
+enum { WORD_COOKIE, WORD_VERSION, WORD_FREE_THREADED };
 
 #define OFFSET_SANE 65536U /* interpreters are large: 3.13's is 200 KiB, its heads stand early */
 
 int cpython_described(const unsigned char *bytes, size_t length, struct cpython_offsets *ret_offsets)
 {
-	static const struct {
-		enum described word;
-		size_t offset;
-	} words[] = {
-		{RUNTIME_HEAD, offsetof(struct cpython_offsets, runtime_interpreters)},
-		{INTERP_NEXT, offsetof(struct cpython_offsets, interp_next)},
-		{INTERP_THREADS, offsetof(struct cpython_offsets, interp_threads)},
-		{THREAD_NEXT, offsetof(struct cpython_offsets, thread_next)},
-		{THREAD_INTERP, offsetof(struct cpython_offsets, thread_interp)},
-		{THREAD_FRAME, offsetof(struct cpython_offsets, thread_frame)},
-		{THREAD_PTHREAD, offsetof(struct cpython_offsets, thread_pthread)},
-		{THREAD_NATIVE, offsetof(struct cpython_offsets, thread_native)},
-		{FRAME_PREVIOUS, offsetof(struct cpython_offsets, frame_previous)},
-		{FRAME_CODE, offsetof(struct cpython_offsets, frame_code)},
-		{FRAME_INSTRUCTION, offsetof(struct cpython_offsets, frame_instruction)},
-		{FRAME_LOCALS, offsetof(struct cpython_offsets, frame_locals)},
-		{FRAME_OWNER, offsetof(struct cpython_offsets, frame_owner)},
-		{CODE_FILENAME, offsetof(struct cpython_offsets, code_filename)},
-		{CODE_NAME, offsetof(struct cpython_offsets, code_name)},
-		{CODE_QUALNAME, offsetof(struct cpython_offsets, code_qualname)},
-		{CODE_LINETABLE, offsetof(struct cpython_offsets, code_lines)},
-		{CODE_FIRSTLINENO, offsetof(struct cpython_offsets, code_first_line)},
-		{CODE_LOCALSPLUSNAMES, offsetof(struct cpython_offsets, code_local_names)},
-		{CODE_ADAPTIVE, offsetof(struct cpython_offsets, code_instructions)},
+	static const size_t fields[] = {
+		[DESCRIBED_RUNTIME_INTERPRETERS] = offsetof(struct cpython_offsets, runtime_interpreters),
+		[DESCRIBED_INTERP_NEXT] = offsetof(struct cpython_offsets, interp_next),
+		[DESCRIBED_INTERP_THREADS] = offsetof(struct cpython_offsets, interp_threads),
+		[DESCRIBED_THREAD_NEXT] = offsetof(struct cpython_offsets, thread_next),
+		[DESCRIBED_THREAD_INTERP] = offsetof(struct cpython_offsets, thread_interp),
+		[DESCRIBED_THREAD_FRAME] = offsetof(struct cpython_offsets, thread_frame),
+		[DESCRIBED_THREAD_PTHREAD] = offsetof(struct cpython_offsets, thread_pthread),
+		[DESCRIBED_THREAD_NATIVE] = offsetof(struct cpython_offsets, thread_native),
+		[DESCRIBED_FRAME_PREVIOUS] = offsetof(struct cpython_offsets, frame_previous),
+		[DESCRIBED_FRAME_CODE] = offsetof(struct cpython_offsets, frame_code),
+		[DESCRIBED_FRAME_INSTRUCTION] = offsetof(struct cpython_offsets, frame_instruction),
+		[DESCRIBED_FRAME_LOCALS] = offsetof(struct cpython_offsets, frame_locals),
+		[DESCRIBED_FRAME_OWNER] = offsetof(struct cpython_offsets, frame_owner),
+		[DESCRIBED_CODE_FILENAME] = offsetof(struct cpython_offsets, code_filename),
+		[DESCRIBED_CODE_NAME] = offsetof(struct cpython_offsets, code_name),
+		[DESCRIBED_CODE_QUALNAME] = offsetof(struct cpython_offsets, code_qualname),
+		[DESCRIBED_CODE_LINES] = offsetof(struct cpython_offsets, code_lines),
+		[DESCRIBED_CODE_FIRST_LINE] = offsetof(struct cpython_offsets, code_first_line),
+		[DESCRIBED_CODE_LOCAL_NAMES] = offsetof(struct cpython_offsets, code_local_names),
+		[DESCRIBED_CODE_INSTRUCTIONS] = offsetof(struct cpython_offsets, code_instructions),
 	};
+	_Static_assert(ARRAY_SIZE(fields) == DESCRIBED_COUNT, "a field for each offset that is described");
+	const struct cpython_offsets *known;
 	struct cpython_offsets offsets;
-	uint64_t word[DESCRIBED_COUNT];
+	uint64_t word[CPYTHON_DESCRIPTION_BYTES / sizeof(uint64_t)];
+	uint32_t minor;
 
 	if (length < sizeof(word) || memcmp(bytes, "xdebugpy", 8) != 0)
 		return -ENOENT;
 	memcpy(word, bytes, sizeof(word));
 	/* Objects have other heads there, and nothing guards what is read. */
-	if (word[DESCRIBED_FREE_THREADED])
+	if (word[WORD_FREE_THREADED])
 		return -EOPNOTSUPP;
-	offsets = *cpython_offsets_of(13);
 	/* The version as PY_VERSION_HEX has it. */
-	offsets.minor = word[DESCRIBED_VERSION] >> 16 & 0xff;
-	if (word[DESCRIBED_VERSION] >> 24 != 3 || offsets.minor < 13)
+	minor = word[WORD_VERSION] >> 16 & 0xff;
+	if (word[WORD_VERSION] >> 24 != 3 || minor < 13)
 		return -EOPNOTSUPP;
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		if (word[words[i].word] >= OFFSET_SANE)
+	known = cpython_offsets_of(minor);
+	offsets = known ? *known : cpython_offsets[cpython_offsets_count - 1];
+	offsets.minor = minor;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		uint64_t offset = offsets.described[i] < ARRAY_SIZE(word) ? word[offsets.described[i]] : OFFSET_SANE;
+
+		if (offset >= OFFSET_SANE)
 			return -EOPNOTSUPP;
-		*(uint32_t *)((char *)&offsets + words[i].offset) = (uint32_t)word[words[i].word];
+		*(uint32_t *)((char *)&offsets + fields[i]) = (uint32_t)offset;
 	}
 	*ret_offsets = offsets;
 	return 0;

@@ -15,9 +15,11 @@ struct cpython_found {
 
 /* -ENOENT: no CPython from 3.7 on is mapped. exe: path of the executable. */
 int cpython_find(struct symbols *symbols, const char *exe, struct cpython_found *ret_found);
-/* The offsets that the runtime describes itself (3.13 on); those of 3.13 where it says nothing. -ENOENT: it
- * does not describe itself; -EOPNOTSUPP: it is of a kind that is not known (without the interpreter's lock).
- */
+#define CPYTHON_DESCRIPTION_BYTES 512 /* holds all words of which cpython_offsets tells the place */
+
+/* The offsets that the runtime describes itself (3.13 on); where it says nothing, the table's: those of its version, or of
+ * the newest that is known. -ENOENT: it does not describe itself; -EOPNOTSUPP: it is of a kind that is not known (without
+ * the interpreter's lock). */
 int cpython_described(const unsigned char *bytes, size_t length, struct cpython_offsets *ret_offsets);
 const struct cpython_offsets *cpython_offsets_of(uint32_t minor); /* NULL: none */
 

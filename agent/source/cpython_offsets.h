@@ -6,6 +6,31 @@
 
 #include "../base.h"
 
+/* Where 3.13 and later tell in words of _Py_DebugOffsets, which stands first in _PyRuntime; each version moves them. */
+enum described_offset {
+	DESCRIBED_RUNTIME_INTERPRETERS,
+	DESCRIBED_INTERP_NEXT,
+	DESCRIBED_INTERP_THREADS,
+	DESCRIBED_THREAD_NEXT,
+	DESCRIBED_THREAD_INTERP,
+	DESCRIBED_THREAD_FRAME,
+	DESCRIBED_THREAD_PTHREAD,
+	DESCRIBED_THREAD_NATIVE,
+	DESCRIBED_FRAME_PREVIOUS,
+	DESCRIBED_FRAME_CODE,
+	DESCRIBED_FRAME_INSTRUCTION,
+	DESCRIBED_FRAME_LOCALS,
+	DESCRIBED_FRAME_OWNER,
+	DESCRIBED_CODE_FILENAME,
+	DESCRIBED_CODE_NAME,
+	DESCRIBED_CODE_QUALNAME,
+	DESCRIBED_CODE_LINES,
+	DESCRIBED_CODE_FIRST_LINE,
+	DESCRIBED_CODE_LOCAL_NAMES,
+	DESCRIBED_CODE_INSTRUCTIONS,
+	DESCRIBED_COUNT
+};
+
 struct cpython_offsets { /* bytes; what a version does not have is 0 */
 	uint32_t minor; /* of 3.minor */
 	uint32_t runtime_interpreters;
@@ -24,6 +49,7 @@ struct cpython_offsets { /* bytes; what a version does not have is 0 */
 	uint32_t long_size, long_digits;
 	uint32_t dict_used, dict_keys, dict_values;
 	uint32_t keys_count, keys_indices, keys_size, keys_log2_bytes, keys_kind, values_first;
+	uint8_t described[DESCRIBED_COUNT]; /* the number of the word; 0: this version describes nothing */
 	bool has_cframe, frame_is_object, long_is_tagged;
 };
 

@@ -21,8 +21,10 @@ REGIONS = ("stack", "arena", "heap", "mmap")
 
 def build_probe(source, folder, *options):
     """A program of the tests, linked with the sanitized agent; its path."""
-    archive = BUILD / "san/libagent.a"
-    subprocess.run(["make", "-s", "--no-print-directory", f"O={BUILD}", str(archive)], cwd=ROOT, check=True)
+    # As the tree was built: by another name of the same folder, make sees no header that has changed.
+    build = os.environ.get("O", "build")
+    archive = f"{build}/san/libagent.a"
+    subprocess.run(["make", "-s", "--no-print-directory", f"O={build}", archive], cwd=ROOT, check=True)
     libraries = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
     flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True).stdout
     program = folder / Path(source).stem

@@ -1,31 +1,65 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every CPython from 3.7 on that is installed: recognised executors, their figures, the walk under churn, and the
-committed offsets against its headers."""
+"""Every CPython from 3.7 on that is installed, and the newer ones of another Debian: recognised executors, their figures,
+the walk under churn, and the committed offsets against its headers."""
 import glob
 import os
+import shutil
 import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 import harness
 from fixtures import factory
-from harness import ROOT, build_probe, run, wait_for
+from harness import BUILD, ROOT, build_probe, run, wait_for
 from test_blame import MIB, assert_blamed
 from test_cpython import SPIN, figures, one_of_each, pools_of, started, walk_under_churn
 
 
-def installed():
-    """Debian's, and those of a pyenv; version -> path"""
-    found = {}
-    for path in ["/usr/bin/python3", *glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3"))]:
-        text = subprocess.run([path, "-c", "import platform; print(platform.python_version())"], check=True,
+SUITE, FETCHED = "forky", ("3.14", "3.15")
+
+
+@dataclass
+class Python:
+    """An interpreter of this system, or one below a root of its own."""
+    path: str
+    root: str = ""
+
+    @property
+    def argv(self):
+        return ["chroot", self.root, self.path] if self.root else [self.path]
+
+    @property
+    def headers(self):
+        """Its own answer, or where Debian has them."""
+        return f"{self.root}/usr/include/{Path(self.path).name}" if self.root else self.path
+
+    def version(self):
+        return subprocess.run([*self.argv, "-c", "import platform; print(platform.python_version())"], check=True,
                               stdout=subprocess.PIPE, text=True).stdout.strip()
-        if tuple(map(int, text.split(".")[:2])) >= (3, 7):
-            found[text] = path
-    return found
+
+    def sees(self, path):
+        """The path by which it reads a file of the tests."""
+        if not self.root:
+            return str(path)
+        shutil.copy(path, f"{self.root}/tmp")
+        return f"/tmp/{path.name}"
 
 
-PYTHONS = installed()
+def pythons():
+    """Debian's, those of a pyenv, and the fetched; by version"""
+    paths = ["/usr/bin/python3", *glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3"))]
+    found = [Python(path) for path in paths]
+    for version in FETCHED:
+        root = subprocess.run([ROOT / "tools/python", BUILD, SUITE, version], check=True, stdout=subprocess.PIPE,
+                              text=True).stdout.strip()
+        found.append(Python(f"/usr/bin/python{version}", root))
+    named = {python.version(): python for python in found}
+    return {version: python for version, python in named.items() if tuple(map(int, version.split(".")[:2])) >= (3, 7)}
+
+
+PYTHONS = pythons()
 
 
 class Versioned(harness.Workload):
@@ -34,7 +68,8 @@ class Versioned(harness.Workload):
         super().__init__(source)
 
     def program(self, name):  # pylint: disable=arguments-differ
-        return [PYTHONS[self.version], str(ROOT / "tests/workloads" / name)]
+        python = PYTHONS[self.version]
+        return [*python.argv, python.sees(ROOT / "tests/workloads" / name)]
 
 
 versioned = factory(Versioned)
@@ -102,4 +137,4 @@ def test_walk_under_churn(versioned, version, probe):
 
 @pytest.mark.parametrize("version", sorted(PYTHONS))
 def test_offsets_are_those_of_the_headers(version):
-    subprocess.run([ROOT / "tools/cpython-offsets", "--check", PYTHONS[version]], check=True)
+    subprocess.run([ROOT / "tools/cpython-offsets", "--check", PYTHONS[version].headers], check=True)

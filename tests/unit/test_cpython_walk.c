@@ -367,6 +367,34 @@ static void endless_lists(void **state)
 	cpython_walk_free(walk);
 }
 
+/* Each version has its own order; one that is not known is taken to have the newest one's. */
+static void descriptions_by_version(void **state)
+{
+	const struct cpython_offsets *newest = &cpython_offsets[cpython_offsets_count - 1];
+
+	for (uint32_t minor = 13; minor <= newest->minor + 1; minor++) {
+		const struct cpython_offsets *known = cpython_offsets_of(minor) ? cpython_offsets_of(minor) : newest;
+		uint64_t words[CPYTHON_DESCRIPTION_BYTES / 8];
+		struct cpython_offsets offsets;
+
+		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+			words[i] = 8 * i;
+		memcpy(words, "xdebugpy", 8);
+		words[1] = 0x030000f0 | minor << 16;
+		words[2] = 0;
+		assert_int_equal(cpython_described((const unsigned char *)words, sizeof(words), &offsets), 0);
+		assert_int_equal(offsets.minor, minor);
+		assert_int_equal(offsets.frame_code, 8 * known->described[DESCRIBED_FRAME_CODE]);
+		assert_int_equal(offsets.code_instructions, 8 * known->described[DESCRIBED_CODE_INSTRUCTIONS]);
+		assert_int_equal(offsets.tuple_items, known->tuple_items);
+		words[known->described[DESCRIBED_THREAD_NATIVE]] = 1 << 20;
+		assert_int_equal(cpython_described((const unsigned char *)words, sizeof(words), &offsets), -EOPNOTSUPP);
+	}
+	/* 3.14 put new words before those of the frame. */
+	assert_true(cpython_offsets_of(14)->described[DESCRIBED_FRAME_CODE] >
+		    cpython_offsets_of(13)->described[DESCRIBED_FRAME_CODE]);
+}
+
 static void hostile_descriptions(void **state)
 {
 	unsigned char bytes[512] = "xdebugpy";
@@ -392,6 +420,7 @@ int main(void)
 		cmocka_unit_test(layouts_of_other_versions_prove_nothing),
 		cmocka_unit_test(changed_images),
 		cmocka_unit_test(endless_lists),
+		cmocka_unit_test(descriptions_by_version),
 		cmocka_unit_test(hostile_descriptions),
 	};
 
