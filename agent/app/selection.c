@@ -21,27 +21,34 @@ struct selection {
 	size_t n_passed;
 	bool by_config; /* no selector given: the config's entries select */
 	bool pids_done; /* the PIDs that were given are attached to once */
-	char words[256];
+	char words[256], hint[256];
 };
 
 static void put_words(struct selection *selection)
 {
 	const struct options *options = selection->options;
-	char *words = selection->words;
-	size_t size = sizeof(selection->words);
+	char pid[16];
+	const struct {
+		const char *given, *what, *where;
+	} ways[] = {
+		{options->n_pids ? pid : NULL, "PID %s", "Look with `pgrep -a NAME`."},
+		{options->n_names ? options->names[0] : NULL, "process named %s",
+		 "Look with `pgrep -a %s`: the name is that of the command or of its executable."},
+		{options->unit, "process of unit %s", "Look with `systemctl status %s`."},
+		{options->cgroup, "process in cgroup %s", "Look in /proc/PID/cgroup of one that should be there, or below /sys/fs/cgroup: not in %s."},
+		{options->container, "process in container %s",
+		 "Look with `docker ps`, `podman ps` or `crictl ps`: the ID begins as it does there, not with %s."},
+		{options->config, "process that the config matches", "`poolscope check %s` says what it matches."},
+	};
 
-	if (options->n_pids)
-		snprintf(words, size, "PID %u", options->pids[0]);
-	else if (options->n_names)
-		snprintf(words, size, "process named %s", options->names[0]);
-	else if (options->unit)
-		snprintf(words, size, "process of unit %s", options->unit);
-	else if (options->cgroup)
-		snprintf(words, size, "process in cgroup %s", options->cgroup);
-	else if (options->container)
-		snprintf(words, size, "process in container %s", options->container);
-	else
-		snprintf(words, size, "process that the config matches");
+	snprintf(pid, sizeof(pid), "%u", options->n_pids ? options->pids[0] : 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (!ways[i].given)
+			continue;
+		snprintf(selection->words, sizeof(selection->words), ways[i].what, ways[i].given);
+		snprintf(selection->hint, sizeof(selection->hint), ways[i].where, ways[i].given);
+		return;
+	}
 }
 
 int selection_new(const struct options *options, const struct config *config, struct selection **ret_selection)
@@ -81,6 +88,11 @@ bool selection_waits(const struct selection *selection)
 const char *selection_words(const struct selection *selection)
 {
 	return selection->words;
+}
+
+const char *selection_hint(const struct selection *selection)
+{
+	return selection->hint;
 }
 
 static int take_path(void *context, const struct fact *fact)

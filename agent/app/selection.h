@@ -30,6 +30,8 @@ int selection_attach_missed(struct selection *selection, struct engine *engine, 
 bool selection_waits(const struct selection *selection);
 /* The selectors in words, for messages: "process named uvicorn". */
 const char *selection_words(const struct selection *selection);
+/* Where to look when they select nothing: a sentence. */
+const char *selection_hint(const struct selection *selection);
 
 /* What each entry would match now (`poolscope check`): a line each. */
 int selection_print(struct selection *selection, FILE *out);

@@ -120,6 +120,12 @@ int session_open(const struct options *options, bool is_daemon, struct session *
 	error = config_open(options, &session->config);
 	if (error)
 		return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+	if (!options_have_target(options) && session->config->policy->n_entries < 2) {
+		fprintf(stderr, "poolscope: %s: it has no targets, so nothing is selected to watch\n"
+				"  Add an entry below `targets:`, or say -p PID, -n NAME, --unit U, --cgroup PATH or --container ID.\n",
+			options->config);
+		return EXIT_USAGE;
+	}
 	error = config_prepend_limits(session->config, options->limits, options->n_limits);
 	if (!error)
 		error = selection_new(options, session->config, &session->selection);
@@ -158,8 +164,8 @@ int session_attach(struct session *session, bool must)
 		return EXIT_DONE;
 	if (!explain.what[0]) {
 		snprintf(explain.what, sizeof(explain.what), "no %s", selection_words(session->selection));
-		snprintf(explain.remedy, sizeof(explain.remedy),
-			 "Look with `pgrep -a NAME` or `systemctl status UNIT`; poolscope must run as root to see all processes.");
+		snprintf(explain.remedy, sizeof(explain.remedy), "%s%s", selection_hint(session->selection),
+			 geteuid() ? " Only root sees all processes." : "");
 	}
 	explain_print(&explain, stderr);
 	return EXIT_NO_TARGET;

@@ -126,8 +126,8 @@ static int walk_word(struct walk *walk, const char *word)
 	}
 	if (walk->subcommand <= SUBCOMMAND_DUMP)
 		return refuse(walk->explain, word, "a word that belongs to no option",
-			      "A process by name: -n %.40s. By number: -p %.40s. A command to run: poolscope top -- %.40s", word,
-			      word, word);
+			      "A process by %s %.40s. A command to run: poolscope top -- %.40s",
+			      word[strspn(word, "0123456789")] ? "name: -n" : "number: -p", word, word);
 	return refuse(walk->explain, word, "one word too many", "`poolscope help %s` says what it takes.",
 		      subcommand_table[walk->subcommand].name);
 }
@@ -212,9 +212,9 @@ static int check_needs(const struct options *options, bool has_command, struct e
 	if (options->user && !has_command)
 		return refuse(explain, "--user", "there is no command to run as that user", "Write: poolscope %s -u %s -- CMD ARGS...",
 			      name, options->user);
-	if (options->subcommand <= SUBCOMMAND_DUMP && !selects && !has_command)
+	if (options->subcommand <= SUBCOMMAND_DUMP && !selects && !has_command && !options->config)
 		return refuse(explain, name, "nothing is selected to watch",
-			      "Say what: -p PID, -n NAME, --unit U, --cgroup PATH, --container ID%s",
+			      "Say what: -p PID, -n NAME, --unit U, --cgroup PATH, --container ID, -c CONFIG with targets%s",
 			      options->subcommand == SUBCOMMAND_TOP ? ", or -- CMD ARGS..." : ".");
 	if (options->subcommand == SUBCOMMAND_SERVE && !selects && !options->config)
 		return refuse(explain, name, "nothing is selected to watch",

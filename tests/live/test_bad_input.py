@@ -32,8 +32,28 @@ def test_gone_before_attach():
     refused(run("dump", "-p", gone.pid), 4, gone.pid)
 
 
-def test_no_process_of_that_name():
-    refused(run("dump", "-n", "no-such-name"), 4, "no-such-name")
+@pytest.mark.parametrize("selector, value, remedy", [
+    ("-n", "no-such-name", "pgrep -a no-such-name"), ("--unit", "none.service", "systemctl status none.service"),
+    ("--cgroup", "/none", "/proc/PID/cgroup"), ("--container", "abcdef0123", "docker ps")])
+def test_selectors_that_select_nothing(selector, value, remedy):
+    refused(run("dump", selector, value), 4, value, remedy)
+
+
+def test_a_config_selects(pools, tmp_path):
+    workload = pools()
+    config = tmp_path / "config.yaml"
+    config.write_text(f"targets:\n  - {{ name: mine, match: {{ cmdline: '*{tmp_path}*' }} }}\n")
+    refused(run("dump", "-c", config), 4, "the config matches", f"poolscope check {config}")
+    config.write_text("targets:\n  - { name: mine, match: { name: pools } }\n")
+    found = run("dump", "--json", "-c", config).json()["targets"]
+    assert workload.pid in [target["pid"] for target in found] and {target["name"] for target in found} == {"mine"}
+
+
+@pytest.mark.parametrize("command", ["top", "dump", "serve"])
+def test_a_config_without_targets_selects_nothing(tmp_path, command):
+    config = tmp_path / "config.yaml"
+    config.write_text("defaults:\n  pools:\n    - { pool: '*', threads: 5 }\n")
+    refused(run(command, "-c", config), 2, config, "no targets", "-p PID")
 
 
 def test_a_thread_is_not_a_process(puppet):
