@@ -220,6 +220,18 @@ static uint64_t pool_fault_rate(const struct target *target, const struct pool *
 	return (uint64_t)((double)pool->faults_new * (double)NSEC_PER_SEC / (double)(now_ns - target->last_refresh_ns));
 }
 
+/* A pool that came since the first refresh held nothing before: its growth is over the same time as the target's. */
+static void pool_history_put(const struct target *target, struct pool *pool, uint64_t now_ns)
+{
+	const uint64_t nothing = 0, last_ns = target->last_refresh_ns;
+
+	if (!pool->history.count && last_ns && target->whole) {
+		history_put(&pool->history, last_ns - history_span(&target->history, GROWTH_SHORT_NS), &nothing);
+		history_put(&pool->history, last_ns, &nothing);
+	}
+	history_put(&pool->history, now_ns, &pool->memory.resident_bytes);
+}
+
 static void figure_all(struct target *target, uint64_t now_ns)
 {
 	struct arena_sharing sharing;
@@ -244,7 +256,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 		figure_grown(target, &pool->memory, &pool->made_at_attach, attach && pool->seen);
 		target->attributed += pool->memory.resident_bytes;
 		pool->fault_rate = pool_fault_rate(target, pool, now_ns);
-		history_put(&pool->history, now_ns, &pool->memory.resident_bytes);
+		pool_history_put(target, pool, now_ns);
 	}
 }
 

@@ -47,7 +47,14 @@ struct order {
 	bool inverted;
 };
 
-/* Equal figures must not make rows jump: the snapshot's own order (name, tid) decides. */
+static uint64_t resident_of(enum table table, const void *row)
+{
+	return table == TABLE_POOLS ? ((const struct snapshot_pool *)row)->memory.resident_bytes
+				    : ((const struct snapshot_thread *)row)->memory.resident_bytes;
+}
+
+/* Among equals the larger comes first, as all are that have not grown. Then the snapshot's own order (name, tid) decides,
+ * so that rows do not jump. */
 static int compare_rows(const void *a, const void *b, void *context)
 {
 	const struct order *order = context;
@@ -56,6 +63,9 @@ static int compare_rows(const void *a, const void *b, void *context)
 
 	if (difference)
 		return order->inverted ? -difference : difference;
+	difference = compare_u64(resident_of(order->table, right), resident_of(order->table, left));
+	if (difference)
+		return difference;
 	return compare_u64((uintptr_t)left, (uintptr_t)right);
 }
 

@@ -157,15 +157,25 @@ static void say_rate(struct collector *all)
 
 static void say_children(struct collector *all)
 {
-	const struct fact_children *children = &all->target->children;
+	struct fact_children left = all->target->children;
 	uint64_t own = all->target->memory.rss_anon;
 
-	if (all->options->follows_forks || !children->count || children->rss_anon == UNKNOWN_U64 ||
-	    own == UNKNOWN_U64 || children->rss_anon <= own)
+	if (all->options->follows_forks || left.rss_anon == UNKNOWN_U64 || own == UNKNOWN_U64)
 		return;
-	say(all, ATTR_WARN, "%u child%s %s %s, this process %s: take them in with -f", children->count,
-	    children->count == 1 ? "" : "ren", children->count == 1 ? "holds" : "hold",
-	    format_bytes(FORMAT_BUFFER, children->rss_anon), format_bytes(FORMAT_BUFFER, own));
+	/* Those that were selected themselves are there. */
+	for (size_t i = 0; i < all->snapshot->n_targets; i++) {
+		const struct snapshot_target *other = &all->snapshot->targets[i];
+
+		if (other->ended || other->info.parent_pid != all->target->info.pid || !left.count)
+			continue;
+		left.count--;
+		left.rss_anon -= other->memory.rss_anon < left.rss_anon ? other->memory.rss_anon : left.rss_anon;
+	}
+	if (!left.count || left.rss_anon <= own)
+		return;
+	say(all, ATTR_WARN, "%u child%s %s %s, this process %s: take them in with -f", left.count,
+	    left.count == 1 ? "" : "ren", left.count == 1 ? "holds" : "hold",
+	    format_bytes(FORMAT_BUFFER, left.rss_anon), format_bytes(FORMAT_BUFFER, own));
 }
 
 static void say_hidden(struct collector *all)
@@ -267,13 +277,17 @@ static void say_kept(struct collector *all)
 	}
 }
 
-/* Pages that come in much faster than the memory grows were given back before. */
-static bool churns(const struct snapshot_pool *pool)
+/* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled files and
+ * shared memory nobody knows: each pool's may have. */
+static bool churns(const struct snapshot_target *target, const struct snapshot_pool *pool)
 {
 	double taken = (double)pool->faults_per_second * PAGE_BYTES * 60;
+	double grown = fabs((double)pool->growth_per_minute) + fmax((double)target->growth_file, 0) +
+		       fmax((double)target->growth_shmem, 0);
 
 	return pool->faults_per_second != UNKNOWN_U64 && pool->faults_per_second >= CHURN_MIN &&
-	       pool->growth_per_minute != UNKNOWN_I64 && taken > 10 * fabs((double)pool->growth_per_minute);
+	       pool->growth_per_minute != UNKNOWN_I64 && target->growth_file != UNKNOWN_I64 &&
+	       target->growth_shmem != UNKNOWN_I64 && taken > 10 * grown;
 }
 
 /* What it maps itself, and its stacks, no setting of malloc's changes. */
@@ -290,7 +304,7 @@ static void say_churn(struct collector *all)
 		const struct snapshot_pool *pool = &all->target->pools[i];
 		char name[NAME_SIZE];
 
-		if (!churns(pool))
+		if (!churns(all->target, pool))
 			continue;
 		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
 		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s", name,
