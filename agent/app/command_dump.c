@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../boottime.h"
+#include "../edge/terminal.h"
 #include "../view/json.h"
 #include "../view/text.h"
 #include "output.h"
@@ -62,6 +63,11 @@ static int signals_open(struct session *session)
 	return loop_signals(session->loop, &signals, on_signal, session);
 }
 
+static int render_text(const struct snapshot *snapshot, FILE *out)
+{
+	return text_render(snapshot, terminal_columns(out), out);
+}
+
 int command_dump(const struct options *options)
 {
 	_cleanup_(session_close) struct session session = {0};
@@ -80,7 +86,7 @@ int command_dump(const struct options *options)
 		fprintf(stderr, "poolscope: cannot read the target: %s\n", strerror(-error));
 		return EXIT_FAILED;
 	}
-	code = output_write(options->output, session.snapshot, options->json ? json_render : text_render);
+	code = output_write(options->output, session.snapshot, options->json ? json_render : render_text);
 	if (code == EXIT_DONE && options->fail_on_over && snapshot_is_over(session.snapshot))
 		code = EXIT_OVER_LIMIT;
 	return code;

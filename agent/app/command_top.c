@@ -129,7 +129,7 @@ static int on_frame(void *context)
 	if (top->terminal) {
 		error = draw(top);
 	} else {
-		error = text_render(top->session.snapshot, stdout);
+		error = text_render(top->session.snapshot, terminal_columns(stdout), stdout);
 		if (!error && (putchar('\n') == EOF || fflush(stdout)))
 			error = -errno;
 		if (!error && session_is_over(&top->session))
@@ -250,7 +250,13 @@ static int top_run(struct top *top)
 		error = session_refresh(&top->session, false);
 	if (!error)
 		error = session_run(&top->session);
+	if (!top->wants_terminal && error >= 0 && shown(top))
+		text_render_summary(shown(top), stdout);
 	terminal_end(top);
+	if (error == -ENOSPC || error == -EIO) {
+		fprintf(stderr, "poolscope: cannot write to standard output: %s\n", strerror(-error));
+		return EXIT_FAILED;
+	}
 	if (error < 0 && error != -EPIPE) {
 		fprintf(stderr, "poolscope: cannot go on: %s\n", strerror(-error));
 		return EXIT_FAILED;

@@ -180,6 +180,10 @@ int limit_spec_parse(const char *spec, struct limit_rule *ret_rule, char *why, s
 	char *equals, *setting, *next = NULL;
 	int r;
 
+	if (colon == spec) {
+		snprintf(why, why_size, "the pool's name is empty");
+		return -EINVAL;
+	}
 	if (pool_length >= sizeof(rule.pool)) {
 		snprintf(why, why_size, "the pool's name is longer than %zu bytes", sizeof(rule.pool) - 1);
 		return -EINVAL;

@@ -36,8 +36,11 @@ static int set_pid(struct options *options, const char *argument, struct explain
 
 static int set_name(struct options *options, const char *argument, struct explain *explain)
 {
-	const char **names = reallocarray(options->names, options->n_names + 1, sizeof(*names));
+	const char **names;
 
+	if (!*argument)
+		return refuse(explain, "name", argument, "it is empty", "Write a value, or leave the option out.");
+	names = reallocarray(options->names, options->n_names + 1, sizeof(*names));
 	if (!names)
 		return -ENOMEM;
 	options->names = names;

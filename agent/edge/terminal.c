@@ -16,6 +16,7 @@
 
 /* A lone ESC is a key after this long; more than a serial line or a slow ssh needs between two bytes. */
 #define ESCAPE_DELAY_MS 50
+#define NO_TERMINAL_COLUMNS 200 /* room for all columns and names */
 
 struct terminal {
 	SCREEN *screen;
@@ -137,6 +138,15 @@ void terminal_free(struct terminal *terminal)
 bool terminal_is_utf8(const struct terminal *terminal)
 {
 	return terminal->utf8;
+}
+
+unsigned int terminal_columns(FILE *out)
+{
+	struct winsize size = { 0 };
+
+	if (isatty(fileno(out)) && !ioctl(fileno(out), TIOCGWINSZ, &size) && size.ws_col)
+		return size.ws_col;
+	return NO_TERMINAL_COLUMNS;
 }
 
 int terminal_fd(const struct terminal *terminal)

@@ -4,6 +4,8 @@
 #ifndef POOLSCOPE_EDGE_TERMINAL_H
 #define POOLSCOPE_EDGE_TERMINAL_H
 
+#include <stdio.h>
+
 #include <signal.h>
 
 #include "../base.h"
@@ -15,6 +17,9 @@ struct terminal;
  * terminal, or one that takes plain text only (TERM=dumb, none), then *explain says why; -EOPNOTSUPP: of a type that
  * ncurses does not know, with *explain filled. */
 int terminal_check(int input, int output, struct explain *explain);
+
+/* How wide what is written there may be: as the terminal is, or wide where it is none. */
+unsigned int terminal_columns(FILE *out);
 
 /* Takes over the terminal on two descriptors that terminal_check() has found good. From now until terminal_free()
  * SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT and SIGQUIT, and an exit() on the way, restore it first. Colours as the

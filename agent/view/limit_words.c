@@ -68,7 +68,7 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 		if (limit->state != state)
 			continue;
 		if (limit->is_percent && bound != UNKNOWN_U64 && bound && limit->max != UNKNOWN_U64)
-			snprintf(percent, sizeof(percent), " (%.0f %% of %s)",
+			snprintf(percent, sizeof(percent), " (%.3g %% of %s)",
 				 (double)limit->max * 100 / (double)bound, bound_name);
 		if (limit->since_realtime_ns)
 			snprintf(since, sizeof(since), " since %s (%s)",

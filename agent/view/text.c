@@ -9,15 +9,17 @@
 #include "format.h"
 #include "text.h"
 
-#define TEXT_COLUMNS 132
+/* Less than this no table is readable, more is a waste. */
+#define COLUMNS_LEAST 40U
+#define COLUMNS_MOST 400U
 /* `dump --json` has all of them. */
 #define TEXT_THREADS 20
 
-static int render_part(const struct dashboard_state *ui, const struct snapshot_target *target, enum table table,
+static int render_part(const struct dashboard_state *ui, unsigned int columns, const struct snapshot_target *target, enum table table,
 		       const struct table_rows *rows, size_t shown, FILE *out)
 {
 	_cleanup_(cells_freep) struct cells *cells = NULL;
-	struct rectangle place = { 0, 0, (unsigned int)shown + 1, TEXT_COLUMNS };
+	struct rectangle place = { 0, 0, (unsigned int)shown + 1, columns };
 	int error = cells_new(place.rows, place.columns, ui->utf8, &cells);
 
 	if (error)
@@ -26,20 +28,20 @@ static int render_part(const struct dashboard_state *ui, const struct snapshot_t
 	return cells_print(cells, out);
 }
 
-static int render_head(const struct dashboard_state *ui, const struct snapshot *snapshot,
+static int render_head(const struct dashboard_state *ui, unsigned int columns, const struct snapshot *snapshot,
 		       const struct snapshot_target *target, FILE *out)
 {
 	_cleanup_(cells_freep) struct cells *cells = NULL;
 	struct words_options options = { .utf8 = ui->utf8 };
 	struct word words[WORDS_MAX];
 	size_t count = words_collect(snapshot, target, &options, words, WORDS_MAX);
-	struct rectangle title = { 0, 0, 1, TEXT_COLUMNS };
-	struct rectangle header = { 1, 0, HEADER_LINES, TEXT_COLUMNS };
-	struct rectangle below = { 1 + HEADER_LINES, 0, 0, TEXT_COLUMNS };
+	struct rectangle title = { 0, 0, 1, columns };
+	struct rectangle header = { 1, 0, HEADER_LINES, columns };
+	struct rectangle below = { 1 + HEADER_LINES, 0, 0, columns };
 	int error;
 
 	below.rows = dashboard_draw_words(words, count, below, NULL);
-	error = cells_new(below.row + below.rows, TEXT_COLUMNS, ui->utf8, &cells);
+	error = cells_new(below.row + below.rows, columns, ui->utf8, &cells);
 	if (error)
 		return error;
 	dashboard_draw_title(ui, snapshot, target, title, cells);
@@ -72,13 +74,13 @@ static int largest_threads(const struct snapshot_target *target, struct table_ro
 	return 0;
 }
 
-static int render_target(struct dashboard_state *ui, const struct snapshot *snapshot,
+static int render_target(struct dashboard_state *ui, unsigned int columns, const struct snapshot *snapshot,
 			 const struct snapshot_target *target, FILE *out)
 {
 	_cleanup_(table_rows_free) struct table_rows pools = { 0 };
 	_cleanup_(table_rows_free) struct table_rows threads = { 0 };
 	size_t shown;
-	int error = render_head(ui, snapshot, target, out);
+	int error = render_head(ui, columns, snapshot, target, out);
 
 	if (!error)
 		error = dashboard_rows(ui, target, TABLE_POOLS, &pools);
@@ -88,24 +90,24 @@ static int render_target(struct dashboard_state *ui, const struct snapshot *snap
 		return error;
 	shown = threads.count < TEXT_THREADS ? threads.count : TEXT_THREADS;
 	fputc('\n', out);
-	error = render_part(ui, target, TABLE_POOLS, &pools, pools.count, out);
+	error = render_part(ui, columns, target, TABLE_POOLS, &pools, pools.count, out);
 	if (error)
 		return error;
 	fputc('\n', out);
 	threads.count = shown;
-	error = render_part(ui, target, TABLE_THREADS, &threads, shown, out);
+	error = render_part(ui, columns, target, TABLE_THREADS, &threads, shown, out);
 	if (!error && target->n_threads_list > shown)
 		fprintf(out, "and %zu smaller threads (--json has them all)\n", target->n_threads_list - shown);
 	return error;
 }
 
 /* Above the first of a family. */
-static int render_processes(const struct dashboard_state *ui, const struct snapshot *snapshot,
+static int render_processes(const struct dashboard_state *ui, unsigned int columns, const struct snapshot *snapshot,
 			    const struct snapshot_target *target, FILE *out)
 {
 	_cleanup_(process_rows_free) struct process_rows processes = { 0 };
 	_cleanup_(cells_freep) struct cells *cells = NULL;
-	struct rectangle place = { 0, 0, 0, TEXT_COLUMNS };
+	struct rectangle place = { 0, 0, 0, columns };
 	int error = processes_collect(snapshot, target, &processes);
 
 	if (error || !processes.count || !processes.is_first)
@@ -121,19 +123,20 @@ static int render_processes(const struct dashboard_state *ui, const struct snaps
 	return error;
 }
 
-int text_render(const struct snapshot *snapshot, FILE *out)
+int text_render(const struct snapshot *snapshot, unsigned int columns, FILE *out)
 {
 	struct dashboard_state ui;
 
+	columns = columns < COLUMNS_LEAST ? COLUMNS_LEAST : columns > COLUMNS_MOST ? COLUMNS_MOST : columns;
 	dashboard_init(&ui, locale_is_utf8(), 0);
 	for (size_t i = 0; i < snapshot->n_targets; i++) {
 		int error;
 
 		if (i)
 			fputc('\n', out);
-		error = render_processes(&ui, snapshot, &snapshot->targets[i], out);
+		error = render_processes(&ui, columns, snapshot, &snapshot->targets[i], out);
 		if (!error)
-			error = render_target(&ui, snapshot, &snapshot->targets[i], out);
+			error = render_target(&ui, columns, snapshot, &snapshot->targets[i], out);
 		if (error)
 			return error;
 	}

@@ -9,7 +9,7 @@
 
 /* Everything about every target: figures, words, all pools, the largest threads. In UTF-8 when the locale
  * writes it, else ASCII. -errno. */
-int text_render(const struct snapshot *snapshot, FILE *out);
+int text_render(const struct snapshot *snapshot, unsigned int columns, FILE *out);
 /* What was seen, in a few lines: how each target ended, its growth, limits that were over. */
 int text_render_summary(const struct snapshot *snapshot, FILE *out);
 

@@ -101,9 +101,9 @@ static void test_golden_text(void **state)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	assert_int_equal(text_render(&fixture->snapshot, out), 0);
+	assert_int_equal(text_render(&fixture->snapshot, 132, out), 0);
 	fputs("--- on leaving ---\n", out);
-	assert_int_equal(text_render_summary(&fixture->snapshot, out), 0);
+	assert_int_equal(text_render_summary(&fixture->snapshot, 132, out), 0);
 	fclose(out);
 	compare_golden("dump", text);
 	free(text);

@@ -160,7 +160,7 @@ static void dump_has_the_tree(void **state)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	assert_int_equal(text_render(&fixture->snapshot, out), 0);
+	assert_int_equal(text_render(&fixture->snapshot, 132, out), 0);
 	fclose(out);
 	assert_non_null(strstr(text, "\n└ ThreadPoolExecutor-0_*"));
 	assert_non_null(strstr(text, "\n  └ libgomp:gomp_thread_start"));

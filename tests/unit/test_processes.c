@@ -188,7 +188,7 @@ static char *text_of(void)
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
-	assert_int_equal(text_render(&snapshot, out), 0);
+	assert_int_equal(text_render(&snapshot, 132, out), 0);
 	fclose(out);
 	return text;
 }
