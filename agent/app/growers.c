@@ -64,11 +64,11 @@ static struct grower *find_or_make(struct growers *growers, struct thread_id who
 
 static void piece_drop(struct grower *grower, uint32_t at)
 {
-	grower->bytes -= grower->piece[at].grown;
+	grower->bytes -= grower->piece[at].length;
 	grower->piece[at] = grower->piece[--grower->n_pieces];
 }
 
-static void piece_add(struct grower *grower, uint64_t start, uint64_t length, uint64_t grown)
+static void piece_add(struct grower *grower, uint64_t start, uint64_t length)
 {
 	uint32_t least = 0;
 
@@ -79,17 +79,16 @@ static void piece_add(struct grower *grower, uint64_t start, uint64_t length, ui
 		if (piece->start + piece->length == start || start + length == piece->start) {
 			piece->start = piece->start < start ? piece->start : start;
 			piece->length += length;
-			piece->grown += grown;
-			grower->bytes += grown;
+			grower->bytes += length;
 			return;
 		}
-		if (piece->grown < grower->piece[least].grown)
+		if (piece->length < grower->piece[least].length)
 			least = i;
 	}
 	if (grower->n_pieces == GROWER_PIECES)
 		piece_drop(grower, least);
-	grower->piece[grower->n_pieces++] = (struct grower_piece){start, length, grown};
-	grower->bytes += grown;
+	grower->piece[grower->n_pieces++] = (struct grower_piece){start, length};
+	grower->bytes += length;
 }
 
 /* What is no more, or another's. Of a piece that it cuts in two the front is kept. */
@@ -99,7 +98,7 @@ static void pieces_cut(struct grower *grower, uint64_t start, uint64_t length)
 
 	for (uint32_t i = grower->n_pieces; i--;) {
 		struct grower_piece *piece = &grower->piece[i];
-		uint64_t piece_end = piece->start + piece->length, before = piece->grown;
+		uint64_t piece_end = piece->start + piece->length, before = piece->length;
 
 		if (piece->start >= end || piece_end <= start)
 			continue;
@@ -113,10 +112,27 @@ static void pieces_cut(struct grower *grower, uint64_t start, uint64_t length)
 			piece->length = piece_end - end;
 			piece->start = end;
 		}
-		if (piece->grown > piece->length)
-			piece->grown = piece->length;
-		grower->bytes -= before - piece->grown;
+		grower->bytes -= before - piece->length;
 	}
+}
+
+/* What a thread made, and was not asked for yet, it has made wherever it moves to. */
+static void pieces_move(struct grower *grower, uint64_t start, uint64_t length, uint64_t to)
+{
+	struct grower_piece moved[GROWER_PIECES];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < grower->n_pieces; i++) {
+		const struct grower_piece *piece = &grower->piece[i];
+		uint64_t from = piece->start > start ? piece->start : start;
+		uint64_t end = piece->start + piece->length < start + length ? piece->start + piece->length : start + length;
+
+		if (from < end)
+			moved[count++] = (struct grower_piece){to + (from - start), end - from};
+	}
+	pieces_cut(grower, start, length);
+	for (uint32_t i = 0; i < count; i++)
+		piece_add(grower, moved[i].start, moved[i].length);
 }
 
 static bool is_growth(const struct fact_range *range)
@@ -135,15 +151,14 @@ static uint64_t new_from(struct growers *growers, const struct fact *fact)
 	if (fact->kind != FACT_BRK)
 		return is_growth(range) ? range->start : end;
 	growers->brk = end;
-	/* How much is new is not known the first time: all that may be. */
-	return !before ? range->start : before < end ? before : end;
+	/* How much is new is not known the first time, nor what its caller did when it made the rest. */
+	return before && before < end ? before : end;
 }
 
 static bool note_growth(struct growers *growers, const struct fact *fact)
 {
 	const struct fact_range *range = &fact->range;
-	uint64_t end = range->start + range->length, from = new_from(growers, fact), start = from;
-	bool has_moved = fact->kind == FACT_RANGE_MOVED && range->start != range->old_start;
+	uint64_t end = range->start + range->length, from = new_from(growers, fact);
 	struct grower *grower;
 
 	if (end < range->start || from >= end)
@@ -151,13 +166,12 @@ static bool note_growth(struct growers *growers, const struct fact *fact)
 	grower = find_or_make(growers, range->who);
 	if (grower->quiet_ns > fact->time_ns)
 		return false;
-	/* What it made before it moved is where it moved to. */
-	if (has_moved) {
-		pieces_cut(grower, range->old_start, range->old_length);
-		start = range->start;
+	if (fact->kind == FACT_RANGE_MOVED && range->start != range->old_start) {
+		pieces_cut(grower, range->start, range->length);
+		pieces_move(grower, range->old_start, range->old_length, range->start);
 	}
-	pieces_cut(grower, start, end - start);
-	piece_add(grower, start, end - start, has_moved ? end - start : end - from);
+	pieces_cut(grower, from, end - from);
+	piece_add(grower, from, end - from);
 	grower->time_ns = fact->time_ns;
 	return grower->bytes >= GROWERS_SIZEABLE_BYTES;
 }

@@ -18,7 +18,7 @@ struct grower {
 	uint64_t time_ns;     /* of the newest */
 	uint64_t quiet_ns;    /* nobody can say what it does: it is not asked before; 0 */
 	struct grower_piece {
-		uint64_t start, length, grown; /* grown: what is new of it, at most its length */
+		uint64_t start, length;
 	} piece[GROWER_PIECES];
 	uint32_t n_pieces;
 };
