@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose work a Python function is: a table of fragments of paths. It must not know code objects, nor what the answer
+/* Whose work a Python function is: tables of what is in its path. It must not know code objects, nor what the answer
  * is for. */
 #include "cpython_code.h"
 
@@ -42,6 +42,22 @@ static const struct {
 	{"<frozen ", LAYER_RUNTIME},
 };
 
+/* Code without a file, as "<string>", is the program's where somebody typed it; all else a package made up: numpy's
+ * "<__array_function__ internals>", which stand in every stack below its functions, "<decorator-gen-3>",
+ * "<attrs generated init app.Job>". */
+static bool is_generated(const char *path)
+{
+	static const char *const typed[] = {"<string>", "<stdin>", "<console>", "<ipython-input-"};
+
+	if (*path != '<')
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(typed); i++) {
+		if (!strncmp(path, typed[i], strlen(typed[i])))
+			return false;
+	}
+	return true;
+}
+
 static bool is_part(const char *name)
 {
 	static const char *const parts[] = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"};
@@ -59,5 +75,7 @@ enum code_layer code_layer(const char *path, const char *name)
 		if (strstr(path, layers[i].fragment))
 			return layers[i].layer;
 	}
+	if (is_generated(path))
+		return LAYER_PACKAGE;
 	return is_part(name) ? LAYER_PART : LAYER_PROGRAM;
 }

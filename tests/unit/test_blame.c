@@ -272,6 +272,11 @@ static void whose_work_a_function_is(void **state)
 		{"/root/.pyenv/versions/3.8.18/lib/python3.8/asyncio/events.py", LAYER_RUNTIME, "predict"},
 		{"/usr/lib64/python3.9/json/decoder.py", LAYER_RUNTIME, "predict"},
 		{"<frozen importlib._bootstrap>", LAYER_RUNTIME, "predict"},
+		{"<__array_function__ internals>", LAYER_PACKAGE, "concatenate"},
+		{"<decorator-gen-12>", LAYER_PACKAGE, "predict"},
+		{"<stdin>", LAYER_PROGRAM, "predict"},
+		{"<ipython-input-3-0a1b2c>", LAYER_PROGRAM, "predict"},
+		{"/srv/<old>/app.py", LAYER_PROGRAM, "predict"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
