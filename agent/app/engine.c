@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "held.h"
-#include "watched.h"
+#include "watched_list.h"
 
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn
  * the agent into a load of its own. */
@@ -21,8 +21,8 @@ struct engine {
 	struct probes *probes;
 	struct procfs *procfs;
 	struct model *model;
-	struct watched **watched;
-	size_t n_watched;
+	struct watched_list watched;
+	size_t living; /* of them, when the refresh began; at least 1 */
 	char host[64];
 	bool grew;        /* somebody made much usable, by the drain that runs */
 	struct held held; /* readings wait here for the drain that makes them comparable */
@@ -73,9 +73,7 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	for (size_t i = 0; i < engine->n_watched; i++)
-		watched_free(engine->watched[i]);
-	free(engine->watched);
+	watched_list_clear(&engine->watched);
 	held_clear(&engine->held);
 	probes_free(engine->probes);
 	model_free(engine->model);
@@ -103,37 +101,21 @@ void engine_set_interval(struct engine *engine, uint64_t interval_ns)
 	engine->options.interval_ns = interval_ns;
 }
 
-static struct watched *watched_by_id(const struct engine *engine, uint32_t id)
-{
-	for (size_t i = 0; i < engine->n_watched; i++)
-		if (engine->watched[i]->id == id)
-			return engine->watched[i];
-	return NULL;
-}
-
 bool engine_has(const struct engine *engine, uint32_t pid)
 {
-	for (size_t i = 0; i < engine->n_watched; i++)
-		if (engine->watched[i]->info.pid == pid && !engine->watched[i]->ended)
-			return true;
-	return false;
+	return watched_list_living_of(&engine->watched, pid);
 }
 
 bool engine_follows(const struct engine *engine, uint32_t pid)
 {
-	for (size_t i = 0; i < engine->n_watched; i++)
-		if (engine->watched[i]->info.pid == pid && !engine->watched[i]->ended)
-			return engine->watched[i]->follow_forks;
-	return false;
+	const struct watched *watched = watched_list_living_of(&engine->watched, pid);
+
+	return watched && watched->follow_forks;
 }
 
 size_t engine_living(const struct engine *engine)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < engine->n_watched; i++)
-		count += !engine->watched[i]->ended;
-	return count;
+	return watched_list_living(&engine->watched);
 }
 
 /* A fact that the model refuses says something about the fact, not about the run: the next one may
@@ -197,14 +179,10 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 {
 	_cleanup_(watched_freep) struct watched *watched = NULL;
 	struct fact_sink sink = sink_of(engine);
-	struct watched **grown;
 	int error;
 
 	watched = watched_new(id, info, engine->procfs, engine->probes, engine->options.procfs);
-	grown = reallocarray(engine->watched, engine->n_watched + 1, sizeof(*grown));
-	if (grown)
-		engine->watched = grown;
-	if (!watched || !grown)
+	if (!watched)
 		return -ENOMEM;
 	watched->follow_forks = follow_forks;
 	error = watched_open_image(watched, explain);
@@ -214,10 +192,11 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 		error = watched_seed(watched, reason, &sink);
 	if (!error && reason == SEED_ATTACH)
 		error = search(engine, watched);
+	if (!error)
+		error = watched_list_add(&engine->watched, watched);
 	if (error)
 		return error;
-	tell(engine, watched, NULL);
-	engine->watched[engine->n_watched++] = TAKE_PTR(watched);
+	tell(engine, TAKE_PTR(watched), NULL);
 	return 0;
 }
 
@@ -297,7 +276,7 @@ static int route(void *context, const struct fact *fact)
 	struct fact_sink sink = sink_of(engine);
 	struct watched *watched;
 
-	watched = watched_by_id(engine, fact->target);
+	watched = watched_list_find(&engine->watched, fact->target);
 	if (!watched)
 		return fact->kind == FACT_TARGET ? adopt(engine, fact) : 0;
 	switch (fact->kind) {
@@ -310,7 +289,8 @@ static int route(void *context, const struct fact *fact)
 		tell(engine, watched, &fact->gone);
 		return apply(engine, fact);
 	default:
-		engine->grew |= watched_note(watched, fact);
+		watched->grew |= watched_note(watched, fact);
+		engine->grew |= watched->grew;
 		return apply(engine, fact);
 	}
 }
@@ -319,8 +299,9 @@ static void blame(struct engine *engine)
 {
 	struct fact_sink sink = sink_of(engine);
 
-	for (size_t i = 0; engine->grew && i < engine->n_watched; i++)
-		(void)watched_blame(engine->watched[i], &sink);
+	for (size_t i = 0; engine->grew && i < engine->watched.count; i++)
+		if (engine->watched.watched[i]->grew)
+			(void)watched_blame(engine->watched.watched[i], &sink);
 	engine->grew = false;
 }
 
@@ -362,7 +343,7 @@ static int read_page_tables(struct engine *engine, struct watched *watched, bool
 	/* The first reading is what growth is measured against: it is whole, whatever it costs. */
 	if (!whole && watched->was_read && engine->options.cpu_budget > 0) {
 		budget = (uint64_t)((double)engine->options.interval_ns * engine->options.cpu_budget /
-				    (double)engine_living(engine));
+				    (double)engine->living);
 		budget = budget ? budget : 1;
 	}
 	error = residency_pass(watched->residency, spans, count, budget, &holder, &all);
@@ -396,20 +377,6 @@ static void end(struct engine *engine, struct watched *watched)
 	probes_remove_target(engine->probes, watched->id);
 	tell(engine, watched, &fact.gone);
 	apply(engine, &fact);
-}
-
-/* Ended targets need no sources any more; the model keeps what is to be shown. */
-static void bury(struct engine *engine)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < engine->n_watched; i++) {
-		if (engine->watched[i]->ended)
-			watched_free(engine->watched[i]);
-		else
-			engine->watched[kept++] = engine->watched[i];
-	}
-	engine->n_watched = kept;
 }
 
 #define SETTLE_ROUNDS 3
@@ -453,17 +420,20 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 {
 	struct fact_sink sink = sink_of(engine), holder = {.emit = held_emit, .context = &engine->held};
 	struct snapshot *snapshot = NULL;
+	size_t living;
 	int error = 0;
 
 	engine_events(engine);
+	living = engine_living(engine);
+	engine->living = living ? living : 1;
 	probes_counters(engine->probes, &sink);
-	for (size_t i = 0; i < engine->n_watched; i++)
-		reseed_if_wanted(engine, engine->watched[i], whole);
+	for (size_t i = 0; i < engine->watched.count; i++)
+		reseed_if_wanted(engine, engine->watched.watched[i], whole);
 	engine->held.size = 0;
-	for (size_t i = 0; i < engine->n_watched && !error; i++) {
-		struct watched *watched = engine->watched[i];
+	for (size_t i = 0; i < engine->watched.count && !error; i++) {
+		struct watched *watched = engine->watched.watched[i];
 
-		watched->runtime_share = engine->options.cpu_budget / (double)engine_living(engine);
+		watched->runtime_share = engine->options.cpu_budget / (double)engine->living;
 		/* The kernel's own figure is read next to the page tables, so that they can agree. */
 		error = read_page_tables(engine, watched, whole);
 		if (!error || error == -ESRCH)
@@ -477,12 +447,13 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		return error;
 	engine_events(engine);
 	error = held_tell(&engine->held, &sink);
-	for (size_t i = 0; i < engine->n_watched && !error; i++)
-		error = settle(engine, engine->watched[i], &sink);
-	for (size_t i = 0; i < engine->n_watched; i++)
-		if (!engine->watched[i]->ended && watched_gone(engine->watched[i]))
-			end(engine, engine->watched[i]);
-	bury(engine);
+	for (size_t i = 0; i < engine->watched.count && !error; i++)
+		error = settle(engine, engine->watched.watched[i], &sink);
+	for (size_t i = 0; i < engine->watched.count; i++)
+		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
+			end(engine, engine->watched.watched[i]);
+	/* Ended targets need no sources any more; the model keeps what is to be shown. */
+	watched_list_bury(&engine->watched);
 	if (!error)
 		error = apply_tick(engine);
 	engine_events(engine);

@@ -22,6 +22,7 @@ struct watched {
 	bool ended, follow_forks;
 	bool was_read; /* its page tables, whole, once */
 	bool settled;  /* and again, where it moved meanwhile */
+	bool grew;     /* somebody in it made much usable, and was not asked for it yet */
 	uint64_t reseed_ns; /* of the last reseed: they are spaced */
 	const char *procfs_path;
 	struct procfs *procfs;       /* borrowed */

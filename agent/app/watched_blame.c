@@ -41,6 +41,7 @@ int watched_blame(struct watched *watched, const struct fact_sink *sink)
 	struct grower *grower;
 	int error = 0;
 
+	watched->grew = false;
 	while (watched->growers && !watched->ended && !error) {
 		uint64_t cost_ns = 0;
 
