@@ -67,6 +67,41 @@ static size_t eldest_of(const struct snapshot *snapshot, const struct by_pid *so
 	return index;
 }
 
+/* Of each target the family's eldest. -ENOMEM. */
+static int find_eldest(const struct snapshot *snapshot, size_t **ret_eldest)
+{
+	size_t count = snapshot->n_targets;
+	_cleanup_(freep) struct by_pid *sorted = calloc(count + 1, sizeof(*sorted));
+	_cleanup_(freep) size_t *eldest = calloc(count + 1, sizeof(*eldest));
+
+	if (!sorted || !eldest)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (struct by_pid){ snapshot->targets[i].info.pid, snapshot->targets[i].info.start_ns, i };
+	qsort(sorted, count, sizeof(*sorted), compare_pids);
+	for (size_t i = 0; i < count; i++)
+		eldest[i] = eldest_of(snapshot, sorted, i);
+	*ret_eldest = TAKE_PTR(eldest);
+	return 0;
+}
+
+int processes_heads(const struct snapshot *snapshot, bool **ret_heads)
+{
+	_cleanup_(freep) size_t *eldest = NULL;
+	_cleanup_(freep) bool *heads = calloc(snapshot->n_targets + 1, sizeof(*heads));
+	_cleanup_(freep) bool *met = calloc(snapshot->n_targets + 1, sizeof(*met));
+	int error = find_eldest(snapshot, &eldest);
+
+	if (error || !heads || !met)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->n_targets; i++) {
+		heads[i] = !met[eldest[i]];
+		met[eldest[i]] = true;
+	}
+	*ret_heads = TAKE_PTR(heads);
+	return 0;
+}
+
 /* ---- rows --------------------------------------------------------------------------------------- */
 
 static void judge(struct process_row *row, const struct snapshot_limit *limits, size_t n_limits)
@@ -141,33 +176,27 @@ int processes_collect(const struct snapshot *snapshot, const struct snapshot_tar
 		      struct process_rows *ret_rows)
 {
 	_cleanup_(process_rows_free) struct process_rows rows = { 0 };
-	_cleanup_(freep) struct by_pid *sorted = NULL;
-	size_t count = snapshot->n_targets, eldest, first;
+	_cleanup_(freep) size_t *eldest = NULL;
+	size_t count = snapshot->n_targets, own = (size_t)(target - snapshot->targets);
+	int error;
 
 	*ret_rows = rows;
 	if (count < 2)
 		return 0;
-	sorted = calloc(count, sizeof(*sorted));
+	error = find_eldest(snapshot, &eldest);
 	rows.rows = calloc(count + 1, sizeof(*rows.rows));
-	if (!sorted || !rows.rows)
+	if (error || !rows.rows)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = (struct by_pid){ snapshot->targets[i].info.pid, snapshot->targets[i].info.start_ns, i };
-	qsort(sorted, count, sizeof(*sorted), compare_pids);
-	eldest = eldest_of(snapshot, sorted, (size_t)(target - snapshot->targets));
-	first = count;
 	/* Who has ended must not take the place of who lives. */
 	for (int ended = 0; ended < 2; ended++) {
 		for (size_t i = 0; i < count; i++) {
-			if (snapshot->targets[i].ended != ended || eldest_of(snapshot, sorted, i) != eldest)
+			if (snapshot->targets[i].ended != ended || eldest[i] != eldest[own])
 				continue;
-			if (&snapshot->targets[i] == target)
+			if (i == own)
 				rows.shown = rows.count;
-			first = i < first ? i : first;
-			rows.rows[rows.count++] = row_of(&snapshot->targets[i], i == eldest);
+			rows.rows[rows.count++] = row_of(&snapshot->targets[i], i == eldest[own]);
 		}
 	}
-	rows.is_first = target == &snapshot->targets[first];
 	if (rows.count < 2)
 		return 0;
 	add_totals(&rows);

@@ -22,13 +22,14 @@ struct process_rows {
 	struct process_row *rows; /* owned; in the snapshot's order, those that have ended behind the others, the totals last */
 	size_t count;             /* 0: it has no relatives */
 	size_t shown;             /* the row of the process that was asked for */
-	bool is_first;            /* which is the family's first in the snapshot */
 };
 void process_rows_free(struct process_rows *rows);
 
 /* The family that this target of the snapshot belongs to. -ENOMEM. */
 int processes_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
 		      struct process_rows *ret_rows);
+/* Of each target: is it the first of its family in the snapshot? Caller frees. -ENOMEM. */
+int processes_heads(const struct snapshot *snapshot, bool **ret_heads);
 const struct column *process_columns(size_t *ret_count);
 
 #endif

@@ -101,7 +101,6 @@ static int render_target(struct dashboard_state *ui, unsigned int columns, const
 	return error;
 }
 
-/* Above the first of a family. */
 static int render_processes(const struct dashboard_state *ui, unsigned int columns, const struct snapshot *snapshot,
 			    const struct snapshot_target *target, FILE *out)
 {
@@ -110,7 +109,7 @@ static int render_processes(const struct dashboard_state *ui, unsigned int colum
 	struct rectangle place = { 0, 0, 0, columns };
 	int error = processes_collect(snapshot, target, &processes);
 
-	if (error || !processes.count || !processes.is_first)
+	if (error || !processes.count)
 		return error;
 	place.rows = (unsigned int)processes.count + 1;
 	error = cells_new(place.rows, place.columns, ui->utf8, &cells);
@@ -125,21 +124,22 @@ static int render_processes(const struct dashboard_state *ui, unsigned int colum
 
 int text_render(const struct snapshot *snapshot, unsigned int columns, FILE *out)
 {
+	_cleanup_(freep) bool *heads = NULL;
 	struct dashboard_state ui;
+	int error = processes_heads(snapshot, &heads);
 
 	columns = columns < COLUMNS_LEAST ? COLUMNS_LEAST : columns > COLUMNS_MOST ? COLUMNS_MOST : columns;
 	dashboard_init(&ui, locale_is_utf8(), 0);
-	for (size_t i = 0; i < snapshot->n_targets; i++) {
-		int error;
-
+	for (size_t i = 0; i < snapshot->n_targets && !error; i++) {
 		if (i)
 			fputc('\n', out);
-		error = render_processes(&ui, columns, snapshot, &snapshot->targets[i], out);
+		if (heads[i])
+			error = render_processes(&ui, columns, snapshot, &snapshot->targets[i], out);
 		if (!error)
 			error = render_target(&ui, columns, snapshot, &snapshot->targets[i], out);
-		if (error)
-			return error;
 	}
+	if (error)
+		return error;
 	if (!snapshot->n_targets)
 		fputs("no target\n", out);
 	return stream_error(out);
