@@ -182,6 +182,7 @@ struct snapshot_target {
 	uint64_t reseeds;
 	double reseed_age_seconds; /* NAN: none */
 	uint64_t ranges, ranges_refused, threads_refused; /* tables and what their bounds refused */
+	uint64_t blames_refused; /* growth under functions that the table of functions has no room for: it is under others */
 
 	struct snapshot_limit *limits; /* of the process; owned */
 	size_t n_limits;

@@ -353,6 +353,7 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.ranges = range_map_count(target->ranges),
 		.ranges_refused = range_map_refused(target->ranges),
 		.threads_refused = target->threads.refused,
+		.blames_refused = target->blame.refused,
 	};
 	memcpy(ret_target->variant, target->variant, sizeof(ret_target->variant));
 	if (target->reseeds)

@@ -51,6 +51,15 @@ static const struct snapshot_pool *next_pool(const struct snapshot_target *targe
 	return next;
 }
 
+/* What was made since the attach can be more than what the pool grew: where it replaced what was there before. */
+static const char *growth_text(const struct snapshot_pool *pool, uint64_t total)
+{
+	int64_t grown = pool->memory.grown_bytes;
+
+	return grown != UNKNOWN_I64 && grown > 0 && (uint64_t)grown >= total - total / 16 ? "grew"
+											 : "made since the attach";
+}
+
 size_t blame_words(const struct snapshot_target *target, bool utf8, struct word *words, size_t max)
 {
 	const struct snapshot_pool *pool = next_pool(target, NULL);
@@ -67,8 +76,8 @@ size_t blame_words(const struct snapshot_target *target, bool utf8, struct word 
 		if (pool->blame_unseen > total / 4)
 			snprintf(unseen, sizeof(unseen), ", %s not seen at it", format_bytes(FORMAT_BUFFER, pool->blame_unseen));
 		words[count].attribute = ATTR_NORMAL;
-		snprintf(words[count].text, sizeof(words->text), "%s: of %s that this pool grew, %s under %s%s",
-			 name_text(pool, utf8, name), format_bytes(FORMAT_BUFFER, total),
+		snprintf(words[count].text, sizeof(words->text), "%s: of %s that this pool %s, %s under %s%s",
+			 name_text(pool, utf8, name), format_bytes(FORMAT_BUFFER, total), growth_text(pool, total),
 			 format_bytes(FORMAT_BUFFER, pool->blame[0].bytes),
 			 function_text(&pool->blame[0], utf8, function), unseen);
 		count++;

@@ -206,6 +206,9 @@ static void say_refused(struct collector *all)
 	if (target->ranges_refused)
 		say(all, ATTR_WARN, "%s without an owner: the table of ranges is full",
 		    format_counted(FORMAT_BUFFER, target->ranges_refused, "range"));
+	if (target->blames_refused)
+		say(all, ATTR_NORMAL, "the table of functions was full %s: that growth is under other functions",
+		    format_counted(FORMAT_BUFFER, target->blames_refused, "time"));
 	if (all->snapshot->series_dropped)
 		say(all, ATTR_NORMAL, "%s folded into `other`: raise max_pools to see them",
 		    format_counted(FORMAT_BUFFER, all->snapshot->series_dropped, "pool"));

@@ -21,11 +21,13 @@ size_t right_size_words(const struct snapshot_target *target, const struct words
 		escape_text(pool->name, sizeof(pool->name), options->utf8, name, sizeof(name));
 		words[count].attribute = ATTR_NORMAL;
 		snprintf(words[count].text, sizeof(words->text),
-			 "%s: %s workers, at most %s seen busy%s in %s (%s looks) at this load; %s would do and free about %s",
+			 "%s: %s workers, at most %s seen busy%s in %s (%s looks) at this load; %s would do and free %s %s",
 			 name, format_count(FORMAT_BUFFER, pool->threads), format_count(FORMAT_BUFFER, size->demand_peak),
 			 size->demand_peak > size->busy_peak ? " or asked for" : "",
 			 format_duration(FORMAT_BUFFER, (double)size->observed_seconds),
 			 format_count(FORMAT_BUFFER, size->looks), format_count(FORMAT_BUFFER, size->workers),
+			 /* An arena that others share stays. */
+			 pool->memory.shared ? "at most" : "about",
 			 format_bytes(FORMAT_BUFFER, size->frees_bytes));
 		count++;
 	}

@@ -194,6 +194,7 @@ static void without_a_runtime_nothing_is_known(void **state)
 static void functions_without_end(void **state)
 {
 	struct script s = {0};
+	const struct snapshot_target *target;
 	const struct snapshot_pool *w;
 	char name[32];
 
@@ -206,12 +207,14 @@ static void functions_without_end(void **state)
 		blamed(&s, 200, at, MIB, name, 1);
 		resident(&s, at, MIB, i < 5 ? MIB : 4096);
 	}
-	w = pool(refresh(&s), "w-*");
+	target = refresh(&s);
+	w = pool(target, "w-*");
 	assert_int_equal(w->n_blame, BLAME_SHOWN);
 	for (uint32_t i = 0; i < BLAME_SHOWN; i++)
 		assert_int_equal(w->blame[i].bytes, MIB);
 	assert_int_equal(w->blame_other, (2 * BLAME_FUNCTIONS_MAX - 5) * 4096);
 	assert_int_equal(w->blame_unseen, 0);
+	assert_int_equal(target->blames_refused, BLAME_FUNCTIONS_MAX);
 	unmapped(&s, 200, AREA, 10 * MIB);
 	range(&s, FACT_RANGE_MADE, 200, AREA + 4096 * MIB, 4096, RW, RANGE_ANON); /* the call before it had succeeded */
 	refresh(&s);

@@ -236,6 +236,7 @@ static void through_the_model(void **state)
 	struct script s = {0};
 	const struct snapshot_target *target = NULL;
 	const struct snapshot_pool *found;
+	struct snapshot_pool shared;
 	struct word words[4];
 	uint64_t passes = 0;
 
@@ -253,6 +254,10 @@ static void through_the_model(void **state)
 	assert_string_equal(words[0].text, "resize_*: 20 workers, at most 4 seen busy in 10 min (601 looks) at this load; "
 					   "5 would do and free about 30.0M");
 	assert_int_equal(right_size_words(target, &options, words, 0), 0);
+	shared = *found;
+	shared.memory.shared = true;
+	assert_int_equal(right_size_words(&(struct snapshot_target){.pools = &shared, .n_pools = 1}, &options, words, 4), 1);
+	assert_non_null(strstr(words[0].text, "5 would do and free at most 30.0M"));
 	/* Refreshes without a reading are no looks. */
 	for (uint32_t i = 0; i < 9; i++)
 		target = refresh(&s);

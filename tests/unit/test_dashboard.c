@@ -10,27 +10,11 @@
 #include <signal.h>
 #include <time.h>
 
-#include "fixture_snapshot.h"
+#include "fixture_frame.h"
 #include "golden.h"
 #include "view/dashboard.h"
-#include "view/dashboard_words.h"
 #include "view/escape.h"
 #include "view/text.h"
-
-static char *frame(const struct snapshot *snapshot, const struct dashboard_state *ui)
-{
-	struct cells *cells = NULL;
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	assert_int_equal(cells_new(ui->rows, ui->columns, ui->utf8, &cells), 0);
-	assert_int_equal(dashboard_render(snapshot, ui, cells), 0);
-	assert_int_equal(cells_print(cells, out), 0);
-	fclose(out);
-	cells_free(cells);
-	return text;
-}
 
 static void golden_frame(const char *name, const struct snapshot *snapshot, const struct dashboard_state *ui)
 {
@@ -154,29 +138,6 @@ static void test_every_size(void **state)
 }
 
 /* Random keys at random sizes over snapshots that change: never a crash, never an unprintable cell. */
-/* Who grew under what: one pool with a hostile function, one that was hardly seen. */
-static void blame_pools(struct fixture *fixture)
-{
-	static struct snapshot_blame anyio[] = {
-		{ "predict", "app.py", 42, FIXTURE_MIB(1900) },
-		{ "Cache.load", "cache.py", 7, FIXTURE_MIB(60) },
-		{ "\033[2J\n\xff<lambda>", "", 0, FIXTURE_MIB(2) },
-	};
-	static struct snapshot_blame executor[] = { { "resize", "__init__.py", 0, FIXTURE_MIB(20) } };
-
-	fixture->targets[0].runtime.passes = 9;
-	for (size_t i = 0; i < FIXTURE_POOLS; i++)
-		fixture->pools[i].blame_other = fixture->pools[i].blame_unseen = 0;
-	fixture->pools[FIXTURE_ANYIO].blame = anyio;
-	fixture->pools[FIXTURE_ANYIO].n_blame = ARRAY_SIZE(anyio);
-	fixture->pools[FIXTURE_ANYIO].blame_other = FIXTURE_MIB(6);
-	fixture->pools[FIXTURE_ANYIO].blame_unseen = FIXTURE_MIB(80);
-	fixture->pools[FIXTURE_EXECUTOR].blame = executor;
-	fixture->pools[FIXTURE_EXECUTOR].n_blame = ARRAY_SIZE(executor);
-	fixture->pools[FIXTURE_EXECUTOR].blame_unseen = FIXTURE_MIB(30);
-	fixture->pools[FIXTURE_OPENMP].blame_unseen = FIXTURE_MIB(12);
-}
-
 static void test_random_keys(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
@@ -263,209 +224,6 @@ static void test_unknown_everywhere(void **state)
 	free(text);
 }
 
-/* A frame with room for every word. */
-static char *words_of(struct fixture *fixture)
-{
-	struct dashboard_state ui;
-
-	dashboard_init(&ui, true, 1000);
-	dashboard_resize(&ui, 60, 200);
-	return frame(&fixture->snapshot, &ui);
-}
-
-static void assert_says(struct fixture *fixture, const char *words)
-{
-	char *text = words_of(fixture);
-
-	if (!strstr(text, words))
-		fprintf(stderr, "not found: %s\n%s", words, text);
-	assert_non_null(strstr(text, words));
-	free(text);
-}
-
-static void test_words(void **state)
-{
-	struct fixture *fixture = fixture_snapshot();
-	struct snapshot_target *target = &fixture->targets[0];
-
-	assert_says(fixture, "OVER anyio-worker-*: 41 threads > 40 since 12:03:11 (2 min)");
-	assert_says(fixture, "memory.max in about 42 min at this rate (a rate, not a verdict)\n");
-	target->growth_file = FIXTURE_MIB(300);
-	assert_says(fixture, "file pages grow most");
-	target->growth_file = 0;
-	target->growth_shmem = FIXTURE_MIB(300);
-	assert_says(fixture, "shared memory grows most");
-	target->children = (struct fact_children){ 2, FIXTURE_MIB(8000) };
-	assert_says(fixture, "2 children hold 7.81G, this process 3.11G: take them in with -f");
-	target->info.memory_hidden = true;
-	assert_says(fixture, "its memory may not be read (CAP_SYS_PTRACE is missing)");
-	target->stopped = true;
-	assert_says(fixture, "STOPPED");
-	target->ended = true;
-	target->ended_realtime_ns = FIXTURE_AGO(2);
-	target->end = (struct fact_target_gone){ TARGET_END_EXITED, 3 };
-	assert_says(fixture, "ENDED 12:05:09: exited with code 3; this is the last frame");
-	target->end = (struct fact_target_gone){ TARGET_END_SIGNALLED, SIGTERM };
-	assert_says(fixture, "ENDED 12:05:09: killed by signal 15 (SIGTERM)");
-	fixture->process_limits[0].state = LIMIT_OVER;
-	fixture->process_limits[0].value = fixture->process_limits[0].max + 1;
-	assert_says(fixture, "OVER process: RES 3.60G > 3.60G (90 % of memory.max) since 12:00:59 (4 min)");
-}
-
-/* A limit that watches nothing says so, and says so once. */
-static void test_limits_that_watch_nothing(void **state)
-{
-	static struct snapshot_unmatched unmatched[] = {
-		{ "annyio*", LIMIT_THREADS, LIMIT_SOURCE_OPTION },
-		{ "annyio*", LIMIT_RESIDENT_BYTES, LIMIT_SOURCE_OPTION },
-		{ "\033[2J", LIMIT_THREADS, LIMIT_SOURCE_CONFIG },
-	};
-	struct fixture *fixture = fixture_snapshot();
-	struct snapshot_target *target = &fixture->targets[0];
-	struct snapshot_limit *limit = &fixture->pool_limits[2];
-	char *text;
-
-	target->unmatched = unmatched;
-	target->n_unmatched = ARRAY_SIZE(unmatched);
-	assert_says(fixture, "no pool matches 'annyio*' yet: its limit watches nothing\n");
-	assert_says(fixture, "no pool matches '\\x1b[2J' yet");
-	text = words_of(fixture);
-	assert_null(strstr(strstr(text, "annyio*") + 1, "annyio*"));
-	assert_null(strstr(text, "not judged"));
-	free(text);
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, UNKNOWN_U64, 0, 0, true, 0 };
-	assert_says(fixture, "limit of threads not judged: the capacity of ThreadPoolExecutor-0_* is not known\n");
-	assert_says(fixture, "7/-/- n/a ");
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, 1, 0, 0, false, 11500000000 };
-	assert_says(fixture, "ThreadPoolExecutor-0_*: 7 threads > 1, over its limit if so in 12 s\n");
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0 };
-	assert_says(fixture, "OVER ThreadPoolExecutor-0_*: 1 thread > 0\n");
-	fixture->process_limits[1].max = UNKNOWN_U64;
-	text = words_of(fixture); /* built in: nobody asked for it */
-	assert_null(strstr(text, "pids.max is set"));
-	free(text);
-	fixture->process_limits[1].source = LIMIT_SOURCE_OPTION;
-	assert_says(fixture, "process: limit of threads not judged: no pids.max is set, or it is not known\n");
-	target->ended = true;
-	assert_says(fixture, "no pool matched 'annyio*': its limit watched nothing\n");
-}
-
-static void assert_title(struct fixture *fixture, const struct dashboard_state *ui, const char *words)
-{
-	char *text = frame(&fixture->snapshot, ui);
-
-	*strchr(text, '\n') = '\0';
-	if (!strstr(text, words))
-		fail_msg("no \"%s\" in: %s", words, text);
-	free(text);
-}
-
-/* What ended and came back is shown, unless the user has chosen what to look at; both say so. */
-static void test_return(void **state)
-{
-	struct fixture *fixture = fixture_snapshot();
-	struct snapshot_target *ended = &fixture->targets[0], *back = &fixture->targets[1];
-	struct dashboard_state ui;
-
-	fixture->targets[1] = *ended;
-	fixture->targets[2] = *ended;
-	ended->ended = true;
-	ended->ended_realtime_ns = FIXTURE_AGO(20);
-	ended->end = (struct fact_target_gone){ TARGET_END_OOM_KILLED, SIGKILL };
-	back->id = 2;
-	back->info.pid = 4800;
-	back->attached_realtime_ns = FIXTURE_AGO(9);
-	fixture->targets[2].id = 3; /* was there all the time: no successor */
-	fixture->targets[2].info.pid = 4700;
-	fixture->snapshot.n_targets = 3;
-	dashboard_init(&ui, true, 1000);
-	assert_title(fixture, &ui, "PID 4800");
-	assert_says(fixture, "BACK since 12:05:02: PID 4711 ended 12:04:51, OOM-killed by the kernel\n");
-	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
-	assert_title(fixture, &ui, "PID 4711");
-	ended->info.followed = true; /* a child that the parent replaced */
-	dashboard_init(&ui, true, 1000);
-	assert_title(fixture, &ui, "PID 4711");
-	ended->info.followed = false;
-	for (int i = 0; i < 3; i++) /* once around, and chosen by that */
-		dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
-	assert_title(fixture, &ui, "PID 4800");
-	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
-	back->ended = true; /* and again: the last frame is that of the last one */
-	back->ended_realtime_ns = FIXTURE_AGO(1);
-	back->end = (struct fact_target_gone){ TARGET_END_EXITED, 0 };
-	assert_title(fixture, &ui, "PID 4711");
-	dashboard_init(&ui, true, 1000);
-	assert_title(fixture, &ui, "PID 4800");
-	assert_says(fixture, "ENDED 12:05:10: exited with code 0; this is the last frame\n");
-	back->ended = false;
-	strcpy(back->info.name, "orders"); /* another service is no return */
-	assert_title(fixture, &ui, "PID 4711");
-}
-
-/* Capacity and quota are told; a state of a limit they are not. */
-static void test_capacity_is_no_fault(void **state)
-{
-	struct fixture *fixture = fixture_snapshot();
-	struct snapshot_pool *pool = &fixture->pools[FIXTURE_ANYIO];
-
-	pool->threads = 40;
-	pool->n_limits = 0;
-	assert_says(fixture, "40/-/40 full");
-	assert_says(fixture, "At capacity: anyio-worker-* (40 of 40)");
-	assert_says(fixture, "More threads than the CPU quota of 2: anyio-worker-* (40)");
-	pool->fit = (struct snapshot_fit){ 32, 6, "workers", "min(32, 40 CPUs + 4)", "max_workers=6" };
-	fixture->targets[0].cgroup.cpus_allowed = 40;
-	assert_says(fixture, "anyio-worker-*: 32 workers = min(32, 40 CPUs + 4), but the cgroup's CPU quota is 2: 6 would fit "
-			     "(max_workers=6)");
-	assert_says(fixture, "OOM kills 0  CPUs 2 of 40");
-}
-
-/* In words, so that the table of 80 columns stays as it is. */
-static void test_kept_and_churn_in_words(void **state)
-{
-	struct fixture *fixture = fixture_snapshot();
-
-	fixture->pools[FIXTURE_ANYIO].memory.kept_bytes = FIXTURE_MIB(2048);
-	assert_says(fixture, "anyio-worker-*: 2.53G resident, 543M live, 2.00G kept by malloc");
-	fixture->pools[FIXTURE_EXECUTOR].faults_per_second = 4480;
-	fixture->pools[FIXTURE_EXECUTOR].growth_per_minute = 0;
-	assert_says(fixture, "ThreadPoolExecutor-0_*: 4480 page faults/s without growth");
-}
-
-static void test_blame_in_words(void **state)
-{
-	struct fixture *fixture = fixture_snapshot();
-	char *text;
-
-	blame_pools(fixture);
-	assert_says(fixture, "anyio-worker-*: of 2.00G that this pool grew, 1.86G under predict (app.py:42)\n");
-	assert_says(fixture, "ThreadPoolExecutor-0_*: of 50.0M that this pool grew, 20.0M under resize (__init__.py), 30.0M not seen at it");
-	fixture->pools[FIXTURE_EXECUTOR].blame[0].bytes = FIXTURE_MIB(1); /* too little to tell */
-	text = words_of(fixture);
-	assert_null(strstr(text, "under resize"));
-	assert_null(strstr(text, "libgomp:gomp_thread_start: of"));
-	free(text);
-}
-
-static void test_no_word_without_need(void **state)
-{
-	struct fixture *fixture = fixture_snapshot();
-	const struct words_options options = {.utf8 = true};
-	struct word words[WORDS_MAX];
-	size_t count;
-
-	fixture->pools[FIXTURE_EXECUTOR].memory.kept_bytes = FIXTURE_MIB(10); /* little */
-	fixture->pools[FIXTURE_MAIN].faults_per_second = 600;                 /* it grows by that */
-	fixture->pools[FIXTURE_MAIN].growth_per_minute = 600 * 4096 * 60;
-	count = words_collect(&fixture->snapshot, fixture->targets, &options, words, WORDS_MAX);
-	for (size_t i = 0; i < count; i++) {
-		assert_null(strstr(words[i].text, "kept by malloc"));
-		assert_null(strstr(words[i].text, "page faults"));
-		assert_null(strstr(words[i].text, "that this pool grew"));
-	}
-}
-
 int main(void)
 {
 	static bool yes = true, no = false;
@@ -480,13 +238,6 @@ int main(void)
 		cmocka_unit_test(test_golden_blame),
 		cmocka_unit_test(test_blame_without_python),
 		cmocka_unit_test(test_unknown_everywhere),
-		cmocka_unit_test(test_words),
-		cmocka_unit_test(test_limits_that_watch_nothing),
-		cmocka_unit_test(test_return),
-		cmocka_unit_test(test_capacity_is_no_fault),
-		cmocka_unit_test(test_kept_and_churn_in_words),
-		cmocka_unit_test(test_blame_in_words),
-		cmocka_unit_test(test_no_word_without_need),
 	};
 
 	setenv("TZ", "UTC", 1);
