@@ -11,9 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Start routines of one program are few; what comes after is resolved each time anew. */
-#define ROUTINES_MAX 1024
-
 struct watched *watched_new(uint32_t id, const struct fact_target *info, struct procfs *procfs,
 			    struct probes *probes, const char *procfs_path)
 {
@@ -42,8 +39,7 @@ void watched_free(struct watched *watched)
 	glibc_arenas_clear(&watched->arenas);
 	cpython_free(watched->cpython);
 	growers_free(watched->growers);
-	free(watched->routines);
-	free(watched->routine_addresses);
+	routines_clear(&watched->routines);
 	free(watched);
 }
 
@@ -62,7 +58,7 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	watched->growers = NULL;
 	watched->residency = NULL;
 	watched->symbols = NULL;
-	watched->n_routines = 0;
+	routines_clear(&watched->routines);
 	watched->was_read = false;
 	glibc_arenas_clear(&watched->arenas);
 	memset(&watched->kept, 0, sizeof(watched->kept));
@@ -90,50 +86,18 @@ bool watched_gone(struct watched *watched)
 	       now.start_ns / NSEC_PER_TICK != watched->info.start_ns / NSEC_PER_TICK;
 }
 
-static const struct fact_routine *routine_known(const struct watched *watched, uint64_t address)
-{
-	for (size_t i = 0; i < watched->n_routines; i++)
-		if (watched->routine_addresses[i] == address)
-			return &watched->routines[i];
-	return NULL;
-}
-
-static int routine_remember(struct watched *watched, uint64_t address, const struct fact_routine *routine)
-{
-	if (!watched->routines) {
-		watched->routines = calloc(ROUTINES_MAX, sizeof(*watched->routines));
-		watched->routine_addresses = calloc(ROUTINES_MAX, sizeof(*watched->routine_addresses));
-		if (!watched->routines || !watched->routine_addresses)
-			return -ENOMEM;
-	}
-	if (watched->n_routines == ROUTINES_MAX)
-		return 0;
-	watched->routine_addresses[watched->n_routines] = address;
-	watched->routines[watched->n_routines++] = *routine;
-	return 0;
-}
-
 /* Names the start routine of a thread; silence when nothing is known. */
 static int emit_routine(struct watched *watched, const struct fact *of, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_THREAD_ROUTINE, .target = watched->id, .time_ns = of->time_ns};
 	uint64_t address = of->thread.start_routine;
-	const struct fact_routine *known;
 	int error;
 
 	if (!address || !watched->symbols)
 		return 0;
-	known = routine_known(watched, address);
-	if (known) {
-		fact.routine = *known;
-	} else {
-		error = symbols_resolve(watched->symbols, address, &fact.routine);
-		if (error)
-			return 0;
-		error = routine_remember(watched, address, &fact.routine);
-		if (error)
-			return error;
-	}
+	error = routines_name(&watched->routines, watched->symbols, address, &fact.routine);
+	if (error)
+		return error == -ENOENT ? 0 : error;
 	fact.routine.id = of->thread.id;
 	return sink->emit(sink->context, &fact);
 }

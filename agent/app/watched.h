@@ -14,6 +14,7 @@
 #include "../source/residency.h"
 #include "../source/symbols.h"
 #include "growers.h"
+#include "routines.h"
 
 struct watched {
 	uint32_t id; /* the target's, as in its facts */
@@ -38,9 +39,7 @@ struct watched {
 	struct golang golang;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
-	struct fact_routine *routines; /* start routines already resolved, by address */
-	uint64_t *routine_addresses;
-	size_t n_routines;
+	struct routines routines; /* start routines already resolved */
 };
 
 struct watched *watched_new(uint32_t id, const struct fact_target *info, struct procfs *procfs,
