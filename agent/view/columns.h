@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The columns of the pool table and the thread table, as data: title, width, figure, order. The dashboard
- * and the readable text draw them all by the same code. They must not know keys or the layout of a screen. */
+/* The columns of the tables, as data: title, width, figure, order. The dashboard and the readable text draw them all by
+ * the same code. They must not know keys or the layout of a screen. */
 #ifndef POOLSCOPE_VIEW_COLUMNS_H
 #define POOLSCOPE_VIEW_COLUMNS_H
 
@@ -47,6 +47,8 @@ struct column {
 /* TABLE_COUNT: those in which rows can be chosen. */
 enum table { TABLE_POOLS, TABLE_THREADS, TABLE_COUNT, TABLE_PROCESSES = TABLE_COUNT };
 
+const struct column *pool_columns(size_t *ret_count);
+const struct column *thread_columns(size_t *ret_count);
 /* Columns of a table in their order on the screen. */
 const struct column *columns_of(enum table table, size_t *ret_count);
 /* Index of the column with that title; the count when there is none. */
