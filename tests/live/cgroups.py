@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cgroups of a test's own, as systemd would make them. It must not know what a test puts into them."""
+import os
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness import wait_for
@@ -36,3 +38,17 @@ class Cgroup:
                 (root / "cgroup.procs").write_text(pid)
             wait_for(lambda place=folder: not (place / "cgroup.procs").read_text(), "the cgroup to be empty")
             folder.rmdir()
+
+
+@contextmanager
+def confined(program, *settings):
+    """The program in a cgroup with these settings, each (name in v1, name in v2, value); both end with it."""
+    cgroup = Cgroup(f"poolscope-test-{os.getpid()}")
+    try:
+        for setting in settings:
+            cgroup.set(*setting)
+        cgroup.enter(program.pid)
+        yield program
+    finally:
+        program.close()
+        cgroup.remove()

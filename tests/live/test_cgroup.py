@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Targets in cgroups of their own: bounds are read, percentages refer to them, an OOM kill is told as such."""
-import os
 import re
 
 import pytest
 
-from cgroups import Cgroup
+from cgroups import confined
 from harness import run
 
 MIB = 1 << 20
@@ -14,16 +13,8 @@ MIB = 1 << 20
 @pytest.fixture(name="bounded")
 def make_bounded(puppet):
     """A puppet that may have 64 MiB and 50 threads."""
-    cgroup = Cgroup(f"poolscope-test-{os.getpid()}")
-    workload = puppet()
-    try:
-        cgroup.set("memory.limit_in_bytes", "memory.max", 64 * MIB)
-        cgroup.set("pids.max", "pids.max", 50)
-        cgroup.enter(workload.pid)
+    with confined(puppet(), ("memory.limit_in_bytes", "memory.max", 64 * MIB), ("pids.max", "pids.max", 50)) as workload:
         yield workload
-    finally:
-        workload.close()
-        cgroup.remove()
 
 
 def test_bounds_are_read_and_percentages_refer_to_them(bounded):

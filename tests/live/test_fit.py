@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from cgroups import Cgroup
+from cgroups import confined
 from harness import run
 from test_cpython import pools_of, started
 
@@ -17,15 +17,8 @@ FITS = -(-CPUS // 2)
 @pytest.fixture(name="program")
 def make_program(workload):
     """Half of the host's CPUs, one of which is allowed at a time."""
-    cgroup = Cgroup(f"poolscope-fit-{os.getpid()}")
-    program = workload("executors.py")
-    try:
-        cgroup.set("cpu.cfs_quota_us", "cpu.max", int(QUOTA * 100000))
-        cgroup.enter(program.pid)
+    with confined(workload("executors.py"), ("cpu.cfs_quota_us", "cpu.max", int(QUOTA * 100000))) as program:
         yield program
-    finally:
-        program.close()
-        cgroup.remove()
 
 
 def fill(program):

@@ -31,7 +31,20 @@ def descendants(pid):
     return sorted(children + [one for child in children for one in descendants(child)])
 
 
-class Family(harness.Workload):
+class Parent(harness.Workload):
+    """A program whose children end with it, or are ended."""
+
+    def close(self):
+        pids = descendants(self.process.pid)
+        super().close()
+        for pid in pids:  # those that end with it have ended, or will
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+class Family(Parent):
     def __init__(self, method, folder, python="/usr/bin/python3"):
         self.python, self.folder = python, folder
         super().__init__("processes.py", method)
@@ -43,15 +56,6 @@ class Family(harness.Workload):
         """PIDs of those that have begun."""
         wait_for(lambda: len(list(self.folder.iterdir())) >= count, f"{count} workers to begin")
         return sorted(int(path.name) for path in self.folder.iterdir())
-
-    def close(self):
-        pids = descendants(self.process.pid)
-        super().close()
-        for pid in pids:  # those that end with it have ended, or will
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 family = factory(Family)
@@ -214,21 +218,12 @@ other.kill()
 """
 
 
-class Forks(harness.Workload):
+class Forks(Parent):
     def __init__(self):
         super().__init__("")
 
     def program(self, name):  # pylint: disable=arguments-differ
         return ["/usr/bin/python3", "-c", FORKS]
-
-    def close(self):
-        pids = descendants(self.process.pid)
-        super().close()
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 forks = factory(Forks)

@@ -32,6 +32,12 @@ static void blamed(struct script *s, uint32_t who, uint64_t start, uint64_t leng
 	feed(s, fact);
 }
 
+static void grew(struct script *s, uint32_t who, uint64_t start, uint64_t length, const char *function, uint32_t line)
+{
+	mapped(s, who, start, length);
+	blamed(s, who, start, length, function, line);
+}
+
 static void assert_blame(const struct snapshot_pool *pool, size_t at, const char *function, uint64_t bytes)
 {
 	assert_true(at < pool->n_blame);
@@ -46,12 +52,9 @@ static void bytes_are_of_who_made_them(void **state)
 	const struct snapshot_pool *w;
 
 	begin(&s);
-	mapped(&s, 200, AREA, 8 * MIB);
-	blamed(&s, 200, AREA, 8 * MIB, "predict", 42);
-	mapped(&s, 201, AREA + 16 * MIB, 2 * MIB);
-	blamed(&s, 201, AREA + 16 * MIB, 2 * MIB, "predict", 42);
-	mapped(&s, 201, AREA + 32 * MIB, 4 * MIB);
-	blamed(&s, 201, AREA + 32 * MIB, 4 * MIB, "load", 7);
+	grew(&s, 200, AREA, 8 * MIB, "predict", 42);
+	grew(&s, 201, AREA + 16 * MIB, 2 * MIB, "predict", 42);
+	grew(&s, 201, AREA + 32 * MIB, 4 * MIB, "load", 7);
 	mapped(&s, 201, AREA + 48 * MIB, MIB); /* nobody was asked */
 	mapped(&s, 300, AREA + 64 * MIB, 2 * MIB);
 	blamed(&s, 200, AREA + 64 * MIB, 2 * MIB, "predict", 42); /* not its own */
@@ -81,18 +84,15 @@ static void what_is_given_back_is_blamed_on_nobody(void **state)
 	const struct snapshot_pool *w;
 
 	begin(&s);
-	mapped(&s, 200, AREA, 8 * MIB);
-	blamed(&s, 200, AREA, 8 * MIB, "churn", 1);
-	mapped(&s, 200, AREA + 16 * MIB, 4 * MIB);
-	blamed(&s, 200, AREA + 16 * MIB, 4 * MIB, "keep", 2);
+	grew(&s, 200, AREA, 8 * MIB, "churn", 1);
+	grew(&s, 200, AREA + 16 * MIB, 4 * MIB, "keep", 2);
 	unmapped(&s, 201, AREA, 8 * MIB);
 	resident(&s, AREA + 16 * MIB, 4 * MIB, 4 * MIB);
 	w = pool(refresh(&s), "w-*");
 	assert_int_equal(w->n_blame, 1);
 	assert_blame(w, 0, "keep", 4 * MIB);
 	/* The place is another function's now. */
-	mapped(&s, 201, AREA, 2 * MIB);
-	blamed(&s, 201, AREA, 2 * MIB, "churn", 1);
+	grew(&s, 201, AREA, 2 * MIB, "churn", 1);
 	resident(&s, AREA, 2 * MIB, 2 * MIB);
 	w = pool(refresh(&s), "w-*");
 	assert_blame(w, 1, "churn", 2 * MIB);
@@ -203,8 +203,7 @@ static void functions_without_end(void **state)
 		uint64_t at = AREA + i * 2 * MIB;
 
 		snprintf(name, sizeof(name), "f%u", i);
-		mapped(&s, 200, at, MIB);
-		blamed(&s, 200, at, MIB, name, 1);
+		grew(&s, 200, at, MIB, name, 1);
 		resident(&s, at, MIB, i < 5 ? MIB : 4096);
 	}
 	target = refresh(&s);
@@ -218,8 +217,7 @@ static void functions_without_end(void **state)
 	unmapped(&s, 200, AREA, 10 * MIB);
 	range(&s, FACT_RANGE_MADE, 200, AREA + 4096 * MIB, 4096, RW, RANGE_ANON); /* the call before it had succeeded */
 	refresh(&s);
-	mapped(&s, 200, AREA, MIB);
-	blamed(&s, 200, AREA, MIB, "new", 3);
+	grew(&s, 200, AREA, MIB, "new", 3);
 	resident(&s, AREA, MIB, MIB);
 	assert_blame(pool(refresh(&s), "w-*"), 0, "new", MIB);
 	script_end(&s);

@@ -2,9 +2,9 @@
 """Functions that make memory grow in various ways, run by executors under command: each line on stdin is answered
 with a line of JSON. Runs with every Python from 3.7 on, without packages."""
 import json
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
+
+from commands import serve
 
 EXECUTORS = {}
 KEPT = []
@@ -43,26 +43,22 @@ def churn():
     return len(bytearray(40 << 20))
 
 
-def main():
-    print(json.dumps({"ready": os.getpid()}), flush=True)
-    for line in sys.stdin:
-        word, *rest = line.split()
-        answer = {}
-        if word == "executor":  # NAME WORKERS
-            EXECUTORS[rest[0]] = ThreadPoolExecutor(int(rest[1]), thread_name_prefix=rest[0])
-        elif word == "run":     # EXECUTOR FUNCTION COUNT: until all are done
-            function = globals()[rest[1]]
-            for task in [EXECUTORS[rest[0]].submit(function) for _ in range(int(rest[2]))]:
-                task.result(60)
-            answer["line"] = function.__code__.co_firstlineno
-        elif word == "here":    # FUNCTION COUNT: in the main thread
-            for _ in range(int(rest[1])):
-                globals()[rest[0]]()
-        else:
-            answer["error"] = f"what is {word}?"
-        print(json.dumps(answer), flush=True)
-    os._exit(0)
+def command(word, rest):
+    answer = {}
+    if word == "executor":  # NAME WORKERS
+        EXECUTORS[rest[0]] = ThreadPoolExecutor(int(rest[1]), thread_name_prefix=rest[0])
+    elif word == "run":     # EXECUTOR FUNCTION COUNT: until all are done
+        function = globals()[rest[1]]
+        for task in [EXECUTORS[rest[0]].submit(function) for _ in range(int(rest[2]))]:
+            task.result(60)
+        answer["line"] = function.__code__.co_firstlineno
+    elif word == "here":    # FUNCTION COUNT: in the main thread
+        for _ in range(int(rest[1])):
+            globals()[rest[0]]()
+    else:
+        return None
+    return answer
 
 
 if __name__ == "__main__":
-    main()
+    serve(command)

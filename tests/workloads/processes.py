@@ -2,13 +2,14 @@
 """Python's own pools of processes under command: each line on stdin is answered with a line of JSON. Runs with every
 Python from 3.7 on, without packages. Started as `processes.py METHOD`: fork, spawn or forkserver."""
 import ctypes
-import json
 import multiprocessing
 import os
 import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+
+from commands import serve
 
 MADE = []  # lives as long as the program
 
@@ -37,33 +38,29 @@ def run(path, mebibytes):
     work(path, mebibytes)
 
 
-def main():
+def command(word, arguments):
     context = multiprocessing.get_context(sys.argv[1])
-    print(json.dumps({"ready": os.getpid()}), flush=True)
-    for line in sys.stdin:
-        word, path, *rest = line.split()
-        answer = {}
-        if word == "executor":  # FOLDER WORKERS TASKS MEBIBYTES
-            made = ProcessPoolExecutor(int(rest[0]), context, end_with_parent)
-            MADE.append(made)
-            MADE.extend(made.submit(work, path, int(rest[2])) for _ in range(int(rest[1])))
-        elif word == "default":  # FOLDER TASKS: as many workers as it takes by itself
-            made = ProcessPoolExecutor(None, context, end_with_parent)
-            MADE.append(made)
-            MADE.extend(made.submit(work, path, 1) for _ in range(int(rest[0])))
-        elif word == "pool":    # FOLDER WORKERS TASKS MEBIBYTES
-            made = context.Pool(int(rest[0]), end_with_parent)
-            MADE.append(made)
-            MADE.extend(made.apply_async(work, (path, int(rest[2]))) for _ in range(int(rest[1])))
-        elif word == "process":  # FOLDER MEBIBYTES
-            made = context.Process(target=run, args=(path, int(rest[0])))
-            made.start()
-            MADE.append(made)
-        else:
-            answer["error"] = f"what is {word}?"
-        print(json.dumps(answer), flush=True)
-    os._exit(0)
+    path, *rest = arguments
+    if word == "executor":  # FOLDER WORKERS TASKS MEBIBYTES
+        made = ProcessPoolExecutor(int(rest[0]), context, end_with_parent)
+        MADE.append(made)
+        MADE.extend(made.submit(work, path, int(rest[2])) for _ in range(int(rest[1])))
+    elif word == "default":  # FOLDER TASKS: as many workers as it takes by itself
+        made = ProcessPoolExecutor(None, context, end_with_parent)
+        MADE.append(made)
+        MADE.extend(made.submit(work, path, 1) for _ in range(int(rest[0])))
+    elif word == "pool":    # FOLDER WORKERS TASKS MEBIBYTES
+        made = context.Pool(int(rest[0]), end_with_parent)
+        MADE.append(made)
+        MADE.extend(made.apply_async(work, (path, int(rest[2]))) for _ in range(int(rest[1])))
+    elif word == "process":  # FOLDER MEBIBYTES
+        made = context.Process(target=run, args=(path, int(rest[0])))
+        made.start()
+        MADE.append(made)
+    else:
+        return None
+    return {}
 
 
 if __name__ == "__main__":
-    main()
+    serve(command)
