@@ -185,7 +185,20 @@ static __always_inline bool ring_has_room(const struct process *process, __u64 f
 	return filled + size <= memory_bytes && share->produced - share->consumed <= 8 * free_bytes;
 }
 
-/* Every record passes here; `size` is a constant. NULL: counted as lost. What is behind the header is not cleared. */
+static __always_inline void event_fill(struct event_header *header, const struct process *process, __u8 kind, __u32 tid,
+				       __u64 start_ns, __u64 time_ns)
+{
+	header->kind = kind;
+	header->protection = 0;
+	header->share = EVENT_SHARES;
+	header->space = process->space;
+	header->time_ns = time_ns;
+	header->start_ns = start_ns;
+	header->tid = tid;
+	header->flags = 0;
+}
+
+/* Every record whose loss matters passes here; `size` is a constant. NULL: counted as lost. What is behind the header is not cleared. */
 static __always_inline void *event_reserve(const struct process *process, __u64 size, __u8 kind, bool has_room,
 					   __u32 tid, __u64 start_ns, __u64 time_ns)
 {
@@ -197,14 +210,7 @@ static __always_inline void *event_reserve(const struct process *process, __u64 
 		loss_count(process->space, EVENT_LOSS_RING);
 		return NULL;
 	}
-	header->kind = kind;
-	header->protection = 0;
-	header->share = EVENT_SHARES;
-	header->space = process->space;
-	header->time_ns = time_ns;
-	header->start_ns = start_ns;
-	header->tid = tid;
-	header->flags = 0;
+	event_fill(header, process, kind, tid, start_ns, time_ns);
 	return header;
 }
 

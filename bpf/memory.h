@@ -62,7 +62,7 @@ struct told {
 	__u64 start, length;
 	__u32 flags;
 	__u8 kind, protection;
-	bool is_sizeable; /* growth that the reader wants to hear of at once, and when it was */
+	__u64 grown; /* not 0: the reader wants to hear of it at once, and when it was; so many bytes at its end are new */
 };
 
 /* Private anonymous memory that can be written: what counts as growth. */
@@ -88,7 +88,7 @@ static __always_inline struct event_memory *memory_reserve(const struct process 
 	/* The time of the reader's last look: whether a reading came before the call or after it is all that is asked of
 	 * it, and looking at the clock here costs the target a fifth of the record (Linux 6.18, in a virtual machine). */
 	event = event_reserve(process, size, what->kind, ring_has_room(process, filled, size), caller, start_ns,
-			      what->is_sizeable ? bpf_ktime_get_boot_ns() + 1 : *(volatile __u64 *)&clock_ns);
+			      what->grown ? bpf_ktime_get_boot_ns() + 1 : *(volatile __u64 *)&clock_ns);
 
 	if (!event)
 		return NULL;
@@ -100,15 +100,64 @@ static __always_inline struct event_memory *memory_reserve(const struct process 
 	return event;
 }
 
+/* The registers and the upper end of the caller's stack, before the record of its growth, which wakes the reader. One
+ * that does not fit is no loss: of that growth it is not known then who asked for it. Apart from the callers, who come
+ * here 20 times a second at most. */
+static __noinline int stack_submit(const struct process *process, __u64 start, __u64 length)
+{
+#if defined(__TARGET_ARCH_x86)
+	struct task_struct *typed = task_typed();
+	__u64 filled = ring_filled();
+	struct event_stack *event;
+	struct pt_regs regs = {};
+	__u32 tid, read = 0;
+	__u64 start_ns;
+
+	/* In a ring that fills there is no room but for what must not be lost. */
+	if (process->flags & PROCESS_VFORK || filled + sizeof(*event) > wake_bytes)
+		return 0;
+	tid = current_number(typed);
+	start_ns = current_start(typed);
+	bpf_probe_read_kernel(&regs, sizeof(regs), current_regs(typed));
+	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+	if (!event)
+		return 0;
+	event_fill(&event->header, process, EVENT_STACK, tid, start_ns, bpf_ktime_get_boot_ns() + 1);
+	event->grown_start = start;
+	event->grown_length = length;
+	event->registers[EVENT_BX] = regs.bx;
+	event->registers[EVENT_BP] = regs.bp;
+	event->registers[EVENT_SP] = regs.sp;
+	event->registers[EVENT_R12] = regs.r12;
+	event->registers[EVENT_R13] = regs.r13;
+	event->registers[EVENT_R14] = regs.r14;
+	event->registers[EVENT_R15] = regs.r15;
+	event->registers[EVENT_IP] = regs.ip;
+#pragma unroll
+	for (__u32 at = 0; at < EVENT_STACK_BYTES; at += EVENT_STACK_PIECE) {
+		/* The first piece that cannot be read ends it: what is behind that is of no use. */
+		if (read == at && !bpf_probe_read_user(event->stack + at, EVENT_STACK_PIECE, (void *)(regs.sp + at)))
+			read = at + EVENT_STACK_PIECE;
+	}
+	event->header.flags = read;
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+#endif
+	return 0;
+}
+
 static __always_inline int memory_submit(const struct process *process, const struct task_struct *typed,
 					 const struct told *what)
 {
-	__u64 filled = ring_filled();
-	struct event_memory *event = memory_reserve(process, typed, what, sizeof(*event), filled);
+	struct event_memory *event;
+	__u64 filled;
 
+	if (what->grown)
+		stack_submit(process, what->start + what->length - what->grown, what->grown);
+	filled = ring_filled();
+	event = memory_reserve(process, typed, what, sizeof(*event), filled);
 	if (!event)
 		return 0;
-	if (what->is_sizeable)
+	if (what->grown)
 		event_submit_urgent(event);
 	else
 		event_submit(event, filled);
@@ -124,7 +173,8 @@ static __always_inline int on_mmap(struct process *process, struct task_struct *
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
 	what.flags = call.arg[3];
-	what.is_sizeable = mmap_grows(what.protection, what.flags) && growth_count(process, what.length);
+	if (mmap_grows(what.protection, what.flags) && growth_count(process, what.length))
+		what.grown = what.length;
 	return memory_submit(process, typed, &what);
 }
 
@@ -137,7 +187,8 @@ static __always_inline int on_mprotect(struct process *process, struct task_stru
 	what.start = call.arg[0];
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
-	what.is_sizeable = what.protection & PROT_WRITE && growth_count(process, what.length);
+	if (what.protection & PROT_WRITE && growth_count(process, what.length))
+		what.grown = what.length;
 	return memory_submit(process, typed, &what);
 }
 
@@ -152,8 +203,8 @@ static __always_inline int on_brk(struct process *process, struct task_struct *t
 	if (call.arg[0] != (__u64)result || (__u64)result < what.start)
 		return 0;
 	what.length = (__u64)result - what.start;
-	if (process->brk && process->brk < (__u64)result)
-		what.is_sizeable = growth_count(process, (__u64)result - process->brk);
+	if (process->brk && process->brk < (__u64)result && growth_count(process, (__u64)result - process->brk))
+		what.grown = (__u64)result - process->brk;
 	process->brk = result;
 	return memory_submit(process, typed, &what);
 }
@@ -215,16 +266,20 @@ static __always_inline int move_submit(struct process *process, const struct tas
 				       const struct call *call, long result)
 {
 	struct told what = {.kind = EVENT_MREMAP, .start = result, .length = call->arg[2], .flags = call->arg[3]};
-	__u64 filled = ring_filled();
 	struct event_move *event;
+	__u64 filled;
 
-	what.is_sizeable = what.length > call->arg[1] && growth_count(process, what.length - call->arg[1]);
+	if (what.length > call->arg[1] && growth_count(process, what.length - call->arg[1])) {
+		what.grown = what.length - call->arg[1];
+		stack_submit(process, what.start + call->arg[1], what.grown);
+	}
+	filled = ring_filled();
 	event = (void *)memory_reserve(process, typed, &what, sizeof(*event), filled);
 	if (!event)
 		return 0;
 	event->old_start = call->arg[0];
 	event->old_length = call->arg[1];
-	if (what.is_sizeable)
+	if (what.grown)
 		event_submit_urgent(event);
 	else
 		event_submit(event, filled);

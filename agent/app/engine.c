@@ -299,8 +299,10 @@ static void blame(struct engine *engine)
 {
 	struct fact_sink sink = sink_of(engine);
 
-	for (size_t i = 0; engine->grew && i < engine->watched.count; i++)
-		if (engine->watched.watched[i]->grew)
+	bool has_stacks = probes_has_stacks(engine->probes);
+
+	for (size_t i = 0; (engine->grew || has_stacks) && i < engine->watched.count; i++)
+		if (has_stacks || engine->watched.watched[i]->grew)
 			(void)watched_blame(engine->watched.watched[i], &sink);
 	engine->grew = false;
 }

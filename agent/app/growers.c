@@ -220,6 +220,16 @@ struct grower *growers_next(struct growers *growers, uint64_t now_ns)
 	return largest;
 }
 
+struct grower *growers_of(struct growers *growers, struct thread_id who)
+{
+	return find(growers, who);
+}
+
+void growers_forget_part(struct grower *grower, uint64_t start, uint64_t length)
+{
+	pieces_cut(grower, start, length);
+}
+
 void growers_forget(struct grower *grower)
 {
 	grower->n_pieces = 0;

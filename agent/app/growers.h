@@ -33,6 +33,10 @@ DEFINE_CLEANUP(struct growers *, growers_free)
 bool growers_note(struct growers *growers, const struct fact *fact);
 /* The one with the largest growth that is sizeable and fresh; NULL: none. */
 struct grower *growers_next(struct growers *growers, uint64_t now_ns);
+/* Of this thread, whatever it is; NULL: it has none. */
+struct grower *growers_of(struct growers *growers, struct thread_id who);
+/* This part of its growth is dealt with. */
+void growers_forget_part(struct grower *grower, uint64_t start, uint64_t length);
 /* Its growth is dealt with. */
 void growers_forget(struct grower *grower);
 /* It cannot be asked; not again for a second. */

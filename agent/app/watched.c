@@ -70,6 +70,8 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 		watched->symbols = symbols;
 	if (!cpython_new(&watched->info, watched->id, watched->procfs_path, &cpython))
 		watched->cpython = cpython;
+	/* Without memory for it nobody is blamed. */
+	(void)watched_blame_begin(watched);
 	return error;
 }
 
@@ -249,10 +251,7 @@ static int read_runtime(const struct batch *batch)
 
 	if (error || !batch->reads_runtime)
 		return error;
-	error = cpython_read(watched->cpython, watched->symbols, batch->sink);
-	if (!error && !watched->growers && cpython_is_found(watched->cpython))
-		error = watched_blame_begin(watched);
-	return error;
+	return cpython_read(watched->cpython, watched->symbols, batch->sink);
 }
 
 static int batch_all(struct batch *batch)

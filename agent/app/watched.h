@@ -31,7 +31,7 @@ struct watched {
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
 	struct cpython *cpython; /* NULL: no memory for it */
-	struct growers *growers; /* NULL: nobody can say what a thread does */
+	struct growers *growers; /* NULL: no memory for it */
 	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
 	struct glibc_descriptor descriptor;
 	struct glibc_arenas arenas;

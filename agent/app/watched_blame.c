@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Asks the threads of a target that have grown what they do, and tells what was made to be blamed on it. It must not know
+/* Finds out what the threads of a target that have grown did, and tells what was made to be blamed on it. It must not know
  * how a stack is read, nor what becomes of the answer. */
 #include "../boottime.h"
+#include "../source/unwind.h"
 #include "watched.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 int watched_blame_begin(struct watched *watched)
 {
@@ -17,13 +19,14 @@ int watched_blame_begin(struct watched *watched)
 bool watched_note(struct watched *watched, const struct fact *fact)
 {
 	/* Without memory for it, a newborn is asked after the next reading. */
-	if (fact->kind == FACT_THREAD_BORN && watched->growers)
+	if (fact->kind == FACT_THREAD_BORN && watched->growers && watched->cpython)
 		(void)cpython_note_birth(watched->cpython, &fact->thread);
+	if (fact->kind == FACT_RANGE_MADE && fact->range.protection & PROT_EXEC && watched->symbols)
+		symbols_changed(watched->symbols);
 	return watched->growers && growers_note(watched->growers, fact);
 }
 
-static int emit_blame(const struct watched *watched, const struct grower *grower, struct fact *fact,
-		      const struct fact_sink *sink)
+static int emit_pieces(const struct grower *grower, struct fact *fact, const struct fact_sink *sink)
 {
 	int error = 0;
 
@@ -35,14 +38,66 @@ static int emit_blame(const struct watched *watched, const struct grower *grower
 	return error;
 }
 
-int watched_blame(struct watched *watched, const struct fact_sink *sink)
+/* Who is asked by the stack that the kernel copied at the call: a call that is sizeable by itself is that function's,
+ * exactly; of smaller ones it is the sample for what its thread made since the last. */
+static int blame_native(struct watched *watched, const struct stack_copy *stack, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_BLAME, .target = watched->id, .time_ns = boottime(), .blame.who = stack->who};
+	struct grower *grower = growers_of(watched->growers, stack->who);
+	uint64_t opened, begin;
+	int error;
+
+	if (!watched->symbols || !growers_may_read(watched->growers, fact.time_ns, watched->runtime_share))
+		return 0;
+	opened = symbols_opened(watched->symbols);
+	begin = thread_cputime();
+	error = unwind_caller(watched->symbols, stack, &fact.blame);
+	/* Reading a file is done once; it must not keep others from being asked for seconds. */
+	growers_paid(watched->growers, symbols_opened(watched->symbols) == opened ? thread_cputime() - begin : 0);
+	if (stack->grown_length >= GROWERS_SIZEABLE_BYTES) {
+		fact.blame.start = stack->grown_start;
+		fact.blame.length = stack->grown_length;
+		if (grower)
+			growers_forget_part(grower, fact.blame.start, fact.blame.length);
+		return error ? 0 : sink->emit(sink->context, &fact);
+	}
+	if (!grower)
+		return 0;
+	error = error ? 0 : emit_pieces(grower, &fact, sink);
+	growers_forget(grower);
+	return error;
+}
+
+static int blame_all_native(struct watched *watched, const struct fact_sink *sink)
+{
+	struct stack_copy stack;
+	int error = 0;
+
+	while (!error && probes_take_stack(watched->probes, watched->id, (struct thread_id){0}, &stack))
+		error = blame_native(watched, &stack, sink);
+	return error;
+}
+
+/* A thread that runs no Python; the stack may be of its last growth but one. */
+static int blame_foreign(struct watched *watched, struct grower *grower, uint64_t now_ns, const struct fact_sink *sink)
+{
+	struct stack_copy stack;
+	int error = 0;
+
+	if (probes_take_stack(watched->probes, watched->id, grower->who, &stack) &&
+	    stack.time_ns + GROWERS_FRESH_NS >= now_ns)
+		error = blame_native(watched, &stack, sink);
+	growers_forget(grower);
+	return error;
+}
+
+static int blame_python(struct watched *watched, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_BLAME, .target = watched->id};
 	struct grower *grower;
 	int error = 0;
 
-	watched->grew = false;
-	while (watched->growers && !watched->ended && !error) {
+	while (!error) {
 		uint64_t cost_ns = 0;
 
 		fact.time_ns = boottime();
@@ -54,14 +109,26 @@ int watched_blame(struct watched *watched, const struct fact_sink *sink)
 		growers_paid(watched->growers, cost_ns);
 		if (error == -ENOMEM)
 			break;
+		if (error == -ENOENT) {
+			error = blame_foreign(watched, grower, fact.time_ns, sink);
+			continue;
+		}
 		if (error && error != -ENODATA) {
 			growers_quiet(grower, fact.time_ns);
 			error = 0;
 			continue;
 		}
 		/* What it did when it grew is over: that stays unseen. */
-		error = error ? 0 : emit_blame(watched, grower, &fact, sink);
+		error = error ? 0 : emit_pieces(grower, &fact, sink);
 		growers_forget(grower);
 	}
 	return error;
+}
+
+int watched_blame(struct watched *watched, const struct fact_sink *sink)
+{
+	watched->grew = false;
+	if (!watched->growers || watched->ended)
+		return 0;
+	return watched->cpython && cpython_is_found(watched->cpython) ? blame_python(watched, sink) : blame_all_native(watched, sink);
 }

@@ -145,8 +145,7 @@ static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
 	const struct range *range;
 	bool whole = range_map_count(target->ranges) > 0;
 
-	/* Only a runtime tells functions: elsewhere there is nothing to sum. */
-	blame_begin(&target->blame, target->runtime.passes ? target->pools.count : 0);
+	blame_begin(&target->blame, target->pools.count);
 	for (range = range_map_first(target->ranges); range; range = range_map_next(target->ranges, range)) {
 		figure_range(target, range, sharing);
 		if (!range_counts(range))

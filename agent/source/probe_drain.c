@@ -131,6 +131,12 @@ static int handle_record(void *context, const void *data, size_t size)
 		__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
 	}
 	probes->drained++;
+	if (header->kind == EVENT_STACK) {
+		space = probe_spaces_find(probes->spaces, header->space);
+		if (space)
+			probe_stacks_keep(&probes->stacks, space->target, data);
+		return probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;
+	}
 	probes->received[probe_event_probe(data)]++;
 	space = probe_spaces_find(probes->spaces, header->space);
 	if (header->kind == EVENT_PROCESS_BORN)

@@ -36,6 +36,7 @@ static const struct {
 	[EVENT_MREMAP_FAILED] = {FACT_RANGE_FREE_FAILED, PROBE_MREMAP, sizeof(struct event_memory)},
 	[EVENT_MPROTECT] = {FACT_RANGE_PROTECTED, PROBE_MPROTECT, sizeof(struct event_memory)},
 	[EVENT_BRK] = {FACT_BRK, PROBE_BRK, sizeof(struct event_memory)},
+	[EVENT_STACK] = {.size = sizeof(struct event_stack)}, /* no fact, and no event of its own */
 };
 _Static_assert(ARRAY_SIZE(kinds) == EVENT_KIND_COUNT, "every kind has a row");
 
@@ -241,7 +242,7 @@ int probe_event_facts(const void *data, uint32_t target, uint64_t page_size,
 	size_t room = size == sizeof(struct event_thread) ? PROBE_EVENT_MAX_FACTS : 1;
 
 	/* A caller that the procfs in use does not show has no identity there. */
-	if (!header->tid)
+	if (!header->tid || header->kind == EVENT_STACK)
 		return -EINVAL;
 	memset(ret_facts, 0, room * sizeof(*ret_facts));
 	for (size_t i = 0; i < room; i++) {

@@ -12,7 +12,7 @@
 
 /* Is it a whole record of a known kind? 0 or -EINVAL. */
 int probe_event_check(const void *data, size_t size);
-/* Of a checked record: the probe it is counted under. */
+/* Of a checked record: the probe it is counted under. Not of EVENT_STACK, which comes with another. */
 enum probe probe_event_probe(const void *data);
 /* Of a checked record: fills at most PROBE_EVENT_MAX_FACTS and returns how many, or -EINVAL if it makes no
  * sense. A FACT_TARGET_GONE comes last. */

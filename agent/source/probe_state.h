@@ -6,6 +6,7 @@
 #include "probe_load.h"
 #include "probe_ring.h"
 #include "probe_spaces.h"
+#include "probe_stacks.h"
 
 struct probes {
 	struct probe_set set;
@@ -18,6 +19,7 @@ struct probes {
 	uint64_t event_ns; /* of the last record */
 	int epoll, timer; /* -1: not open */
 	uint64_t received[PROBE_COUNT];
+	struct probe_stacks stacks;
 
 	/* of the drain that runs */
 	const struct fact_sink *sink;

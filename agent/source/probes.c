@@ -115,6 +115,7 @@ void probes_free(struct probes *probes)
 	probe_drain_close(probes);
 	probe_set_clear(&probes->set);
 	probe_spaces_free(probes->spaces);
+	probe_stacks_clear(&probes->stacks);
 	free(probes);
 }
 
@@ -308,6 +309,16 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
 		return -ESRCH;
 	process.routine_offset = start_routine_offset;
 	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
+}
+
+bool probes_has_stacks(const struct probes *probes)
+{
+	return probes->stacks.count;
+}
+
+bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy)
+{
+	return probe_stacks_take(&probes->stacks, target, who, ret_copy);
 }
 
 int probes_want_growth(struct probes *probes, uint32_t target)

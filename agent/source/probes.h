@@ -4,7 +4,7 @@
 #ifndef POOLSCOPE_SOURCE_PROBES_H
 #define POOLSCOPE_SOURCE_PROBES_H
 
-#include "../fact.h"
+#include "stack_copy.h"
 
 struct probes;
 
@@ -71,5 +71,9 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
  * PROBES_GROWTH_BYTES usable, 20 times a second at most; the fact that completes them bears its own time. Others bear that of the last look at
  * the clock before them, or a later one: now less the fact's time is never less than its age. */
 int probes_want_growth(struct probes *probes, uint32_t target);
+/* With it comes a copy of the thread's stack, where the kernel had room and the architecture is known; the last of all
+ * targets wait to be taken: the newest of this thread, or with tid 0 the oldest of the target. */
+bool probes_has_stacks(const struct probes *probes);
+bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy);
 
 #endif

@@ -4,6 +4,7 @@
 #include "symbols.h"
 #include "procfs_internal.h"
 #include "symbols_elf.h"
+#include "unwind_elf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +23,9 @@ struct module {
 	uint32_t dev_major, dev_minor;
 	char name[FACT_NAME_SIZE * 4]; /* base name */
 	char *path;
-	bool tried;
+	bool tried, frames_tried;
 	struct symbol_file *file; /* NULL: not tried, or not readable */
+	struct unwind_file *frames; /* NULL: not tried, or it has none */
 };
 
 struct code_mapping {
@@ -41,6 +43,7 @@ struct symbols {
 	size_t n_mappings, room;
 	struct module *modules;
 	size_t n_modules;
+	uint64_t opened;
 };
 
 int symbols_new(uint32_t pid, const char *procfs, struct symbols **ret_symbols)
@@ -64,6 +67,7 @@ void symbols_free(struct symbols *symbols)
 		return;
 	for (size_t i = 0; i < symbols->n_modules; i++) {
 		symbol_file_free(symbols->modules[i].file);
+		unwind_file_free(symbols->modules[i].frames);
 		free(symbols->modules[i].path);
 	}
 	free(symbols->modules);
@@ -178,10 +182,26 @@ static const struct symbol_file *module_file(struct symbols *symbols, const stru
 		_cleanup_(close_fd) int fd = module_open(symbols, module, mapping);
 
 		module->tried = true;
+		symbols->opened++;
 		if (fd >= 0)
 			symbol_file_new(fd, &module->file);
 	}
 	return module->file;
+}
+
+static const struct unwind_file *module_frames(struct symbols *symbols, const struct code_mapping *mapping)
+{
+	struct module *module = &symbols->modules[mapping->module];
+
+	if (!module->frames_tried && module->inode) {
+		int fd = module_open(symbols, module, mapping);
+
+		module->frames_tried = true;
+		symbols->opened++;
+		if (fd >= 0)
+			(void)unwind_file_new(fd, &module->frames);
+	}
+	return module->frames;
 }
 
 static const struct code_mapping *mapping_find(const struct symbols *symbols, uint64_t address)
@@ -227,6 +247,30 @@ int symbols_resolve(struct symbols *symbols, uint64_t address, struct fact_routi
 		name = symbol_file_at(file, at);
 	snprintf(ret_routine->symbol, sizeof(ret_routine->symbol), "%.127s", name ? name : "");
 	return 0;
+}
+
+int symbols_place(struct symbols *symbols, uint64_t address, bool with_frames, struct symbols_place *ret_place)
+{
+	const struct code_mapping *mapping = mapping_find(symbols, address);
+	const struct symbol_file *file = mapping && mapping->module != NO_MODULE ? module_file(symbols, mapping) : NULL;
+	struct symbols_place place = {0};
+
+	if (!file || symbol_file_address(file, address - mapping->start + mapping->offset, &place.address) < 0)
+		return -ENOENT;
+	if (with_frames)
+		place.frames = module_frames(symbols, mapping);
+	*ret_place = place;
+	return 0;
+}
+
+void symbols_changed(struct symbols *symbols)
+{
+	symbols->n_mappings = 0;
+}
+
+uint64_t symbols_opened(const struct symbols *symbols)
+{
+	return symbols->opened;
 }
 
 static int find_in_modules(struct symbols *symbols, const char *module, const char *symbol, uint64_t *ret_address)

@@ -18,6 +18,10 @@
 
 /* How often the growth of one process may wake the reader, on average; as many times at once as in a second. */
 #define EVENT_GROWTH_SPACING_NS 50000000ULL
+/* Of the caller's stack at such growth: what a C library and an allocator have on it. In pieces, so that the end of the
+ * stack costs one of them. */
+#define EVENT_STACK_PIECE 256
+#define EVENT_STACK_BYTES 2048
 
 enum event_kind {
 	EVENT_THREAD_BORN = 1,
@@ -33,6 +37,7 @@ enum event_kind {
 	EVENT_MREMAP_FAILED,
 	EVENT_MPROTECT,
 	EVENT_BRK,
+	EVENT_STACK, /* of who is about to be told to have grown; it may be missing */
 	EVENT_KIND_COUNT,
 };
 
@@ -80,6 +85,16 @@ struct event_memory {
 struct event_move {
 	struct event_memory to; /* flags: of mremap */
 	__u64 old_start, old_length;
+};
+
+/* What of a caller's registers its own caller can be found by (x86-64). */
+enum event_register { EVENT_BX, EVENT_BP, EVENT_SP, EVENT_R12, EVENT_R13, EVENT_R14, EVENT_R15, EVENT_IP, EVENT_REGISTERS };
+
+struct event_stack {
+	struct event_header header; /* flags: how many bytes could be read */
+	__u64 grown_start, grown_length;
+	__u64 registers[EVENT_REGISTERS];
+	__u8 stack[EVENT_STACK_BYTES]; /* from the stack pointer up */
 };
 
 /* Value of the map `processes`, by kernel tgid. */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the kernel copied of a thread's registers and stack when it was seen to grow. It must not know how it came, nor
+ * what is found in it. */
+#ifndef POOLSCOPE_SOURCE_STACK_COPY_H
+#define POOLSCOPE_SOURCE_STACK_COPY_H
+
+#include "../fact.h"
+#include "poolscope/event.h"
+
+struct stack_copy {
+	struct thread_id who;
+	uint64_t time_ns;
+	uint64_t grown_start, grown_length; /* what the call made usable */
+	uint64_t registers[EVENT_REGISTERS];
+	uint32_t size; /* of bytes[], which stood at the stack pointer */
+	unsigned char bytes[EVENT_STACK_BYTES];
+};
+
+#endif
