@@ -20,6 +20,13 @@ typedef void task(void);
 static void *kept[KEPT_MAX]; /* so that nothing is a leak, and nothing is optimised away */
 static unsigned int n_kept;
 
+/* Present in memory, whatever the compiler thinks of it. */
+static void fill(void *memory, unsigned long length)
+{
+	memset(memory, 1, length);
+	__asm__ volatile("" : : "r"(memory) : "memory");
+}
+
 static void keep(void *memory)
 {
 	if (!memory || memory == MAP_FAILED)
@@ -32,7 +39,7 @@ NOINLINE static void map_much(void)
 {
 	void *memory = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	memset(memory, 1, BLOCK);
+	fill(memory, BLOCK);
 	keep(memory);
 }
 
@@ -40,7 +47,7 @@ NOINLINE static void allocate_much(void)
 {
 	void *memory = malloc(BLOCK);
 
-	memset(memory, 1, BLOCK);
+	fill(memory, BLOCK);
 	keep(memory);
 }
 
@@ -49,7 +56,7 @@ NOINLINE static void allocate_small(void)
 	for (int i = 0; i < 4000; i++) {
 		char *memory = malloc(700);
 
-		memset(memory, 1, 700);
+		fill(memory, 700);
 		kept[i] = memory;
 	}
 	__asm__ volatile("" ::: "memory");
@@ -61,7 +68,7 @@ NOINLINE static void extend(void)
 
 	for (unsigned long size = BLOCK / 8; size <= BLOCK; size += BLOCK / 8) {
 		memory = realloc(memory, size);
-		memset(memory, 1, size);
+		fill(memory, size);
 	}
 	keep(memory);
 }
