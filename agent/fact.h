@@ -273,8 +273,8 @@ struct fact_worker {
 struct fact_blame {
 	struct thread_id who; /* who made the range usable */
 	uint64_t start, length;
-	/* The function that it was in a moment later, of its program if there is one; its file, "" unknown; the line
-	 * where the function begins, 0: unknown. */
+	/* Of Python: the function that it was in a moment later, of its program if there is one; its file, "" unknown; the
+	 * line where the function begins, 0: unknown. Else: who called the C library or the allocator; its module; 0. */
 	char function[FACT_SYMBOL_SIZE], file[64];
 	uint32_t line;
 };

@@ -298,11 +298,10 @@ static int route(void *context, const struct fact *fact)
 static void blame(struct engine *engine)
 {
 	struct fact_sink sink = sink_of(engine);
+	bool stacks_came = probes_stacks_came(engine->probes);
 
-	bool has_stacks = probes_has_stacks(engine->probes);
-
-	for (size_t i = 0; (engine->grew || has_stacks) && i < engine->watched.count; i++)
-		if (has_stacks || engine->watched.watched[i]->grew)
+	for (size_t i = 0; (engine->grew || stacks_came) && i < engine->watched.count; i++)
+		if (stacks_came || engine->watched.watched[i]->grew)
 			(void)watched_blame(engine->watched.watched[i], &sink);
 	engine->grew = false;
 }

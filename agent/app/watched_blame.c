@@ -12,7 +12,11 @@ int watched_blame_begin(struct watched *watched)
 {
 	/* Losing sight of it in the kernel (-ESRCH) is an end that comes by itself. */
 	int error = probes_want_growth(watched->probes, watched->id);
+	struct stack_copy stack;
 
+	/* Those of an image that is no more would be read as this one's. */
+	while (probes_take_stack(watched->probes, watched->id, (struct thread_id){0}, &stack))
+		continue;
 	return error ? 0 : growers_new(&watched->growers);
 }
 
@@ -21,7 +25,8 @@ bool watched_note(struct watched *watched, const struct fact *fact)
 	/* Without memory for it, a newborn is asked after the next reading. */
 	if (fact->kind == FACT_THREAD_BORN && watched->growers && watched->cpython)
 		(void)cpython_note_birth(watched->cpython, &fact->thread);
-	if (fact->kind == FACT_RANGE_MADE && fact->range.protection & PROT_EXEC && watched->symbols)
+	if ((fact->kind == FACT_RANGE_MADE || fact->kind == FACT_RANGE_PROTECTED) &&
+	    fact->range.protection & PROT_EXEC && watched->symbols)
 		symbols_changed(watched->symbols);
 	return watched->growers && growers_note(watched->growers, fact);
 }

@@ -20,6 +20,7 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 		return;
 	kept = &stacks->kept[stacks->next++ % PROBE_STACKS_MAX];
 	stacks->count += !kept->target;
+	stacks->came = true;
 	kept->target = target;
 	kept->copy.who = (struct thread_id){.tid = event->header.tid, .start_ns = event->header.start_ns};
 	kept->copy.time_ns = event->header.time_ns;

@@ -15,6 +15,7 @@ struct probe_stacks {
 	} *kept; /* PROBE_STACKS_MAX; NULL: none came yet */
 	uint32_t next; /* to be written */
 	uint32_t count;
+	bool came; /* one or more, since probes_stacks_came() was asked last */
 };
 
 void probe_stacks_clear(struct probe_stacks *stacks);

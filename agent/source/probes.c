@@ -311,9 +311,12 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
 	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
 }
 
-bool probes_has_stacks(const struct probes *probes)
+bool probes_stacks_came(struct probes *probes)
 {
-	return probes->stacks.count;
+	bool came = probes->stacks.came;
+
+	probes->stacks.came = false;
+	return came;
 }
 
 bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy)

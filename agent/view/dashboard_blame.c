@@ -131,24 +131,20 @@ static void put_pool(struct panel *panel, const struct snapshot_pool *pool, bool
 static void put_all(struct panel *panel, const struct snapshot_target *target, bool utf8)
 {
 	static const char *const notes[] = {
-		"What the threads of a pool made usable since the attach and is resident now, by the",
-		"function that the thread was in when that was seen: of the program itself where there is",
-		"one in its stack, with the line where it begins. Stacks are read up to 20 times a second,",
-		"each for 1 MiB or more, within 50 ms of the call; the rest is not seen. Of threads that",
-		"run no Python nothing is known.",
+		"What the threads of a pool made usable since the attach and is resident now, by function.",
+		"Of Python: the one that the thread was in when that was seen, of the program itself where",
+		"there is one in its stack, with the line where it begins; read within 50 ms of the call.",
+		"Of other threads: the one that called the C library or the allocator, with its module.",
+		"Up to 20 times a second, each for 1 MiB or more; the rest is not seen.",
 	};
 	const struct snapshot_pool *pool = next_pool(target, NULL);
 
 	put(panel, ATTR_BOLD, "Under which functions the pools grew");
 	put(panel, ATTR_NORMAL, "");
-	if (!target->runtime.passes)
-		put(panel, ATTR_NORMAL, "n/a: functions are known of CPython alone, and there is none to be read.");
-	else if (!pool)
+	if (!pool)
 		put(panel, ATTR_NORMAL, "Nothing has grown yet.");
 	for (; pool; pool = next_pool(target, pool))
 		put_pool(panel, pool, utf8);
-	if (!target->runtime.passes)
-		return;
 	for (size_t i = 0; i < ARRAY_SIZE(notes); i++)
 		put(panel, ATTR_NORMAL, notes[i]);
 }

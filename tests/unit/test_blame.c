@@ -171,7 +171,8 @@ static void stacks_are_no_growth(void **state)
 	script_end(&s);
 }
 
-static void without_a_runtime_nothing_is_known(void **state)
+/* Functions of other languages come without a line, and without a reading of a runtime. */
+static void without_a_runtime(void **state)
 {
 	struct script s = {0};
 	const struct snapshot_pool *w;
@@ -183,9 +184,15 @@ static void without_a_runtime_nothing_is_known(void **state)
 	resident(&s, AREA, 8 * MIB, 8 * MIB);
 	w = pool(refresh(&s), "w-*");
 	assert_int_equal(w->n_blame, 0);
-	assert_int_equal(w->blame_unseen, UNKNOWN_U64);
-	assert_int_equal(w->blame_other, UNKNOWN_U64);
-	assert_int_equal(snapshot_blame_total(w), UNKNOWN_U64);
+	assert_int_equal(w->blame_unseen, 8 * MIB);
+	assert_int_equal(w->blame_other, 0);
+	blamed(&s, 200, AREA, 4 * MIB, "decode", 0);
+	resident(&s, AREA, 4 * MIB, 4 * MIB);
+	resident(&s, AREA + 4 * MIB, 4 * MIB, 4 * MIB);
+	w = pool(refresh(&s), "w-*");
+	assert_blame(w, 0, "decode", 4 * MIB);
+	assert_int_equal(w->blame[0].line, 0);
+	assert_int_equal(w->blame_unseen, 4 * MIB);
 	script_end(&s);
 }
 
@@ -296,7 +303,7 @@ int main(void)
 		cmocka_unit_test(parts_and_moves),
 		cmocka_unit_test(memory_from_before_is_not_blamed),
 		cmocka_unit_test(stacks_are_no_growth),
-		cmocka_unit_test(without_a_runtime_nothing_is_known),
+		cmocka_unit_test(without_a_runtime),
 		cmocka_unit_test(functions_without_end),
 		cmocka_unit_test(hostile_facts_are_refused),
 		cmocka_unit_test(whose_work_a_function_is),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Functions that make memory grow in various ways, run by executors under command: each line on stdin is answered
 with a line of JSON. Runs with every Python from 3.7 on, without packages."""
+import ctypes
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -55,6 +56,8 @@ def command(word, rest):
     elif word == "here":    # FUNCTION COUNT: in the main thread
         for _ in range(int(rest[1])):
             globals()[rest[0]]()
+    elif word == "library":  # PATH FUNCTION NUMBER
+        getattr(ctypes.CDLL(rest[0]), rest[1])(int(rest[2]))
     else:
         return None
     return answer
