@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Under which functions programs without Python grew, against functions of which it is known, however they are built."""
+import os
 import subprocess
 
 import pytest
 
+from allocators import PRELOADED
 from harness import ROOT
 from test_blame import seen, total
 from test_cpython import pools_of
@@ -72,6 +74,22 @@ def test_who_called_the_library_is_blamed(workload, watch, final, tmp_path):
     for name, function, grown in (("extender-*", "extend", 3 * BLOCK), ("small-*", "allocate_small", 12 * SMALL)):
         print(name, pools[name]["blame"], pools[name]["blame_unseen_bytes"])
         assert set(by_function(pools[name])) == {function}
+        assert total(pools[name]) >= grown
+        assert seen(pools[name]) >= total(pools[name]) / 4
+
+
+@pytest.mark.parametrize("allocator", PRELOADED)
+def test_allocators_are_followed_to_their_caller(workload, watch, final, allocator):
+    program = workload("askers", env={**os.environ, **PRELOADED[allocator]()})
+    program.ask("pool one 1")
+    program.ask("pool small 1")
+    watching = watch(program.pid)
+    program.ask("run one allocate_much 4")
+    program.ask("run small allocate_small 8")
+    pools = pools_of(final(watching, program))
+    for name, function, grown in (("one-*", "allocate_much", 4 * BLOCK), ("small-*", "allocate_small", 8 * SMALL)):
+        print(name, pools[name]["blame"], pools[name]["blame_unseen_bytes"])
+        assert {(entry["function"], entry["file"]) for entry in pools[name]["blame"]} == {(function, "askers")}
         assert total(pools[name]) >= grown
         assert seen(pools[name]) >= total(pools[name]) / 4
 

@@ -119,6 +119,16 @@ def test_identity_and_truth(compared, variant):
             assert abs(figure - thread["resident"][region]) <= 64 << 10, (region, thread, seen[thread["tid"]])
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_functions_are_blamed(compared, variant):
+    """By the stacks that the kernel copies: whoever of the workload maps its pools' blocks."""
+    target = compared[0][variant]
+    blamed = {(entry["function"], entry["file"]) for pool in target["pools"] for entry in pool["blame"]}
+    print(blamed)
+    assert blamed and {file for _, file in blamed} == {"pools"}
+    assert not any("+0x" in function for function, _ in blamed)
+
+
 RUNNING = """
 mkfifo /tmp/in
 duty hot:1:100 idle:3:0 </tmp/in >/tmp/ready &
