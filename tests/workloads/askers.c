@@ -67,7 +67,11 @@ NOINLINE static void extend(void)
 	char *memory = NULL;
 
 	for (unsigned long size = BLOCK / 8; size <= BLOCK; size += BLOCK / 8) {
-		memory = realloc(memory, size);
+		char *longer = realloc(memory, size);
+
+		if (!longer)
+			abort();
+		memory = longer;
 		fill(memory, size);
 	}
 	keep(memory);
