@@ -99,6 +99,7 @@ enum range_flag {
 	RANGE_HEAP = 1 << 6, /* [heap] in a seed */
 	RANGE_GROWSDOWN = 1 << 7,
 	RANGE_DONTUNMAP = 1 << 8, /* FACT_RANGE_MOVED: the source stays mapped, empty */
+	RANGE_UP_TO_HOLE = 1 << 9, /* FACT_RANGE_PROTECTED: the call failed, what lies before the first hole was changed */
 };
 
 enum loss_reason {

@@ -56,6 +56,7 @@ enum {
 #define MREMAP_DONTUNMAP 4
 /* include/linux/err.h */
 #define MAX_ERRNO 4095
+#define ENOMEM 12
 #define NSEC_PER_SEC 1000000000ULL
 /* include/linux/pid_namespace.h */
 #define MAX_PID_NS_LEVEL 32

@@ -57,6 +57,12 @@ static __always_inline bool ended(long result)
 	return true;
 }
 
+/* A mprotect changes mapping after mapping until it meets a hole. */
+static __always_inline bool changed(long result)
+{
+	return !failed(result) || result == -ENOMEM;
+}
+
 /* What to tell of a call. */
 struct told {
 	__u64 start, length;
@@ -187,7 +193,8 @@ static __always_inline int on_mprotect(struct process *process, struct task_stru
 	what.start = call.arg[0];
 	what.length = call.arg[1];
 	what.protection = call.arg[2];
-	if (what.protection & PROT_WRITE && growth_count(process, what.length))
+	what.flags = failed(result) ? EVENT_MPROTECT_FAILED : 0;
+	if (what.protection & PROT_WRITE && !what.flags && growth_count(process, what.length))
 		what.grown = what.length;
 	return memory_submit(process, typed, &what);
 }

@@ -87,7 +87,7 @@ static __always_inline long returned(const struct pt_regs *ctx)
 EXIT_PROBE(mmap, succeeded)
 EXIT_PROBE(munmap, failed)
 EXIT_PROBE(mremap, ended)
-EXIT_PROBE(mprotect, succeeded)
+EXIT_PROBE(mprotect, changed)
 EXIT_PROBE(brk, ended)
 ENTRY_PROBE(munmap)
 ENTRY_PROBE(mremap)
@@ -95,7 +95,7 @@ ENTRY_PROBE(mremap)
 /* One program type has one attach point under fexit: pkey_mprotect needs a program of its own there. */
 SEC("?fexit") int fexit_pkey_mprotect(__u64 *ctx)
 {
-	HANDLE_EXIT(mprotect, succeeded, ctx[1])
+	HANDLE_EXIT(mprotect, changed, ctx[1])
 }
 
 /* The task iterator. Set by the agent before each run: */

@@ -181,8 +181,10 @@ bool growers_note(struct growers *growers, const struct fact *fact)
 	struct grower *grower;
 
 	switch (fact->kind) {
-	case FACT_RANGE_MADE:
 	case FACT_RANGE_PROTECTED:
+		/* What a failed one made usable is nowhere told to the byte, and too rare to be asked about. */
+		return fact->range.flags & RANGE_UP_TO_HOLE ? false : note_growth(growers, fact);
+	case FACT_RANGE_MADE:
 	case FACT_RANGE_MOVED:
 	case FACT_BRK:
 		return note_growth(growers, fact);

@@ -199,6 +199,22 @@ static struct range protected_range(const struct range_node *node, uint64_t star
 	return range;
 }
 
+/* Where the kernel stopped. Without a hole it failed for want of something (the most mappings that a process may have,
+ * as a rule), and changes nothing then of the one mapping that the call is about. */
+static uint64_t first_hole(const struct range_map *map, uint64_t start, uint64_t end)
+{
+	uint64_t at = start;
+
+	while (at < end) {
+		const struct range *range = range_map_find(map, at);
+
+		if (!range)
+			return at;
+		at = range->end;
+	}
+	return start;
+}
+
 int range_map_protected(struct range_map *map, const struct fact_range *fact, uint32_t caller,
 			uint64_t time_ns)
 {
@@ -209,6 +225,8 @@ int range_map_protected(struct range_map *map, const struct fact_range *fact, ui
 	limbo_forget(map, caller);
 	if (r < 0)
 		return r;
+	if (fact->flags & RANGE_UP_TO_HOLE)
+		end = first_hole(map, fact->start, end);
 	for (at = fact->start;
 	     at < end && (node = range_tree_at(&map->tree, at)) && node->range.start < end;) {
 		uint64_t from = node->range.start > at ? node->range.start : at;

@@ -131,6 +131,8 @@ static int memory_facts(const struct event_memory *event, uint64_t page_size, st
 		r = round_out(&range->old_start, &range->old_length, page_size);
 		if (r < 0)
 			return r;
+	} else if (fact->kind == FACT_RANGE_PROTECTED) {
+		range->flags = event->header.flags & EVENT_MPROTECT_FAILED ? RANGE_UP_TO_HOLE : 0;
 	}
 	r = round_out(&range->start, &range->length, unit);
 	if (r < 0)

@@ -49,6 +49,9 @@ enum event_thread_flag {
 	EVENT_THREAD_TOOK_OVER = 1 << 4, /* EXEC: another thread than the leader did it and is the leader now */
 };
 
+/* Of a mprotect: it met a hole, having changed what lies before that, or failed before it changed anything. */
+#define EVENT_MPROTECT_FAILED 1
+
 /* tids are those of the procfs in use, 0 when invisible there; times are boottime. */
 struct event_header {
 	__u8 kind;
@@ -59,7 +62,7 @@ struct event_header {
 	__u64 time_ns;
 	__u64 start_ns; /* the thread that it is about, or that made the call */
 	__u32 tid;
-	__u32 flags; /* enum event_thread_flag; else the call's own flags */
+	__u32 flags; /* enum event_thread_flag; EVENT_MPROTECT_FAILED; else the call's own flags */
 };
 
 struct event_thread {

@@ -225,6 +225,16 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 	}
 }
 
+/* Without a hole none of it. */
+static unsigned oracle_until_hole(const struct oracle *oracle, unsigned first, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (!oracle->pages[first + i].mapped)
+			return i;
+	}
+	return 0;
+}
+
 static void oracle_protected(struct oracle *oracle, unsigned first, unsigned count, int protection,
 			     unsigned caller, uint64_t now)
 {

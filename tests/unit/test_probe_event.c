@@ -108,6 +108,12 @@ static void test_shared_and_file_mappings(void **state)
 			 RANGE_ANON | RANGE_SHARED);
 }
 
+static void test_a_mprotect_that_met_a_hole(void **state)
+{
+	assert_int_equal(memory_fact(EVENT_MPROTECT, 0, PAGE, 0).range.flags, 0);
+	assert_int_equal(memory_fact(EVENT_MPROTECT, 0, PAGE, EVENT_MPROTECT_FAILED).range.flags, RANGE_UP_TO_HOLE);
+}
+
 static void test_brk_covers_the_pages_that_the_kernel_maps(void **state)
 {
 	struct fact fact = memory_fact(EVENT_BRK, 0x1000, 0x21001, 0);
@@ -289,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_any_bytes_decode_or_are_refused),
 		cmocka_unit_test(test_lengths_are_whole_pages),
 		cmocka_unit_test(test_shared_and_file_mappings),
+		cmocka_unit_test(test_a_mprotect_that_met_a_hole),
 		cmocka_unit_test(test_brk_covers_the_pages_that_the_kernel_maps),
 		cmocka_unit_test(test_a_move_tells_both_places),
 		cmocka_unit_test(test_wrapping_ranges_are_refused),

@@ -168,9 +168,14 @@ static void do_free_failed(struct run *run, struct call call)
 static void do_protected(struct run *run, struct call call)
 {
 	struct fact_range fact = fact_of(&run->oracle, &call);
+	unsigned count = call.count;
 
-	note(run, "protected", &call);
-	oracle_protected(&run->oracle, call.first, call.count, call.protection, call.caller, run->now);
+	if (oracle_below(&run->oracle, 8) == 0) { /* the kernel found a hole, or no memory */
+		fact.flags = RANGE_UP_TO_HOLE;
+		count = oracle_until_hole(&run->oracle, call.first, call.count);
+	}
+	note(run, fact.flags ? "protected up to a hole" : "protected", &call);
+	oracle_protected(&run->oracle, call.first, count, call.protection, call.caller, run->now);
 	for (unsigned i = 0; i < run->repeats; i++)
 		assert_int_equal(range_map_protected(run->map, &fact, oracle_owner(call.caller), run->now),
 				 0);
