@@ -64,6 +64,8 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	memset(&watched->kept, 0, sizeof(watched->kept));
 	memset(&watched->golang, 0, sizeof(watched->golang));
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
+	watched->learn_next_ns = 0;
+	watched->was_sampled = false;
 	error = residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, explain);
 	watched->residency = residency;
 	if (!symbols_new(watched->info.pid, watched->procfs_path, &symbols))
@@ -106,7 +108,7 @@ static int emit_routine(struct watched *watched, const struct fact *of, const st
 
 /* Threads are read in batches: each by itself would be two system calls a thread, and all of them at once
  * is memory for the largest target there is. */
-#define BATCH_MAX 64
+#define BATCH_MAX WATCHED_BATCH
 
 /* What is read of all threads together, where each can be another's evidence. */
 struct thread_list {
@@ -169,41 +171,6 @@ static int batch_end(struct batch *batch)
 
 	batch->count = 0;
 	return error;
-}
-
-static void descriptor_learn(struct watched *watched, const struct fact_thread *threads, size_t n_threads)
-{
-	struct fact_thread evidence[BATCH_MAX];
-	size_t count = 0;
-
-	for (size_t i = 0; i < n_threads && count < BATCH_MAX; i++)
-		if (threads[i].tls_base && !threads[i].is_io_worker)
-			evidence[count++] = threads[i];
-	if (!count || glibc_learn(watched->info.pid, watched->procfs_path, evidence, count, &watched->descriptor))
-		return;
-	if (watched->descriptor.start_routine)
-		probes_set_descriptor(watched->probes, watched->id, watched->descriptor.start_routine);
-}
-
-/* What a descriptor can tell and the fact does not know yet. */
-static void read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count)
-{
-	struct fact_thread wanted[BATCH_MAX];
-	size_t at[BATCH_MAX], n = 0;
-
-	if (!watched->descriptor.tid)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		const struct fact_thread *thread = &threads[i];
-
-		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !thread->stack_start)) {
-			at[n] = i;
-			wanted[n++] = *thread;
-		}
-	}
-	if (n && glibc_read_threads(watched->info.pid, watched->procfs_path, &watched->descriptor, wanted, n) > 0)
-		for (size_t t = 0; t < n; t++)
-			threads[at[t]] = wanted[t];
 }
 
 static int emit_thread(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
@@ -273,8 +240,8 @@ static int seed_batch(struct batch *batch)
 
 	/* The first batch is evidence enough, if there is any. */
 	if (batch->total == batch->count)
-		descriptor_learn(watched, batch->threads, batch->count);
-	read_descriptors(watched, batch->threads, batch->count);
+		watched_learn(watched, batch->threads, batch->count);
+	watched_read_descriptors(watched, batch->threads, batch->count);
 	for (size_t i = 0; i < batch->count && !error; i++) {
 		fact.time_ns = batch->times_ns[i];
 		fact.thread = batch->threads[i];
@@ -381,7 +348,7 @@ int watched_seed(struct watched *watched, enum seed_reason reason, const struct 
 
 static int search_batch(struct batch *batch)
 {
-	read_descriptors(batch->watched, batch->threads, batch->count);
+	watched_read_descriptors(batch->watched, batch->threads, batch->count);
 	return batch_keep(batch);
 }
 
@@ -404,9 +371,9 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 
 	watched->births = true;
 	(void)watched_note(watched, fact);
-	if (!watched->descriptor.tid && born.thread.tls_base)
-		descriptor_learn(watched, &born.thread, 1);
-	read_descriptors(watched, &born.thread, 1);
+	if (!watched->descriptor.stack_block && born.thread.tls_base)
+		watched_learn_again(watched);
+	watched_read_descriptors(watched, &born.thread, 1);
 	return emit_thread(watched, &born, sink);
 }
 
@@ -420,6 +387,10 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 	 * and which the page tables did not have a moment ago. */
 	int error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 
+	/* At its exec the program had no libc yet, and a newborn may be gone before it is asked. */
+	if (!watched->was_sampled && !watched->descriptor.stack_block)
+		watched_learn_again(watched);
+	watched->was_sampled = true;
 	if (!error)
 		error = batch_all(&batch);
 	if (!error && reads_arenas)

@@ -34,6 +34,8 @@ struct watched {
 	struct growers *growers; /* NULL: no memory for it */
 	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
 	struct glibc_descriptor descriptor;
+	bool was_sampled;       /* its present image, once */
+	uint64_t learn_next_ns; /* before this its threads are not asked for the descriptor's layout again */
 	struct glibc_arenas arenas;
 	struct glibc_kept kept;
 	struct golang golang;
@@ -57,6 +59,14 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 		   const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
+/* Threads that are looked at together, at most. */
+#define WATCHED_BATCH 64
+/* What these threads show of the layout of their descriptors. */
+void watched_learn(struct watched *watched, const struct fact_thread *threads, size_t n_threads);
+/* The same of those that live now, when a birth finds the layout not yet known; not more often than is cheap. */
+void watched_learn_again(struct watched *watched);
+/* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
+void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
 /* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
  * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);

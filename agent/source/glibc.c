@@ -65,7 +65,8 @@ static size_t read_samples(const struct memory_reader *reader, const struct fact
 static uint32_t described_offset(struct symbols *symbols, const struct memory_reader *reader, const char *symbol,
 				 uint32_t bits)
 {
-	static const char *const modules[] = {"libc.so*", "libpthread*"};
+	/* In a static program it is the program's own. */
+	static const char *const modules[] = {"libc.so*", "libpthread*", "*"};
 	uint32_t field[3];
 	uint64_t address;
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a target's threads show of their descriptors: the layout, learnt once, and what it tells of each thread. It must
+ * not know how a layout is proven, nor what becomes of the answer. */
+#include "../boottime.h"
+#include "watched.h"
+
+/* A program without glibc never shows one: looking takes no more than this part of a core, however many are born. */
+#define LEARN_SHARE 100
+
+void watched_learn(struct watched *watched, const struct fact_thread *threads, size_t n_threads)
+{
+	struct fact_thread evidence[WATCHED_BATCH];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n_threads && count < WATCHED_BATCH; i++)
+		if (threads[i].tls_base && !threads[i].is_io_worker)
+			evidence[count++] = threads[i];
+	if (!count || glibc_learn(watched->info.pid, watched->procfs_path, evidence, count, &watched->descriptor))
+		return;
+	if (watched->descriptor.start_routine)
+		probes_set_descriptor(watched->probes, watched->id, watched->descriptor.start_routine);
+}
+
+struct living {
+	struct fact_thread threads[WATCHED_BATCH];
+	size_t count;
+};
+
+static int living_emit(void *context, const struct fact *fact)
+{
+	struct living *living = context;
+
+	living->threads[living->count++] = fact->thread;
+	return living->count == WATCHED_BATCH;
+}
+
+/* The newborn may have ended by now; the leader lives, and shows nearly as much. */
+void watched_learn_again(struct watched *watched)
+{
+	uint64_t begun_ns = boottime();
+	struct living living = {.count = 0};
+	struct fact_sink sink = {.emit = living_emit, .context = &living};
+
+	if (begun_ns < watched->learn_next_ns)
+		return;
+	(void)probes_threads(watched->probes, watched->id, &sink);
+	watched_learn(watched, living.threads, living.count);
+	watched->learn_next_ns = begun_ns + LEARN_SHARE * (boottime() - begun_ns);
+}
+
+void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count)
+{
+	struct fact_thread wanted[WATCHED_BATCH];
+	size_t at[WATCHED_BATCH], n = 0;
+
+	if (!watched->descriptor.tid)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const struct fact_thread *thread = &threads[i];
+
+		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !thread->stack_start)) {
+			at[n] = i;
+			wanted[n++] = *thread;
+		}
+	}
+	if (n && glibc_read_threads(watched->info.pid, watched->procfs_path, &watched->descriptor, wanted, n) > 0)
+		for (size_t t = 0; t < n; t++)
+			threads[at[t]] = wanted[t];
+}

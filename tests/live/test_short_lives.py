@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Threads that live for less than it takes to look at them, in a program that names none: they are told by the routine
+that they began in, or else nobody could say of what pool they were."""
+import subprocess
+import time
+
+import pytest
+
+from exporter import Exporter
+from fixtures import factory
+from harness import BUILD, ROOT, wait_for
+
+LOOPS = str(BUILD / "workloads/loops")
+
+
+class Loops:
+    """The workload `loops`; with a shell before it, which becomes it by exec when it is told to."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.pid = self.process.pid
+
+    def answer(self, line=""):
+        if line:
+            self.process.stdin.write(line + "\n")
+        return self.process.stdout.readline()
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+loops = factory(Loops)
+exporter = factory(Exporter)
+
+
+@pytest.fixture(scope="module")
+def static(tmp_path_factory):
+    binary = tmp_path_factory.mktemp("static") / "loops"
+    subprocess.run(["cc", "-static", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-pthread", "-o", binary,
+                    ROOT / "tests/workloads/loops.c"], check=True)
+    return str(binary)
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "static"])
+def test_every_one_is_of_the_pool_of_its_routine(kind, loops, static, watch):
+    workload = loops(static if kind == "static" else LOOPS)
+    assert workload.answer().startswith("ready")
+    watching = watch(workload.pid)
+    assert workload.answer("go thread 0.5")
+    watching.process.send_signal(2)
+    target = watching.wait().target()
+    assert target["events"]["lost"] == 0
+    pools = {pool["name"]: pool for pool in target["pools"]}
+    assert set(pools) == {"main", "loops:worker"}, pools
+    assert pools["loops:worker"]["threads_started"] > 100
+    assert pools["loops:worker"]["threads_exited"] == pools["loops:worker"]["threads_started"]
+
+
+def test_also_of_a_program_that_was_not_there_at_attach(loops, exporter):
+    """At exec there is no libc yet that could be asked."""
+    workload = loops("sh", "-c", f"read line; exec {LOOPS}")
+    serving = exporter("-p", workload.pid, "--interval", "0.2")
+    wait_for(lambda: serving.value("poolscope_process_threads", process="sh"), "the shell")
+    workload.process.stdin.write("\n")
+    assert workload.answer().startswith("ready")
+    there = time.time()
+    wait_for(lambda: serving.value("poolscope_process_threads", process="loops"), "the program")
+    wait_for(lambda: serving.value("poolscope_snapshot_timestamp_seconds") > there + 0.5, "a refresh of it")
+    assert workload.answer("go thread 0.5")
+    wait_for(lambda: (serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops:worker") or 0) > 100,
+             "the threads")
+    assert serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops") is None
