@@ -101,15 +101,59 @@ def assert_exposition(exporter):
     exporter.series()
 
 
-def assert_stands(serving):
-    """While it stands still, one of the next refreshes has all that is resident explained, to the byte."""
-    def explained():
-        series = serving.series()
+class Sums:
+    """One refresh, of all targets together."""
 
+    def __init__(self, series):
         def total(name, **labels):
             return sum(figure for key, figure in series.items()
                        if key[0] == "poolscope_" + name and set(labels.items()) <= set(key[1:]))
-        return (total("process_memory_resident_bytes", type="anon") ==
-                total("pool_memory_resident_bytes") + total("process_memory_unattributed_bytes") > 0 ==
-                total("process_memory_unexplained_bytes"))
+        self.time = total("snapshot_timestamp_seconds")
+        self.anon = total("process_memory_resident_bytes", type="anon")
+        self.explained = total("pool_memory_resident_bytes") + total("process_memory_unattributed_bytes")
+        self.unexplained = total("process_memory_unexplained_bytes")
+        self.is_known = any(key[0] == "poolscope_process_memory_unexplained_bytes" for key in series)
+
+
+class Refreshes:
+    """Looks at every refresh while the body runs: what was counted and what is unexplained are the kernel's figure."""
+
+    def __init__(self, serving):
+        self.serving, self.seen, self.failure = serving, {}, None
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._look)
+
+    def _look(self):
+        try:
+            while not self.done.wait(0.02):
+                sums = Sums(self.serving.series())
+                if sums.is_known:
+                    self.seen[sums.time] = sums
+        except Exception as failure:  # pylint: disable=broad-except; it is the test's, and raised there
+            self.failure = failure
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.done.set()
+        self.thread.join()
+        if self.failure:
+            raise self.failure
+
+    def assert_identity(self):
+        for sums in self.seen.values():
+            assert sums.anon == sums.explained + sums.unexplained, vars(sums)
+
+    def unexplained(self):
+        """Refresh by refresh, ascending, as parts of RssAnon."""
+        return sorted(abs(sums.unexplained) / sums.anon for sums in self.seen.values())
+
+
+def assert_stands(serving):
+    """While it stands still, one of the next refreshes has all that is resident explained, to the byte."""
+    def explained():
+        sums = Sums(serving.series())
+        return sums.anon == sums.explained > 0 == sums.unexplained
     harness.wait_for(explained, "unexplained to be 0")

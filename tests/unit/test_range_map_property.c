@@ -174,7 +174,7 @@ static void do_protected(struct run *run, struct call call)
 		fact.flags = RANGE_UP_TO_HOLE;
 		count = oracle_until_hole(&run->oracle, call.first, call.count);
 	}
-	note(run, fact.flags ? "protected up to a hole" : "protected", &call);
+	note(run, fact.flags == RANGE_UP_TO_HOLE ? "protected up to a hole" : "protected", &call);
 	oracle_protected(&run->oracle, call.first, count, call.protection, call.caller, run->now);
 	for (unsigned i = 0; i < run->repeats; i++)
 		assert_int_equal(range_map_protected(run->map, &fact, oracle_owner(call.caller), run->now),
