@@ -280,6 +280,25 @@ static void say_kept(struct collector *all)
 	}
 }
 
+/* Of arenas (and of the heap, which is the main one's) with several users. */
+static void say_shared(struct collector *all)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
+		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
+		uint64_t bytes = memory->resident[REGION_ARENA] + memory->resident[REGION_HEAP];
+		char name[NAME_SIZE];
+
+		if (!memory->shared || bytes < memory->resident_bytes / 4)
+			continue;
+		say(all, ATTR_NORMAL, "%s: arenas shared with other threads; what no living one was seen to grow is divided equally",
+		    escape_text(all->target->pools[i].name, sizeof(all->target->pools[i].name), all->options->utf8, name,
+				sizeof(name)));
+		told++;
+	}
+}
+
 /* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled files and
  * shared memory nobody knows: each pool's may have. */
 static bool churns(const struct snapshot_target *target, const struct snapshot_pool *pool)
@@ -340,6 +359,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_notes(&all);
 	all.count += right_size_words(target, options, words + all.count, max - all.count);
 	say_kept(&all);
+	say_shared(&all);
 	all.count += blame_words(target, options->utf8, all.words + all.count, all.max - all.count);
 	say_churn(&all);
 	return all.count;

@@ -177,6 +177,8 @@ static void test_kept_and_churn_in_words(void **state)
 
 	fixture->pools[FIXTURE_ANYIO].memory.kept_bytes = FIXTURE_MIB(2048);
 	assert_says(fixture, "anyio-worker-*: 2.53G resident, 543M live, 2.00G kept by malloc");
+	fixture->pools[FIXTURE_ANYIO].memory.shared = true;
+	assert_says(fixture, "anyio-worker-*: arenas shared with other threads; what no living one was seen to grow is divided equally");
 	fixture->pools[FIXTURE_EXECUTOR].faults_per_second = 4480;
 	fixture->pools[FIXTURE_EXECUTOR].growth_per_minute = 0;
 	assert_says(fixture, "ThreadPoolExecutor-0_*: 4480 page faults/s without growth");
