@@ -198,7 +198,7 @@ static void add_target(struct snapshot_group *group, const struct snapshot *snap
 	add_known(&group->rss_shmem, target->memory.rss_shmem);
 	add_known(&group->swapped, target->memory.swapped);
 	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
-		add_known(&group->unattributed[reason], target->unattributed[reason]);
+		group->unattributed[reason] += target->unattributed[reason];
 	if (target->unexplained_bytes == UNKNOWN_I64 || group->unexplained == UNKNOWN_I64 ||
 	    __builtin_add_overflow(group->unexplained, target->unexplained_bytes, &group->unexplained))
 		group->unexplained = UNKNOWN_I64;

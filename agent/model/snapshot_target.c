@@ -305,11 +305,9 @@ static void identity_fill(const struct model *model, const struct target *target
 	uint64_t rss_anon = target->memory.rss_anon;
 	uint64_t end_ns = target->ended ? target->last_refresh_ns : model->time_ns;
 
-	ret_target->attributed_bytes = target->oldest_scan_ns ? target->attributed : UNKNOWN_U64;
-	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
-		ret_target->unattributed[reason] = target->oldest_scan_ns ? target->unattributed[reason] : UNKNOWN_U64;
-	ret_target->unattributed_bytes =
-		target->oldest_scan_ns ? sum_of(target->unattributed, UNATTRIBUTED_COUNT) : UNKNOWN_U64;
+	ret_target->attributed_bytes = target->attributed;
+	memcpy(ret_target->unattributed, target->unattributed, sizeof(ret_target->unattributed));
+	ret_target->unattributed_bytes = sum_of(target->unattributed, UNATTRIBUTED_COUNT);
 	ret_target->unexplained_bytes = UNKNOWN_I64;
 	ret_target->age_seconds = NAN;
 	if (target->oldest_scan_ns)

@@ -43,7 +43,8 @@ class Python:
         """The path by which it reads a file of the tests."""
         if not self.root:
             return str(path)
-        shutil.copy(path, f"{self.root}/tmp")
+        for program in path.parent.glob("*.py"):  # with what it imports
+            shutil.copy(program, f"{self.root}/tmp")
         return f"/tmp/{path.name}"
 
 

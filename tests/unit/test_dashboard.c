@@ -87,7 +87,7 @@ static void test_golden_text(void **state)
 
 	assert_int_equal(text_render(&fixture->snapshot, 132, out), 0);
 	fputs("--- on leaving ---\n", out);
-	assert_int_equal(text_render_summary(&fixture->snapshot, 132, out), 0);
+	assert_int_equal(text_render_summary(&fixture->snapshot, out), 0);
 	fclose(out);
 	compare_golden("dump", text);
 	free(text);

@@ -122,6 +122,16 @@ static void test_thread_is_known_by_tid_and_start(void **state)
 	assert_selected(" 4739"); /* its place */
 }
 
+/* Attached late nothing has grown: the largest comes first, not the first of the alphabet. */
+static void test_equals_by_size(void **state)
+{
+	for (size_t i = 0; i < fixture->targets[0].n_pools; i++) {
+		fixture->pools[i].memory.grown_bytes = 0;
+		fixture->pools[i].memory.resident_bytes = FIXTURE_MIB(i == FIXTURE_EXECUTOR ? 900 : 1 + i);
+	}
+	assert_selected("ThreadPoolExecutor");
+}
+
 static void test_sort_menu(void **state)
 {
 	press(KEY_FUNCTION + 6);
@@ -290,6 +300,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_selected_row_that_goes_leaves_its_place, setup),
 		cmocka_unit_test_setup(test_enter_moves_among_threads, setup),
 		cmocka_unit_test_setup(test_thread_is_known_by_tid_and_start, setup),
+		cmocka_unit_test_setup(test_equals_by_size, setup),
 		cmocka_unit_test_setup(test_sort_menu, setup),
 		cmocka_unit_test_setup(test_search, setup),
 		cmocka_unit_test_setup(test_filter, setup),

@@ -290,6 +290,31 @@ static void grown_is_since_the_first_whole_pass(void **state)
 	script_end(&s);
 }
 
+/* What fills a new pool is its growth over the target's own window, not over what the pool has lived so far. */
+static void a_later_pool_held_nothing_before(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	mapped(&s, PID, AREA, MIB);
+	resident(&s, AREA, MIB, 40960);
+	memory(&s, 40960, 0, 0);
+	for (int i = 0; i < 20; i++)
+		refresh(&s);
+	born(&s, 201, "v-1");
+	mapped(&s, 201, AREA + 2 * MIB, 30 * MIB);
+	resident(&s, AREA + 2 * MIB, 30 * MIB, 30 * MIB);
+	memory(&s, 40960 + 30 * MIB, 0, 0);
+	refresh(&s);
+	target = refresh(&s);
+	assert_true(target->growth_1m > 0);
+	assert_true(llabs(pool(target, "v-*")->growth_per_minute - target->growth_1m) < target->growth_1m / 50);
+	assert_int_equal(pool(target, "main")->growth_per_minute, 0);
+	script_end(&s);
+}
+
 static void the_observer_is_told_of_too(void **state)
 {
 	struct script s = {0};
@@ -335,6 +360,7 @@ int main(void)
 		cmocka_unit_test(a_followed_child_starts_with_what_it_inherited),
 		cmocka_unit_test(faults_by_the_second),
 		cmocka_unit_test(grown_is_since_the_first_whole_pass),
+		cmocka_unit_test(a_later_pool_held_nothing_before),
 		cmocka_unit_test(the_observer_is_told_of_too),
 	};
 

@@ -34,6 +34,7 @@ static void assert_says(struct fixture *fixture, const char *words)
 
 static void test_words(void **state)
 {
+	static struct snapshot_target both[2];
 	struct fixture *fixture = fixture_snapshot();
 	struct snapshot_target *target = &fixture->targets[0];
 
@@ -46,6 +47,16 @@ static void test_words(void **state)
 	assert_says(fixture, "shared memory grows most");
 	target->children = (struct fact_children){ 2, FIXTURE_MIB(8000) };
 	assert_says(fixture, "2 children hold 7.81G, this process 3.11G: take them in with -f");
+	both[0] = *target;
+	both[1] = *target; /* one of the two is watched */
+	both[1].info.pid = target->info.pid + 1;
+	both[1].info.parent_pid = target->info.pid;
+	both[1].memory.rss_anon = FIXTURE_MIB(4500);
+	fixture->snapshot.targets = both;
+	fixture->snapshot.n_targets = 2;
+	assert_says(fixture, "1 child holds 3.42G, this process 3.11G: take them in with -f");
+	fixture->snapshot.targets = target;
+	fixture->snapshot.n_targets = 1;
 	target->info.memory_hidden = true;
 	assert_says(fixture, "its memory may not be read (CAP_SYS_PTRACE is missing)");
 	target->stopped = true;
@@ -174,6 +185,7 @@ static void test_capacity_is_no_fault(void **state)
 static void test_kept_and_churn_in_words(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
+	char *text;
 
 	fixture->pools[FIXTURE_ANYIO].memory.kept_bytes = FIXTURE_MIB(2048);
 	assert_says(fixture, "anyio-worker-*: 2.53G resident, 543M live, 2.00G kept by malloc");
@@ -181,7 +193,13 @@ static void test_kept_and_churn_in_words(void **state)
 	assert_says(fixture, "anyio-worker-*: arenas shared with other threads; what no living one was seen to grow is divided equally");
 	fixture->pools[FIXTURE_EXECUTOR].faults_per_second = 4480;
 	fixture->pools[FIXTURE_EXECUTOR].growth_per_minute = 0;
+	fixture->targets[0].growth_file = fixture->targets[0].growth_shmem = 0;
 	assert_says(fixture, "ThreadPoolExecutor-0_*: 4480 page faults/s without growth");
+	/* They fill shared memory: nothing was taken again. */
+	fixture->targets[0].growth_shmem = 4480LL * 4096 * 60;
+	text = words_of(fixture);
+	assert_null(strstr(text, "without growth"));
+	free(text);
 }
 
 static void test_blame_in_words(void **state)
