@@ -74,8 +74,8 @@ static void tell_unmatched(struct notices *notices, const struct snapshot_target
 		const char *limit = limit_kind_name(unmatched->kind);
 
 		if (is_news(notices, target->info.name, "unmatched", unmatched->pool, limit))
-			log_event(LOG_LEVEL_WARN, "limit_without_pool", "process", target->info.name, "pid",
-				  LOG_NUMBER(target->info.pid), "pool", unmatched->pool, "limit", limit, "why", "no pool matches yet", "source",
+			log_event(LOG_LEVEL_WARN, "limit_without_pool", "process", target->info.name, "pool",
+				  unmatched->pool, "limit", limit, "why", "no pool matches yet", "source",
 				  limit_source_name(unmatched->source), NULL);
 	}
 }

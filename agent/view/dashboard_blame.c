@@ -131,11 +131,12 @@ static void put_pool(struct panel *panel, const struct snapshot_pool *pool, bool
 static void put_all(struct panel *panel, const struct snapshot_target *target, bool utf8)
 {
 	static const char *const notes[] = {
-		"What the threads of a pool made usable since the attach and is resident now, by function.",
-		"Of Python: the one that the thread was in when that was seen, of the program itself where",
-		"there is one in its stack, with the line where it begins; read within 50 ms of the call.",
-		"Of other threads: the one that called the C library or the allocator, with its module.",
-		"Up to 20 times a second, each for 1 MiB or more; the rest is not seen.",
+		"What a pool's threads made usable since the attach and is resident now, by",
+		"function. Of Python: the function of the program itself that the thread",
+		"was in when that was seen, within 50 ms of the call, with the line where",
+		"it begins. Of other threads: the one that called the C library or the",
+		"allocator, with its module. Up to 20 times a second, each for 1 MiB or",
+		"more; the rest is not seen.",
 	};
 	const struct snapshot_pool *pool = next_pool(target, NULL);
 
