@@ -16,7 +16,7 @@ from fixtures import factory
 from harness import ROOT, run, wait_for
 from screen import screen  # noqa: F401 pylint: disable=unused-import
 from test_cpython import pools_of
-from test_cpython_versions import PYTHONS
+from test_cpython_versions import PYTHONS, Python
 
 WORKER, PLAIN, POOL = "ProcessPoolExecutor worker", "multiprocessing worker", "multiprocessing.Pool worker"
 
@@ -45,12 +45,14 @@ class Parent(harness.Workload):
 
 
 class Family(Parent):
-    def __init__(self, method, folder, python="/usr/bin/python3"):
-        self.python, self.folder = python, folder
+    def __init__(self, method, folder, python=Python("/usr/bin/python3")):
+        self.python = python
+        self.folder = Path(f"{python.root}{folder}")  # the same path to the program, below its root
+        self.folder.mkdir(parents=True, exist_ok=True)
         super().__init__("processes.py", method)
 
     def program(self, name):  # pylint: disable=arguments-differ
-        return [self.python, str(ROOT / "tests/workloads" / name)]
+        return [*self.python.argv, self.python.sees(ROOT / "tests/workloads" / name)]
 
     def working(self, count):
         """PIDs of those that have begun."""
