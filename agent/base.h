@@ -78,19 +78,21 @@ static inline void freep(void *slot)
 		_error;                                                                          \
 	})
 
-/* Where in a table that ascends by `field` the first entry is that is not below `value`; count: there is none. */
-#define TABLE_PLACE(table, count, field, value)                                                  \
+/* Where in a table that ascends by `field` the first entry is that is not below `value`; count: there is none. _BY, for a
+ * table of pointers: with `->field`. */
+#define TABLE_PLACE_BY(table, count, key, value)                                                 \
 	({                                                                                       \
 		__typeof__((count) + 0) _low = 0, _high = (count); /* not const, as count may be */ \
 		while (_low < _high) {                                                           \
 			__typeof__(_low) _middle = _low + (_high - _low) / 2;                     \
-			if ((table)[_middle].field < (value))                                    \
+			if ((table)[_middle] key < (value))                                      \
 				_low = _middle + 1;                                              \
 			else                                                                     \
 				_high = _middle;                                                 \
 		}                                                                                \
 		_low;                                                                            \
 	})
+#define TABLE_PLACE(table, count, field, value) TABLE_PLACE_BY(table, count, .field, value)
 
 /* Why something failed, for a person. Functions that take one fill it when they fail (and only
  * then); the edge prints it as "poolscope: WHAT: WHY\n  REMEDY". Fields may be "". */

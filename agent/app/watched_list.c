@@ -17,17 +17,7 @@ void watched_list_clear(struct watched_list *list)
 /* The first whose number is not below. */
 static size_t position(const struct watched_list *list, uint32_t id)
 {
-	size_t low = 0, high = list->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (list->watched[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return TABLE_PLACE_BY(list->watched, list->count, ->id, id);
 }
 
 int watched_list_add(struct watched_list *list, struct watched *watched)

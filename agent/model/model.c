@@ -39,17 +39,9 @@ void model_free(struct model *model)
 
 static struct target *target_find(const struct model *model, uint32_t id)
 {
-	uint32_t low = 0, high = model->n_targets;
+	uint32_t at = TABLE_PLACE_BY(model->target, model->n_targets, ->id, id);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (model->target[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < model->n_targets && model->target[low]->id == id ? model->target[low] : NULL;
+	return at < model->n_targets && model->target[at]->id == id ? model->target[at] : NULL;
 }
 
 static int apply_tick(struct model *model, const struct fact *fact)

@@ -31,17 +31,9 @@ static int compare_threads(const void *a, const void *b)
 /* Among the first `sorted`, which are in order. */
 static struct py_thread *thread_find(const struct py_threads *threads, size_t sorted, uint64_t address)
 {
-	size_t low = 0, high = sorted;
+	size_t at = TABLE_PLACE_BY(threads->thread, sorted, ->address, address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (threads->thread[middle]->address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < sorted && threads->thread[low]->address == address ? threads->thread[low] : NULL;
+	return at < sorted && threads->thread[at]->address == address ? threads->thread[at] : NULL;
 }
 
 static int thread_add(struct py_threads *threads, uint64_t address, struct py_thread **ret_thread)

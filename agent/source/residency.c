@@ -351,21 +351,6 @@ static bool spans_are_sound(const struct span *spans, size_t n_spans, uint64_t p
 	return true;
 }
 
-static size_t span_after(const struct span *spans, size_t n_spans, uint64_t address)
-{
-	size_t low = 0, high = n_spans;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (spans[middle].start < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 int residency_pass(struct residency *residency, const struct span *spans, size_t n_spans,
 		   uint64_t cpu_budget_ns, const struct fact_sink *sink, bool *ret_whole)
 {
@@ -383,7 +368,7 @@ int residency_pass(struct residency *residency, const struct span *spans, size_t
 		return -ENOMEM;
 	if (!spans_are_sound(spans, n_spans, residency->reader.page_size))
 		return -EINVAL;
-	middle = span_after(spans, n_spans, residency->cursor);
+	middle = TABLE_PLACE(spans, n_spans, start, residency->cursor);
 	r = pass_over_spans(&pass, 0, n_spans, true);
 	if (r == 0)
 		r = pass_over_spans(&pass, middle, n_spans, false);

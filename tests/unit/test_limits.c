@@ -1,73 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Limits: which rule counts, what a percentage refers to, when a state rises and falls, and that each change
- * is told once. */
+/* Limits: which rule counts, when a state rises and falls, and that each change is told once. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "model_facts.h"
-
-static void limit(struct script *s, const char *glob, enum limit_kind kind, uint64_t value)
-{
-	struct limit_rule *rule = &s->limits[s->entry.n_limits++];
-
-	*rule = (struct limit_rule){.kind = kind, .value = value, .warn_ratio = 0.8, .clear_for_ns = 60 * SEC,
-				    .source = LIMIT_SOURCE_CONFIG};
-	snprintf(rule->pool, sizeof(rule->pool), "%s", glob);
-}
-
-static const struct snapshot_limit *limit_of(const struct snapshot_limit *limits, size_t count,
-					     enum limit_kind kind)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (limits[i].kind == kind)
-			return &limits[i];
-	}
-	return NULL;
-}
-
-static const struct snapshot_limit *pool_limit(const struct snapshot_target *target, const char *name,
-					       enum limit_kind kind)
-{
-	const struct snapshot_pool *of = pool(target, name);
-
-	return limit_of(of->limits, of->n_limits, kind);
-}
-
-static const struct snapshot_limit *process_limit(const struct snapshot_target *target, enum limit_kind kind)
-{
-	return limit_of(target->limits, target->n_limits, kind);
-}
-
-static void expect_transition(struct script *s, const char *of, enum limit_state before, enum limit_state now,
-			      uint64_t value)
-{
-	struct limit_transition transition;
-
-	assert_true(model_next_transition(s->model, &transition));
-	assert_string_equal(transition.pool, of);
-	assert_string_equal(transition.process, "app");
-	assert_int_equal(transition.pid, PID);
-	assert_int_equal(transition.target, TARGET);
-	assert_int_equal(transition.before, before);
-	assert_int_equal(transition.limit.state, now);
-	assert_int_equal(transition.limit.value, value);
-}
-
-static void expect_no_transition(struct script *s)
-{
-	struct limit_transition transition;
-
-	assert_false(model_next_transition(s->model, &transition));
-}
-
-static void workers(struct script *s, uint32_t first, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		born(s, first + i, "w-1");
-}
+#include "limit_facts.h"
 
 static void a_thread_limit_is_judged_as_the_event_arrives(void **state)
 {
@@ -233,48 +172,6 @@ static void the_first_matching_rule_counts(void **state)
 	script_end(&s);
 }
 
-static void percentages_refer_to_natural_bounds(void **state)
-{
-	struct script s = {0};
-	const struct snapshot_target *target;
-
-	limit(&s, "", LIMIT_THREADS, 5000);
-	limit(&s, "", LIMIT_RESIDENT_BYTES, 9000);
-	limit(&s, "w-*", LIMIT_RESIDENT_BYTES, 2500);
-	limit(&s, "w-*", LIMIT_THREADS, 9000);
-	for (size_t i = 0; i < s.entry.n_limits; i++)
-		s.limits[i].is_percent = true;
-	script_begin(&s);
-	leader(&s);
-	tick(&s);
-	seen(&s, 200, "w-1");
-	mapped(&s, 200, 0x10000000, 600 * MIB);
-	resident(&s, 0x10000000, 600 * MIB, 300 * MIB);
-	memory(&s, 300 * MIB, 5 * MIB, MIB);
-	target = refresh(&s);
-	/* nothing known of the cgroup yet: no judgement */
-	assert_int_equal(process_limit(target, LIMIT_THREADS)->max, UNKNOWN_U64);
-	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, UNKNOWN_U64);
-	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->state, LIMIT_OK);
-	cgroup(&s, UNKNOWN_U64, 400 * MIB, UNKNOWN_U64); /* no memory.max: the host's memory, 64 GiB */
-	target = refresh(&s);
-	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, 64ULL * 1024 * MIB * 9 / 10);
-	cgroup(&s, 1000 * MIB, 400 * MIB, 2);
-	target = refresh(&s);
-	assert_int_equal(process_limit(target, LIMIT_THREADS)->max, 1);
-	assert_int_equal(process_limit(target, LIMIT_THREADS)->state, LIMIT_OVER);
-	assert_true(process_limit(target, LIMIT_THREADS)->is_percent);
-	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, 900 * MIB);
-	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->value, 306 * MIB);
-	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->state, LIMIT_OK);
-	assert_int_equal(pool_limit(target, "w-*", LIMIT_RESIDENT_BYTES)->max, 250 * MIB);
-	assert_int_equal(pool_limit(target, "w-*", LIMIT_RESIDENT_BYTES)->state, LIMIT_OVER);
-	/* the capacity of a pool is not known without a runtime */
-	assert_int_equal(pool_limit(target, "w-*", LIMIT_THREADS)->max, UNKNOWN_U64);
-	assert_int_equal(pool_limit(target, "w-*", LIMIT_THREADS)->state, LIMIT_OK);
-	script_end(&s);
-}
-
 static void the_largest_thread_is_what_counts_per_thread(void **state)
 {
 	struct script s = {0};
@@ -387,22 +284,6 @@ static void a_late_exit_inflates_nothing(void **state)
 	script_end(&s);
 }
 
-static void a_limit_of_none_warns_of_nothing(void **state)
-{
-	struct script s = {0};
-
-	limit(&s, "w-*", LIMIT_THREADS, 0);
-	s.limits[0].clear_for_ns = 0;
-	script_begin(&s);
-	leader(&s);
-	tick(&s);
-	workers(&s, 200, 1);
-	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_OVER, 1);
-	exited(&s, 200);
-	expect_transition(&s, "w-*", LIMIT_OVER, LIMIT_OK, 0);
-	script_end(&s);
-}
-
 static void transitions_that_nobody_fetches_do_not_pile_up(void **state)
 {
 	struct script s = {0};
@@ -425,58 +306,6 @@ static void transitions_that_nobody_fetches_do_not_pile_up(void **state)
 	script_end(&s);
 }
 
-static void a_glob_that_no_pool_has_is_named_until_one_comes(void **state)
-{
-	struct script s = {0};
-	const struct snapshot_target *target;
-
-	limit(&s, "*", LIMIT_THREADS, 100);
-	limit(&s, "w-*", LIMIT_THREADS, 10); /* stands behind "*", and matches all the same */
-	limit(&s, "typo*", LIMIT_RESIDENT_BYTES, 10 * MIB);
-	limit(&s, "", LIMIT_THREADS, 100); /* the process is always there */
-	script_begin(&s);
-	leader(&s);
-	tick(&s);
-	target = refresh(&s);
-	assert_int_equal(target->n_unmatched, 2);
-	assert_string_equal(target->unmatched[0].pool, "w-*");
-	assert_string_equal(target->unmatched[1].pool, "typo*");
-	assert_int_equal(target->unmatched[1].kind, LIMIT_RESIDENT_BYTES);
-	assert_int_equal(target->unmatched[1].source, LIMIT_SOURCE_CONFIG);
-	workers(&s, 200, 1);
-	target = refresh(&s);
-	assert_int_equal(target->n_unmatched, 1);
-	assert_string_equal(target->unmatched[0].pool, "typo*");
-	exited(&s, 200); /* its pool stays in the table: it was no slip of the pen */
-	assert_int_equal(refresh(&s)->n_unmatched, 1);
-	script_end(&s);
-}
-
-static void what_is_not_judged_has_no_state_and_no_series(void **state)
-{
-	struct script s = {0};
-	const struct snapshot_target *target;
-
-	limit(&s, "w-*", LIMIT_THREADS, 8000);
-	s.limits[0].is_percent = true; /* of a capacity that nobody tells */
-	limit(&s, "", LIMIT_THREADS, 9000);
-	s.limits[1].is_percent = true; /* of a pids.max that is not set */
-	s.limits[1].source = LIMIT_SOURCE_BUILTIN;
-	script_begin(&s);
-	leader(&s);
-	tick(&s);
-	workers(&s, 200, 5);
-	target = refresh(&s);
-	assert_false(snapshot_limit_is_judged(pool_limit(target, "w-*", LIMIT_THREADS)));
-	assert_true(snapshot_limit_wants_bound(pool_limit(target, "w-*", LIMIT_THREADS)));
-	assert_false(snapshot_limit_is_judged(process_limit(target, LIMIT_THREADS)));
-	assert_false(snapshot_limit_wants_bound(process_limit(target, LIMIT_THREADS)));
-	assert_int_equal(s.snapshot->groups[0].n_limits, 0);
-	for (size_t i = 0; i < s.snapshot->groups[0].n_pools; i++)
-		assert_int_equal(s.snapshot->groups[0].pools[i].n_limits, 0);
-	script_end(&s);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,15 +315,11 @@ int main(void)
 		cmocka_unit_test(a_state_rises_after_for_and_falls_after_clear_for),
 		cmocka_unit_test(a_limit_tells_how_long_it_waits),
 		cmocka_unit_test(the_first_matching_rule_counts),
-		cmocka_unit_test(percentages_refer_to_natural_bounds),
 		cmocka_unit_test(the_largest_thread_is_what_counts_per_thread),
 		cmocka_unit_test(starts_are_counted_over_a_sliding_minute),
 		cmocka_unit_test(newborns_are_judged_by_their_own_name),
 		cmocka_unit_test(a_late_exit_inflates_nothing),
-		cmocka_unit_test(a_limit_of_none_warns_of_nothing),
 		cmocka_unit_test(transitions_that_nobody_fetches_do_not_pile_up),
-		cmocka_unit_test(a_glob_that_no_pool_has_is_named_until_one_comes),
-		cmocka_unit_test(what_is_not_judged_has_no_state_and_no_series),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,12 +12,23 @@
 #include "model_facts.h"
 
 #define AREA 0x10000000ULL
+#define HEAP (64 * MIB * 5) /* of an arena */
+#define ARENA (HEAP + 48)
+
+static void arena_of_heap(struct script *s)
+{
+	feed(s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = HEAP, .address = ARENA}});
+}
+
+static void uses_arena(struct script *s, uint32_t thread)
+{
+	feed(s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(thread), .address = ARENA}});
+}
 
 static void a_shared_arena_is_divided(void **state)
 {
 	struct script s = {0};
 	const struct snapshot_target *target;
-	const uint64_t arena = 64 * MIB * 5 + 48, heap = 64 * MIB * 5;
 
 	script_begin(&s);
 	leader(&s);
@@ -25,15 +36,15 @@ static void a_shared_arena_is_divided(void **state)
 	seen(&s, 201, "w-2");
 	seen(&s, 202, "v-1");
 	seed_begin(&s, SEED_ATTACH);
-	range(&s, FACT_RANGE_SEEN, 0, heap, 32 * MIB, RW, RANGE_ANON);
-	range(&s, FACT_RANGE_SEEN, 0, heap + 32 * MIB, 32 * MIB, PROT_NONE, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, HEAP, 32 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, HEAP + 32 * MIB, 32 * MIB, PROT_NONE, RANGE_ANON);
 	seed_end(&s);
-	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap, .address = arena}});
-	resident(&s, heap, 32 * MIB, 3 * MIB);
+	arena_of_heap(&s);
+	resident(&s, HEAP, 32 * MIB, 3 * MIB);
 	target = refresh(&s);
 	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 3 * MIB);
 	for (uint32_t i = 200; i <= 202; i++)
-		feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(i), .address = arena}});
+		uses_arena(&s, i);
 	target = refresh(&s);
 	assert_int_equal(target->unattributed_bytes, 0);
 	assert_int_equal(pool(target, "w-*")->memory.resident[REGION_ARENA], 2 * MIB);
@@ -53,7 +64,7 @@ static void a_shared_arena_is_divided(void **state)
 	assert_int_equal(pool(target, "v-*")->memory.orphaned_bytes, 3 * MIB);
 	assert_int_equal(target->unattributed_bytes, 0);
 	seen(&s, 203, "w-3");
-	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(203), .address = arena}});
+	uses_arena(&s, 203);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "w-*")->memory.resident[REGION_ARENA], 3 * MIB);
 	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 0);
@@ -65,28 +76,27 @@ static void a_divided_base_is_no_growth(void **state)
 {
 	struct script s = {0};
 	const struct snapshot_target *target;
-	const uint64_t arena = 64 * MIB * 5 + 48, heap = 64 * MIB * 5;
 
 	script_begin(&s);
 	leader(&s);
 	seen(&s, 200, "w-1");
 	seed_begin(&s, SEED_ATTACH);
-	range(&s, FACT_RANGE_SEEN, 0, heap, 32 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, HEAP, 32 * MIB, RW, RANGE_ANON);
 	seed_end(&s);
-	feed(&s, (struct fact){.kind = FACT_ARENA, .arena = {.heap = heap, .address = arena}});
-	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(200), .address = arena}});
-	resident(&s, heap, 32 * MIB, 8 * MIB);
+	arena_of_heap(&s);
+	uses_arena(&s, 200);
+	resident(&s, HEAP, 32 * MIB, 8 * MIB);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
 	born(&s, 201, "v-1");
-	feed(&s, (struct fact){.kind = FACT_THREAD_ARENA, .arena = {.who = tid(201), .address = arena}});
+	uses_arena(&s, 201);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "v-*")->memory.resident_bytes, 4 * MIB);
 	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 0);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
 	assert_int_equal(thread(target, 201)->memory.grown_bytes, 0);
 	/* What comes into it is: by its users' shares. */
-	resident(&s, heap, 32 * MIB, 12 * MIB);
+	resident(&s, HEAP, 32 * MIB, 12 * MIB);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 2 * MIB);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 2 * MIB);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Limits: what a percentage refers to, and limits without a bound, or without a pool, or without a warning. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "limit_facts.h"
+
+static void percentages_refer_to_natural_bounds(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	limit(&s, "", LIMIT_THREADS, 5000);
+	limit(&s, "", LIMIT_RESIDENT_BYTES, 9000);
+	limit(&s, "w-*", LIMIT_RESIDENT_BYTES, 2500);
+	limit(&s, "w-*", LIMIT_THREADS, 9000);
+	for (size_t i = 0; i < s.entry.n_limits; i++)
+		s.limits[i].is_percent = true;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	seen(&s, 200, "w-1");
+	mapped(&s, 200, 0x10000000, 600 * MIB);
+	resident(&s, 0x10000000, 600 * MIB, 300 * MIB);
+	memory(&s, 300 * MIB, 5 * MIB, MIB);
+	target = refresh(&s);
+	/* nothing known of the cgroup yet: no judgement */
+	assert_int_equal(process_limit(target, LIMIT_THREADS)->max, UNKNOWN_U64);
+	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, UNKNOWN_U64);
+	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->state, LIMIT_OK);
+	cgroup(&s, UNKNOWN_U64, 400 * MIB, UNKNOWN_U64); /* no memory.max: the host's memory, 64 GiB */
+	target = refresh(&s);
+	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, 64ULL * 1024 * MIB * 9 / 10);
+	cgroup(&s, 1000 * MIB, 400 * MIB, 2);
+	target = refresh(&s);
+	assert_int_equal(process_limit(target, LIMIT_THREADS)->max, 1);
+	assert_int_equal(process_limit(target, LIMIT_THREADS)->state, LIMIT_OVER);
+	assert_true(process_limit(target, LIMIT_THREADS)->is_percent);
+	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, 900 * MIB);
+	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->value, 306 * MIB);
+	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->state, LIMIT_OK);
+	assert_int_equal(pool_limit(target, "w-*", LIMIT_RESIDENT_BYTES)->max, 250 * MIB);
+	assert_int_equal(pool_limit(target, "w-*", LIMIT_RESIDENT_BYTES)->state, LIMIT_OVER);
+	/* the capacity of a pool is not known without a runtime */
+	assert_int_equal(pool_limit(target, "w-*", LIMIT_THREADS)->max, UNKNOWN_U64);
+	assert_int_equal(pool_limit(target, "w-*", LIMIT_THREADS)->state, LIMIT_OK);
+	script_end(&s);
+}
+
+static void a_limit_of_none_warns_of_nothing(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "w-*", LIMIT_THREADS, 0);
+	s.limits[0].clear_for_ns = 0;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	workers(&s, 200, 1);
+	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_OVER, 1);
+	exited(&s, 200);
+	expect_transition(&s, "w-*", LIMIT_OVER, LIMIT_OK, 0);
+	script_end(&s);
+}
+
+static void a_glob_that_no_pool_has_is_named_until_one_comes(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	limit(&s, "*", LIMIT_THREADS, 100);
+	limit(&s, "w-*", LIMIT_THREADS, 10); /* stands behind "*", and matches all the same */
+	limit(&s, "typo*", LIMIT_RESIDENT_BYTES, 10 * MIB);
+	limit(&s, "", LIMIT_THREADS, 100); /* the process is always there */
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	target = refresh(&s);
+	assert_int_equal(target->n_unmatched, 2);
+	assert_string_equal(target->unmatched[0].pool, "w-*");
+	assert_string_equal(target->unmatched[1].pool, "typo*");
+	assert_int_equal(target->unmatched[1].kind, LIMIT_RESIDENT_BYTES);
+	assert_int_equal(target->unmatched[1].source, LIMIT_SOURCE_CONFIG);
+	workers(&s, 200, 1);
+	target = refresh(&s);
+	assert_int_equal(target->n_unmatched, 1);
+	assert_string_equal(target->unmatched[0].pool, "typo*");
+	exited(&s, 200); /* its pool stays in the table: it was no slip of the pen */
+	assert_int_equal(refresh(&s)->n_unmatched, 1);
+	script_end(&s);
+}
+
+static void what_is_not_judged_has_no_state_and_no_series(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	limit(&s, "w-*", LIMIT_THREADS, 8000);
+	s.limits[0].is_percent = true; /* of a capacity that nobody tells */
+	limit(&s, "", LIMIT_THREADS, 9000);
+	s.limits[1].is_percent = true; /* of a pids.max that is not set */
+	s.limits[1].source = LIMIT_SOURCE_BUILTIN;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	workers(&s, 200, 5);
+	target = refresh(&s);
+	assert_false(snapshot_limit_is_judged(pool_limit(target, "w-*", LIMIT_THREADS)));
+	assert_true(snapshot_limit_wants_bound(pool_limit(target, "w-*", LIMIT_THREADS)));
+	assert_false(snapshot_limit_is_judged(process_limit(target, LIMIT_THREADS)));
+	assert_false(snapshot_limit_wants_bound(process_limit(target, LIMIT_THREADS)));
+	assert_int_equal(s.snapshot->groups[0].n_limits, 0);
+	for (size_t i = 0; i < s.snapshot->groups[0].n_pools; i++)
+		assert_int_equal(s.snapshot->groups[0].pools[i].n_limits, 0);
+	script_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(percentages_refer_to_natural_bounds),
+		cmocka_unit_test(a_limit_of_none_warns_of_nothing),
+		cmocka_unit_test(a_glob_that_no_pool_has_is_named_until_one_comes),
+		cmocka_unit_test(what_is_not_judged_has_no_state_and_no_series),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
