@@ -142,8 +142,10 @@ static void put_all(struct panel *panel, const struct snapshot_target *target, b
 
 	put(panel, ATTR_BOLD, "Under which functions the pools grew");
 	put(panel, ATTR_NORMAL, "");
-	if (!pool)
+	if (!pool) {
 		put(panel, ATTR_NORMAL, "Nothing has grown yet.");
+		put(panel, ATTR_NORMAL, "");
+	}
 	for (; pool; pool = next_pool(target, pool))
 		put_pool(panel, pool, utf8);
 	for (size_t i = 0; i < ARRAY_SIZE(notes); i++)

@@ -115,13 +115,13 @@ static const struct column columns[] = {
 	{ "ARENA", "resident glibc thread heaps it grew", COLUMN_BYTES, THREAD(memory.resident[REGION_ARENA]), .width = 5, .width_max = 5, .rank = 4 },
 	{ "HEAP", "resident brk heap it grew", COLUMN_BYTES, THREAD(memory.resident[REGION_HEAP]), .width = 5, .width_max = 5, .rank = 5 },
 	{ "MMAP", "resident rest: anonymous mappings it made", COLUMN_BYTES, THREAD(memory.resident[REGION_MMAP]), .width = 5, .width_max = 5, .rank = 4 },
-	{ "STKUSE", "used part of its own stack", COLUMN_BYTES, THREAD(stack_used), .width = 6, .width_max = 6, .rank = 6 },
+	{ "STKUSE", "used part of its own stack", COLUMN_BYTES, THREAD(stack_used), .width = 6, .width_max = 6, .rank = 7 },
 	{ "MAPPED", "address space it made usable", COLUMN_BYTES, THREAD(memory.mapped_bytes), .width = 6, .width_max = 6, .rank = 8 },
 	{ "AGE", "since its start", COLUMN_AGE, THREAD(age_ns), .width = 4, .width_max = 4, .rank = 3 },
 	{ "DOING", "idle, or the function of its own language that it runs now", COLUMN_CUSTOM, .format = format_doing,
-	  .key = key_doing, .width = 24, .width_max = 60, .rank = 2, .left = true, .optional = true },
+	  .key = key_doing, .width = 14, .width_max = 60, .rank = 2, .left = true, .optional = true },
 	{ "START ROUTINE", "the function it began with, as far as symbols tell", COLUMN_CUSTOM, .format = format_routine,
-	  .key = key_routine, .width = 13, .width_max = 60, .rank = 2, .left = true },
+	  .key = key_routine, .width = 13, .width_max = 60, .rank = 6, .left = true },
 	{ "MODULE", "the file that function is in", COLUMN_TEXT, THREAD_TEXT(module), .width = 8, .width_max = 40, .rank = 9, .left = true },
 };
 /* clang-format on */
