@@ -130,17 +130,20 @@ static __always_inline __u32 pid_number(struct pid *pid, __u32 level)
 	return number.nr;
 }
 
-static __always_inline __u32 task_number(struct task_struct *task)
+/* A field of a task; without a call where `is_typed`, a constant: the verifier knows then what the pointer is. */
+#define FOLLOW(is_typed, pointer, field) ((is_typed) ? (pointer)->field : BPF_CORE_READ(pointer, field))
+
+static __always_inline __u32 task_number(struct task_struct *task, bool is_typed)
 {
 	if (!procfs_level)
-		return BPF_CORE_READ(task, pid);
+		return FOLLOW(is_typed, task, pid);
 	return pid_number(BPF_CORE_READ(task, thread_pid), procfs_level);
 }
 
 static __always_inline __u32 current_number(const struct task_struct *typed)
 {
 	if (procfs_level)
-		return task_number(task_current());
+		return task_number(task_current(), false);
 	return has_task_pt_regs ? (__u32)typed->pid : (__u32)bpf_get_current_pid_tgid();
 }
 

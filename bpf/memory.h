@@ -88,7 +88,7 @@ static __always_inline struct event_memory *memory_reserve(const struct process 
 	if (process->flags & PROCESS_VFORK) {
 		struct task_struct *creator = BPF_CORE_READ(task_current(), real_parent);
 
-		caller = task_number(creator);
+		caller = task_number(creator, false);
 		start_ns = BPF_CORE_READ(creator, start_boottime);
 	}
 	/* The time of the reader's last look: whether a reading came before the call or after it is all that is asked of

@@ -10,23 +10,23 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* Threads: a tp_btf program may follow a task pointer by itself, a raw tracepoint's has to copy. */
-#define THREAD_PROBE(name, handler, by_pointer, by_copy)                                                     \
+#define THREAD_ARGUMENTS(...) __VA_ARGS__
+#define THREAD_PROBE(name, handler, arguments)                                                               \
 	SEC("?tp_btf/" #name) int tp_btf_##name(__u64 *ctx)                                                  \
 	{                                                                                                    \
 		struct task_struct *task = (struct task_struct *)ctx[0];                                     \
-		return handler by_pointer;                                                                   \
+		return handler(true, THREAD_ARGUMENTS arguments);                                            \
 	}                                                                                                    \
 	SEC("?raw_tp/" #name) int raw_tp_##name(__u64 *ctx)                                                  \
 	{                                                                                                    \
 		struct task_struct *task = (struct task_struct *)ctx[0];                                     \
-		return handler by_copy;                                                                      \
+		return handler(false, THREAD_ARGUMENTS arguments);                                           \
 	}
 
-THREAD_PROBE(task_newtask, on_birth, (task, ctx[1]), (task, ctx[1]))
-THREAD_PROBE(sched_process_exit, on_exit, (task), (task))
-THREAD_PROBE(sched_process_exec, on_exec, (task, ctx[1]), (task, ctx[1]))
-THREAD_PROBE(task_rename, on_rename, (task, task->tgid, (const char *)ctx[1]),
-	     (task, BPF_CORE_READ(task, tgid), (const char *)ctx[1]))
+THREAD_PROBE(task_newtask, on_birth, (task, ctx[1]))
+THREAD_PROBE(sched_process_exit, on_exit, (task))
+THREAD_PROBE(sched_process_exec, on_exec, (task, ctx[1]))
+THREAD_PROBE(task_rename, on_rename, (task, (const char *)ctx[1]))
 
 /* Of a call's results, only those of interest lead to the look-up of the process: of munmap none, as a rule.
  * The registers are not taken from ctx[0]: some kernels (5.10) do not let a program read that argument, for lack of its
@@ -149,7 +149,7 @@ static __always_inline int write_running(struct seq_file *seq, struct task_struc
 	if (!process || process->flags & PROCESS_VFORK)
 		return 0;
 	record.space = process->space;
-	record.tid = task_number(task);
+	record.tid = task_number(task, true);
 	record.start_ns = task->start_boottime;
 	bpf_seq_write(seq, &record, sizeof(record));
 	return 0;
@@ -190,7 +190,7 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 	record.faults = task->min_flt + task->maj_flt;
 	bpf_core_read(&record.name, sizeof(record.name), &task->comm);
 	if (!(record.flags & PF_IO_WORKER) && !record.exit_state) {
-		record.tls_base = task_tls(task);
+		record.tls_base = task_tls(task, false);
 		record.stack_pointer = regs_sp(task_regs(task));
 	}
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));

@@ -6,25 +6,39 @@
 
 #include "filter.h"
 
-static __always_inline struct event_thread *thread_event(const struct process *process, __u8 kind,
+/* is_typed, here and below: the task pointer is a tp_btf program's own, which it may follow by itself. Each call that
+ * copies costs as much as a quarter of the record (Linux 6.18, in a virtual machine). */
+static __always_inline void name_read(char *name, struct task_struct *task, bool is_typed)
+{
+	if (is_typed) {
+		const __u64 *words = (const __u64 *)task->comm;
+
+		((__u64 *)name)[0] = words[0];
+		((__u64 *)name)[1] = words[1];
+	} else {
+		bpf_core_read(name, sizeof(task->comm), &task->comm);
+	}
+}
+
+static __always_inline struct event_thread *thread_event(bool is_typed, const struct process *process, __u8 kind,
 							  struct task_struct *task)
 {
-	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task_number(task),
-						   BPF_CORE_READ(task, start_boottime), bpf_ktime_get_boot_ns());
+	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task_number(task, is_typed),
+						   FOLLOW(is_typed, task, start_boottime), bpf_ktime_get_boot_ns());
 
 	if (event) {
 		__builtin_memset(&event->header + 1, 0, sizeof(*event) - sizeof(event->header));
-		bpf_core_read(&event->name, sizeof(event->name), &task->comm);
+		name_read(event->name, task, is_typed);
 	}
 	return event;
 }
 
-static __always_inline __u64 task_tls(struct task_struct *task)
+static __always_inline __u64 task_tls(struct task_struct *task, bool is_typed)
 {
 #if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(task, thread.fsbase);
+	return FOLLOW(is_typed, task, thread.fsbase);
 #else
-	return BPF_CORE_READ(task, thread.uw.tp_value);
+	return FOLLOW(is_typed, task, thread.uw.tp_value);
 #endif
 }
 
@@ -36,6 +50,20 @@ static __always_inline __u64 regs_sp(const struct pt_regs *regs)
 	return sp;
 }
 
+static __always_inline __u64 task_sp(struct task_struct *task, bool is_typed)
+{
+	if (is_typed && has_task_pt_regs)
+		return ((const struct pt_regs *)bpf_task_pt_regs(task))->sp;
+	return regs_sp(task_regs(task));
+}
+
+static __always_inline __u64 current_sp(void)
+{
+	const struct pt_regs *regs = current_regs(task_typed());
+
+	return has_task_pt_regs ? regs->sp : regs_sp(regs);
+}
+
 /* The stack that clone3 was given; other calls tell its top only. */
 static __always_inline void clone3_stack(struct event_thread *event)
 {
@@ -43,8 +71,13 @@ static __always_inline void clone3_stack(struct event_thread *event)
 	__u64 number = 0, args = 0, stack[2] = {};
 
 #if defined(__TARGET_ARCH_x86)
-	bpf_probe_read_kernel(&number, sizeof(number), &regs->orig_ax);
-	bpf_probe_read_kernel(&args, sizeof(args), &regs->di);
+	if (has_task_pt_regs) {
+		number = regs->orig_ax;
+		args = regs->di;
+	} else {
+		bpf_probe_read_kernel(&number, sizeof(number), &regs->orig_ax);
+		bpf_probe_read_kernel(&args, sizeof(args), &regs->di);
+	}
 #else
 	bpf_probe_read_kernel(&number, sizeof(__s32), &regs->syscallno);
 	bpf_probe_read_kernel(&args, sizeof(args), &regs->orig_x0);
@@ -57,27 +90,28 @@ static __always_inline void clone3_stack(struct event_thread *event)
 
 /* io_uring's workers carry their creator's registers and TLS base, a vfork child its parent's: a
  * stack that is another's must not be reported. */
-static __always_inline void birth_describe(struct event_thread *event, const struct process *process,
-					   struct task_struct *child, struct task_struct *creator, __u64 flags)
+static __always_inline void birth_describe(bool is_typed, struct event_thread *event, const struct process *process,
+					   struct task_struct *child, __u64 flags)
 {
-	__u32 task_flags = BPF_CORE_READ(child, flags);
+	__u32 task_flags = FOLLOW(is_typed, child, flags);
+	struct task_struct *creator = task_typed();
 
-	event->creator_tid = task_number(creator);
-	event->creator_start_ns = BPF_CORE_READ(creator, start_boottime);
+	event->creator_tid = current_number(creator);
+	event->creator_start_ns = current_start(creator);
 	if (!(flags & CLONE_THREAD))
 		event->header.flags |= EVENT_THREAD_LEADER;
 	if (task_flags & PF_IO_WORKER) {
 		event->header.flags |= EVENT_THREAD_IO_WORKER;
 		return;
 	}
-	event->stack_pointer = regs_sp(task_regs(child));
+	event->stack_pointer = task_sp(child, is_typed);
 	if (flags & CLONE_VM) {
-		if (event->stack_pointer == regs_sp(current_regs(task_typed())))
+		if (event->stack_pointer == current_sp())
 			event->stack_pointer = 0;
 		clone3_stack(event);
 	}
 	if (!(flags & CLONE_VM) || flags & CLONE_SETTLS)
-		event->tls_base = task_tls(child);
+		event->tls_base = task_tls(child, is_typed);
 	if (process->routine_offset && event->tls_base && flags & CLONE_THREAD)
 		bpf_probe_read_user(&event->start_routine, sizeof(event->start_routine),
 				    (void *)(event->tls_base + process->routine_offset));
@@ -90,21 +124,20 @@ static __always_inline void process_describe(struct event_thread *event, struct 
 
 	event->pid = event->header.tid;
 	event->inner_pid = pid_number(pid, BPF_CORE_READ(pid, level));
-	event->parent_pid = task_number(BPF_CORE_READ(parent, group_leader));
+	event->parent_pid = task_number(BPF_CORE_READ(parent, group_leader), false);
 	event->header.flags |= EVENT_THREAD_LEADER;
 }
 
 /* Runs before the child does, in the creator's context: whatever the child will do is seen. */
-static __always_inline int on_birth(struct task_struct *child, __u64 flags)
+static __always_inline int on_birth(bool is_typed, struct task_struct *child, __u64 flags)
 {
 	__u32 creator_tgid = bpf_get_current_pid_tgid() >> 32, tgid = 0;
 	bool thread = flags & CLONE_THREAD, own_space = !(flags & (CLONE_THREAD | CLONE_VM));
-	struct task_struct *creator = task_current();
 	struct process *process = process_find(creator_tgid), next = {};
 	struct event_thread *event;
 
 	if (!thread) {
-		tgid = BPF_CORE_READ(child, tgid);
+		tgid = FOLLOW(is_typed, child, tgid);
 		/* The number has just been given anew: what is known under it is stale. */
 		if (process_find(tgid))
 			process_remove(tgid);
@@ -113,7 +146,7 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 		return 0;
 	next = *process;
 	if (!thread) {
-		next.start_ns = BPF_CORE_READ(child, start_boottime);
+		next.start_ns = FOLLOW(is_typed, child, start_boottime);
 		next.flags = process->flags & PROCESS_FOLLOW;
 		if (own_space)
 			next.space = tgid;
@@ -126,7 +159,7 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 		process_add(tgid, &next);
 		return 0;
 	}
-	event = thread_event(&next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child);
+	event = thread_event(is_typed, &next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child);
 	/* One test of event right here: before 6.2 the verifier takes a second one for a lost reference. A child
 	 * that the reader never hears of must not be watched: its events would have no owner. */
 	if (!event) {
@@ -138,19 +171,18 @@ static __always_inline int on_birth(struct task_struct *child, __u64 flags)
 		bpf_ringbuf_discard(event, 0);
 		return 0;
 	}
-	birth_describe(event, &next, child, creator, flags);
+	birth_describe(is_typed, event, &next, child, flags);
 	if (own_space)
-		process_describe(event, child, creator);
+		process_describe(event, child, task_current());
 	event_submit_urgent(event);
 	return 0;
 }
 
-static __always_inline void exit_describe(struct event_thread *event, struct task_struct *task,
-					  struct signal_struct *signal, bool last)
+/* How the process ended, by its last thread. */
+static __always_inline void end_describe(struct event_thread *event, struct task_struct *task,
+					 struct signal_struct *signal)
 {
-	event->faults = BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
-	if (last)
-		event->header.flags |= EVENT_THREAD_LAST;
+	event->header.flags |= EVENT_THREAD_LAST;
 	if (BPF_CORE_READ(signal, oom_mm))
 		event->header.flags |= EVENT_THREAD_OOM;
 	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
@@ -161,7 +193,7 @@ static __always_inline void exit_describe(struct event_thread *event, struct tas
 
 /* Threads that exit side by side may all see none alive, so that the process stays watched for a moment: the reader
  * takes the first for the end and removes it later. A guest, of one thread as a rule, is not the reader's. */
-static __always_inline int on_exit(struct task_struct *task)
+static __always_inline int on_exit(bool is_typed, struct task_struct *task)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process = process_find(tgid);
@@ -175,12 +207,14 @@ static __always_inline int on_exit(struct task_struct *task)
 		process_remove(tgid);
 		return 0;
 	}
-	signal = BPF_CORE_READ(task, signal);
-	last = BPF_CORE_READ(signal, live.counter) == 0;
+	signal = FOLLOW(is_typed, task, signal);
+	last = FOLLOW(is_typed, signal, live.counter) == 0;
 	guest = process->flags & PROCESS_GUEST;
-	event = thread_event(process, EVENT_THREAD_EXITED, task);
+	event = thread_event(is_typed, process, EVENT_THREAD_EXITED, task);
 	if (event) {
-		exit_describe(event, task, signal, last && !guest);
+		event->faults = FOLLOW(is_typed, task, min_flt) + FOLLOW(is_typed, task, maj_flt);
+		if (last && !guest)
+			end_describe(event, task, signal);
 		event_submit_urgent(event);
 	}
 	if (guest && last)
@@ -188,15 +222,15 @@ static __always_inline int on_exit(struct task_struct *task)
 	return 0;
 }
 
-static __always_inline int on_rename(struct task_struct *task, __u32 tgid, const char *name)
+static __always_inline int on_rename(bool is_typed, struct task_struct *task, const char *name)
 {
-	struct process *process = process_find(tgid);
+	struct process *process = process_find(FOLLOW(is_typed, task, tgid));
 	struct event_thread *event;
 
 	/* What a vfork child renames is its image to be, not a thread of its parent. */
 	if (!process || process->flags & PROCESS_VFORK)
 		return 0;
-	event = thread_event(process, EVENT_THREAD_RENAMED, task);
+	event = thread_event(is_typed, process, EVENT_THREAD_RENAMED, task);
 	if (!event)
 		return 0;
 	__builtin_memset(event->name, 0, sizeof(event->name));
@@ -206,13 +240,13 @@ static __always_inline int on_rename(struct task_struct *task, __u32 tgid, const
 }
 
 /* A guest leaves the address space: for its host that is an exit, for itself a birth, if followed. */
-static __always_inline int guest_exec(struct task_struct *task, __u32 tgid, const struct process *process)
+static __always_inline int guest_exec(bool is_typed, struct task_struct *task, __u32 tgid, const struct process *process)
 {
 	struct process next = *process;
 	struct event_thread *event;
 
 	if (!(next.flags & PROCESS_VFORK)) {
-		event = thread_event(process, EVENT_THREAD_EXITED, task);
+		event = thread_event(is_typed, process, EVENT_THREAD_EXITED, task);
 		if (event)
 			event_submit_urgent(event);
 	}
@@ -222,11 +256,11 @@ static __always_inline int guest_exec(struct task_struct *task, __u32 tgid, cons
 	next.space = tgid;
 	next.flags = PROCESS_FOLLOW;
 	next.routine_offset = 0;
-	event = thread_event(&next, EVENT_PROCESS_BORN, task);
+	event = thread_event(is_typed, &next, EVENT_PROCESS_BORN, task);
 	if (!event)
 		return 0;
 	process_add(tgid, &next);
-	birth_describe(event, &next, task, task, 0);
+	birth_describe(is_typed, event, &next, task, 0);
 	event->creator_tid = 0;
 	event->creator_start_ns = 0;
 	process_describe(event, task, BPF_CORE_READ(task, real_parent));
@@ -234,7 +268,7 @@ static __always_inline int guest_exec(struct task_struct *task, __u32 tgid, cons
 	return 0;
 }
 
-static __always_inline int on_exec(struct task_struct *task, __u32 old_tid)
+static __always_inline int on_exec(bool is_typed, struct task_struct *task, __u32 old_tid)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process = process_find(tgid);
@@ -243,11 +277,11 @@ static __always_inline int on_exec(struct task_struct *task, __u32 old_tid)
 	if (!process)
 		return 0;
 	if (process->flags & PROCESS_GUEST)
-		return guest_exec(task, tgid, process);
+		return guest_exec(is_typed, task, tgid, process);
 	process->routine_offset = 0;
 	process->brk = 0;
 	process->flags &= ~PROCESS_GROWTH;
-	event = thread_event(process, EVENT_EXEC, task);
+	event = thread_event(is_typed, process, EVENT_EXEC, task);
 	if (!event)
 		return 0;
 	process_describe(event, task, BPF_CORE_READ(task, real_parent));
@@ -256,8 +290,8 @@ static __always_inline int on_exec(struct task_struct *task, __u32 old_tid)
 		event->header.flags |= EVENT_THREAD_TOOK_OVER;
 		event->old_tid = procfs_level ? 0 : old_tid;
 	}
-	event->tls_base = task_tls(task);
-	event->stack_pointer = regs_sp(current_regs(task_typed()));
+	event->tls_base = task_tls(task, is_typed);
+	event->stack_pointer = current_sp();
 	event_submit_urgent(event);
 	return 0;
 }

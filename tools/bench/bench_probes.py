@@ -7,6 +7,9 @@ import sys
 import tempfile
 
 from bench_lib import Workload, poolscope, program_statistics, programs, spread
+from bench_slowdown import bpftrace
+
+STEP_SECONDS = 0.3
 
 @contextlib.contextmanager
 def empty_programs():
@@ -31,8 +34,35 @@ def per_event(before, after):
 def exercise(loops):
     before = programs()
     for mode in ("mmap", "thread"):
-        loops.ask(f"go {mode} 0.3")
+        loops.ask(f"go {mode} {STEP_SECONDS}")
     return per_event(before, programs())
+
+
+def per_step(loops, mode):
+    """What all tracing programs together took of a step of the loop. Seconds go by on a machine that others share; what the
+    kernel measures of each run of a program is told apart from that."""
+    def total():
+        return sum(spent for kind, spent, _ in programs().values() if kind in ("tracepoint", "tracing", "raw_tracepoint"))
+    before = total()
+    rate = float(loops.ask(f"go {mode} {STEP_SECONDS}").split()[0])
+    return (total() - before) / (rate * STEP_SECONDS)
+
+
+def steps(rounds):
+    observers = {"poolscope": poolscope, "bpftrace": bpftrace}
+    figures = {(mode, name): [] for mode in ("mmap", "thread") for name in observers}
+    with program_statistics(), Workload("loops") as loops:
+        for turn in range(rounds):
+            for name in [*observers][::1 if turn % 2 else -1]:
+                with observers[name](loops.pid):
+                    for mode in ("mmap", "thread"):
+                        figures[mode, name].append(per_step(loops, mode))
+    print("Programs: ns of a step of the loop, the target's, median (min to max)")
+    for (mode, name), costs in figures.items():
+        print(f"  {mode:8} {name:12} {spread(costs)} ns")
+    for mode in ("mmap", "thread"):
+        ratios = [ours / theirs for ours, theirs in zip(figures[mode, "poolscope"], figures[mode, "bpftrace"])]
+        print(f"  {mode:8} poolscope / bpftrace, paired {spread(ratios)}, less in {sum(ratio < 1 for ratio in ratios)}")
 
 
 def main(rounds):
@@ -49,6 +79,7 @@ def main(rounds):
         # The rounds are paired: each cost is set against the empty program's of the same round.
         ratios = [cost / nothing for cost, nothing in zip(costs, empty.get(kind, []))]
         print(f"  {name:24} {role:11} {spread(costs)} ns   ratio {spread(ratios) if ratios else 'n/a'}")
+    steps(rounds)
 
 
 if __name__ == "__main__":
