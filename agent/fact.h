@@ -85,7 +85,7 @@ enum seed_reason {
 	SEED_ATTACH,    /* unowned bytes are `before_attach` */
 	SEED_INHERITED, /* a followed child just after fork: unowned bytes are `inherited` */
 	SEED_LOST,      /* a reseed after lost events: unowned bytes are `lost` */
-	SEED_EXEC,      /* a new image: everything that was there is dropped first */
+	SEED_EXEC,      /* a new image: everything that was there is dropped first; unowned bytes are `image` */
 };
 
 /* What a range is; more than one may be set. */
@@ -144,6 +144,7 @@ struct fact_target {
 struct fact_target_gone {
 	enum target_end how;
 	int code; /* exit code or signal number; -1: not known */
+	uint64_t oom_kills; /* of its cgroup, counted after an OOM kill; 0, UNKNOWN_U64: not known */
 };
 
 struct fact_memory { /* bytes; UNKNOWN_U64 where it could not be read */

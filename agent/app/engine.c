@@ -250,6 +250,9 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	return 0;
 }
 
+/* Refreshes after an exec by which the libraries are mapped. */
+#define RUNTIME_LOOKS 5
+
 static int image_changed(struct engine *engine, struct watched *watched)
 {
 	struct fact_sink sink = sink_of(engine);
@@ -265,9 +268,31 @@ static int image_changed(struct engine *engine, struct watched *watched)
 	error = apply_target(engine, watched);
 	if (error)
 		return error;
+	watched->runtime_looks = RUNTIME_LOOKS;
 	(void)watched_open_image(watched, &ignored); /* a set-uid program: what cannot be read is not known */
 	error = watched_seed(watched, SEED_EXEC, &sink);
 	return error == -ENOMEM ? error : 0;
+}
+
+static int tell_runtime(struct engine *engine, struct watched *watched)
+{
+	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = boottime()};
+
+	if (watched->ended || !watched_runtime_came(watched))
+		return 0;
+	fact.target_info = watched->info;
+	return apply(engine, &fact);
+}
+
+static int ended(struct engine *engine, struct watched *watched, const struct fact *fact)
+{
+	struct fact end = *fact;
+
+	watched->ended = true;
+	if (end.gone.how == TARGET_END_OOM_KILLED)
+		end.gone.oom_kills = procfs_oom_kills(engine->procfs, watched->id);
+	tell(engine, watched, &end.gone);
+	return apply(engine, &end);
 }
 
 static int route(void *context, const struct fact *fact)
@@ -285,9 +310,7 @@ static int route(void *context, const struct fact *fact)
 	case FACT_THREAD_BORN:
 		return watched_birth(watched, fact, &sink);
 	case FACT_TARGET_GONE:
-		watched->ended = true;
-		tell(engine, watched, &fact->gone);
-		return apply(engine, fact);
+		return ended(engine, watched, fact);
 	default:
 		watched->grew |= watched_note(watched, fact);
 		engine->grew |= watched->grew;
@@ -367,17 +390,15 @@ static void reseed_if_wanted(struct engine *engine, struct watched *watched, boo
 	engine_events(engine);
 }
 
-static void end(struct engine *engine, struct watched *watched)
+static void end_unheard(struct engine *engine, struct watched *watched)
 {
 	struct fact fact = {.kind = FACT_TARGET_GONE,
 			    .target = watched->id,
 			    .time_ns = boottime(),
 			    .gone = {.how = TARGET_END_UNKNOWN, .code = -1}};
 
-	watched->ended = true;
 	probes_remove_target(engine->probes, watched->id);
-	tell(engine, watched, &fact.gone);
-	apply(engine, &fact);
+	ended(engine, watched, &fact);
 }
 
 #define SETTLE_ROUNDS 3
@@ -435,8 +456,10 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		struct watched *watched = engine->watched.watched[i];
 
 		watched->runtime_share = engine->options.cpu_budget / (double)engine->living;
+		error = tell_runtime(engine, watched);
 		/* The kernel's own figure is read next to the page tables, so that they can agree. */
-		error = read_page_tables(engine, watched, whole);
+		if (!error)
+			error = read_page_tables(engine, watched, whole);
 		if (!error || error == -ESRCH)
 			error = watched_sample(watched, whole, &holder);
 		if (!error)
@@ -452,7 +475,7 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		error = settle(engine, engine->watched.watched[i], &sink);
 	for (size_t i = 0; i < engine->watched.count; i++)
 		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
-			end(engine, engine->watched.watched[i]);
+			end_unheard(engine, engine->watched.watched[i]);
 	/* Ended targets need no sources any more; the model keeps what is to be shown. */
 	watched_list_bury(&engine->watched);
 	if (!error)

@@ -90,6 +90,19 @@ bool watched_gone(struct watched *watched)
 	       now.start_ns / NSEC_PER_TICK != watched->info.start_ns / NSEC_PER_TICK;
 }
 
+bool watched_runtime_came(struct watched *watched)
+{
+	struct fact_target now;
+
+	if (!watched->runtime_looks)
+		return false;
+	watched->runtime_looks--;
+	if (procfs_describe(watched->procfs, watched->info.pid, &now) || !strcmp(now.runtime, watched->info.runtime))
+		return false;
+	memcpy(watched->info.runtime, now.runtime, sizeof(now.runtime));
+	return true;
+}
+
 /* Names the start routine of a thread; silence when nothing is known. */
 static int emit_routine(struct watched *watched, const struct fact *of, const struct fact_sink *sink)
 {

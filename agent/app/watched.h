@@ -35,6 +35,7 @@ struct watched {
 	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
 	struct glibc_descriptor descriptor;
 	bool was_sampled;       /* its present image, once */
+	unsigned int runtime_looks; /* that are still to come: an exec's libraries are not there at once */
 	uint64_t learn_next_ns; /* before this its threads are not asked for the descriptor's layout again */
 	struct glibc_arenas arenas;
 	struct glibc_kept kept;
@@ -67,6 +68,8 @@ void watched_learn(struct watched *watched, const struct fact_thread *threads, s
 void watched_learn_again(struct watched *watched);
 /* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
+/* True when `info` has another runtime now than at its exec, when no library was mapped yet. */
+bool watched_runtime_came(struct watched *watched);
 /* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
  * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);

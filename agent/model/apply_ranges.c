@@ -102,7 +102,7 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 		[SEED_ATTACH] = UNATTRIBUTED_BEFORE_ATTACH,
 		[SEED_INHERITED] = UNATTRIBUTED_INHERITED,
 		[SEED_LOST] = UNATTRIBUTED_LOST,
-		[SEED_EXEC] = UNATTRIBUTED_BEFORE_ATTACH,
+		[SEED_EXEC] = UNATTRIBUTED_IMAGE, /* what the exec itself maps beside files is the program's BSS */
 	};
 	enum seed_reason reason = fact->seed.reason;
 

@@ -155,6 +155,8 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 	group_retire(model, target);
 	target->ended_ns = fact->time_ns;
 	target->end = fact->gone;
+	if (fact->gone.how == TARGET_END_OOM_KILLED) /* the last reading was before it */
+		target->cgroup.oom_kills = fact->gone.oom_kills ? fact->gone.oom_kills : UNKNOWN_U64;
 	target->wants_reseed = false;
 	revive_for_the_last_frame(target);
 	while (model->target[index] != target)

@@ -191,7 +191,7 @@ static uint64_t base_of(struct arenas *arenas, const struct arena_member *sum, b
 		return 0;
 	use->has_users = true;
 	if (!use->has_base || rebase)
-		use->base = sum->unmade;
+		use->base = arenas->all_is_new ? 0 : sum->unmade;
 	use->has_base = true;
 	return use->base;
 }

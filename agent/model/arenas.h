@@ -39,6 +39,7 @@ struct arenas {
 	struct arena_inside main_inside;
 	struct arena_use *use; /* by arena, ascending */
 	uint32_t n_uses, use_capacity;
+	bool all_is_new; /* of an image that was seen to begin: there is no base */
 };
 
 int arenas_add(struct arenas *arenas, uint64_t heap, uint64_t arena);

@@ -92,7 +92,7 @@ static void add_known(uint64_t *sum, uint64_t value)
 
 static void keep_largest(uint64_t *largest, uint64_t value)
 {
-	if (value > *largest)
+	if (value != UNKNOWN_U64 && value > *largest)
 		*largest = value;
 }
 
@@ -165,10 +165,10 @@ static void add_pool(struct snapshot_group *group, const struct snapshot_pool *o
 	pool->exited_total += of->threads_exited;
 	pool->faults_total = add_saturated(pool->faults_total, of->faults_total);
 	for (int region = 0; region < REGION_COUNT; region++) {
-		pool->resident[region] += of->memory.resident[region];
+		add_known(&pool->resident[region], of->memory.resident[region]);
 		pool->mapped[region] += of->memory.mapped[region];
 	}
-	pool->orphaned += of->memory.orphaned_bytes;
+	add_known(&pool->orphaned, of->memory.orphaned_bytes);
 	add_limits(pool->limits, &pool->n_limits, of->limits, of->n_limits);
 }
 
@@ -198,7 +198,7 @@ static void add_target(struct snapshot_group *group, const struct snapshot *snap
 	add_known(&group->rss_shmem, target->memory.rss_shmem);
 	add_known(&group->swapped, target->memory.swapped);
 	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
-		group->unattributed[reason] += target->unattributed[reason];
+		add_known(&group->unattributed[reason], target->unattributed[reason]);
 	if (target->unexplained_bytes == UNKNOWN_I64 || group->unexplained == UNKNOWN_I64 ||
 	    __builtin_add_overflow(group->unexplained, target->unexplained_bytes, &group->unexplained))
 		group->unexplained = UNKNOWN_I64;

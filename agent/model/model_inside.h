@@ -79,6 +79,7 @@ struct target {
 	/* as of the last refresh */
 	uint64_t attributed, unattributed[UNATTRIBUTED_COUNT];
 	uint64_t oldest_scan_ns; /* 0: no figure yet */
+	bool was_read;           /* a range had a figure once */
 	bool whole;              /* every range had a figure once */
 	bool listed;             /* a refresh has come after the attach: all that was there is known */
 	bool based;              /* what growth is counted from is known: since then, or since exec */

@@ -18,6 +18,8 @@
 DEFINE_NAMES(region_name, enum region, REGION_COUNT, "stack", "arena", "heap", "mmap");
 DEFINE_NAMES(unattributed_name, enum unattributed, UNATTRIBUTED_COUNT, "before_attach", "image", "inherited",
 	     "lost");
+DEFINE_NAMES(table_kind_name, enum table_kind, TABLE_KIND_COUNT, "threads", "ranges", "heaps", "executors", "functions",
+	     "blame");
 DEFINE_NAMES(loss_reason_name, enum loss_reason, LOSS_REASON_COUNT, "ring", "map", "recursion", "kretprobe");
 DEFINE_NAMES(executor_kind_name, enum executor_kind, EXECUTOR_KIND_COUNT, "threading.Thread", "ThreadPoolExecutor",
 	     "anyio worker threads", "ThreadPool", "ProcessPoolExecutor");

@@ -40,11 +40,12 @@ static inline bool range_counts(const struct range *range)
 	return !(range->flags & (RANGE_SHARED | RANGE_HUGETLB)) && (range->usable || range->unproven);
 }
 
-/* Was it there before anybody saw who made it, so that evidence may say? */
+/* Was it there before anybody saw who made it, so that evidence may say? (`image`, though no file: of an exec's seed.) */
 static inline bool range_is_claimable(const struct range *range)
 {
-	return range->owner == OWNER_NONE && range->reason == UNATTRIBUTED_BEFORE_ATTACH && range->usable &&
-	       range->region == REGION_MMAP && !(range->flags & (RANGE_FILE | RANGE_SHARED | RANGE_HUGETLB));
+	return range->owner == OWNER_NONE && range->usable && range->region == REGION_MMAP &&
+	       (range->reason == UNATTRIBUTED_BEFORE_ATTACH || range->reason == UNATTRIBUTED_IMAGE) &&
+	       !(range->flags & (RANGE_FILE | RANGE_SHARED | RANGE_HUGETLB));
 }
 
 struct range_map;

@@ -243,6 +243,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	arena_sharing_end(&sharing, &target->arenas, &target->threads, !target->based);
 	figure_left_bases(target);
 	attach = whole && !target->based;
+	target->was_read |= target->oldest_scan_ns != 0;
 	target->whole |= whole;
 	target->based |= whole;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {

@@ -21,6 +21,11 @@ const char *executor_kind_name(enum executor_kind kind); /* "ThreadPoolExecutor"
 const char *process_role_name(enum process_role role);   /* "uvicorn worker", ... */
 const char *probe_name(enum probe probe);                /* "thread_born", "mmap", ... */
 
+/* Tables that a target can make grow: each has a bound. */
+enum table_kind { TABLE_OF_THREADS, TABLE_OF_RANGES, TABLE_OF_HEAPS, TABLE_OF_EXECUTORS, TABLE_OF_FUNCTIONS,
+		  TABLE_OF_BLAME, TABLE_KIND_COUNT };
+const char *table_kind_name(enum table_kind table); /* "threads", ... */
+
 enum limit_state { LIMIT_OK, LIMIT_WARN, LIMIT_OVER };
 const char *limit_state_name(enum limit_state state); /* "ok", "warn", "over" */
 
@@ -28,7 +33,7 @@ enum verdict_state { VERDICT_NONE, VERDICT_STEADY, VERDICT_FILLING, VERDICT_FULL
 		     VERDICT_CHURNING, VERDICT_ORPHANED, VERDICT_UNKNOWN, VERDICT_COUNT };
 const char *verdict_state_name(enum verdict_state state);
 
-/* Regions are exclusive: they add up to the totals. */
+/* Regions are exclusive: they add up to the totals. What is resident is UNKNOWN_U64 before the first reading. */
 struct snapshot_bytes {
 	uint64_t resident[REGION_COUNT], mapped[REGION_COUNT];
 	uint64_t resident_bytes, mapped_bytes;
@@ -167,7 +172,7 @@ struct snapshot_target {
 	uint64_t threads, threads_peak, threads_running;
 	uint64_t running_samples; /* of who runs, since the last snapshot: what running_mean is over */
 	struct fact_memory memory;
-	uint64_t attributed_bytes; /* the sum over pools */
+	uint64_t attributed_bytes; /* the sum over pools; UNKNOWN_U64 before the first reading, as what follows */
 	uint64_t unattributed[UNATTRIBUTED_COUNT], unattributed_bytes;
 	int64_t unexplained_bytes; /* rss_anon - attributed - unattributed; UNKNOWN_I64 */
 	double age_seconds;        /* of the oldest page-table reading that counts; NAN: none yet */
@@ -181,8 +186,8 @@ struct snapshot_target {
 	uint64_t events_received, events_lost; /* of this target; UNKNOWN_U64: not told apart */
 	uint64_t reseeds;
 	double reseed_age_seconds; /* NAN: none */
-	uint64_t ranges, ranges_refused, threads_refused; /* tables and what their bounds refused */
-	uint64_t blames_refused; /* growth under functions that the table of functions has no room for: it is under others */
+	uint64_t ranges;                 /* entries of the interval map */
+	uint64_t refused[TABLE_KIND_COUNT]; /* what found the table full */
 
 	struct snapshot_limit *limits; /* of the process; owned */
 	size_t n_limits;

@@ -321,6 +321,32 @@ static void identity_fill(const struct model *model, const struct target *target
 						(int64_t)ret_target->unattributed_bytes;
 }
 
+static void bytes_unread(struct snapshot_bytes *bytes)
+{
+	for (int region = 0; region < REGION_COUNT; region++)
+		bytes->resident[region] = UNKNOWN_U64;
+	bytes->resident_bytes = bytes->orphaned_bytes = bytes->kept_bytes = UNKNOWN_U64;
+	bytes->grown_bytes = UNKNOWN_I64;
+}
+
+/* Before its page tables were read once, as of a target that was gone by then, nothing is known of what is resident. */
+static void unread_fill(struct snapshot_target *ret_target)
+{
+	ret_target->attributed_bytes = ret_target->unattributed_bytes = UNKNOWN_U64;
+	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
+		ret_target->unattributed[reason] = UNKNOWN_U64;
+	for (size_t i = 0; i < ret_target->n_pools; i++) {
+		struct snapshot_pool *pool = &ret_target->pools[i];
+
+		bytes_unread(&pool->memory);
+		pool->thread_resident_mean = pool->thread_resident_max = UNKNOWN_U64;
+	}
+	for (size_t i = 0; i < ret_target->n_threads_list; i++) {
+		bytes_unread(&ret_target->threads_list[i].memory);
+		ret_target->threads_list[i].stack_used = UNKNOWN_U64;
+	}
+}
+
 int target_fill(struct model *model, struct target *target, struct snapshot_target *ret_target)
 {
 	_cleanup_(freep) uint32_t *place = NULL;
@@ -349,9 +375,14 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.reseeds = target->reseeds,
 		.reseed_age_seconds = NAN,
 		.ranges = range_map_count(target->ranges),
-		.ranges_refused = range_map_refused(target->ranges),
-		.threads_refused = target->threads.refused,
-		.blames_refused = target->blame.refused,
+		.refused = {
+			[TABLE_OF_THREADS] = target->threads.refused,
+			[TABLE_OF_RANGES] = range_map_refused(target->ranges),
+			[TABLE_OF_HEAPS] = target->arenas.refused,
+			[TABLE_OF_EXECUTORS] = target->executors.refused,
+			[TABLE_OF_FUNCTIONS] = target->functions.refused,
+			[TABLE_OF_BLAME] = target->blame.refused,
+		},
 	};
 	memcpy(ret_target->variant, target->variant, sizeof(ret_target->variant));
 	if (target->reseeds)
@@ -372,6 +403,8 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 	r = unmatched_fill(target, ret_target);
 	if (r < 0)
 		return r;
+	if (!target->was_read)
+		unread_fill(ret_target);
 	if (target->history.count) {
 		ret_target->history = calloc(target->history.count, sizeof(*ret_target->history));
 		if (!ret_target->history)

@@ -124,6 +124,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->based = true; /* all of a new image has grown */
 	pools_clear(&target->pools);
 	arenas_clear(&target->arenas);
+	target->arenas.all_is_new = true;
 	told_executors_clear(&target->executors);
 	functions_clear(&target->functions);
 	blame_clear(&target->blame);
@@ -136,7 +137,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->births = (struct births){.newest = 0};
 	target->n_own_names = 0;
 	target->stack_start = target->stack_length = 0;
-	target->whole = target->had_threads = target->outside = target->stacks_sought = false;
+	target->was_read = target->whole = target->had_threads = target->outside = target->stacks_sought = false;
 	target->oldest_scan_ns = 0;
 	target->attributed = 0;
 	memset(target->unattributed, 0, sizeof(target->unattributed));

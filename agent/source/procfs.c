@@ -318,6 +318,8 @@ void procfs_free(struct procfs *procfs)
 		return;
 	if (procfs->fd >= 0)
 		close(procfs->fd);
+	for (size_t i = 0; i < TARGET_CACHES; i++)
+		free(procfs->caches[i].cgroup_text);
 	cgroup_tree_free(procfs->cgroups);
 	free(procfs->buffer);
 	free(procfs);

@@ -42,6 +42,9 @@ int procfs_seed(struct procfs *procfs, uint32_t target, uint32_t pid, enum seed_
  * exact: RssAnon is right at this moment, whatever that costs; else a lagging counter is corrected now and then. */
 int procfs_memory(struct procfs *procfs, uint32_t target, uint32_t pid, bool exact, const struct fact_sink *sink);
 int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink);
+/* OOM kills that the cgroup of its last FACT_CGROUP counts by now: the process may be gone, its cgroup is not.
+ * UNKNOWN_U64. */
+uint64_t procfs_oom_kills(struct procfs *procfs, uint32_t target);
 int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink);
 
 #endif

@@ -20,6 +20,8 @@ struct target_cache {
 	uint64_t next_rss_ns, next_children_ns;
 	uint64_t next_cpus_ns;
 	uint32_t cpus_allowed, cpus_online; /* 0: not known */
+	/* Its /proc/PID/cgroup as it was last read, owned: the cgroup outlives the process. NULL: never read. */
+	char *cgroup_text;
 };
 
 #define TARGET_CACHES 256 /* direct-mapped by target id: a collision costs a reading */

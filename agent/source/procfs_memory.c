@@ -34,8 +34,10 @@ static struct target_cache *target_cache(struct procfs *procfs, uint32_t target)
 {
 	struct target_cache *cache = &procfs->caches[target % TARGET_CACHES];
 
-	if (cache->target != target)
+	if (cache->target != target) {
+		free(cache->cgroup_text);
 		*cache = (struct target_cache){.target = target};
+	}
 	return cache;
 }
 
@@ -121,6 +123,15 @@ static void read_cpus(struct procfs *procfs, uint32_t target, uint32_t pid, uint
 	cgroup->cpus_online = cache->cpus_online;
 }
 
+/* Without memory for it the text is not known. */
+static void keep_text(char **kept, const char *text)
+{
+	if (*kept && !strcmp(*kept, text))
+		return;
+	free(*kept);
+	*kept = strdup(text);
+}
+
 int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_CGROUP, .target = target, .time_ns = boottime()};
@@ -129,12 +140,25 @@ int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const st
 	if (n < 0)
 		return (int)n;
 	cgroup_tree_read(procfs->cgroups, procfs->buffer, (size_t)n, &fact.cgroup);
+	if (target) /* else nobody's figures are wanted, but the cgroup's path */
+		keep_text(&target_cache(procfs, target)->cgroup_text, procfs->buffer);
 	n = procfs_read(procfs, "meminfo");
 	fact.cgroup.host_memory_total =
 		n < 0 ? UNKNOWN_U64 : proc_find_kilobytes(procfs->buffer, (size_t)n, "MemTotal:");
-	if (target) /* else nobody's figures are wanted, but the cgroup's path */
+	if (target)
 		read_cpus(procfs, target, pid, fact.time_ns, &fact.cgroup);
 	return sink->emit(sink->context, &fact);
+}
+
+uint64_t procfs_oom_kills(struct procfs *procfs, uint32_t target)
+{
+	const char *text = target_cache(procfs, target)->cgroup_text;
+	struct fact_cgroup cgroup;
+
+	if (!text)
+		return UNKNOWN_U64;
+	cgroup_tree_read(procfs->cgroups, text, strlen(text), &cgroup);
+	return cgroup.oom_kills;
 }
 
 /* ---- children ---------------------------------------------------------------------------------------- */

@@ -86,7 +86,7 @@ static void line_memory(const struct snapshot *snapshot, const struct snapshot_t
 								  : target->cgroup.host_memory_total;
 	uint64_t charged = target->attributed_bytes, anon = memory->rss_anon;
 	/* The meter is one bar of anon: charged and not charged; readings differ by a moment. */
-	uint64_t rest = anon != UNKNOWN_U64 && anon > charged ? anon - charged : 0;
+	uint64_t rest = anon != UNKNOWN_U64 && charged != UNKNOWN_U64 && anon > charged ? anon - charged : 0;
 	struct meter_part parts[] = {
 		{ charged, '|', ATTR_BAR_FIRST },
 		{ rest, '#', ATTR_BAR_SECOND },
@@ -183,7 +183,7 @@ static void line_identity(const struct snapshot *snapshot, const struct snapshot
 		pen_pair(pen, "ago", "", ATTR_BOLD);
 	}
 	for (size_t i = 0; i < UNATTRIBUTED_COUNT; i++)
-		if (target->unattributed[i])
+		if (target->unattributed[i] && target->unattributed[i] != UNKNOWN_U64)
 			pen_pair(pen, reasons[i], format_bytes(FORMAT_BUFFER, target->unattributed[i]), ATTR_NORMAL);
 }
 

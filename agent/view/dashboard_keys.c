@@ -83,6 +83,11 @@ static enum dashboard_action run_help(struct dashboard_state *ui, const struct s
 	return DASHBOARD_REDRAW;
 }
 
+static bool is_help(int key)
+{
+	return key == KEY_F(1) || key == 'h' || key == '?';
+}
+
 static enum dashboard_action run_blame(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
 	if (!dashboard_target(ui, snapshot))
@@ -220,7 +225,13 @@ static enum dashboard_action run_target(struct dashboard_state *ui, const struct
 
 static enum dashboard_action run_words(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
+	struct dashboard_layout before, after;
+
+	dashboard_arrange(ui, snapshot, ui->rows, ui->columns, &before);
 	ui->all_words = !ui->all_words;
+	dashboard_arrange(ui, snapshot, ui->rows, ui->columns, &after);
+	if (before.words.rows == after.words.rows)
+		dashboard_say(ui, after.words.rows ? "all that is to be said stands there already" : "nothing is to be said");
 	return DASHBOARD_REDRAW;
 }
 
@@ -386,6 +397,8 @@ static enum dashboard_action key_text(struct dashboard_state *ui, const struct s
 		ui->cursor -= key == KEY_CURSOR_UP ? ui->cursor > 0 : ui->cursor < height ? ui->cursor : height;
 	else if (key == KEY_TOP || key == KEY_BOTTOM)
 		ui->cursor = key == KEY_TOP ? 0 : last;
+	else if (ui->mode != MODE_HELP && is_help(key))
+		return run_help(ui, snapshot, key);
 	else
 		ui->mode = MODE_TABLES;
 	if (ui->cursor > last)

@@ -198,17 +198,23 @@ static void say_verdict(struct collector *all)
 
 static void say_refused(struct collector *all)
 {
-	const struct snapshot_target *target = all->target;
+	static const struct {
+		enum attribute attribute;
+		const char *noun, *means;
+	} tables[] = {
+		[TABLE_OF_THREADS] = { ATTR_WARN, "thread", "not shown: the table of threads is full" },
+		[TABLE_OF_RANGES] = { ATTR_WARN, "range", "without an owner: the table of ranges is full" },
+		[TABLE_OF_HEAPS] = { ATTR_WARN, "time", "the table of heaps was full: who shares the others is not known" },
+		[TABLE_OF_EXECUTORS] = { ATTR_NORMAL, "time", "the table of executors was full: the others are pools by thread name" },
+		[TABLE_OF_FUNCTIONS] = { ATTR_NORMAL, "time", "the table of functions was full: what some threads run is not shown" },
+		[TABLE_OF_BLAME] = { ATTR_NORMAL, "time", "the table of blame was full: that growth is under other functions" },
+	};
+	_Static_assert(ARRAY_SIZE(tables) == TABLE_KIND_COUNT, "words for each table");
 
-	if (target->threads_refused)
-		say(all, ATTR_WARN, "%s not shown: the table of threads is full",
-		    format_counted(FORMAT_BUFFER, target->threads_refused, "thread"));
-	if (target->ranges_refused)
-		say(all, ATTR_WARN, "%s without an owner: the table of ranges is full",
-		    format_counted(FORMAT_BUFFER, target->ranges_refused, "range"));
-	if (target->blames_refused)
-		say(all, ATTR_NORMAL, "the table of functions was full %s: that growth is under other functions",
-		    format_counted(FORMAT_BUFFER, target->blames_refused, "time"));
+	for (size_t i = 0; i < TABLE_KIND_COUNT; i++)
+		if (all->target->refused[i])
+			say(all, tables[i].attribute, "%s %s", format_counted(FORMAT_BUFFER, all->target->refused[i], tables[i].noun),
+			    tables[i].means);
 	if (all->snapshot->series_dropped)
 		say(all, ATTR_NORMAL, "%s folded into `other`: raise max_pools to see them",
 		    format_counted(FORMAT_BUFFER, all->snapshot->series_dropped, "pool"));
@@ -265,17 +271,21 @@ static void say_kept(struct collector *all)
 
 	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
 		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
-		char name[NAME_SIZE];
+		/* Where new heaps were not read yet, what was read is the least that is kept. */
+		bool is_least = memory->kept_bytes == UNKNOWN_U64;
+		uint64_t kept = is_least ? memory->kept_sum : memory->kept_bytes;
+		char name[NAME_SIZE], live[FORMAT_SIZE + 16] = "";
 
-		if (memory->kept_bytes == UNKNOWN_U64 || memory->kept_bytes < KEPT_MIN ||
-		    memory->kept_bytes < memory->resident_bytes / 4 || memory->kept_bytes > memory->resident_bytes)
+		if (memory->resident_bytes == UNKNOWN_U64 || kept < KEPT_MIN || kept < memory->resident_bytes / 4 ||
+		    kept > memory->resident_bytes)
 			continue;
 		escape_text(all->target->pools[i].name, sizeof(all->target->pools[i].name), all->options->utf8, name,
 			    sizeof(name));
-		say(all, ATTR_NORMAL, "%s: %s resident, %s live, %s kept by malloc", name,
-		    format_bytes(FORMAT_BUFFER, memory->resident_bytes),
-		    format_bytes(FORMAT_BUFFER, memory->resident_bytes - memory->kept_bytes),
-		    format_bytes(FORMAT_BUFFER, memory->kept_bytes));
+		if (!is_least)
+			snprintf(live, sizeof(live), "%s live, ", format_bytes(FORMAT_BUFFER, memory->resident_bytes - kept));
+		say(all, ATTR_NORMAL, "%s: %s resident, %s%s%s kept by malloc", name,
+		    format_bytes(FORMAT_BUFFER, memory->resident_bytes), live, is_least ? "at least " : "",
+		    format_bytes(FORMAT_BUFFER, kept));
 		told++;
 	}
 }
@@ -336,6 +346,32 @@ static void say_churn(struct collector *all)
 	}
 }
 
+/* What the header has room for on a wide terminal only. */
+#define UNATTRIBUTED_MIN (4ULL << 20)
+
+static void say_unattributed(struct collector *all)
+{
+	static const char *const reasons[] = {
+		[UNATTRIBUTED_BEFORE_ATTACH] = "before attach (its maker was not seen)",
+		[UNATTRIBUTED_IMAGE] = "image (what the program's files and their data became)",
+		[UNATTRIBUTED_INHERITED] = "inherited (there at the fork)",
+		[UNATTRIBUTED_LOST] = "lost (with events)",
+	};
+	_Static_assert(ARRAY_SIZE(reasons) == UNATTRIBUTED_COUNT, "words for each reason");
+	const struct snapshot_target *target = all->target;
+	char text[sizeof(all->words->text)] = "";
+	size_t used = 0;
+
+	if (target->unattributed_bytes == UNKNOWN_U64 || target->unattributed_bytes < UNATTRIBUTED_MIN ||
+	    target->unattributed_bytes < target->memory.rss_anon / 10)
+		return;
+	for (size_t i = 0; i < UNATTRIBUTED_COUNT && used < sizeof(text); i++)
+		if (target->unattributed[i])
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %s", used ? ", " : "",
+						 format_bytes(FORMAT_BUFFER, target->unattributed[i]), reasons[i]);
+	say(all, ATTR_NORMAL, "Unattributed: %s", text);
+}
+
 size_t words_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
 		     const struct words_options *options, struct word *words, size_t max)
 {
@@ -362,5 +398,6 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_shared(&all);
 	all.count += blame_words(target, options->utf8, all.words + all.count, all.max - all.count);
 	say_churn(&all);
+	say_unattributed(&all);
 	return all.count;
 }

@@ -132,6 +132,15 @@ static json_t *build_memory(const struct snapshot_target *target)
 	return memory.object;
 }
 
+static json_t *build_refused(const uint64_t *refused)
+{
+	struct builder object = builder_open();
+
+	for (enum table_kind table = 0; table < TABLE_KIND_COUNT; table++)
+		add(&object, table_kind_name(table), count(refused[table]));
+	return object.object;
+}
+
 static json_t *build_cgroup(const struct fact_cgroup *cgroup)
 {
 	struct builder object = builder_open();
@@ -195,6 +204,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "cgroup", build_cgroup(&target->cgroup));
 	add(&object, "cpus", build_cpus(&target->cgroup));
 	add(&object, "events", events.object);
+	add(&object, "tables_full", build_refused(target->refused));
 	add(&object, "limits", build_limits(target->limits, target->n_limits));
 	add(&object, "limits_without_pool", build_unmatched(target));
 	add(&object, "verdict", build_verdict(&target->verdict));

@@ -133,7 +133,7 @@ static struct process_row row_of(const struct snapshot_target *target, bool is_e
 		.threads = target->threads,
 		.rss_anon = target->memory.rss_anon,
 		.attributed = target->attributed_bytes,
-		.growth_per_minute = target->growth_1m,
+		.growth_per_minute = target->growth_anon,
 		.ended = target->ended,
 	};
 
@@ -258,7 +258,7 @@ static const struct column columns[] = {
 	  .width = 5, .width_max = 5, .rank = 1 },
 	{ "ATTR", "of it charged to threads", COLUMN_BYTES, ROW(attributed), .width = 5, .width_max = 5, .rank = 4 },
 	{ "GROWN", "what is charged now less what was at attach", COLUMN_GROWTH, ROW(grown), .width = 6, .width_max = 6, .rank = 3 },
-	{ "/MIN", "growth of the process over the last minute", COLUMN_GROWTH, ROW(growth_per_minute), .width = 6,
+	{ "/MIN", "growth of ANON over the last minute", COLUMN_GROWTH, ROW(growth_per_minute), .width = 6,
 	  .width_max = 6, .rank = 3 },
 };
 /* clang-format on */

@@ -40,6 +40,7 @@ def test_oom_kill_is_told_from_a_signal(bounded, watch):
     bounded.send("main touch x")
     target = watching.wait().target()
     assert target["ended"]["how"] == "oom_killed", target["ended"]
+    assert target["cgroup"]["oom_kills"] == 1, "the kill itself, which no reading of a living target has"
 
 
 def test_growth_towards_memory_max_is_told_as_a_rate(bounded, agent):

@@ -38,7 +38,9 @@ TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "role": (TEXT,), "
           "cgroup": {"path": (TEXT,), "memory_max_bytes": (COUNT,), "memory_current_bytes": (COUNT,),
                      "oom_kills": (COUNT,), "cpu_quota_cores": (NUMBER,), "pids_max": (COUNT,)},
           "cpus": {"allowed": (COUNT,), "online": (COUNT,)},
-          "events": {"received": COUNT, "lost": COUNT, "reseeds": COUNT}, "limits": [LIMIT], "verdict": VERDICT,
+          "events": {"received": COUNT, "lost": COUNT, "reseeds": COUNT},
+          "tables_full": {"threads": COUNT, "ranges": COUNT, "heaps": COUNT, "executors": COUNT, "functions": COUNT, "blame": COUNT},
+          "limits": [LIMIT], "verdict": VERDICT,
           "limits_without_pool": [{"pool": TEXT, "limit": TEXT, "source": TEXT}],
           "pools": [POOL], "thread_list": [THREAD]}
 SNAPSHOT = {"schema": COUNT, "time": MOMENT, "host": TEXT, "version": TEXT, "targets": [TARGET]}

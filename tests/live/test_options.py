@@ -99,6 +99,19 @@ def test_all_that_a_command_took_has_grown():
     assert last[titles.index("RES")].endswith("M"), done
 
 
+def test_a_command_is_known_once_its_libraries_are_there():
+    """When it was seen to exec there were none; and what the exec mapped was not there before the attach."""
+    done = run("top", "--count", "3", "--interval", "0.5", "--", "sleep", "4")
+    last = done.out[done.out.rindex("\n sleep  PID "):]
+    assert re.match(r"\n sleep  PID \d+  glibc ", last) and "before attach" not in last, done
+
+
+def test_what_a_short_command_held_is_not_known():
+    done = run("top", "--", "true")
+    assert re.search(r"Attributed n/a +unattributed n/a", done.out), done
+    assert "n/a of it attributed" in done.out
+
+
 def test_command_that_cannot_be_run():
     done = run("top", "--", "/no/such/program")
     assert done.code in (1, 4) and "/no/such/program" in done.err and "No such file" in done.err, done

@@ -220,7 +220,7 @@ static void functions_without_end(void **state)
 		assert_int_equal(w->blame[i].bytes, MIB);
 	assert_int_equal(w->blame_other, (2 * BLAME_FUNCTIONS_MAX - 5) * 4096);
 	assert_int_equal(w->blame_unseen, 0);
-	assert_int_equal(target->blames_refused, BLAME_FUNCTIONS_MAX);
+	assert_int_equal(target->refused[TABLE_OF_BLAME], BLAME_FUNCTIONS_MAX);
 	unmapped(&s, 200, AREA, 10 * MIB);
 	range(&s, FACT_RANGE_MADE, 200, AREA + 4096 * MIB, 4096, RW, RANGE_ANON); /* the call before it had succeeded */
 	refresh(&s);

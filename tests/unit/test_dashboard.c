@@ -49,7 +49,7 @@ static void test_golden_ended(void **state)
 	}
 	fixture->snapshot.n_targets = 3;
 	target->ended = true;
-	target->end = (struct fact_target_gone){ TARGET_END_OOM_KILLED, SIGKILL };
+	target->end = (struct fact_target_gone){ TARGET_END_OOM_KILLED, SIGKILL, 1 };
 	target->ended_realtime_ns = FIXTURE_AGO(2);
 	target->reseeds = 1;
 	target->reseed_age_seconds = 8.2;

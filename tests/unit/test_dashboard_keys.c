@@ -264,6 +264,8 @@ static void test_blame_fills_the_screen_and_goes(void **state)
 		press(KEY_PAGE_DOWN);
 	press(KEY_TOP);
 	assert_non_null(strstr(frame(NULL, 0), "Under which functions the pools grew"));
+	press(KEY_FUNCTION + 1); /* help is a key away from everywhere */
+	assert_int_equal(ui.mode, MODE_HELP);
 	press(KEY_ESCAPE);
 	assert_int_equal(ui.mode, MODE_TABLES);
 	/* Without a target there is nothing to show. */

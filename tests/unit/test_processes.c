@@ -36,7 +36,7 @@ static struct snapshot_target *add(uint32_t pid, uint32_t parent, uint64_t start
 		.threads = 2,
 		.memory = { .rss_anon = 5 * MIB },
 		.attributed_bytes = 3 * MIB,
-		.growth_1m = (int64_t)MIB,
+		.growth_anon = (int64_t)MIB,
 		.pools = pool,
 		.n_pools = 1,
 	};
@@ -154,7 +154,7 @@ static void totals(void **state)
 	process_rows_free(&rows);
 	/* What is not known of one is not known of all. */
 	targets[1].memory.rss_anon = UNKNOWN_U64;
-	targets[1].growth_1m = UNKNOWN_I64;
+	targets[1].growth_anon = UNKNOWN_I64;
 	pools[0].memory.grown_bytes = UNKNOWN_I64;
 	targets[0].attributed_bytes = UINT64_MAX - 1;
 	rows = collect(parent);

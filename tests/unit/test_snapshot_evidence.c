@@ -112,6 +112,29 @@ static void a_divided_base_is_no_growth(void **state)
 	script_end(&s);
 }
 
+/* An image that was seen to begin has no base: what its seed found came since the exec. */
+static void after_an_exec_there_is_no_base(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	refresh(&s);
+	seed_begin(&s, SEED_EXEC);
+	range(&s, FACT_RANGE_SEEN, 0, HEAP, 32 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	arena_of_heap(&s);
+	uses_arena(&s, 200);
+	resident(&s, HEAP, 32 * MIB, 8 * MIB);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->memory.resident_bytes, 8 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 8 * MIB);
+	script_end(&s);
+}
+
 static void the_main_arena_owns_the_heap(void **state)
 {
 	struct script s = {0};
@@ -229,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_shared_arena_is_divided),
 		cmocka_unit_test(a_divided_base_is_no_growth),
+		cmocka_unit_test(after_an_exec_there_is_no_base),
 		cmocka_unit_test(the_main_arena_owns_the_heap),
 		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
 		cmocka_unit_test(kept_is_what_was_read_of_the_heaps),

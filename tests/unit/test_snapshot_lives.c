@@ -39,7 +39,7 @@ static const struct snapshot_group_pool *group_pool(const struct snapshot_group 
 
 static void gone(struct script *s, uint32_t target, enum target_end how, int code)
 {
-	feed(s, (struct fact){.kind = FACT_TARGET_GONE, .target = target, .gone = {how, code}});
+	feed(s, (struct fact){.kind = FACT_TARGET_GONE, .target = target, .gone = {how, code, 0}});
 }
 
 static void exec_drops_all_but_the_caller(void **state)
@@ -69,9 +69,8 @@ static void exec_drops_all_but_the_caller(void **state)
 	assert_int_equal(target->threads, 1);
 	assert_int_equal(target->n_pools, 1);
 	assert_string_equal(pool_name_of(target, PID), "main");
-	assert_int_equal(target->attributed_bytes, 0);
-	assert_int_equal(target->unattributed_bytes, 0);
-	assert_int_equal(target->unexplained_bytes, UNKNOWN_I64); /* no whole pass of the new image yet */
+	assert_true(target->attributed_bytes == UNKNOWN_U64 && target->unattributed_bytes == UNKNOWN_U64);
+	assert_int_equal(target->unexplained_bytes, UNKNOWN_I64); /* no pass of the new image yet */
 	/* what was counted before is the former group's */
 	assert_int_equal(group_pool(group(s.snapshot, "app"), "w-*")->started_total, 1);
 	assert_int_equal(group_pool(group(s.snapshot, "app"), "w-*")->exited_total, 1);
@@ -136,6 +135,49 @@ static void exec_by_another_thread_after_the_leader_left(void **state)
 	assert_int_equal(target->threads, 1);
 	assert_int_equal(thread(target, PID)->pool, 0);
 	script_end(&s);
+}
+
+/* Of a target that ended before its page tables were read nothing resident is known: that is not 0. */
+static void what_was_never_read_is_not_known(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	const struct snapshot_bytes *bytes;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "w-1");
+	mapped(&s, 200, AREA, MIB);
+	gone(&s, 0, TARGET_END_EXITED, 0);
+	target = refresh(&s);
+	bytes = &pool(target, "w-*")->memory;
+	assert_true(target->attributed_bytes == UNKNOWN_U64 && target->unattributed_bytes == UNKNOWN_U64);
+	assert_true(target->unattributed[UNATTRIBUTED_IMAGE] == UNKNOWN_U64);
+	assert_true(bytes->resident_bytes == UNKNOWN_U64 && bytes->resident[REGION_MMAP] == UNKNOWN_U64);
+	assert_true(bytes->orphaned_bytes == UNKNOWN_U64 && bytes->grown_bytes == UNKNOWN_I64);
+	assert_true(pool(target, "w-*")->thread_resident_max == UNKNOWN_U64);
+	assert_true(thread(target, 200)->memory.resident_bytes == UNKNOWN_U64);
+	assert_int_equal(pool(target, "w-*")->threads_started, 1);
+	script_end(&s);
+}
+
+/* The last reading of the cgroup was before the kill. */
+static void an_oom_kill_counts_itself(void **state)
+{
+	static const uint64_t counted[][2] = {{3, 3}, {0, UNKNOWN_U64}, {UNKNOWN_U64, UNKNOWN_U64}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(counted); i++) {
+		struct script s = {0};
+
+		script_begin(&s);
+		leader(&s);
+		feed(&s, (struct fact){.kind = FACT_CGROUP, .cgroup = {.oom_kills = 2, .memory_current = MIB}});
+		refresh(&s);
+		feed(&s, (struct fact){.kind = FACT_TARGET_GONE, .gone = {TARGET_END_OOM_KILLED, 9, counted[i][0]}});
+		assert_true(refresh(&s)->cgroup.oom_kills == counted[i][1]);
+		assert_int_equal(s.snapshot->targets[0].cgroup.memory_current, MIB);
+		script_end(&s);
+	}
 }
 
 static void the_last_frame_stays_with_how_it_ended(void **state)
@@ -292,6 +334,8 @@ int main(void)
 		cmocka_unit_test(exec_drops_all_but_the_caller),
 		cmocka_unit_test(a_name_told_after_the_seed_of_an_exec),
 		cmocka_unit_test(exec_by_another_thread_after_the_leader_left),
+		cmocka_unit_test(what_was_never_read_is_not_known),
+		cmocka_unit_test(an_oom_kill_counts_itself),
 		cmocka_unit_test(the_last_frame_stays_with_how_it_ended),
 		cmocka_unit_test(groups_keep_what_ended_processes_counted),
 		cmocka_unit_test(two_processes_of_one_name_are_one_group),

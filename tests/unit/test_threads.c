@@ -298,7 +298,7 @@ static void the_bound_refuses_and_counts(void **state)
 		seen(&s, 200 + i, "w-1");
 	target = refresh(&s);
 	assert_int_equal(target->threads, 3);
-	assert_int_equal(target->threads_refused, 2);
+	assert_int_equal(target->refused[TABLE_OF_THREADS], 2);
 	exited(&s, 201);
 	seen(&s, 210, "w-1");
 	assert_int_equal(refresh(&s)->threads, 3);

@@ -63,13 +63,31 @@ static void test_words(void **state)
 	assert_says(fixture, "STOPPED");
 	target->ended = true;
 	target->ended_realtime_ns = FIXTURE_AGO(2);
-	target->end = (struct fact_target_gone){ TARGET_END_EXITED, 3 };
+	target->end = (struct fact_target_gone){ TARGET_END_EXITED, 3, 0 };
 	assert_says(fixture, "ENDED 12:05:09: exited with code 3; this is the last frame");
-	target->end = (struct fact_target_gone){ TARGET_END_SIGNALLED, SIGTERM };
+	target->end = (struct fact_target_gone){ TARGET_END_SIGNALLED, SIGTERM, 0 };
 	assert_says(fixture, "ENDED 12:05:09: killed by signal 15 (SIGTERM)");
 	fixture->process_limits[0].state = LIMIT_OVER;
 	fixture->process_limits[0].value = fixture->process_limits[0].max + 1;
 	assert_says(fixture, "OVER process: RES 3.60G > 3.60G (90 % of memory.max) since 12:00:59 (4 min)");
+}
+
+/* 80 columns have no room for the reasons, and what each means stands nowhere else. */
+static void test_unattributed_is_explained_where_it_is_much(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct snapshot_target *target = &fixture->targets[0];
+	char *text = words_of(fixture);
+
+	assert_null(strstr(text, "Unattributed: ")); /* 2 % */
+	free(text);
+	target->unattributed[UNATTRIBUTED_BEFORE_ATTACH] = FIXTURE_MIB(800);
+	target->unattributed_bytes = FIXTURE_MIB(821);
+	assert_says(fixture, "Unattributed: 800M before attach (its maker was not seen), 21.0M image (");
+	target->unattributed_bytes = UNKNOWN_U64;
+	text = words_of(fixture);
+	assert_null(strstr(text, "Unattributed: "));
+	free(text);
 }
 
 /* A limit that watches nothing says so, and says so once. */
@@ -131,7 +149,7 @@ static void test_return(void **state)
 	fixture->targets[2] = *ended;
 	ended->ended = true;
 	ended->ended_realtime_ns = FIXTURE_AGO(20);
-	ended->end = (struct fact_target_gone){ TARGET_END_OOM_KILLED, SIGKILL };
+	ended->end = (struct fact_target_gone){ TARGET_END_OOM_KILLED, SIGKILL, 0 };
 	back->id = 2;
 	back->info.pid = 4800;
 	back->attached_realtime_ns = FIXTURE_AGO(9);
@@ -153,7 +171,7 @@ static void test_return(void **state)
 	dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
 	back->ended = true; /* and again: the last frame is that of the last one */
 	back->ended_realtime_ns = FIXTURE_AGO(1);
-	back->end = (struct fact_target_gone){ TARGET_END_EXITED, 0 };
+	back->end = (struct fact_target_gone){ TARGET_END_EXITED, 0, 0 };
 	assert_title(fixture, &ui, "PID 4711");
 	dashboard_init(&ui, true, 1000);
 	assert_title(fixture, &ui, "PID 4800");
@@ -189,6 +207,10 @@ static void test_kept_and_churn_in_words(void **state)
 
 	fixture->pools[FIXTURE_ANYIO].memory.kept_bytes = FIXTURE_MIB(2048);
 	assert_says(fixture, "anyio-worker-*: 2.53G resident, 543M live, 2.00G kept by malloc");
+	fixture->pools[FIXTURE_ANYIO].memory.kept_bytes = UNKNOWN_U64; /* a new heap was not read yet */
+	fixture->pools[FIXTURE_ANYIO].memory.kept_sum = FIXTURE_MIB(1024);
+	assert_says(fixture, "anyio-worker-*: 2.53G resident, at least 1.00G kept by malloc");
+	fixture->pools[FIXTURE_ANYIO].memory.kept_sum = 0;
 	fixture->pools[FIXTURE_ANYIO].memory.shared = true;
 	assert_says(fixture, "anyio-worker-*: arenas shared with other threads; what no living one was seen to grow is divided equally");
 	fixture->pools[FIXTURE_EXECUTOR].faults_per_second = 4480;
@@ -210,8 +232,8 @@ static void test_blame_in_words(void **state)
 	blame_pools(fixture);
 	assert_says(fixture, "anyio-worker-*: of 2.00G that this pool grew, 1.86G under predict (app.py:42)\n");
 	assert_says(fixture, "ThreadPoolExecutor-0_*: of 50.0M that this pool made since the attach, 20.0M under resize (__init__.py), 30.0M not seen at it");
-	fixture->targets[0].blames_refused = 3;
-	assert_says(fixture, "the table of functions was full 3 times: that growth is under other functions\n");
+	fixture->targets[0].refused[TABLE_OF_BLAME] = 3;
+	assert_says(fixture, "3 times the table of blame was full: that growth is under other functions\n");
 	fixture->pools[FIXTURE_EXECUTOR].blame[0].bytes = FIXTURE_MIB(1); /* too little to tell */
 	text = words_of(fixture);
 	assert_null(strstr(text, "under resize"));
@@ -241,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_unattributed_is_explained_where_it_is_much),
 		cmocka_unit_test(test_limits_that_watch_nothing),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
