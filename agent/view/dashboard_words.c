@@ -293,20 +293,17 @@ static void say_kept(struct collector *all)
 /* Of arenas (and of the heap, which is the main one's) with several users. */
 static void say_shared(struct collector *all)
 {
-	size_t told = 0;
+	char shared[POOL_LIST_SIZE] = "";
 
-	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
+	for (size_t i = 0; i < all->target->n_pools; i++) {
 		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
 		uint64_t bytes = memory->resident[REGION_ARENA] + memory->resident[REGION_HEAP];
-		char name[NAME_SIZE];
 
-		if (!memory->shared || bytes < memory->resident_bytes / 4)
-			continue;
-		say(all, ATTR_NORMAL, "%s: arenas shared with other threads; what no living one was seen to grow is divided equally",
-		    escape_text(all->target->pools[i].name, sizeof(all->target->pools[i].name), all->options->utf8, name,
-				sizeof(name)));
-		told++;
+		if (memory->shared && bytes >= memory->resident_bytes / 4)
+			append_pool(all, shared, &all->target->pools[i], "");
 	}
+	if (shared[0])
+		say(all, ATTR_NORMAL, "Shared arenas, divided equally where no living thread grew them: %s", shared);
 }
 
 /* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled files and
@@ -395,9 +392,9 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_notes(&all);
 	all.count += right_size_words(target, options, words + all.count, max - all.count);
 	say_kept(&all);
-	say_shared(&all);
 	all.count += blame_words(target, options->utf8, all.words + all.count, all.max - all.count);
 	say_churn(&all);
+	say_shared(&all);
 	say_unattributed(&all);
 	return all.count;
 }

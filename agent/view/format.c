@@ -80,14 +80,20 @@ char *format_age(char buffer[FORMAT_SIZE], uint64_t nanoseconds)
 		unsigned int most;
 		char unit;
 	} steps[] = { { 1, 100, 's' }, { 60, 120, 'm' }, { 3600, 48, 'h' }, { 86400, 1000, 'd' }, { 31557600, 0, 'y' } };
-	uint64_t seconds = nanoseconds / NSEC_PER_SEC;
+	uint64_t seconds = nanoseconds / NSEC_PER_SEC, count;
 	size_t i = 0;
 
 	if (nanoseconds == UNKNOWN_U64)
 		return not_known(buffer);
 	while (steps[i].most && seconds / steps[i].seconds >= steps[i].most)
 		i++;
-	snprintf(buffer, FORMAT_SIZE, "%llu%c", (unsigned long long)(seconds / steps[i].seconds), steps[i].unit);
+	count = seconds / steps[i].seconds;
+	/* "1m40" after "99s": four characters have room for it. */
+	if ((steps[i].unit == 'm' || steps[i].unit == 'h') && count < 10)
+		snprintf(buffer, FORMAT_SIZE, "%llu%c%02llu", (unsigned long long)count, steps[i].unit,
+			 (unsigned long long)(seconds % steps[i].seconds / steps[i - 1].seconds));
+	else
+		snprintf(buffer, FORMAT_SIZE, "%llu%c", (unsigned long long)count, steps[i].unit);
 	return buffer;
 }
 

@@ -60,9 +60,10 @@ static void test_count_percent_age(void **state)
 	assert_string_equal(format_percent(FORMAT_BUFFER, NAN), "n/a");
 	assert_string_equal(format_age(FORMAT_BUFFER, 0), "0s");
 	assert_string_equal(format_age(FORMAT_BUFFER, 99 * NSEC_PER_SEC), "99s");
-	assert_string_equal(format_age(FORMAT_BUFFER, 100 * NSEC_PER_SEC), "1m");
+	assert_string_equal(format_age(FORMAT_BUFFER, 100 * NSEC_PER_SEC), "1m40");
+	assert_string_equal(format_age(FORMAT_BUFFER, 605 * NSEC_PER_SEC), "10m");
 	assert_string_equal(format_age(FORMAT_BUFFER, 119 * 60 * NSEC_PER_SEC), "119m");
-	assert_string_equal(format_age(FORMAT_BUFFER, 120 * 60 * NSEC_PER_SEC), "2h");
+	assert_string_equal(format_age(FORMAT_BUFFER, 120 * 60 * NSEC_PER_SEC), "2h00");
 	assert_string_equal(format_age(FORMAT_BUFFER, 50 * 3600 * NSEC_PER_SEC), "2d");
 	assert_string_equal(format_age(FORMAT_BUFFER, UNKNOWN_U64), "n/a");
 }

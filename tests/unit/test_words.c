@@ -212,7 +212,7 @@ static void test_kept_and_churn_in_words(void **state)
 	assert_says(fixture, "anyio-worker-*: 2.53G resident, at least 1.00G kept by malloc");
 	fixture->pools[FIXTURE_ANYIO].memory.kept_sum = 0;
 	fixture->pools[FIXTURE_ANYIO].memory.shared = true;
-	assert_says(fixture, "anyio-worker-*: arenas shared with other threads; what no living one was seen to grow is divided equally");
+	assert_says(fixture, "Shared arenas, divided equally where no living thread grew them: anyio-worker-*\n");
 	fixture->pools[FIXTURE_EXECUTOR].faults_per_second = 4480;
 	fixture->pools[FIXTURE_EXECUTOR].growth_per_minute = 0;
 	fixture->targets[0].growth_file = fixture->targets[0].growth_shmem = 0;
