@@ -18,9 +18,18 @@ static struct thread *stack_user(const struct target *target, uint64_t address)
 	return owner->thread == THREAD_NONE ? NULL : &target->threads.thread[owner->thread];
 }
 
-/* The C library gives a stack away only when its user is done with it: whoever still counts as living on
- * it has ended, though its exit was not seen yet. */
-static void end_former_user(struct model *model, struct target *target, const struct thread *thread,
+/* A start that /proc told is cut to whole ticks. */
+static bool may_have_begun_after(const struct thread *thread, const struct thread *other)
+{
+	uint64_t start_ns = thread->id.start_ns, cut = start_ns % NSEC_PER_TICK ? 0 : NSEC_PER_TICK - 1;
+
+	return start_ns + cut > other->id.start_ns;
+}
+
+/* The C library gives a stack away only when its user is done with it: whoever still counts as living on it has
+ * ended, though its exit was not seen yet. False: the newborn is the one that has ended, for who is on its stack began
+ * after it; at attach the seed tells of them before the births that the drain still holds. */
+static bool end_former_user(struct model *model, struct target *target, const struct thread *thread,
 			    uint64_t time_ns)
 {
 	uint64_t end = thread->stack_start + thread->stack_length;
@@ -29,16 +38,19 @@ static void end_former_user(struct model *model, struct target *target, const st
 	if (!former || former == thread || former->leader || !former->stack_length ||
 	    former->id.tid == thread->creator.tid || former->stack_start >= end ||
 	    thread->stack_start >= former->stack_start + former->stack_length)
-		return;
+		return true;
+	if (may_have_begun_after(former, thread))
+		return false;
 	thread_leave(model, target, former, time_ns);
+	return true;
 }
 
 void thread_take_stack(struct model *model, struct target *target, struct thread *thread, bool born,
 		       uint64_t time_ns)
 {
 	if (thread->stack_length) {
-		if (born)
-			end_former_user(model, target, thread, time_ns);
+		if (born && !end_former_user(model, target, thread, time_ns))
+			return;
 		(void)range_map_stack(target->ranges, thread->stack_start, thread->stack_length,
 				      thread->owner, time_ns);
 	} else if (thread->leader) {

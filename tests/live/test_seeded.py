@@ -137,7 +137,8 @@ def test_attached_half_way_nothing_is_charged_wrong(report):
                 assert_truth_is_one(workload, before, after, pages=2)
                 assert_explained(workload, target, before, after)
                 assert_adds_up(target)
-                assert {thread["tid"] for thread in target["thread_list"]} == set(by_tid(before)), workload
+                listed = {thread["tid"] for thread in target["thread_list"]}
+                assert listed == set(by_tid(before)), (workload, target["events"])
                 for figure in thread_figures(target, before, after, ("stack", "mmap")):
                     figure.what = f"{workload}: {figure.what}"
                     figure.low = 0

@@ -174,6 +174,38 @@ static void a_birth_takes_the_stack_over_whoever_still_counts_on_it(void **state
 	script_end(&s);
 }
 
+/* At attach the seed knows who is on a stack, and the drain then tells of the births of those that were on it before:
+ * one in a hundred threads was lost for ever while threads came and went quickly. */
+static void a_birth_that_is_told_late_takes_no_stack_of_a_younger(void **state)
+{
+	for (int by_proc = 0; by_proc < 2; by_proc++) {
+		struct script s = {0};
+		const struct snapshot_target *target;
+		struct fact fact = thread_fact(FACT_THREAD_SEEN, 201, "w-2");
+
+		script_begin(&s);
+		leader(&s);
+		seed_begin(&s, SEED_ATTACH);
+		range(&s, FACT_RANGE_SEEN, 0, STACK, 8 * MIB, RW, RANGE_ANON);
+		seed_end(&s);
+		if (by_proc)
+			fact.thread.id = tid_ticks(201);
+		fact.thread.stack_start = STACK;
+		fact.thread.stack_length = 8 * MIB;
+		feed(&s, fact);
+		born_on(&s, 200, "w-1", STACK, 8 * MIB);
+		exited(&s, 200);
+		born_on(&s, 201, "w-2", STACK, 8 * MIB);
+		resident(&s, STACK, 8 * MIB, 8192);
+		target = refresh(&s);
+		assert_int_equal(target->threads, 2);
+		assert_int_equal(thread(target, 201)->memory.resident[REGION_STACK], 8192);
+		assert_int_equal(pool(target, "w-*")->threads_exited, 1);
+		assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 0);
+		script_end(&s);
+	}
+}
+
 static void the_creator_of_a_thread_lives_whatever_the_stack_says(void **state)
 {
 	struct script s = {0};
@@ -445,6 +477,7 @@ int main(void)
 		cmocka_unit_test(a_name_read_before_the_renaming_is_old),
 		cmocka_unit_test(zombies_are_no_threads),
 		cmocka_unit_test(a_birth_takes_the_stack_over_whoever_still_counts_on_it),
+		cmocka_unit_test(a_birth_that_is_told_late_takes_no_stack_of_a_younger),
 		cmocka_unit_test(the_creator_of_a_thread_lives_whatever_the_stack_says),
 		cmocka_unit_test(the_dead_leave_their_stack_until_it_is_reused),
 		cmocka_unit_test(stack_pointer_and_tls_base_in_one_mapping_are_the_last_way),
