@@ -23,6 +23,7 @@ const volatile __u32 growth_bytes;        /* made usable by one process, these w
 __u32 watched[EVENT_FILTER_SLOTS];
 struct share shares[EVENT_SHARES];
 __u64 clock_ns; /* the reader's last look at its clock */
+__u32 share_most; /* of what it leaves free in the ring, so many times as much a target may have in there */
 __u32 procfs_level; /* of the PID namespace whose numbers are reported */
 __u32 wake_on_thread; /* 1: the reader sleeps, and a thread event is to wake it at once */
 __u32 wake_on_fill;   /* 1: it has not been woken for the ring's fill since it last read */
@@ -178,14 +179,14 @@ static __always_inline const struct pt_regs *current_regs(struct task_struct *ty
 	return task_regs(task_current());
 }
 
-/* A memory event may take what is free below memory_bytes, and its target at most eight times what
- * it leaves free: one alone fills eight ninths, and a newcomer always finds room. */
+/* A memory event may take what is free below memory_bytes, and its target at most share_most times what it leaves
+ * free: among others it fills half of the ring, so that these always find room; one alone fills eight ninths. */
 static __always_inline bool ring_has_room(const struct process *process, __u64 filled, __u64 size)
 {
 	const struct share *share = &shares[process->share & (EVENT_SHARES - 1)];
 	__u64 free_bytes = memory_bytes - filled;
 
-	return filled + size <= memory_bytes && share->produced - share->consumed <= 8 * free_bytes;
+	return filled + size <= memory_bytes && share->produced - share->consumed <= share_most * free_bytes;
 }
 
 static __always_inline void event_fill(struct event_header *header, const struct process *process, __u8 kind, __u32 tid,

@@ -40,7 +40,7 @@ struct procfs *engine_procfs(struct engine *engine); /* borrowed */
 const struct probes *engine_probes(const struct engine *engine);
 
 /* Attach, seed, drain. -ESRCH, -EINVAL, -EXDEV, -EOPNOTSUPP ... with *explain filled; -EEXIST (not
- * explained): it is a target already. */
+ * explained): it is a target already, or in the memory of one. */
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain);
 bool engine_has(const struct engine *engine, uint32_t pid);
 bool engine_follows(const struct engine *engine, uint32_t pid); /* a living target whose children are taken in */

@@ -374,7 +374,8 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 
 	if (!error)
 		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),
-				     list.threads, list.count, &watched->arenas, unowned, n_unowned, SEARCH_NS, sink);
+				     list.threads, list.count, &watched->arenas, unowned, n_unowned,
+				     &watched->descriptor, SEARCH_NS, sink);
 	return error == -ENOMEM ? error : 0;
 }
 

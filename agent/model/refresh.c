@@ -11,9 +11,9 @@
 #define OUTSIDE_READINGS 2
 
 /* What stays unexplained at the same figure for so long is no race of two readings: something was mapped in a way
- * that no probe sees (shmat over a range, say), and only a reseed can tell. Less than this is left alone. */
+ * that no probe sees (shmat over a range, MAP_GROWSDOWN), and only a reseed can tell. Less than this is left alone. */
 #define UNEXPLAINED_READINGS 3
-#define UNEXPLAINED_BYTES (1LL << 20)
+#define UNEXPLAINED_BYTES (64LL << 10)
 
 static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *part)
 {

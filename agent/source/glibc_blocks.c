@@ -177,7 +177,22 @@ static int search_places(struct search *search)
 	return r;
 }
 
-static int add_stacks(struct search *search, const struct fact_thread *threads, size_t n_threads)
+/* What a thread was started with stands in its descriptor, at the top of its stack, and was made before it began: by
+ * another. As the word of nobody's place it keeps that block from being charged. */
+static int add_stack(struct search *search, uint64_t start, uint64_t end, uint32_t holder, uint64_t stack_pointer,
+		     uint64_t argument)
+{
+	int r;
+
+	if (argument < start || argument + 8 > end)
+		return add_place(search, start, end, holder, stack_pointer);
+	r = add_place(search, start, argument, holder, stack_pointer);
+	if (r == 0)
+		r = add_place(search, argument, argument + 8, HOLDER_OTHER, 0);
+	return r ? r : add_place(search, argument + 8, end, holder, stack_pointer);
+}
+
+static int add_stacks(struct search *search, const struct fact_thread *threads, size_t n_threads, uint32_t argument)
 {
 	int r = 0;
 
@@ -194,7 +209,8 @@ static int add_stacks(struct search *search, const struct fact_thread *threads, 
 		/* A stack inside malloc's memory, or none: then the words are somebody else's. */
 		if (thread->stack_pointer < start || thread->stack_pointer >= end || end < start)
 			continue;
-		r = add_place(search, start, end, (uint32_t)i + 1, thread->stack_pointer & ~7ULL);
+		r = add_stack(search, start, end, (uint32_t)i + 1, thread->stack_pointer & ~7ULL,
+			      argument && thread->tls_base && !thread->is_leader ? thread->tls_base + argument : 0);
 	}
 	return r;
 }
@@ -317,8 +333,11 @@ static int emit_found(const struct search *search, uint32_t target, uint64_t tim
 
 int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
 		 size_t n_threads, const struct glibc_arenas *arenas, const struct unowned *unowned, size_t n_unowned,
-		 uint64_t budget_ns, const struct fact_sink *sink)
+		 const struct glibc_descriptor *descriptor, uint64_t budget_ns, const struct fact_sink *sink)
 {
+	/* `arg` follows `start_routine` in struct pthread (nptl/descr.h). */
+	uint32_t argument = descriptor->start_routine ? descriptor->start_routine + 8 : 0;
+
 	_cleanup_(search_clear) struct search search = {.stray_left = STRAY_PAGES};
 	int r = memory_pages_open(&search.pages, pid, procfs, budget_ns);
 
@@ -326,7 +345,7 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 		r = find_blocks(&search, unowned, n_unowned);
 	if (r < 0 || !search.blocks.count)
 		return r;
-	r = add_stacks(&search, threads, n_threads);
+	r = add_stacks(&search, threads, n_threads, argument);
 	if (r == 0)
 		r = add_arenas(&search, arenas, threads, n_threads);
 	if (r == 0)

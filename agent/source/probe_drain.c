@@ -157,6 +157,15 @@ static void reader_flag(uint32_t *flag, uint32_t value)
 	__atomic_store_n(flag, value, __ATOMIC_SEQ_CST);
 }
 
+/* Who is alone may have eight ninths of the ring; among others nobody has more than half. */
+static void share_ring(struct probes *probes)
+{
+	uint32_t most = probe_spaces_count(probes->spaces) > 1 ? 1 : 8;
+
+	if (probes->set.object->bss->share_most != most)
+		reader_flag(&probes->set.object->bss->share_most, most);
+}
+
 int probe_drain_open(struct probes *probes)
 {
 	struct probes_bpf__bss *shared = probes->set.object->bss;
@@ -173,6 +182,7 @@ int probe_drain_open(struct probes *probes)
 	    epoll_ctl(probes->epoll, EPOLL_CTL_ADD, bpf_map__fd(ring), &readable) < 0 ||
 	    epoll_ctl(probes->epoll, EPOLL_CTL_ADD, probes->timer, &readable) < 0)
 		return -errno;
+	share_ring(probes);
 	reader_flag(&shared->wake_on_thread, 1);
 	reader_flag(&shared->wake_on_fill, 1);
 	boottime_share((uint64_t *)&shared->clock_ns);
@@ -224,6 +234,7 @@ int probes_drain(struct probes *probes, const struct fact_sink *sink)
 	probes->sink = sink;
 	probes->drained = 0;
 	probes->error = 0;
+	share_ring(probes);
 	r = read_and_rest(probes);
 	if (r < 0 && r != -ECANCELED && !probes->error)
 		probes->error = r;

@@ -9,7 +9,7 @@
 /* The kernel's map of watched processes bounds how many there are. */
 struct probe_spaces {
 	struct probe_space *buckets[BUCKETS];
-	size_t n_ending;
+	size_t count, n_ending;
 };
 
 static struct probe_space **slot_of(struct probe_spaces *spaces, uint32_t tgid)
@@ -56,7 +56,13 @@ int probe_spaces_add(struct probe_spaces *spaces, uint32_t tgid, uint64_t start_
 	space->start_ns = start_ns;
 	*slot = space;
 	*ret_space = space;
+	spaces->count++;
 	return 0;
+}
+
+size_t probe_spaces_count(const struct probe_spaces *spaces)
+{
+	return spaces->count;
 }
 
 void probe_spaces_remove(struct probe_spaces *spaces, uint32_t tgid)
@@ -67,6 +73,7 @@ void probe_spaces_remove(struct probe_spaces *spaces, uint32_t tgid)
 		return;
 	*slot = space->next_in_bucket;
 	spaces->n_ending -= space->ends;
+	spaces->count--;
 	free(space);
 }
 

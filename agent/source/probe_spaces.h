@@ -27,6 +27,7 @@ void probe_spaces_free(struct probe_spaces *spaces);
 int probe_spaces_add(struct probe_spaces *spaces, uint32_t tgid, uint64_t start_ns, uint32_t target,
 		     struct probe_space **ret_space);
 void probe_spaces_remove(struct probe_spaces *spaces, uint32_t tgid);
+size_t probe_spaces_count(const struct probe_spaces *spaces);
 struct probe_space *probe_spaces_find(struct probe_spaces *spaces, uint32_t tgid);
 struct probe_space *probe_spaces_of_target(struct probe_spaces *spaces, uint32_t target);
 /* NULL begins; NULL ends. */

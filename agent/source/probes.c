@@ -211,6 +211,15 @@ bool probe_watch_guest(struct probes *probes, const struct probe_space *space, c
 	return process_insert(probes, record->kernel_tgid, &process) == 0;
 }
 
+/* In the memory of a target, which shows it already. */
+static bool is_guest(const struct probes *probes, uint32_t tgid)
+{
+	struct process process;
+
+	return bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &tgid, &process) == 0 &&
+	       process.flags & PROCESS_GUEST;
+}
+
 int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
 		      struct explain *explain)
 {
@@ -232,6 +241,8 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 			    "run poolscope in the PID namespace of that procfs (--pid=host, hostPID: true)");
 	if (r < 0)
 		return fail(explain, r, what, strerror(-r), "run `poolscope doctor`");
+	if (is_guest(probes, record.kernel_tgid))
+		return -EEXIST;
 	probes->set.object->bss->procfs_level = record.level;
 
 	space = probe_spaces_find(probes->spaces, record.kernel_tgid);

@@ -41,7 +41,8 @@ size_t probes_try_all(const struct probes_options *options, struct probe_trial *
 size_t probes_in_use(const struct probes *probes, struct probe_trial *trials, size_t max);
 
 /* From now on, events of this process (PID of the procfs in use) are reported, under *ret_target.
- * -ESRCH: no such process; -EXDEV: its PID cannot be translated to the kernel's; -E2BIG: the map is full. */
+ * -ESRCH: no such process; -EXDEV: its PID cannot be translated to the kernel's; -E2BIG: the map is full; -EEXIST (not
+ * explained): it is in the memory of one that is a target already. */
 int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
 		      struct explain *explain);
 void probes_remove_target(struct probes *probes, uint32_t target);

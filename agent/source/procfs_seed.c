@@ -4,7 +4,9 @@
 #include "procfs_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HUGETLB_MOUNTS 16
 
@@ -18,6 +20,7 @@ struct seed_walk {
 		uint32_t major, minor;
 	} hugetlb[HUGETLB_MOUNTS]; /* devices of the hugetlbfs that the target has mounted */
 	size_t n_hugetlb;
+	uint64_t last_end; /* of the mapping before */
 };
 
 #define HUGE_PAGE (2ULL << 20) /* none is smaller on x86-64 */
@@ -55,19 +58,50 @@ static bool is_hugetlb_file(struct seed_walk *walk, const struct proc_mapping *m
 	return false;
 }
 
+/* Unlimited, or more than anybody looks at. */
+#define STACK_ROOM_MAX (256ULL << 20)
+#define STACK_GAP (1ULL << 20) /* stack_guard_gap, which the kernel keeps free below it (mm/mmap.c) */
+
+/* Where [stack] may grow down to: RLIMIT_STACK below its end, as far as nothing else is there. */
+static uint64_t stack_bottom(struct seed_walk *walk, const struct proc_mapping *mapping)
+{
+	static const char title[] = "Max stack size";
+	uint64_t room = STACK_ROOM_MAX, bottom;
+	const char *line = NULL;
+
+	if (procfs_read(walk->procfs, "%u/limits", walk->pid) > 0)
+		line = strstr(walk->procfs->buffer, title);
+	if (!line)
+		return mapping->start;
+	line += strlen(title);
+	line += strspn(line, " ");
+	if (*line >= '0' && *line <= '9')
+		room = strtoull(line, NULL, 10);
+	room = room < STACK_ROOM_MAX ? room : STACK_ROOM_MAX;
+	room &= ~(uint64_t)(sysconf(_SC_PAGESIZE) - 1);
+	bottom = mapping->end > room ? mapping->end - room : 0;
+	if (bottom < walk->last_end + STACK_GAP)
+		bottom = walk->last_end + STACK_GAP;
+	return bottom < mapping->start ? bottom : mapping->start;
+}
+
 static int seed_visit(void *context, const struct proc_mapping *mapping)
 {
 	struct seed_walk *walk = context;
+	uint64_t start = mapping->start;
 	uint32_t flags;
 
 	if (proc_mapping_flags(mapping, &flags) < 0)
 		return 0;
+	if (flags & RANGE_STACK && flags & RANGE_GROWSDOWN)
+		start = stack_bottom(walk, mapping);
+	walk->last_end = mapping->end;
 	if ((flags & RANGE_FILE) && is_hugetlb_file(walk, mapping))
 		flags |= RANGE_HUGETLB;
 	walk->fact.kind = FACT_RANGE_SEEN;
 	walk->fact.range = (struct fact_range){
-		.start = mapping->start,
-		.length = mapping->end - mapping->start,
+		.start = start,
+		.length = mapping->end - start,
 		.protection = mapping->protection,
 		.flags = flags,
 	};
