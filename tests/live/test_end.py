@@ -104,6 +104,17 @@ def test_children_that_are_there_are_taken_in_too(puppet, agent):
     assert targets[child]["memory"]["unattributed"]["before_attach"] >= 1 << 20
 
 
+@pytest.mark.parametrize("options", [(), ("-f",)], ids=["alone", "with its children"])
+def test_one_memory_is_one_target(puppet, agent, options):
+    """A child in the same memory is in it, also where it was there before the attach and children are taken in."""
+    workload = puppet()
+    child = workload.ask("main vm-clone")["child"]
+    done = agent("dump", "--json", *options, "-p", str(workload.pid)).wait()
+    target = done.target()
+    assert target["pid"] == workload.pid and child in {thread["tid"] for thread in target["thread_list"]}
+    assert agent("dump", "--json", "-p", str(workload.pid), "-p", str(child)).wait().target()["pid"] == workload.pid
+
+
 def test_programs_that_are_started_are_no_threads(agent):
     """subprocess makes vfork children: they live in the memory of the target until they exec."""
     code = ("import subprocess, sys\nsys.stdin.readline()\nfor _ in range(20): subprocess.run(['/bin/true'])\n"

@@ -107,3 +107,15 @@ def test_dead_threads_leave_orphans_and_stacks_are_inherited(pair, watch, final)
     assert sum(pool["threads_exited"] for pool in target["pools"]) == 1
     assert_identity(target)
     assert_adds_up(target)
+
+
+@pytest.mark.parametrize("limit", ["67108864", "unlimited"])
+def test_the_main_stack_grows_to_its_limit(puppet, watch, final, limit):
+    """No call tells of it, and 8 MiB is only the usual limit."""
+    workload = puppet(prefix=("prlimit", f"--stack={limit}:{limit}"))
+    watching = watch(workload.pid)
+    workload.script("main stack 40M")
+    target = final(watching, workload)
+    assert_identity(target)
+    main = next(thread for thread in target["thread_list"] if thread["tid"] == workload.pid)
+    assert 40 * M <= main["memory"]["stack"]["resident_bytes"] < 41 * M and target["events"]["reseeds"] == 0

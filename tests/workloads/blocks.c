@@ -15,13 +15,14 @@ enum how {
 	LOCAL,  /* in thread-local storage */
 	TABLE,  /* in a global table: whose is that? */
 	CHAIN,  /* in one large block, whose address is on the stack */
+	BEGIN,  /* on the stack of a thread that was started with it: its creator made it */
 	GIVEN,  /* on the stack of another thread, which only uses them */
 	STORED, /* in the arena of another thread, which only uses them */
 	SHOWN,  /* in the arena of the maker and on the stack of another thread */
 	HOW_COUNT,
 };
 
-static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "given", "stored", "shown" };
+static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "begin", "given", "stored", "shown" };
 
 struct maker {
 	enum how how;
@@ -154,6 +155,21 @@ static void *maker_main(void *argument)
 	return NULL;
 }
 
+static void *begin_main(void *block)
+{
+	void *held[BLOCKS] = { block };
+
+	free(malloc(100));
+	settle(held);
+	return NULL;
+}
+
+__attribute__((noinline)) static int begin(struct maker *maker, pthread_t *thread)
+{
+	maker->tid = getpid();
+	return pthread_create(thread, NULL, begin_main, block_new(maker, 0));
+}
+
 static void say_truth(void)
 {
 	say("{\"pid\":%d,\"rss_anon\":%" PRIu64 ",\"threads\":[", getpid(), rss_anon());
@@ -184,7 +200,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|given|stored|shown:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|begin|given|stored|shown:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN ? 2 : 1;
@@ -195,10 +211,13 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < n_makers; i++) {
 		pthread_t thread;
 
-		if (pthread_create(&thread, NULL, maker_main, &makers[i]) ||
-		    (makers[i].how >= GIVEN && pthread_create(&thread, NULL, taker_main, &makers[i])))
+		if (makers[i].how == BEGIN ? begin(&makers[i], &thread)
+					   : pthread_create(&thread, NULL, maker_main, &makers[i]))
+			DIE("pthread_create failed");
+		if ((makers[i].how >= GIVEN && pthread_create(&thread, NULL, taker_main, &makers[i])))
 			DIE("pthread_create failed");
 	}
+	run_on();
 	pthread_barrier_wait(&settled);
 	say("{\"ready\":%d}", getpid());
 	say_done();
