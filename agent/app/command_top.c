@@ -128,6 +128,8 @@ static int on_frame(void *context)
 	top->refreshes++;
 	if (top->terminal) {
 		error = draw(top);
+	} else if (!top->session.snapshot->n_targets) {
+		error = 0; /* who waits was told so */
 	} else {
 		error = text_render(top->session.snapshot, terminal_columns(stdout), stdout);
 		if (!error && (putchar('\n') == EOF || fflush(stdout)))
@@ -243,6 +245,9 @@ static int top_run(struct top *top)
 		code = terminal_begin(top);
 	if (code != EXIT_DONE)
 		return code;
+	if (!top->wants_terminal && !top->session.attached && !options->command)
+		fprintf(stderr, "poolscope: no %s yet: waiting for it to start\n  %s\n", selection_words(top->session.selection),
+			selection_hint(top->session.selection));
 	top->session.on_snapshot = on_frame;
 	top->session.context = top;
 	error = signals_open(top);

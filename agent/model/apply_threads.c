@@ -63,11 +63,16 @@ static void thread_sample_faults(struct thread *thread, uint64_t faults, uint64_
 	thread->faults_time_ns = time_ns;
 }
 
+/* A share of less time than this says nothing: who has just begun was on a CPU all the time. */
+#define CPU_SPAN_NS (50 * NSEC_PER_MSEC)
+
 static void thread_sample(struct thread *thread, const struct fact_thread *told, uint64_t time_ns)
 {
+	uint64_t since_ns = thread->cpu_ns == UNKNOWN_U64 ? 0 : thread->cpu_time_ns + CPU_SPAN_NS;
+
 	if (told->state && time_ns >= thread->seen_ns)
 		thread->state = told->state;
-	if (told->cpu_ns != UNKNOWN_U64 && time_ns > thread->cpu_time_ns) {
+	if (told->cpu_ns != UNKNOWN_U64 && time_ns > thread->cpu_time_ns && time_ns >= since_ns) {
 		if (thread->cpu_ns != UNKNOWN_U64 && told->cpu_ns >= thread->cpu_ns)
 			thread->cpu_percent = 100.0 * (double)(told->cpu_ns - thread->cpu_ns) /
 					      (double)(time_ns - thread->cpu_time_ns);

@@ -175,7 +175,7 @@ struct snapshot_target {
 	uint64_t attributed_bytes; /* the sum over pools; UNKNOWN_U64 before the first reading, as what follows */
 	uint64_t unattributed[UNATTRIBUTED_COUNT], unattributed_bytes;
 	int64_t unexplained_bytes; /* rss_anon - attributed - unattributed; UNKNOWN_I64 */
-	double age_seconds;        /* of the oldest page-table reading that counts; NAN: none yet */
+	double age_seconds;        /* of the oldest page-table reading that counts, at its end if it has ended; NAN: none */
 	struct fact_cgroup cgroup;
 	struct fact_children children;
 	int64_t growth_1m, growth_5m;         /* of RssAnon + RssFile + RssShmem, bytes a minute;

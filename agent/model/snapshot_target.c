@@ -303,7 +303,7 @@ static void identity_fill(const struct model *model, const struct target *target
 			  struct snapshot_target *ret_target)
 {
 	uint64_t rss_anon = target->memory.rss_anon;
-	uint64_t end_ns = target->ended ? target->last_refresh_ns : model->time_ns;
+	uint64_t end_ns = target->ended ? target->ended_ns : model->time_ns;
 
 	ret_target->attributed_bytes = target->attributed;
 	memcpy(ret_target->unattributed, target->unattributed, sizeof(ret_target->unattributed));

@@ -64,10 +64,13 @@ static const char *end_words(const struct snapshot_target *target, char how[END_
 static void say_end(struct collector *all)
 {
 	const struct snapshot_target *target = all->target, *back = target_successor(all->snapshot, target);
-	char next[64] = "; this is the last frame";
+	char next[64] = "; nothing of it was read", age[FORMAT_SIZE];
 
 	if (!target->ended)
 		return;
+	/* What it took in between, which may be what killed it, is in no figure. */
+	if (isfinite(target->age_seconds))
+		snprintf(next, sizeof(next), "; this is the last frame, read %s before", format_duration(age, target->age_seconds));
 	if (all->options->is_summary)
 		next[0] = '\0';
 	else if (back)

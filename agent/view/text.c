@@ -140,8 +140,6 @@ int text_render(const struct snapshot *snapshot, unsigned int columns, FILE *out
 	}
 	if (error)
 		return error;
-	if (!snapshot->n_targets)
-		fputs("no target\n", out);
 	return stream_error(out);
 }
 

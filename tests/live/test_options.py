@@ -112,6 +112,12 @@ def test_what_a_short_command_held_is_not_known():
     assert "n/a of it attributed" in done.out
 
 
+def test_text_says_what_it_waits_for_and_once():
+    done = run("top", "--interval", "0.2", "--count", "4", "-n", "no-such-name")
+    assert done.out == "" and done.err.count("no process named no-such-name yet: waiting") == 1, done
+    assert "pgrep -a no-such-name" in done.err
+
+
 def test_command_that_cannot_be_run():
     done = run("top", "--", "/no/such/program")
     assert done.code in (1, 4) and "/no/such/program" in done.err and "No such file" in done.err, done

@@ -388,6 +388,12 @@ static void processor_time_is_a_difference(void **state)
 	target = refresh(&s);
 	assert_true(fabs(thread(target, 200)->cpu_percent - 25.0) < 0.001);
 	assert_int_equal(pool(target, "w-*")->running, 0);
+	seen(&s, 201, "w-2");
+	sample(&s, 201, 'R', SEC);
+	pass(&s, 5 * MSEC);
+	sample(&s, 201, 'R', SEC + 5 * MSEC); /* who has just begun: 5 ms are no share */
+	assert_true(isnan(thread(refresh(&s), 201)->cpu_percent));
+	exited(&s, 201);
 	sample(&s, 999, 'R', 5); /* unknown: changes nothing */
 	assert_int_equal(refresh(&s)->threads, 2);
 	script_end(&s);

@@ -64,7 +64,7 @@ static void test_words(void **state)
 	target->ended = true;
 	target->ended_realtime_ns = FIXTURE_AGO(2);
 	target->end = (struct fact_target_gone){ TARGET_END_EXITED, 3, 0 };
-	assert_says(fixture, "ENDED 12:05:09: exited with code 3; this is the last frame");
+	assert_says(fixture, "ENDED 12:05:09: exited with code 3; this is the last frame, read 0.4 s before");
 	target->end = (struct fact_target_gone){ TARGET_END_SIGNALLED, SIGTERM, 0 };
 	assert_says(fixture, "ENDED 12:05:09: killed by signal 15 (SIGTERM)");
 	fixture->process_limits[0].state = LIMIT_OVER;
@@ -175,7 +175,7 @@ static void test_return(void **state)
 	assert_title(fixture, &ui, "PID 4711");
 	dashboard_init(&ui, true, 1000);
 	assert_title(fixture, &ui, "PID 4800");
-	assert_says(fixture, "ENDED 12:05:10: exited with code 0; this is the last frame\n");
+	assert_says(fixture, "ENDED 12:05:10: exited with code 0; this is the last frame, read 0.4 s before\n");
 	back->ended = false;
 	strcpy(back->info.name, "orders"); /* another service is no return */
 	assert_title(fixture, &ui, "PID 4711");
