@@ -438,6 +438,26 @@ static void stamp(struct engine *engine, struct snapshot *snapshot)
 	snapshot->n_attached = count;
 }
 
+static bool gives_way(const struct engine *engine)
+{
+	return engine->options.gives_way && engine->options.gives_way();
+}
+
+/* What is read of one target; it waits in `holder`. */
+static int read_target(struct engine *engine, struct watched *watched, bool whole, const struct fact_sink *holder)
+{
+	int error = tell_runtime(engine, watched);
+
+	/* The kernel's own figure is read next to the page tables, so that they can agree. */
+	if (!error)
+		error = read_page_tables(engine, watched, whole);
+	if (!error || error == -ESRCH)
+		error = watched_sample(watched, whole, holder);
+	if (!error)
+		error = watched_read_kept(watched, whole, holder);
+	return error == -ESRCH || error == -ENOENT ? 0 : error;
+}
+
 int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
 {
 	struct fact_sink sink = sink_of(engine), holder = {.emit = held_emit, .context = &engine->held};
@@ -456,23 +476,14 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		struct watched *watched = engine->watched.watched[i];
 
 		watched->runtime_share = engine->options.cpu_budget / (double)engine->living;
-		error = tell_runtime(engine, watched);
-		/* The kernel's own figure is read next to the page tables, so that they can agree. */
-		if (!error)
-			error = read_page_tables(engine, watched, whole);
-		if (!error || error == -ESRCH)
-			error = watched_sample(watched, whole, &holder);
-		if (!error)
-			error = watched_read_kept(watched, whole, &holder);
-		if (error == -ESRCH || error == -ENOENT)
-			error = 0;
+		error = gives_way(engine) ? -EINTR : read_target(engine, watched, whole, &holder);
 	}
 	if (error)
 		return error;
 	engine_events(engine);
 	error = held_tell(&engine->held, &sink);
 	for (size_t i = 0; i < engine->watched.count && !error; i++)
-		error = settle(engine, engine->watched.watched[i], &sink);
+		error = gives_way(engine) ? -EINTR : settle(engine, engine->watched.watched[i], &sink);
 	for (size_t i = 0; i < engine->watched.count; i++)
 		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
 			end_unheard(engine, engine->watched.watched[i]);
