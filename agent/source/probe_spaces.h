@@ -15,7 +15,7 @@ struct probe_space {
 	uint64_t complete_ns;           /* boottime; of calls before it, those of some guests were not reported */
 	uint64_t lost;                  /* events of it and of nobody known, as of the last count */
 	uint64_t received[PROBE_COUNT]; /* events, by probe */
-	struct probe_space *next_in_bucket;
+	struct probe_space *next_in_bucket, *next_of_target;
 };
 
 struct probe_spaces;
