@@ -36,6 +36,13 @@ struct {
 } processes SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EVENT_MAX_PROCESSES);
+	__type(key, __u32); /* space */
+	__type(value, struct wish);
+} wishes SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } ring SEC(".maps");
@@ -245,17 +252,28 @@ static __always_inline void event_submit(void *record, __u64 filled)
 	}
 }
 
+/* What the reader said of the image that the process runs now; a guest runs its host's. NULL: nothing. */
+static __always_inline const struct wish *wish_of(const struct process *process)
+{
+	const struct wish *wish = bpf_map_lookup_elem(&wishes, &process->space);
+
+	if (!wish || wish->execs != process->execs)
+		return NULL;
+	return process->flags & PROCESS_GUEST || wish->start_ns == process->start_ns ? wish : NULL;
+}
+
 /* Who grows is asked what it does: soon, or it does something else by then. True: these bytes fill the measure. */
 static __always_inline bool growth_count(struct process *process, __u64 bytes)
 {
-	__u64 grown, now_ns, spent_ns;
+	__u64 grown = process->grown + bytes, now_ns, spent_ns;
+	const struct wish *wish;
 
-	if (!(process->flags & PROCESS_GROWTH))
-		return false;
-	grown = process->grown + bytes;
 	/* In any case: looking at the clock at each call would cost the target more than the counting. */
 	process->grown = grown < growth_bytes ? grown : 0;
 	if (grown < growth_bytes)
+		return false;
+	wish = wish_of(process);
+	if (!wish || !wish->growth)
 		return false;
 	now_ns = bpf_ktime_get_boot_ns();
 	spent_ns = process->growth_ns;

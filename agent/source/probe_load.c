@@ -163,6 +163,7 @@ static int set_open(struct probe_set *set, const struct probes_options *options)
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_task_pt_regs, NULL) == 1;
 	if (options->max_processes) {
 		bpf_map__set_max_entries(object->maps.processes, options->max_processes);
+		bpf_map__set_max_entries(object->maps.wishes, options->max_processes);
 		bpf_map__set_max_entries(object->maps.lost_by_space, options->max_processes);
 	}
 	return bpf_map__set_max_entries(object->maps.ring, bytes);
