@@ -17,11 +17,13 @@ const volatile __u64 wake_bytes;          /* from this fill on memory events wak
 const volatile __u64 page_mask;           /* page size - 1 */
 const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
 const volatile bool has_task_pt_regs;     /* Linux 5.15 */
+const volatile __u64 growth_spacing_ns;   /* between wake-ups for the growth of any process, on average; 0: no bound */
 const volatile __u32 growth_bytes;        /* made usable by one process, these wake a reader that wants to know */
 
 /* Shared with the agent while running. */
 __u32 watched[EVENT_FILTER_SLOTS];
 struct share shares[EVENT_SHARES];
+__u64 growth_all_ns; /* as process.growth_ns, of all processes together */
 __u64 clock_ns; /* the reader's last look at its clock */
 __u32 share_most; /* of what it leaves free in the ring, so many times as much a target may have in there */
 __u32 procfs_level; /* of the PID namespace whose numbers are reported */
@@ -262,10 +264,16 @@ static __always_inline const struct wish *wish_of(const struct process *process)
 	return process->flags & PROCESS_GUEST || wish->start_ns == process->start_ns ? wish : NULL;
 }
 
+/* What was saved up is a second's. */
+static __always_inline __u64 spent(__u64 spent_ns, __u64 now_ns)
+{
+	return spent_ns + NSEC_PER_SEC < now_ns ? now_ns - NSEC_PER_SEC : spent_ns;
+}
+
 /* Who grows is asked what it does: soon, or it does something else by then. True: these bytes fill the measure. */
 static __always_inline bool growth_count(struct process *process, __u64 bytes)
 {
-	__u64 grown = process->grown + bytes, now_ns, spent_ns;
+	__u64 grown = process->grown + bytes, now_ns;
 	const struct wish *wish;
 
 	/* In any case: looking at the clock at each call would cost the target more than the counting. */
@@ -276,12 +284,11 @@ static __always_inline bool growth_count(struct process *process, __u64 bytes)
 	if (!wish || !wish->growth)
 		return false;
 	now_ns = bpf_ktime_get_boot_ns();
-	spent_ns = process->growth_ns;
-	if (spent_ns > now_ns)
+	if (process->growth_ns > now_ns || growth_all_ns > now_ns)
 		return false;
-	if (spent_ns + NSEC_PER_SEC < now_ns)
-		spent_ns = now_ns - NSEC_PER_SEC;
-	process->growth_ns = spent_ns + EVENT_GROWTH_SPACING_NS;
+	process->growth_ns = spent(process->growth_ns, now_ns) + EVENT_GROWTH_SPACING_NS;
+	/* Two CPUs at once may spend one for two: that is no flood. */
+	growth_all_ns = spent(growth_all_ns, now_ns) + growth_spacing_ns;
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Makes an exactly known number of events of one sort, for the tests of the kernel probes. Prints nothing but what the
- * test could not know. usage: probe_storm threads N | maps THREADS N | fork N | vfork N | guest N | exec | calls | breaks N */
+ * test could not know. usage: probe_storm threads N | maps THREADS N | fork N | vfork N | guest N | exec | calls | breaks N | growers N M */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -127,6 +127,17 @@ int main(int argc, char **argv)
 		calls();
 	} else if (strcmp(what, "breaks") == 0) {
 		breaks(n);
+	} else if (strcmp(what, "growers") == 0) {
+		/* N children that map a MiB every 2 ms, M times, once there was time to hear of them. */
+		for (long i = 0; i < n; i++)
+			if (fork() == 0) {
+				usleep(300000);
+				for (long m = atol(argv[3]); m > 0 && !usleep(2000); m--)
+					mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+				_exit(0);
+			}
+		while (wait(&status) > 0)
+			continue;
 	} else if (strcmp(what, "kill") == 0) {
 		raise(SIGKILL);
 	} else {

@@ -13,7 +13,7 @@
 static struct watched *make(uint32_t id)
 {
 	const struct fact_target info = {.pid = 1000 + id};
-	struct watched *watched = watched_new(id, &info, NULL, NULL, "/nowhere");
+	struct watched *watched = watched_new(id, &info, NULL, NULL, NULL, "/nowhere");
 
 	assert_non_null(watched);
 	return watched;
