@@ -131,6 +131,20 @@ def test_executors(versioned, version):
     assert doing == {f"spin (executors.py:{SPIN})"}
 
 
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_code_of_one_line_has_its_line(versioned, version):
+    """To 3.9 its table of lines is empty."""
+    program = versioned(version)
+    program.ask("executor a 4 resize")
+    line = program.ask("sleep a")["line"]
+
+    def doing():
+        target = run("dump", "--json", "-p", program.pid).target()
+        return [thread["doing"] for thread in target["thread_list"] if "lambda" in (thread["doing"] or "")]
+    doing, = wait_for(doing, "the task to run")
+    assert doing.endswith(f"(executors.py:{line})")
+
+
 @pytest.mark.parametrize("version", [version for version in sorted(PYTHONS) if int(version.split(".")[1]) >= 13])
 def test_without_the_interpreters_lock_it_says_that_it_is_not_read(versioned, version):
     """Debian has no such build: an interpreter that describes itself as one is taken at its word."""
