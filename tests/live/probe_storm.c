@@ -78,11 +78,12 @@ static void calls(void)
 	printf("%lu %lu %lu\n", (unsigned long)map, (unsigned long)moved, (unsigned long)heap);
 }
 
-/* The heap grows by a MiB, by another, and gives both back. */
+/* The heap grows by a MiB, by another, and gives both back; once there was time to say what is wanted of it. */
 static void breaks(long rounds)
 {
 	char *heap = sbrk(0);
 
+	usleep(500000);
 	for (long i = 0; i < rounds; i++)
 		for (int step = 1; step <= 3; step++)
 			syscall(SYS_brk, heap + (step << 20) % (3 << 20));
