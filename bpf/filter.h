@@ -17,11 +17,13 @@ const volatile __u64 wake_bytes;          /* from this fill on memory events wak
 const volatile __u64 page_mask;           /* page size - 1 */
 const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
 const volatile bool has_task_pt_regs;     /* Linux 5.15 */
+const volatile __u64 growth_spacing_ns;   /* between wake-ups for the growth of any process, on average; 0: no bound */
 const volatile __u32 growth_bytes;        /* made usable by one process, these wake a reader that wants to know */
 
 /* Shared with the agent while running. */
 __u32 watched[EVENT_FILTER_SLOTS];
 struct share shares[EVENT_SHARES];
+__u64 growth_all_ns; /* as process.growth_ns, of all processes together */
 __u64 clock_ns; /* the reader's last look at its clock */
 __u32 share_most; /* of what it leaves free in the ring, so many times as much a target may have in there */
 __u32 procfs_level; /* of the PID namespace whose numbers are reported */
@@ -34,6 +36,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct process);
 } processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EVENT_MAX_PROCESSES);
+	__type(key, __u32); /* space */
+	__type(value, struct wish);
+} wishes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -245,25 +254,41 @@ static __always_inline void event_submit(void *record, __u64 filled)
 	}
 }
 
+/* What the reader said of the image that the process runs now; a guest runs its host's. NULL: nothing. */
+static __always_inline const struct wish *wish_of(const struct process *process)
+{
+	const struct wish *wish = bpf_map_lookup_elem(&wishes, &process->space);
+
+	if (!wish || wish->execs != process->execs)
+		return NULL;
+	return process->flags & PROCESS_GUEST || wish->start_ns == process->start_ns ? wish : NULL;
+}
+
+/* What was saved up is a second's. */
+static __always_inline __u64 spent(__u64 spent_ns, __u64 now_ns)
+{
+	return spent_ns + NSEC_PER_SEC < now_ns ? now_ns - NSEC_PER_SEC : spent_ns;
+}
+
 /* Who grows is asked what it does: soon, or it does something else by then. True: these bytes fill the measure. */
 static __always_inline bool growth_count(struct process *process, __u64 bytes)
 {
-	__u64 grown, now_ns, spent_ns;
+	__u64 grown = process->grown + bytes, now_ns;
+	const struct wish *wish;
 
-	if (!(process->flags & PROCESS_GROWTH))
-		return false;
-	grown = process->grown + bytes;
 	/* In any case: looking at the clock at each call would cost the target more than the counting. */
 	process->grown = grown < growth_bytes ? grown : 0;
 	if (grown < growth_bytes)
 		return false;
-	now_ns = bpf_ktime_get_boot_ns();
-	spent_ns = process->growth_ns;
-	if (spent_ns > now_ns)
+	wish = wish_of(process);
+	if (!wish || !wish->growth)
 		return false;
-	if (spent_ns + NSEC_PER_SEC < now_ns)
-		spent_ns = now_ns - NSEC_PER_SEC;
-	process->growth_ns = spent_ns + EVENT_GROWTH_SPACING_NS;
+	now_ns = bpf_ktime_get_boot_ns();
+	if (process->growth_ns > now_ns || growth_all_ns > now_ns)
+		return false;
+	process->growth_ns = spent(process->growth_ns, now_ns) + EVENT_GROWTH_SPACING_NS;
+	/* Two CPUs at once may spend one for two: that is no flood. */
+	growth_all_ns = spent(growth_all_ns, now_ns) + growth_spacing_ns;
 	return true;
 }
 

@@ -88,6 +88,13 @@ static __always_inline void clone3_stack(struct event_thread *event)
 	event->stack_length = stack[1];
 }
 
+static __always_inline __u32 routine_offset(const struct process *process)
+{
+	const struct wish *wish = wish_of(process);
+
+	return wish && wish->routine_offset ? wish->routine_offset : process->routine_offset;
+}
+
 /* io_uring's workers carry their creator's registers and TLS base, a vfork child its parent's: a
  * stack that is another's must not be reported. */
 static __always_inline void birth_describe(bool is_typed, struct event_thread *event, const struct process *process,
@@ -112,9 +119,13 @@ static __always_inline void birth_describe(bool is_typed, struct event_thread *e
 	}
 	if (!(flags & CLONE_VM) || flags & CLONE_SETTLS)
 		event->tls_base = task_tls(child, is_typed);
-	if (process->routine_offset && event->tls_base && flags & CLONE_THREAD)
-		bpf_probe_read_user(&event->start_routine, sizeof(event->start_routine),
-				    (void *)(event->tls_base + process->routine_offset));
+	if (event->tls_base && flags & CLONE_THREAD) {
+		__u32 offset = routine_offset(process);
+
+		if (offset)
+			bpf_probe_read_user(&event->start_routine, sizeof(event->start_routine),
+					    (void *)(event->tls_base + offset));
+	}
 }
 
 static __always_inline void process_describe(struct event_thread *event, struct task_struct *task,
@@ -148,10 +159,13 @@ static __always_inline int on_birth(bool is_typed, struct task_struct *child, __
 	if (!thread) {
 		next.start_ns = FOLLOW(is_typed, child, start_boottime);
 		next.flags = process->flags & PROCESS_FOLLOW;
-		if (own_space)
+		if (own_space) {
+			next.routine_offset = routine_offset(process);
 			next.space = tgid;
-		else
+			next.execs = 0;
+		} else {
 			next.flags |= PROCESS_GUEST | (flags & CLONE_VFORK ? PROCESS_VFORK : 0);
+		}
 	}
 	/* A vfork child is a process to be: its creator waits in it. Counted as a thread, every program that a
 	 * service starts would be a birth in its pools. */
@@ -256,6 +270,7 @@ static __always_inline int guest_exec(bool is_typed, struct task_struct *task, _
 	next.space = tgid;
 	next.flags = PROCESS_FOLLOW;
 	next.routine_offset = 0;
+	next.execs = 0;
 	event = thread_event(is_typed, &next, EVENT_PROCESS_BORN, task);
 	if (!event)
 		return 0;
@@ -280,7 +295,7 @@ static __always_inline int on_exec(bool is_typed, struct task_struct *task, __u3
 		return guest_exec(is_typed, task, tgid, process);
 	process->routine_offset = 0;
 	process->brk = 0;
-	process->flags &= ~PROCESS_GROWTH;
+	process->execs++;
 	event = thread_event(is_typed, process, EVENT_EXEC, task);
 	if (!event)
 		return 0;

@@ -86,6 +86,10 @@ int command_dump(const struct options *options)
 		fprintf(stderr, "poolscope: cannot read the target: %s\n", strerror(-error));
 		return EXIT_FAILED;
 	}
+	if (!session.snapshot) {
+		fputs("poolscope: interrupted before anything was read\n", stderr);
+		return EXIT_FAILED;
+	}
 	code = output_write(options->output, session.snapshot, options->json ? json_render : render_text);
 	if (code == EXIT_DONE && options->fail_on_over && snapshot_is_over(session.snapshot))
 		code = EXIT_OVER_LIMIT;

@@ -25,6 +25,7 @@ struct engine {
 	size_t living; /* of them, when the refresh began; at least 1 */
 	char host[64];
 	bool grew;        /* somebody made much usable, by the drain that runs */
+	struct growers_budget asking;
 	struct held held; /* readings wait here for the drain that makes them comparable */
 };
 
@@ -50,6 +51,8 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	if (!engine)
 		return -ENOMEM;
 	engine->options = *options;
+	engine->asking.share = options->cpu_budget;
+	probes_options.growths_per_second = growers_per_second(&engine->asking);
 	if (gethostname(engine->host, sizeof(engine->host) - 1))
 		strcpy(engine->host, "localhost");
 	error = procfs_open(options->procfs, &engine->procfs, explain);
@@ -181,10 +184,11 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 	struct fact_sink sink = sink_of(engine);
 	int error;
 
-	watched = watched_new(id, info, engine->procfs, engine->probes, engine->options.procfs);
+	watched = watched_new(id, info, engine->procfs, engine->probes, &engine->asking, engine->options.procfs);
 	if (!watched)
 		return -ENOMEM;
 	watched->follow_forks = follow_forks;
+	watched->runtime_share = engine->options.cpu_budget / (double)(engine->watched.count + 1);
 	error = watched_open_image(watched, explain);
 	if (!error)
 		error = apply_target(engine, watched);
@@ -321,10 +325,16 @@ static int route(void *context, const struct fact *fact)
 static void blame(struct engine *engine)
 {
 	struct fact_sink sink = sink_of(engine);
-	bool stacks_came = probes_stacks_came(engine->probes);
+	struct watched *watched;
+	uint32_t target;
 
-	for (size_t i = 0; (engine->grew || stacks_came) && i < engine->watched.count; i++)
-		if (stacks_came || engine->watched.watched[i]->grew)
+	while (probes_stack_came(engine->probes, &target)) {
+		watched = watched_list_find(&engine->watched, target);
+		if (watched)
+			watched->grew = engine->grew = true;
+	}
+	for (size_t i = 0; engine->grew && i < engine->watched.count; i++)
+		if (engine->watched.watched[i]->grew)
 			(void)watched_blame(engine->watched.watched[i], &sink);
 	engine->grew = false;
 }
@@ -438,6 +448,26 @@ static void stamp(struct engine *engine, struct snapshot *snapshot)
 	snapshot->n_attached = count;
 }
 
+static bool gives_way(const struct engine *engine)
+{
+	return engine->options.gives_way && engine->options.gives_way();
+}
+
+/* What is read of one target; it waits in `holder`. */
+static int read_target(struct engine *engine, struct watched *watched, bool whole, const struct fact_sink *holder)
+{
+	int error = tell_runtime(engine, watched);
+
+	/* The kernel's own figure is read next to the page tables, so that they can agree. */
+	if (!error)
+		error = read_page_tables(engine, watched, whole);
+	if (!error || error == -ESRCH)
+		error = watched_sample(watched, whole, holder);
+	if (!error)
+		error = watched_read_kept(watched, whole, holder);
+	return error == -ESRCH || error == -ENOENT ? 0 : error;
+}
+
 int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
 {
 	struct fact_sink sink = sink_of(engine), holder = {.emit = held_emit, .context = &engine->held};
@@ -456,23 +486,14 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		struct watched *watched = engine->watched.watched[i];
 
 		watched->runtime_share = engine->options.cpu_budget / (double)engine->living;
-		error = tell_runtime(engine, watched);
-		/* The kernel's own figure is read next to the page tables, so that they can agree. */
-		if (!error)
-			error = read_page_tables(engine, watched, whole);
-		if (!error || error == -ESRCH)
-			error = watched_sample(watched, whole, &holder);
-		if (!error)
-			error = watched_read_kept(watched, whole, &holder);
-		if (error == -ESRCH || error == -ENOENT)
-			error = 0;
+		error = gives_way(engine) ? -EINTR : read_target(engine, watched, whole, &holder);
 	}
 	if (error)
 		return error;
 	engine_events(engine);
 	error = held_tell(&engine->held, &sink);
 	for (size_t i = 0; i < engine->watched.count && !error; i++)
-		error = settle(engine, engine->watched.watched[i], &sink);
+		error = gives_way(engine) ? -EINTR : settle(engine, engine->watched.watched[i], &sink);
 	for (size_t i = 0; i < engine->watched.count; i++)
 		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
 			end_unheard(engine, engine->watched.watched[i]);

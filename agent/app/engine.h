@@ -29,6 +29,8 @@ struct engine_options {
 	void (*classify)(void *context, struct fact_target *target);
 	/* A target was attached to (end NULL) or has ended. May be NULL. */
 	void (*on_target)(void *context, const struct fact_target *target, const struct fact_target_gone *end);
+	/* Asked between targets while something goes over all of them. May be NULL. True: leave it. */
+	bool (*gives_way)(void);
 	void *context;
 };
 
@@ -56,7 +58,7 @@ uint64_t engine_sample(struct engine *engine);
 /* The budget for page tables is a share of the interval. */
 void engine_set_interval(struct engine *engine, uint64_t interval_ns);
 /* One refresh: samples, page tables within the budget (whole: without bound), tick, snapshot. The
- * caller frees the snapshot. */
+ * caller frees the snapshot. -EINTR: it has given way, and there is none. */
 int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot);
 
 #endif

@@ -9,25 +9,32 @@
 #define SETS 64U
 #define WAYS 4U
 #define QUIET_NS NSEC_PER_SEC
-/* CPU time that may be saved up: some tens of readings. */
-#define SAVED_NS (2 * NSEC_PER_MSEC)
 
 struct growers {
 	struct grower grower[SETS][WAYS];
 	uint64_t brk; /* where the heap ended by the last fact; 0: not known */
 	double readings; /* allowed now */
-	double cpu_ns;   /* the same; below 0: a debt */
-	uint64_t filled_ns; /* when the two were filled up */
+	uint64_t filled_ns; /* when that was filled up */
+	struct growers_budget *budget;
 };
 
-int growers_new(struct growers **ret_growers)
+uint32_t growers_per_second(const struct growers_budget *budget)
+{
+	double count = budget->share * NSEC_PER_SEC / GROWERS_COST_NS;
+
+	if (budget->share <= 0)
+		return 0;
+	return count > GROWERS_READINGS_PER_SECOND ? (uint32_t)count : GROWERS_READINGS_PER_SECOND;
+}
+
+int growers_new(struct growers_budget *budget, struct growers **ret_growers)
 {
 	struct growers *growers = calloc(1, sizeof(*growers));
 
 	if (!growers)
 		return -ENOMEM;
 	growers->readings = GROWERS_READINGS_PER_SECOND;
-	growers->cpu_ns = SAVED_NS;
+	growers->budget = budget;
 	*ret_growers = growers;
 	return 0;
 }
@@ -244,22 +251,41 @@ void growers_quiet(struct grower *grower, uint64_t now_ns)
 	grower->quiet_ns = now_ns + QUIET_NS;
 }
 
-bool growers_may_read(struct growers *growers, uint64_t now_ns, double share)
+static double passed_since(uint64_t *filled_ns, uint64_t now_ns, double first)
 {
-	double passed = growers->filled_ns && now_ns > growers->filled_ns ? (double)(now_ns - growers->filled_ns) : 0;
+	double passed = !*filled_ns ? first : now_ns > *filled_ns ? (double)(now_ns - *filled_ns) : 0;
 
-	growers->filled_ns = now_ns;
-	growers->readings += passed * GROWERS_READINGS_PER_SECOND / NSEC_PER_SEC;
+	*filled_ns = now_ns;
+	return passed;
+}
+
+/* What can be saved up, or owed, is a second's. */
+static bool budget_allows(struct growers_budget *budget, uint64_t now_ns)
+{
+	double second = budget->share * NSEC_PER_SEC;
+
+	budget->cpu_ns += passed_since(&budget->filled_ns, now_ns, NSEC_PER_SEC) * budget->share;
+	if (budget->cpu_ns > second)
+		budget->cpu_ns = second;
+	return budget->share <= 0 || budget->cpu_ns > 0;
+}
+
+bool growers_may_read(struct growers *growers, uint64_t now_ns)
+{
+	growers->readings += passed_since(&growers->filled_ns, now_ns, 0) * GROWERS_READINGS_PER_SECOND / NSEC_PER_SEC;
 	if (growers->readings > GROWERS_READINGS_PER_SECOND)
 		growers->readings = GROWERS_READINGS_PER_SECOND;
-	growers->cpu_ns += passed * share;
-	if (growers->cpu_ns > SAVED_NS)
-		growers->cpu_ns = SAVED_NS;
-	return growers->readings >= 1 && (share <= 0 || growers->cpu_ns > 0);
+	return growers->readings >= 1 && budget_allows(growers->budget, now_ns);
 }
 
 void growers_paid(struct growers *growers, uint64_t cost_ns)
 {
+	struct growers_budget *budget = growers->budget;
+	double second = budget->share * NSEC_PER_SEC;
+
 	growers->readings -= 1;
-	growers->cpu_ns -= (double)cost_ns;
+	budget->cpu_ns -= (double)cost_ns + GROWERS_WAKE_NS;
+	/* A large file that is read once must not keep all others from being asked for long. */
+	if (budget->cpu_ns < -second)
+		budget->cpu_ns = -second;
 }

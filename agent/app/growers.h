@@ -23,9 +23,24 @@ struct grower {
 	uint32_t n_pieces;
 };
 
+/* CPU time for asking, of all targets together: who grows has it, however many others there are. */
+struct growers_budget {
+	double share;  /* of one core; 0: without bound */
+	double cpu_ns; /* allowed now; below 0: a debt, of a second's at most */
+	uint64_t filled_ns; /* when it was filled up; 0: never */
+};
+
+/* Beside what is counted: the agent's waking for it. */
+#define GROWERS_WAKE_NS 20000U
+/* What a reading takes, roughly; so many are asked for within the share, but never fewer than one target may have. */
+#define GROWERS_COST_NS 100000U
+/* Of all targets, in a second; 0: without bound. */
+uint32_t growers_per_second(const struct growers_budget *budget);
+
 struct growers;
 
-int growers_new(struct growers **ret_growers);
+/* The budget is borrowed. */
+int growers_new(struct growers_budget *budget, struct growers **ret_growers);
 void growers_free(struct growers *growers);
 DEFINE_CLEANUP(struct growers *, growers_free)
 
@@ -42,8 +57,8 @@ void growers_forget(struct grower *grower);
 /* It cannot be asked; not again for a second. */
 void growers_quiet(struct grower *grower, uint64_t now_ns);
 
-/* May a thread be asked now? By the number of readings, and by their CPU time: `share` of one core, 0: without bound. */
-bool growers_may_read(struct growers *growers, uint64_t now_ns, double share);
+/* May a thread be asked now? By the number of this target's readings, and by the CPU time of all targets'. */
+bool growers_may_read(struct growers *growers, uint64_t now_ns);
 /* One was, and cost so much CPU time. */
 void growers_paid(struct growers *growers, uint64_t cost_ns);
 

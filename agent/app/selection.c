@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../edge/loop.h"
+
 /* Processes that were looked at and are no target are not looked at again until they are others. */
 struct looked_at {
 	uint32_t pid;
@@ -146,7 +148,12 @@ static int add_pids(uint32_t **pids, size_t *count, uint32_t *found, size_t n_fo
 	return grown ? 0 : -ENOMEM;
 }
 
-/* Everything that the selectors find, all together; a PID may stand there twice. */
+static int compare_pids(const void *a, const void *b)
+{
+	return compare_u64(*(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+/* Everything that the selectors find, all together, ascending; a PID may stand there twice. */
 static int list(struct selection *selection, uint32_t **ret_pids, size_t *ret_count)
 {
 	const struct options *options = selection->options;
@@ -177,17 +184,21 @@ static int list(struct selection *selection, uint32_t **ret_pids, size_t *ret_co
 	}
 	if (error)
 		return error;
+	if (count)
+		qsort(pids, count, sizeof(*pids), compare_pids);
 	*ret_pids = TAKE_PTR(pids);
 	*ret_count = count;
 	return 0;
 }
 
-static bool was_passed(const struct selection *selection, const struct fact_target *target)
+static bool was_passed(const struct selection *selection, uint32_t pid)
 {
-	for (size_t i = 0; i < selection->n_passed; i++)
-		if (selection->passed[i].pid == target->pid)
-			return selection->passed[i].start_ns == target->start_ns;
-	return false;
+	size_t at = TABLE_PLACE(selection->passed, selection->n_passed, pid, pid);
+	uint64_t start_ns;
+	uint32_t parent;
+
+	return at < selection->n_passed && selection->passed[at].pid == pid &&
+	       !procfs_born(selection->procfs, pid, &parent, &start_ns) && selection->passed[at].start_ns == start_ns;
 }
 
 /* The list of those passed over is that of the last look: who is gone leaves it. */
@@ -201,50 +212,7 @@ static bool entry_follows(const struct selection *selection, uint32_t entry)
 	return selection->options->follow_forks || selection->config->entries[entry].follow_forks;
 }
 
-/* The children that are there already; later ones enter the kernel's filter at their birth. What is in the
- * list was born before the drain that follows, so a child that the kernel follows already is known. */
-static int attach_children(struct selection *selection, struct engine *engine, uint32_t parent,
-			   struct explain *explain)
-{
-	_cleanup_(freep) uint32_t *pids = NULL;
-	size_t count = 0;
-	int attached = 0, error = procfs_list(selection->procfs, &pids, &count);
-
-	if (error)
-		return error;
-	engine_events(engine);
-	for (size_t i = 0; i < count; i++) {
-		struct fact_target target = {0};
-		int below;
-
-		if (procfs_describe(selection->procfs, pids[i], &target) || target.parent_pid != parent ||
-		    engine_has(engine, pids[i]))
-			continue;
-		error = engine_attach(engine, pids[i], true, explain);
-		if (error == -ENOMEM)
-			return error;
-		if (error)
-			continue;
-		below = attach_children(selection, engine, pids[i], explain);
-		if (below < 0)
-			return below;
-		attached += 1 + below;
-	}
-	return attached;
-}
-
-/* With its children, if they are to be followed. Returns how many, or -errno. */
-static int attach(struct selection *selection, struct engine *engine, uint32_t pid, bool follow,
-		  struct explain *explain)
-{
-	int error = engine_attach(engine, pid, follow, explain), children = 0;
-
-	if (!error && follow)
-		children = attach_children(selection, engine, pid, explain);
-	return error ? error : children < 0 ? children : 1 + children;
-}
-
-static int attach_found(struct selection *selection, struct engine *engine, struct explain *explain)
+static int attach_found(struct selection *selection, struct engine *engine, bool *follows, struct explain *explain)
 {
 	_cleanup_(freep) struct looked_at *passed = NULL;
 	_cleanup_(freep) uint32_t *pids = NULL;
@@ -256,25 +224,31 @@ static int attach_found(struct selection *selection, struct engine *engine, stru
 	passed = calloc(count + 1, sizeof(*passed));
 	if (!passed)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		struct fact_target target = {0};
+	for (size_t i = 0; i < count && !loop_end_is_asked(); i++) {
+		struct fact_target target = {.pid = pids[i]};
 		uint32_t entry = 0;
+		bool follow;
 
-		if (pids[i] == (uint32_t)getpid() || engine_has(engine, pids[i]) ||
-		    procfs_describe(selection->procfs, pids[i], &target))
+		if (pids[i] == (uint32_t)getpid() || engine_has(engine, pids[i]))
 			continue;
-		if (was_passed(selection, &target) ||
-		    (match(selection, &target, &entry) && selection->by_config)) {
+		if (was_passed(selection, pids[i])) {
+			passed[n_passed++] = selection->passed[TABLE_PLACE(selection->passed, selection->n_passed, pid, pids[i])];
+			continue;
+		}
+		if (procfs_describe(selection->procfs, pids[i], &target))
+			continue;
+		if (match(selection, &target, &entry) && selection->by_config) {
 			pass(passed, &n_passed, &target);
 			continue;
 		}
-		error = attach(selection, engine, pids[i], entry_follows(selection, entry), explain);
+		follow = entry_follows(selection, entry);
+		error = engine_attach(engine, pids[i], follow, explain);
 		if (error == -ENOMEM)
 			return error;
-		if (error < 0)
+		if (error)
 			pass(passed, &n_passed, &target);
-		else
-			attached += error;
+		attached += !error;
+		*follows |= !error && follow;
 	}
 	free(selection->passed);
 	selection->passed = TAKE_PTR(passed);
@@ -282,39 +256,33 @@ static int attach_found(struct selection *selection, struct engine *engine, stru
 	return attached;
 }
 
-static int attach_given(struct selection *selection, struct engine *engine, struct explain *explain)
+static int attach_given(struct selection *selection, struct engine *engine, bool *follows, struct explain *explain)
 {
 	int attached = 0;
 
 	if (selection->pids_done)
 		return 0;
 	selection->pids_done = true;
-	for (size_t i = 0; i < selection->options->n_pids; i++) {
+	for (size_t i = 0; i < selection->options->n_pids && !loop_end_is_asked(); i++) {
 		struct fact_target target = {0};
 		uint32_t entry = 0;
+		bool follow;
 		int error;
 
 		if (!procfs_describe(selection->procfs, selection->options->pids[i], &target))
 			match(selection, &target, &entry);
-		error = attach(selection, engine, selection->options->pids[i], entry_follows(selection, entry), explain);
-		if (error < 0 && error != -EEXIST)
+		follow = entry_follows(selection, entry);
+		error = engine_attach(engine, selection->options->pids[i], follow, explain);
+		if (error && error != -EEXIST)
 			return error;
-		attached += error > 0 ? error : 0;
+		attached += !error;
+		*follows |= !error && follow;
 	}
 	return attached;
 }
 
-int selection_attach(struct selection *selection, struct engine *engine, struct explain *explain)
-{
-	int given = attach_given(selection, engine, explain), found;
-
-	if (given < 0 || !selection_waits(selection))
-		return given;
-	found = attach_found(selection, engine, explain);
-	return found < 0 ? found : given + found;
-}
-
-/* One round; a child's own children may stand before it in the list. */
+/* One round; a child's own children may stand before it in the list. What is in the list was born before the drain that
+ * follows, so a child that the kernel follows already is known. */
 static int attach_missed_once(struct selection *selection, struct engine *engine, bool *full)
 {
 	_cleanup_(freep) uint32_t *pids = NULL;
@@ -325,11 +293,12 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 	if (error)
 		return error;
 	engine_events(engine);
-	for (size_t i = 0; i < count && !*full; i++) {
-		struct fact_target target = {0};
+	for (size_t i = 0; i < count && !*full && !loop_end_is_asked(); i++) {
+		uint64_t start_ns;
+		uint32_t parent;
 
-		if (engine_has(engine, pids[i]) || procfs_describe(selection->procfs, pids[i], &target) ||
-		    !engine_follows(engine, target.parent_pid))
+		if (engine_has(engine, pids[i]) || procfs_born(selection->procfs, pids[i], &parent, &start_ns) ||
+		    !engine_follows(engine, parent))
 			continue;
 		error = engine_attach(engine, pids[i], true, &ignored);
 		if (error == -ENOMEM)
@@ -353,6 +322,19 @@ int selection_attach_missed(struct selection *selection, struct engine *engine, 
 	} while (more && !full);
 	*ret_full = full;
 	return attached;
+}
+
+int selection_attach(struct selection *selection, struct engine *engine, struct explain *explain)
+{
+	bool follows = false, full;
+	int given = attach_given(selection, engine, &follows, explain), found = 0, children = 0;
+
+	if (given >= 0 && selection_waits(selection))
+		found = attach_found(selection, engine, &follows, explain);
+	/* The children that are there already; later ones enter the kernel's filter at their birth. */
+	if (given >= 0 && found >= 0 && follows)
+		children = selection_attach_missed(selection, engine, &full);
+	return given < 0 ? given : found < 0 ? found : children < 0 ? children : given + found + children;
 }
 
 int selection_print(struct selection *selection, FILE *out)

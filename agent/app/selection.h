@@ -21,7 +21,8 @@ void selection_set_procfs(struct selection *selection, struct procfs *procfs);
 
 /* Attaches to every selected process that the engine does not have yet. Returns how many it
  * attached to; or, when a PID that was named cannot be attached to, -errno with *explain filled. Processes
- * that are merely matched and cannot be attached to are passed over; *explain tells of the last. */
+ * that are merely matched and cannot be attached to are passed over; *explain tells of the last. Thousands take
+ * seconds: a signal that ends the agent cuts it short, as it does the other. */
 int selection_attach(struct selection *selection, struct engine *engine, struct explain *explain);
 /* Attaches to the children of followed targets that the engine does not have. Returns how many; *ret_full: there
  * was no room for all. */

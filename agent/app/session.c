@@ -97,6 +97,7 @@ static int engine_open(struct session *session, bool is_daemon)
 		.on_transition = on_transition,
 		.classify = classify,
 		.on_target = is_daemon ? on_target : NULL,
+		.gives_way = loop_end_is_asked,
 		.context = session,
 	};
 	struct explain explain = {0};
@@ -160,7 +161,7 @@ int session_attach(struct session *session, bool must)
 		return count == -ENOMEM || count == -EPERM || count == -EACCES || count == -E2BIG ? EXIT_FAILED : EXIT_NO_TARGET;
 	}
 	session->attached += (uint64_t)count;
-	if (count || !must)
+	if (count || !must || loop_end_is_asked())
 		return EXIT_DONE;
 	if (!explain.what[0]) {
 		snprintf(explain.what, sizeof(explain.what), "no %s", selection_words(session->selection));
@@ -213,7 +214,7 @@ int session_refresh(struct session *session, bool whole)
 	attach_missed(session);
 	error = engine_refresh(session->engine, whole, &snapshot);
 	if (error)
-		return error;
+		return error == -EINTR ? 0 : error; /* the loop ends the run */
 	former = session->snapshot;
 	session->snapshot = snapshot;
 	if (session->notices)

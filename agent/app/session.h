@@ -41,7 +41,7 @@ int session_run(struct session *session);
 /* Every target has ended, and none is waited for: a PID or a command does not come back. */
 bool session_is_over(const struct session *session);
 void session_set_interval(struct session *session, uint64_t interval_ns);
-/* A refresh now. */
+/* A refresh now. None is made, and `snapshot` stays, when a signal asks for the end meanwhile. */
 int session_refresh(struct session *session, bool whole);
 
 bool snapshot_is_over(const struct snapshot *snapshot); /* any limit's state is over now */

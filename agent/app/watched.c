@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct watched *watched_new(uint32_t id, const struct fact_target *info, struct procfs *procfs,
-			    struct probes *probes, const char *procfs_path)
+			    struct probes *probes, struct growers_budget *budget, const char *procfs_path)
 {
 	struct watched *watched = calloc(1, sizeof(*watched));
 
@@ -22,6 +22,7 @@ struct watched *watched_new(uint32_t id, const struct fact_target *info, struct 
 	watched->info = *info;
 	watched->procfs = procfs;
 	watched->probes = probes;
+	watched->budget = budget;
 	watched->procfs_path = procfs_path;
 	/* Another procfs shows PIDs of another namespace: a pidfd of ours would be another process. */
 	watched->pidfd = procfs_path ? -1 : (int)syscall(SYS_pidfd_open, info->pid, 0);

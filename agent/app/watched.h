@@ -31,6 +31,7 @@ struct watched {
 	struct residency *residency; /* NULL: not readable */
 	struct symbols *symbols;
 	struct cpython *cpython; /* NULL: no memory for it */
+	struct growers_budget *budget; /* borrowed: that of all targets */
 	struct growers *growers; /* NULL: no memory for it */
 	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
 	struct glibc_descriptor descriptor;
@@ -46,7 +47,7 @@ struct watched {
 };
 
 struct watched *watched_new(uint32_t id, const struct fact_target *info, struct procfs *procfs,
-			    struct probes *probes, const char *procfs_path);
+			    struct probes *probes, struct growers_budget *budget, const char *procfs_path);
 void watched_free(struct watched *watched);
 DEFINE_CLEANUP(struct watched *, watched_free)
 

@@ -17,7 +17,7 @@ int watched_blame_begin(struct watched *watched)
 	/* Those of an image that is no more would be read as this one's. */
 	while (probes_take_stack(watched->probes, watched->id, (struct thread_id){0}, &stack))
 		continue;
-	return error ? 0 : growers_new(&watched->growers);
+	return error ? 0 : growers_new(watched->budget, &watched->growers);
 }
 
 bool watched_note(struct watched *watched, const struct fact *fact)
@@ -49,16 +49,14 @@ static int blame_native(struct watched *watched, const struct stack_copy *stack,
 {
 	struct fact fact = {.kind = FACT_BLAME, .target = watched->id, .time_ns = boottime(), .blame.who = stack->who};
 	struct grower *grower = growers_of(watched->growers, stack->who);
-	uint64_t opened, begin;
+	uint64_t begin;
 	int error;
 
-	if (!watched->symbols || !growers_may_read(watched->growers, fact.time_ns, watched->runtime_share))
+	if (!watched->symbols || !growers_may_read(watched->growers, fact.time_ns))
 		return 0;
-	opened = symbols_opened(watched->symbols);
 	begin = thread_cputime();
 	error = unwind_caller(watched->symbols, stack, &fact.blame);
-	/* Reading a file is done once; it must not keep others from being asked for seconds. */
-	growers_paid(watched->growers, symbols_opened(watched->symbols) == opened ? thread_cputime() - begin : 0);
+	growers_paid(watched->growers, thread_cputime() - begin);
 	if (stack->grown_length >= GROWERS_SIZEABLE_BYTES) {
 		fact.blame.start = stack->grown_start;
 		fact.blame.length = stack->grown_length;
@@ -107,7 +105,7 @@ static int blame_python(struct watched *watched, const struct fact_sink *sink)
 
 		fact.time_ns = boottime();
 		grower = growers_next(watched->growers, fact.time_ns);
-		if (!grower || !growers_may_read(watched->growers, fact.time_ns, watched->runtime_share))
+		if (!grower || !growers_may_read(watched->growers, fact.time_ns))
 			break;
 		fact.blame = (struct fact_blame){.who = grower->who};
 		error = cpython_function(watched->cpython, grower->who, &fact.blame, &cost_ns);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The targets that are watched, in the order of their numbers. It must not know what is done with them. */
+/* The targets that are watched, found by their numbers and by their PIDs. It must not know what is done with them. */
 #ifndef POOLSCOPE_APP_WATCHED_LIST_H
 #define POOLSCOPE_APP_WATCHED_LIST_H
 
@@ -7,7 +7,8 @@
 
 struct watched_list {
 	struct watched **watched; /* owned; by id, ascending */
-	size_t count, capacity;
+	struct watched **by_pid; /* the same, by PID: of several with one PID all but one have ended */
+	size_t count, capacity, pid_capacity;
 };
 
 void watched_list_clear(struct watched_list *list);

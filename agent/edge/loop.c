@@ -181,6 +181,14 @@ int loop_signals(struct loop *loop, const sigset_t *signals, int (*callback)(voi
 	return 0;
 }
 
+bool loop_end_is_asked(void)
+{
+	sigset_t waiting;
+
+	return !sigpending(&waiting) && (sigismember(&waiting, SIGINT) || sigismember(&waiting, SIGTERM) ||
+					 sigismember(&waiting, SIGHUP));
+}
+
 static int dispatch_timer(struct loop_source *source)
 {
 	uint64_t expirations;

@@ -37,9 +37,11 @@ int loop_timer_every(struct loop_source *timer, uint64_t interval_ns);
 int loop_signals(struct loop *loop, const sigset_t *signals, int (*callback)(void *context, int signal),
 		 void *context);
 
+/* SIGINT, SIGTERM or SIGHUP waits for the loop: whatever takes long must give way to it. */
+bool loop_end_is_asked(void);
+
 /* Until loop_quit() or a callback that returns other than 0: returns that. */
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);
-
 
 #endif

@@ -27,6 +27,7 @@ struct cpython {
 	uint32_t tid; /* through which memory is read */
 	struct cpython_walk *walk; /* NULL: not found yet */
 	uint64_t retry_ns, retry_after_ns; /* when to look for it, and how long to wait then */
+	char unread[64]; /* what it is that is found but not read; "": nothing is */
 	uint64_t cost_ns, next_ns;
 	uint64_t now_ns; /* of the present reading */
 	double share;
@@ -227,6 +228,8 @@ static int settle_version(struct cpython *cpython, const struct cpython_found *f
 	if (found->version)
 		read_bytes(cpython, found->version, &hex, sizeof(hex));
 	r = cpython_described(description, sizeof(description), &described);
+	if (r == -EOPNOTSUPP)
+		cpython_unread_name(description, cpython->unread, sizeof(cpython->unread));
 	if (r == 0) {
 		minor = described.minor;
 		r = walk_with(cpython, found, &described, ret_walk);
@@ -317,6 +320,17 @@ int cpython_function(struct cpython *cpython, struct thread_id id, struct fact_b
 	return r;
 }
 
+/* Without executors a reader of the frame shall not think that there are none. */
+static int tell_unread(const struct cpython *cpython, const struct fact_sink *sink)
+{
+	struct fact fact = {.kind = FACT_RUNTIME, .target = cpython->target, .time_ns = cpython->now_ns};
+
+	if (!cpython->unread[0])
+		return 0;
+	snprintf(fact.runtime.name, sizeof(fact.runtime.name), "%s", cpython->unread);
+	return sink->emit(sink->context, &fact);
+}
+
 int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct fact_sink *sink)
 {
 	struct refusal refusal = {.sink = sink};
@@ -331,7 +345,7 @@ int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct 
 		r = look_for(cpython, symbols, cpython->now_ns);
 		if (r < 0) {
 			drop_list(cpython);
-			return r == -ENOMEM ? r : 0;
+			return r == -ENOMEM ? r : tell_unread(cpython, sink);
 		}
 	}
 	if (cpython->share <= 0)

@@ -236,12 +236,13 @@ static int table_read(struct code_table *table, const struct cpython_image *imag
 	r = object_length(image, code->lines, &length);
 	if (r < 0)
 		return r;
-	if (!length || length > TABLE_BYTES_MAX || table->table_bytes > TABLES_BYTES_MAX)
+	if (length > TABLE_BYTES_MAX || table->table_bytes > TABLES_BYTES_MAX)
 		return -EINVAL;
-	bytes = malloc(length);
+	/* Empty (to 3.9) where all code is of the first line. */
+	bytes = malloc(length + 1);
 	if (!bytes)
 		return -ENOMEM;
-	r = memory_view_read(image->view, code->lines + image->offsets.bytes_data, bytes, length);
+	r = !length ? 0 : memory_view_read(image->view, code->lines + image->offsets.bytes_data, bytes, length);
 	if (r < 0) {
 		free(bytes);
 		return r;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Of the types only those that every reading needs must be there. */
 static const struct {
@@ -140,4 +141,14 @@ int cpython_described(const unsigned char *bytes, size_t length, struct cpython_
 	}
 	*ret_offsets = offsets;
 	return 0;
+}
+
+void cpython_unread_name(const unsigned char description[CPYTHON_DESCRIPTION_BYTES], char *name, size_t size)
+{
+	uint64_t version, free_threaded;
+
+	memcpy(&version, description + WORD_VERSION * sizeof(version), sizeof(version));
+	memcpy(&free_threaded, description + WORD_FREE_THREADED * sizeof(free_threaded), sizeof(free_threaded));
+	snprintf(name, size, "cpython %u.%u.%u%s (executors not read)", (unsigned int)(version >> 24 & 0xff),
+		 (unsigned int)(version >> 16 & 0xff), (unsigned int)(version >> 8 & 0xff), free_threaded ? "t" : "");
 }

@@ -21,6 +21,8 @@ int cpython_find(struct symbols *symbols, const char *exe, struct cpython_found 
  * the newest that is known. -ENOENT: it does not describe itself; -EOPNOTSUPP: it is of a kind that is not known (without
  * the interpreter's lock). */
 int cpython_described(const unsigned char *bytes, size_t length, struct cpython_offsets *ret_offsets);
+/* How to call one of such a kind, in words that say that it is not read. */
+void cpython_unread_name(const unsigned char description[CPYTHON_DESCRIPTION_BYTES], char *name, size_t size);
 const struct cpython_offsets *cpython_offsets_of(uint32_t minor); /* NULL: none */
 
 #endif

@@ -143,6 +143,8 @@ static int handle_record(void *context, const void *data, size_t size)
 		r = birth_of_space(probes, header, &space);
 	if (space) {
 		space->received[probe_event_probe(data)]++;
+		if (header->kind == EVENT_EXEC) /* what was learnt and wanted is void with its image, here as in the kernel */
+			space->wish = (struct wish){.execs = space->wish.execs + 1};
 		/* A thread that leads a group of its own: another process in the same memory. */
 		space->has_guests |= header->kind == EVENT_THREAD_BORN && header->flags & EVENT_THREAD_LEADER;
 	}

@@ -8,7 +8,7 @@
 
 /* The kernel's map of watched processes bounds how many there are. */
 struct probe_spaces {
-	struct probe_space *buckets[BUCKETS];
+	struct probe_space *buckets[BUCKETS], *by_target[BUCKETS];
 	size_t count, n_ending;
 };
 
@@ -18,6 +18,15 @@ static struct probe_space **slot_of(struct probe_spaces *spaces, uint32_t tgid)
 
 	while (*slot && (*slot)->tgid != tgid)
 		slot = &(*slot)->next_in_bucket;
+	return slot;
+}
+
+static struct probe_space **slot_of_target(struct probe_spaces *spaces, const struct probe_space *space)
+{
+	struct probe_space **slot = &spaces->by_target[space->target % BUCKETS];
+
+	while (*slot != space)
+		slot = &(*slot)->next_of_target;
 	return slot;
 }
 
@@ -55,6 +64,9 @@ int probe_spaces_add(struct probe_spaces *spaces, uint32_t tgid, uint64_t start_
 	space->target = target;
 	space->start_ns = start_ns;
 	*slot = space;
+	slot = &spaces->by_target[target % BUCKETS];
+	space->next_of_target = *slot;
+	*slot = space;
 	*ret_space = space;
 	spaces->count++;
 	return 0;
@@ -72,6 +84,7 @@ void probe_spaces_remove(struct probe_spaces *spaces, uint32_t tgid)
 	if (!space)
 		return;
 	*slot = space->next_in_bucket;
+	*slot_of_target(spaces, space) = space->next_of_target;
 	spaces->n_ending -= space->ends;
 	spaces->count--;
 	free(space);
@@ -97,11 +110,10 @@ struct probe_space *probe_spaces_next(struct probe_spaces *spaces, const struct 
 
 struct probe_space *probe_spaces_of_target(struct probe_spaces *spaces, uint32_t target)
 {
-	struct probe_space *space = NULL;
+	struct probe_space *space = spaces->by_target[target % BUCKETS];
 
-	while ((space = probe_spaces_next(spaces, space)))
-		if (space->target == target)
-			break;
+	while (space && space->target != target)
+		space = space->next_of_target;
 	return space;
 }
 

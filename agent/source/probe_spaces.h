@@ -4,18 +4,20 @@
 #define POOLSCOPE_SOURCE_PROBE_SPACES_H
 
 #include "../fact.h"
+#include "poolscope/event.h"
 
 struct probe_space {
 	uint32_t tgid, target; /* the kernel's tgid */
 	uint64_t start_ns;     /* 0: not known */
 	struct fact end;       /* how it ended, once its kind is FACT_TARGET_GONE */
 	bool end_told, ends;
+	struct wish wish; /* as the kernel was told it last */
 	uint64_t memory; /* of its tasks' records; 0: not known yet */
 	bool guests_sought, has_guests; /* other processes in this memory: looked for once; some were seen last */
 	uint64_t complete_ns;           /* boottime; of calls before it, those of some guests were not reported */
 	uint64_t lost;                  /* events of it and of nobody known, as of the last count */
 	uint64_t received[PROBE_COUNT]; /* events, by probe */
-	struct probe_space *next_in_bucket;
+	struct probe_space *next_in_bucket, *next_of_target;
 };
 
 struct probe_spaces;

@@ -20,7 +20,6 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 		return;
 	kept = &stacks->kept[stacks->next++ % PROBE_STACKS_MAX];
 	stacks->count += !kept->target;
-	stacks->came = true;
 	kept->target = target;
 	kept->copy.who = (struct thread_id){.tid = event->header.tid, .start_ns = event->header.start_ns};
 	kept->copy.time_ns = event->header.time_ns;
@@ -29,6 +28,21 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	memcpy(kept->copy.registers, event->registers, sizeof(kept->copy.registers));
 	kept->copy.size = event->header.flags;
 	memcpy(kept->copy.bytes, event->stack, event->header.flags);
+}
+
+bool probe_stacks_came(struct probe_stacks *stacks, uint32_t *ret_target)
+{
+	if (stacks->next - stacks->told > PROBE_STACKS_MAX)
+		stacks->told = stacks->next - PROBE_STACKS_MAX;
+	while (stacks->told != stacks->next) {
+		uint32_t target = stacks->kept[stacks->told++ % PROBE_STACKS_MAX].target;
+
+		if (!target) /* taken meanwhile */
+			continue;
+		*ret_target = target;
+		return true;
+	}
+	return false;
 }
 
 bool probe_stacks_take(struct probe_stacks *stacks, uint32_t target, struct thread_id who, struct stack_copy *ret_copy)

@@ -15,12 +15,14 @@ struct probe_stacks {
 	} *kept; /* PROBE_STACKS_MAX; NULL: none came yet */
 	uint32_t next; /* to be written */
 	uint32_t count;
-	bool came; /* one or more, since probes_stacks_came() was asked last */
+	uint32_t told; /* before this probe_stacks_came() has told of them */
 };
 
 void probe_stacks_clear(struct probe_stacks *stacks);
 /* Of a checked record; one that contradicts itself is passed over. Without memory for the table there are none. */
 void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struct event_stack *event);
+/* Whose the next is that was not told of yet. False: there is none. */
+bool probe_stacks_came(struct probe_stacks *stacks, uint32_t *ret_target);
 /* Takes the newest of this thread, or with tid 0 the oldest of the target. */
 bool probe_stacks_take(struct probe_stacks *stacks, uint32_t target, struct thread_id who, struct stack_copy *ret_copy);
 

@@ -207,7 +207,6 @@ bool probe_watch_guest(struct probes *probes, const struct probe_space *space, c
 	process.space = space->tgid;
 	process.start_ns = record->start_ns;
 	process.flags = (process.flags & PROCESS_FOLLOW) | PROCESS_GUEST | (record->vfork ? PROCESS_VFORK : 0);
-	process.routine_offset = 0;
 	return process_insert(probes, record->kernel_tgid, &process) == 0;
 }
 
@@ -283,6 +282,7 @@ void probe_forget(struct probes *probes, struct probe_space *space)
 	if (bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &space->tgid, &process) == 0 &&
 	    process.start_ns == space->start_ns)
 		unwatch(probes, space->tgid);
+	bpf_map_delete_elem(bpf_map__fd(probes->set.object->maps.wishes), &space->tgid);
 	probe_loss_forget(&probes->set, space->tgid);
 	probe_spaces_remove(probes->spaces, space->tgid);
 }
@@ -310,24 +310,28 @@ void probes_remove_target(struct probes *probes, uint32_t target)
 	probe_forget(probes, space);
 }
 
+/* Whole, into a map of its own: an entry of the kernel's that is read, changed and written back takes back what the kernel
+ * has written meanwhile. */
+static int wish_tell(struct probes *probes, struct probe_space *space)
+{
+	space->wish.start_ns = space->start_ns;
+	return bpf_map_update_elem(bpf_map__fd(probes->set.object->maps.wishes), &space->tgid, &space->wish, BPF_ANY) < 0
+		       ? -errno : 0;
+}
+
 int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset)
 {
 	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
-	int fd = bpf_map__fd(probes->set.object->maps.processes);
-	struct process process;
 
-	if (!space || bpf_map_lookup_elem(fd, &space->tgid, &process) < 0)
+	if (!space)
 		return -ESRCH;
-	process.routine_offset = start_routine_offset;
-	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
+	space->wish.routine_offset = start_routine_offset;
+	return wish_tell(probes, space);
 }
 
-bool probes_stacks_came(struct probes *probes)
+bool probes_stack_came(struct probes *probes, uint32_t *ret_target)
 {
-	bool came = probes->stacks.came;
-
-	probes->stacks.came = false;
-	return came;
+	return probe_stacks_came(&probes->stacks, ret_target);
 }
 
 bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy)
@@ -338,11 +342,9 @@ bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id 
 int probes_want_growth(struct probes *probes, uint32_t target)
 {
 	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
-	int fd = bpf_map__fd(probes->set.object->maps.processes);
-	struct process process;
 
-	if (!space || bpf_map_lookup_elem(fd, &space->tgid, &process) < 0)
+	if (!space)
 		return -ESRCH;
-	process.flags |= PROCESS_GROWTH;
-	return bpf_map_update_elem(fd, &space->tgid, &process, BPF_EXIST) < 0 ? -errno : 0;
+	space->wish.growth = 1;
+	return wish_tell(probes, space);
 }

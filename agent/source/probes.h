@@ -28,6 +28,7 @@ struct probes_options {
 	uint32_t ring_bytes;        /* power of two, multiple of the page size; 0: 4 MiB */
 	uint32_t max_processes;     /* watched at one time; 0: EVENT_MAX_PROCESSES, which is the most */
 	const char *procfs;         /* NULL: /proc */
+	uint32_t growths_per_second; /* of all processes, that are told at once (probes_want_growth); 0: no bound */
 };
 
 /* 0; -EPERM, -ENOSYS, -EOPNOTSUPP, ... with *explain filled. */
@@ -69,13 +70,14 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink);
  * births carry none. Found by evidence in source/glibc. */
 int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset);
 /* From now on, and until it calls exec, probes_fd() becomes readable at once when the target has made
- * PROBES_GROWTH_BYTES usable, 20 times a second at most; the fact that completes them bears its own time. Others bear that of the last look at
+ * PROBES_GROWTH_BYTES usable, 20 times a second at most, all targets together growths_per_second, as many at once as in
+ * a second; the fact that completes them bears its own time. Others bear that of the last look at
  * the clock before them, or a later one: now less the fact's time is never less than its age. */
 int probes_want_growth(struct probes *probes, uint32_t target);
 /* With it comes a copy of the thread's stack, where the kernel had room and the architecture is known; the last of all
- * targets wait to be taken: the newest of this thread, or with tid 0 the oldest of the target. came: since the last
- * time that this was asked. */
-bool probes_stacks_came(struct probes *probes);
+ * targets wait to be taken: the newest of this thread, or with tid 0 the oldest of the target. came: of whom one has come,
+ * stack by stack; false: no more have since. */
+bool probes_stack_came(struct probes *probes, uint32_t *ret_target);
 bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy);
 
 #endif

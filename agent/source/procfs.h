@@ -27,6 +27,8 @@ int procfs_check_target(struct procfs *procfs, uint32_t pid, struct explain *exp
 /* Who it is: comm, exe, unit, container, ns_pid, parent, start. `name` is left to the caller.
  * -ESRCH when it is gone. */
 int procfs_describe(struct procfs *procfs, uint32_t pid, struct fact_target *ret_target);
+/* Of that only what tells whether it is another by now, and whose child: for looks at all processes. */
+int procfs_born(struct procfs *procfs, uint32_t pid, uint32_t *ret_parent_pid, uint64_t *ret_start_ns);
 /* Its command line with blanks between arguments, cut at size; for matching only, never shown. */
 int procfs_cmdline(struct procfs *procfs, uint32_t pid, char *buffer, size_t size);
 

@@ -158,6 +158,18 @@ int procfs_describe(struct procfs *procfs, uint32_t pid, struct fact_target *ret
 	return 0;
 }
 
+int procfs_born(struct procfs *procfs, uint32_t pid, uint32_t *ret_parent_pid, uint64_t *ret_start_ns)
+{
+	struct proc_stat stat;
+	int r = procfs_stat(procfs, pid, pid, &stat);
+
+	if (r < 0)
+		return r;
+	*ret_parent_pid = stat.parent_pid;
+	*ret_start_ns = stat.start_ns;
+	return 0;
+}
+
 int procfs_cmdline(struct procfs *procfs, uint32_t pid, char *buffer, size_t size)
 {
 	_cleanup_(close_fd) int fd = -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Up a copied stack through the C library, allocators and the C++ runtime, whose files say how (.eh_frame, which they
- * have whatever the program was compiled with), to the first function of anybody else. It must not know pools. */
+ * have whatever the program was compiled with), and through C++'s containers to the first function of anybody else. It must
+ * not know pools. */
 #include "unwind.h"
 
 #include <errno.h>
@@ -19,10 +20,22 @@ static const char *const helpers[] = {
 	"libstdc++.so*", "libc++.so*", "libc++abi.so*", "libgcc_s.so*",
 };
 
-static bool acts_on_behalf(const char *module)
+/* The same of C++'s containers, which are compiled into whoever uses them (libstdc++'s, libc++'s), by the symbol. Not all
+ * of std: into a std::function or a thread's state the program's own code may be inlined. */
+static const char *const containers[] = {
+	"_Znwm*", "_Znam*", /* operator new, where the program has its own */
+	"_ZNSt6vector*",          "_ZNSt12_Vector_base*",     "_ZNSt5deque*",          "_ZNSt11_Deque_base*",
+	"_ZNSt7__cxx1112basic_string*", "_ZNSt7__cxx114list*", "_ZNSt10_Hashtable*",    "_ZNSt8_Rb_tree*",
+	"_ZNSt8__detail16_Hashtable_alloc*", "_ZNSt16allocator_traits*", "_ZNSt15__new_allocator*",
+	"_ZN9__gnu_cxx13new_allocator*", "_ZNSaI*",            "_ZNSt3__16vector*",     "_ZNSt3__15deque*",
+	"_ZNSt3__112basic_string*", "_ZNSt3__14list*",         "_ZNSt3__112__hash_table*", "_ZNSt3__16__tree*",
+	"_ZNSt3__19allocator*",   "_ZNSt3__116allocator_traits*", "_ZNSt3__114__split_buffer*",
+};
+
+static bool matches(const char *const *patterns, size_t count, const char *text)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++)
-		if (!fnmatch(helpers[i], module, 0))
+	for (size_t i = 0; i < count; i++)
+		if (!fnmatch(patterns[i], text, 0))
 			return true;
 	return false;
 }
@@ -55,34 +68,50 @@ static void name(const struct fact_routine *routine, uint64_t offset, struct fac
 	ret_blame->line = 0;
 }
 
+/* What is known of one frame, as far up as the walk is. */
+struct frame {
+	struct fact_routine routine;
+	struct symbols_place place;
+	bool is_helper, is_container;
+};
+
+static int look(struct symbols *symbols, uint64_t ip, struct frame *ret_frame)
+{
+	/* The call, not what it returns to, which may be another function's. */
+	uint64_t call = ip - 1;
+	int r = symbols_resolve(symbols, call, &ret_frame->routine);
+
+	if (r < 0)
+		return r;
+	ret_frame->is_helper = matches(helpers, ARRAY_SIZE(helpers), ret_frame->routine.module);
+	ret_frame->is_container = !ret_frame->is_helper && matches(containers, ARRAY_SIZE(containers), ret_frame->routine.symbol);
+	/* Of code without a file nobody says what it is. */
+	return symbols_place(symbols, call, ret_frame->is_helper || ret_frame->is_container, &ret_frame->place);
+}
+
 int unwind_caller(struct symbols *symbols, const struct stack_copy *stack, struct fact_blame *ret_blame)
 {
 	struct unwind_state state;
+	bool is_named = false;
+	int r = 0;
 
 	begin(stack, &state);
 	for (int depth = 0; depth < FRAMES_MAX; depth++) {
-		struct fact_routine routine;
-		struct symbols_place place;
-		/* The call, not what it returns to, which may be another function's. */
-		uint64_t call = state.ip - 1;
-		int r = symbols_resolve(symbols, call, &routine);
-		bool on_behalf = r == 0 && acts_on_behalf(routine.module);
+		struct frame frame;
 
-		/* Of code without a file nobody says what it is. */
-		if (r == 0)
-			r = symbols_place(symbols, call, on_behalf, &place);
-		if (r < 0)
-			return r;
-		if (!on_behalf) {
-			/* A program that calls the kernel itself has its allocator in it: which function that is for is
-			 * not known. */
-			if (!depth)
-				return -ENOENT;
-			name(&routine, place.address, ret_blame);
-			return 0;
+		r = look(symbols, state.ip, &frame);
+		/* A program that calls the kernel itself has its allocator in it: which function that is for is not known. */
+		if (r < 0 || (!depth && !frame.is_helper) || (is_named && frame.is_helper))
+			break;
+		if (!frame.is_helper) {
+			name(&frame.routine, frame.place.address, ret_blame);
+			is_named = true;
 		}
-		if (!place.frames || unwind_file_step(place.frames, place.address, &state) < 0)
-			return -ENOENT;
+		if (!frame.is_helper && !frame.is_container)
+			return 0;
+		if (!frame.place.frames || unwind_file_step(frame.place.frames, frame.place.address, &state) < 0)
+			break;
 	}
-	return -ENOENT;
+	/* Nobody above a container: it is all that is known. */
+	return is_named ? 0 : r < 0 ? r : -ENOENT;
 }

@@ -105,18 +105,26 @@ enum process_flag {
 	PROCESS_FOLLOW = 1 << 0,
 	PROCESS_GUEST = 1 << 1, /* made by CLONE_VM: lives in the address space of `space` */
 	PROCESS_VFORK = 1 << 2, /* a guest that is about to exec */
-	PROCESS_GROWTH = 1 << 3, /* the reader wants to hear of sizeable growth at once */
 };
 
+/* The kernel changes it at any time: the reader makes and removes entries, and changes none. */
 struct process {
 	__u32 space;
 	__u16 share;
 	__u16 flags;
 	__u64 start_ns;       /* of the leader: tells a reused tgid; 0: not known */
-	__u32 routine_offset; /* of the start routine from the thread pointer; 0: not known */
+	__u32 routine_offset; /* of the start routine from the thread pointer, as its parent had it; 0: not known */
 	__u32 grown;          /* bytes made usable since the reader was last woken for them */
 	__u64 brk;            /* the break after its last call; 0: not known */
 	__u64 growth_ns;      /* before this its growth wakes nobody: wake-ups that were spent */
+	__u64 execs;          /* since it is watched */
+};
+
+/* Value of the map `wishes`, by space: what the reader, who alone writes it, has learnt or wants of one image. */
+struct wish {
+	__u64 start_ns, execs; /* of the process that it is about; of another it says nothing */
+	__u32 routine_offset;  /* 0: not known */
+	__u32 growth;          /* 1: to hear of sizeable growth at once */
 };
 
 /* Bytes in the ring that were put there while it was filling are produced - consumed; each side writes its own only. */

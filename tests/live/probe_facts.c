@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Prints the facts of the kernel probes about a command that it runs, one JSON object a line, for tests.
- * usage: probe_facts [-v VARIANT] [-r RING_BYTES] [-s] [-f] [-P PROCFS] (-p PID | -- COMMAND...)
- * -s: read nothing before the command has ended. */
+ * usage: probe_facts [-v VARIANT] [-r RING_BYTES] [-s] [-f] [-w] [-g N] [-P PROCFS] (-p PID | -- COMMAND...)
+ * -s: read nothing before the command has ended; -w: wants to hear of its growth, and says so without end; -g: wants that
+ * of each target, N a second of all (0: without bound). */
 #include "source/probes.h"
 
 #include <errno.h>
@@ -88,6 +89,17 @@ static int print_fact(void *context, const struct fact *fact)
 	return 0;
 }
 
+/* Of any target: how much was new by the call that its stack was copied at. */
+static void print_stacks(struct probes *probes, uint32_t last_target)
+{
+	struct stack_copy stack;
+
+	for (uint32_t target = 1; target <= last_target; target++)
+		while (probes_take_stack(probes, target, (struct thread_id){0}, &stack))
+			printf("{\"kind\":\"stack\",\"target\":%u,\"tid\":%u,\"grown\":%" PRIu64 "}\n", target,
+			       stack.who.tid, stack.grown_length);
+}
+
 static pid_t start_stopped(char **command)
 {
 	pid_t child = fork();
@@ -114,18 +126,20 @@ int main(int argc, char **argv)
 	struct probes_options options = {0};
 	struct probe_trial trials[16];
 	struct explain explain = {0};
-	bool follow = false, starve = false, try_all = false;
+	bool follow = false, starve = false, try_all = false, wants = false, wants_all = false;
 	uint32_t pid = 0, target, routine_offset = 0;
 	int option, status = 0, pidfd;
 
 	/* Whole lines: the command that is watched writes to the same pipe. */
 	setvbuf(stdout, lines, _IOLBF, sizeof(lines));
-	while ((option = getopt(argc, argv, "+v:r:sfP:p:to:")) != -1)
+	while ((option = getopt(argc, argv, "+v:r:sfwg:P:p:to:")) != -1)
 		switch (option) {
 		case 'v': options.memory_variant = optarg; break;
 		case 'r': options.ring_bytes = (uint32_t)atoi(optarg); break;
 		case 's': starve = true; break;
 		case 'f': follow = true; break;
+		case 'w': wants = true; break;
+		case 'g': wants_all = true; options.growths_per_second = (uint32_t)atoi(optarg); break;
 		case 'P': options.procfs = optarg; break;
 		case 'p': pid = (uint32_t)atoi(optarg); break;
 		case 't': try_all = true; break;
@@ -163,10 +177,16 @@ int main(int argc, char **argv)
 		kill((pid_t)pid, SIGCONT);
 	struct pollfd polls[] = {{.fd = pidfd, .events = POLLIN}, {.fd = probes_fd(probes), .events = POLLIN}};
 	for (bool over = false; !over;) {
-		poll(polls, starve ? 1 : 2, 1000);
+		poll(polls, starve ? 1 : 2, wants ? 0 : 1000);
 		over = polls[0].revents;
+		for (int i = 0; wants && i < 100; i++)
+			if (probes_want_growth(probes, target) < 0)
+				break;
 		if (!starve && probes_drain(probes, &sink) < 0)
 			return 1;
+		print_stacks(probes, wants_all ? 64 : wants ? target : 0);
+		for (uint32_t any = 1; wants_all && any <= 64 && !probes_want_growth(probes, any); any++)
+			continue;
 	}
 	if (own_child)
 		waitpid((pid_t)pid, &status, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Makes an exactly known number of events of one sort, for the tests of the kernel probes. Prints nothing but what the
- * test could not know. usage: probe_storm threads N | maps THREADS N | fork N | vfork N | guest N | exec | calls */
+ * test could not know. usage: probe_storm threads N | maps THREADS N | fork N | vfork N | guest N | exec | calls | breaks N | growers N M */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -78,6 +78,17 @@ static void calls(void)
 	printf("%lu %lu %lu\n", (unsigned long)map, (unsigned long)moved, (unsigned long)heap);
 }
 
+/* The heap grows by a MiB, by another, and gives both back; once there was time to say what is wanted of it. */
+static void breaks(long rounds)
+{
+	char *heap = sbrk(0);
+
+	usleep(500000);
+	for (long i = 0; i < rounds; i++)
+		for (int step = 1; step <= 3; step++)
+			syscall(SYS_brk, heap + (step << 20) % (3 << 20));
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -115,6 +126,19 @@ int main(int argc, char **argv)
 		run_threads(1, exec_self);
 	} else if (strcmp(what, "calls") == 0) {
 		calls();
+	} else if (strcmp(what, "breaks") == 0) {
+		breaks(n);
+	} else if (strcmp(what, "growers") == 0) {
+		/* N children that map a MiB every 2 ms, M times, once there was time to hear of them. */
+		for (long i = 0; i < n; i++)
+			if (fork() == 0) {
+				usleep(300000);
+				for (long m = atol(argv[3]); m > 0 && !usleep(2000); m--)
+					mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+				_exit(0);
+			}
+		while (wait(&status) > 0)
+			continue;
 	} else if (strcmp(what, "kill") == 0) {
 		raise(SIGKILL);
 	} else {

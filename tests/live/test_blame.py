@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Under which functions a Python process grew, against functions of which it is known."""
+import time
+
 from test_cpython import pools_of
 
 MIB = 1 << 20
@@ -26,7 +28,12 @@ def assert_blamed(pool, function, line, grown):
         "function": function, "file": "growers.py", "line": line}
     assert share(pool, function) >= 0.9
     assert total(pool) >= grown - ROOM
-    assert seen(pool) >= total(pool) / 2
+    assert seen(pool) >= 2 * MIB
+
+
+def rest():
+    """Longer than growth is asked for: what is done next is not blamed for it."""
+    time.sleep(0.1)
 
 
 def test_who_keeps_is_blamed(workload, watch, final):
@@ -37,6 +44,7 @@ def test_who_keeps_is_blamed(workload, watch, final):
     program.ask("executor arenas 4")
     watching = watch(program.pid)
     blocks = program.ask("run blocks keep_much 8")["line"]
+    rest()
     program.ask("run blocks keep_little 8")
     program.ask("run blocks churn 2")
     arenas = program.ask("run arenas keep_small 24")["line"]

@@ -174,5 +174,7 @@ def test_a_thread_without_python_in_a_python_process(workload, watch, final, tmp
     own = pools["own-*"]
     print(own["blame"], own["blame_unseen_bytes"], pools["blocks_*"]["blame"])
     assert {(entry["function"], entry["file"]) for entry in own["blame"]} == {("own_much", "libown.so")}
-    assert {entry["function"] for entry in pools["blocks_*"]["blame"]} == {"keep_much"}
+    # Whether it is seen at all depends on how soon the agent has a CPU: a reading comes after the call.
+    assert {entry["function"] for entry in pools["blocks_*"]["blame"]} <= {"keep_much"}
+    assert total(pools["blocks_*"]) >= 3 * BLOCK
     assert seen(own) >= BLOCK

@@ -248,3 +248,26 @@ def test_missing_rights_are_named(tools, keep, missing):
                           stdout=subprocess.PIPE, timeout=60)
     failed = json.loads(done.stdout.decode().splitlines()[-1])
     assert failed["kind"] == "failed" and missing in failed["why"] and "cap_bpf" in failed["remedy"]
+
+
+def test_what_the_reader_wants_spoils_nothing_that_the_kernel_counts(tools):
+    """Each call grows by a MiB, and so it is told, however often the reader says meanwhile that it wants to hear of it."""
+    facts, _ = watch(tools, ["breaks", 30000], "-w")
+    grown = collections.Counter(fact["grown"] for fact in facts.of("stack"))
+    assert set(grown) == {1 << 20}, grown
+    assert grown[1 << 20] >= 20
+
+
+@pytest.mark.parametrize("bound", [0, 100])
+def test_growth_of_all_together_has_a_bound(tools, bound):
+    """40 processes ask for 20 wake-ups at once each; all get them, or as many as all may have in a second, and then by
+    the clock."""
+    facts, _ = watch(tools, ["growers", 40, 20], "-f", "-g", str(bound))
+    stacks = facts.of("stack")
+    assert len(facts.of("made", length=1 << 20)) == 800, "each call is an event in any case"
+    if not bound:
+        assert len(stacks) > 250, "the reader keeps 64 of a look"
+        return
+    took_s = (max(f["time"] for f in facts.of("made", length=1 << 20)) -
+              min(f["time"] for f in facts.of("made", length=1 << 20))) / 1e9
+    assert bound / 2 <= len(stacks) <= bound * (1 + took_s) + os.cpu_count() + 1, took_s

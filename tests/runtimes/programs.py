@@ -9,7 +9,8 @@ from harness import ROOT
 
 PROGRAMS = ROOT / "tests/runtimes/programs"
 LIBRARIES = {"uv.c": ["-luv"], "tbb.cc": ["-ltbb"], "pthreadpool.c": ["-lpthreadpool"], "threads.cc": ["-pthread"],
-             "families.c": ["-pthread"]}
+             "families.c": ["-pthread"],
+             "vectors.cc": ["-pthread"]}
 
 
 class Program(harness.Workload):
@@ -28,5 +29,5 @@ program = factory(lambda *argv, **options: Program(*argv, "", **options))
 
 def compiled(folder, source, *command):
     path = folder / source.replace(".", "_")
-    subprocess.run([*command, "-O1", "-o", path, PROGRAMS / source, *LIBRARIES.get(source, [])], check=True)
+    subprocess.run([*command[:1], "-O1", *command[1:], "-o", path, PROGRAMS / source, *LIBRARIES.get(source, [])], check=True)
     return path

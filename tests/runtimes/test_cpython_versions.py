@@ -132,6 +132,36 @@ def test_executors(versioned, version):
 
 
 @pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_code_of_one_line_has_its_line(versioned, version):
+    """To 3.9 its table of lines is empty."""
+    program = versioned(version)
+    program.ask("executor a 4 resize")
+    line = program.ask("sleep a")["line"]
+
+    def doing():
+        target = run("dump", "--json", "-p", program.pid).target()
+        return [thread["doing"] for thread in target["thread_list"] if "lambda" in (thread["doing"] or "")]
+    doing, = wait_for(doing, "the task to run")
+    assert doing.endswith(f"(executors.py:{line})")
+
+
+@pytest.mark.parametrize("version", [version for version in sorted(PYTHONS) if int(version.split(".")[1]) >= 13])
+def test_without_the_interpreters_lock_it_says_that_it_is_not_read(versioned, version):
+    """Debian has no such build: an interpreter that describes itself as one is taken at its word."""
+    program = versioned(version)
+    program.ask("claim_free_threaded")
+    program.ask("executor a 4 resize")
+    program.ask("submit a 3")
+    started(program, "a", 3)
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert target["runtime"] == f"cpython {version}t (executors not read)"
+    assert target["runtime_readings"] is None
+    for pool in target["pools"]:
+        assert (pool["kind"], pool["capacity"], pool["busy"], pool["queued"]) == ("threads", None, None, None), pool
+    assert "executors not read" in run("dump", "-p", program.pid).out
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
 def test_walk_under_churn(versioned, version, probe):
     walk_under_churn(versioned(version), probe, 8)
 

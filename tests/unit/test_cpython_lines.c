@@ -136,9 +136,21 @@ static void hostile_tables(void **state)
 	}
 }
 
+static void code_of_the_first_line_alone(void **state)
+{
+	static const unsigned char empty[1];
+
+	assert_int_equal(cpython_line(7, empty, 0, 42, 0), 42);
+	assert_int_equal(cpython_line(9, empty, 0, 42, 12), 42);
+	/* Later ones always tell of each instruction. */
+	assert_int_equal(cpython_line(10, empty, 0, 42, 0), 0);
+	assert_int_equal(cpython_line(11, empty, 0, 42, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(code_of_the_first_line_alone),
 		cmocka_unit_test(every_instruction_has_its_line),
 		cmocka_unit_test(beyond_the_table_nothing_is_said),
 		cmocka_unit_test(hostile_tables),

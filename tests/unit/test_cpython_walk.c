@@ -375,6 +375,7 @@ static void descriptions_by_version(void **state)
 	for (uint32_t minor = 13; minor <= newest->minor + 1; minor++) {
 		const struct cpython_offsets *known = cpython_offsets_of(minor) ? cpython_offsets_of(minor) : newest;
 		uint64_t words[CPYTHON_DESCRIPTION_BYTES / 8];
+		char name[64], wanted[64];
 		struct cpython_offsets offsets;
 
 		for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -387,6 +388,12 @@ static void descriptions_by_version(void **state)
 		assert_int_equal(offsets.frame_code, 8 * known->described[DESCRIBED_FRAME_CODE]);
 		assert_int_equal(offsets.code_instructions, 8 * known->described[DESCRIBED_CODE_INSTRUCTIONS]);
 		assert_int_equal(offsets.tuple_items, known->tuple_items);
+		words[2] = 1;
+		assert_int_equal(cpython_described((const unsigned char *)words, sizeof(words), &offsets), -EOPNOTSUPP);
+		cpython_unread_name((const unsigned char *)words, name, sizeof(name));
+		snprintf(wanted, sizeof(wanted), "cpython 3.%u.0t (executors not read)", minor);
+		assert_string_equal(name, wanted);
+		words[2] = 0;
 		words[known->described[DESCRIBED_THREAD_NATIVE]] = 1 << 20;
 		assert_int_equal(cpython_described((const unsigned char *)words, sizeof(words), &offsets), -EOPNOTSUPP);
 	}

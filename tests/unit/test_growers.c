@@ -19,12 +19,14 @@
 #define RW (PROT_READ | PROT_WRITE)
 
 static struct growers *growers;
+static struct growers_budget budget;
 static uint64_t now;
 
 static int begin(void **state)
 {
 	now = 1000 * NSEC_PER_SEC;
-	return growers_new(&growers);
+	budget = (struct growers_budget){.share = 0};
+	return growers_new(&budget, &growers);
 }
 
 static int end(void **state)
@@ -221,31 +223,68 @@ static void who_cannot_be_asked_is_left_alone(void **state)
 	assert_true(range(FACT_RANGE_MADE, 7, AREA + 16 * MIB, 4 * MIB));
 }
 
-static void questions_have_a_budget(void **state)
+/* Whoever grows asks as often as it may, 100 times a second for so many seconds, at so much a question. */
+static unsigned int ask(struct growers *whose[], unsigned int n_growers, unsigned int seconds, uint64_t cost_ns)
 {
 	unsigned int asked = 0;
 
-	/* By number: as many at once as in a second, then one every 50 ms. */
-	for (; growers_may_read(growers, now, 0); asked++)
+	for (unsigned int i = 0; i < 100 * seconds; i++, now += 10 * MSEC)
+		for (unsigned int g = 0; g < n_growers; g++)
+			if (growers_may_read(whose[g], now)) {
+				growers_paid(whose[g], cost_ns);
+				asked++;
+			}
+	return asked;
+}
+
+static void questions_are_counted(void **state)
+{
+	unsigned int asked = 0;
+
+	/* As many at once as in a second, then one every 50 ms. */
+	for (; growers_may_read(growers, now); asked++)
 		growers_paid(growers, 1);
 	assert_int_equal(asked, GROWERS_READINGS_PER_SECOND);
-	for (int i = 0; i < 100; i++, now += 10 * MSEC) {
-		if (growers_may_read(growers, now, 0)) {
-			growers_paid(growers, 1);
-			asked++;
-		}
-	}
-	assert_in_range(asked, GROWERS_READINGS_PER_SECOND + 18, GROWERS_READINGS_PER_SECOND + 21);
-	/* By time: 1 % of a core, at 2 ms each. */
-	now += 100 * NSEC_PER_SEC;
-	asked = 0;
-	for (int i = 0; i < 1000; i++, now += 10 * MSEC) {
-		if (growers_may_read(growers, now, 0.01)) {
-			growers_paid(growers, 2 * MSEC);
-			asked++;
-		}
-	}
-	assert_in_range(asked, 49, 53);
+	assert_in_range(ask(&growers, 1, 1, 1), 18, 21);
+	assert_int_equal(growers_per_second(&budget), 0);
+}
+
+static void questions_cost_time(void **state)
+{
+	/* 1 % of a core, at 2 ms each with the waking; a second's is saved up. */
+	budget.share = 0.01;
+	assert_in_range(ask(&growers, 1, 10, 2 * MSEC - GROWERS_WAKE_NS), 54, 57);
+	assert_int_equal(growers_per_second(&budget), 100);
+	budget.share = 0.0001;
+	assert_int_equal(growers_per_second(&budget), GROWERS_READINGS_PER_SECOND);
+}
+
+#define TARGETS 300U
+
+static void all_targets_have_one_budget(void **state)
+{
+	struct growers *all[TARGETS];
+
+	budget.share = 0.01;
+	for (unsigned int i = 0; i < TARGETS; i++)
+		assert_int_equal(growers_new(&budget, &all[i]), 0);
+	/* All grow: together they get what one would, 10 ms of each second and those of the second before. */
+	assert_in_range(ask(all, TARGETS, 10, MSEC - GROWERS_WAKE_NS), 109, 111);
+	/* One of them grows: it gets all of that, up to its own number. */
+	assert_in_range(ask(all, 1, 10, MSEC / 10), 199, 221);
+	for (unsigned int i = 0; i < TARGETS; i++)
+		growers_free(all[i]);
+}
+
+static void a_debt_is_a_seconds_at_most(void **state)
+{
+	budget.share = 0.01;
+	assert_true(growers_may_read(growers, now));
+	growers_paid(growers, 60 * NSEC_PER_SEC);
+	now += NSEC_PER_SEC - MSEC;
+	assert_false(growers_may_read(growers, now));
+	now += 2 * MSEC;
+	assert_true(growers_may_read(growers, now));
 }
 
 /* Any facts: no crash under the sanitizers, and the sums hold. */
@@ -296,7 +335,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_block_that_moves_as_it_grows, begin, end),
 		cmocka_unit_test_setup_teardown(only_what_is_new_of_a_moved_block_is_asked_for, begin, end),
 		cmocka_unit_test_setup_teardown(who_cannot_be_asked_is_left_alone, begin, end),
-		cmocka_unit_test_setup_teardown(questions_have_a_budget, begin, end),
+		cmocka_unit_test_setup_teardown(questions_are_counted, begin, end),
+		cmocka_unit_test_setup_teardown(questions_cost_time, begin, end),
+		cmocka_unit_test_setup_teardown(all_targets_have_one_budget, begin, end),
+		cmocka_unit_test_setup_teardown(a_debt_is_a_seconds_at_most, begin, end),
 		cmocka_unit_test_setup_teardown(facts_without_sense, begin, end),
 	};
 

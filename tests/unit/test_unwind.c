@@ -270,13 +270,19 @@ static void stacks_wait_for_their_target(void **state)
 	struct probe_stacks stacks = {0};
 	struct thread_id any = {0}, seven = {.tid = 7};
 	struct stack_copy taken = {0};
+	uint32_t target = 0, told = 0;
 
+	assert_false(probe_stacks_came(&stacks, &target));
 	assert_false(probe_stacks_take(&stacks, 1, any, &taken));
 	keep(&stacks, 1, 7, 100);
 	keep(&stacks, 2, 7, 200);
 	keep(&stacks, 1, 8, 300);
 	keep(&stacks, 1, 7, 400);
-	assert_true(stacks.came);
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(probe_stacks_came(&stacks, &target));
+		assert_int_equal(target, i == 1 ? 2 : 1);
+	}
+	assert_false(probe_stacks_came(&stacks, &target));
 	assert_true(probe_stacks_take(&stacks, 1, seven, &taken)); /* its newest */
 	assert_int_equal(taken.time_ns, 400);
 	assert_int_equal(taken.size, 16);
@@ -292,6 +298,10 @@ static void stacks_wait_for_their_target(void **state)
 	assert_int_equal(stacks.count, PROBE_STACKS_MAX);
 	assert_true(probe_stacks_take(&stacks, 3, any, &taken));
 	assert_int_equal(taken.who.tid, 2 * PROBE_STACKS_MAX + 1);
+	/* Of those that were forgotten, and the one that was taken, nothing is told. */
+	for (; probe_stacks_came(&stacks, &target); told++)
+		assert_int_equal(target, 3);
+	assert_int_equal(told, PROBE_STACKS_MAX - 1);
 	probe_stacks_clear(&stacks);
 }
 

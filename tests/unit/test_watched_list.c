@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The list of targets: found by number in whatever order they came; who has ended goes, and is nobody's PID any more. */
+/* The list of targets: found by number and by PID in whatever order they came; who has ended goes, and is nobody's PID any more. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 static struct watched *make(uint32_t id)
 {
 	const struct fact_target info = {.pid = 1000 + id};
-	struct watched *watched = watched_new(id, &info, NULL, NULL, "/nowhere");
+	struct watched *watched = watched_new(id, &info, NULL, NULL, NULL, "/nowhere");
 
 	assert_non_null(watched);
 	return watched;
@@ -32,7 +32,10 @@ static void found_by_number(void **state)
 		assert_true(list.watched[i - 1]->id < list.watched[i]->id);
 	for (size_t i = 0; i < list.count; i++)
 		assert_ptr_equal(watched_list_find(&list, list.watched[i]->id), list.watched[i]);
+	for (uint32_t id = 1; id <= COUNT; id++)
+		assert_ptr_equal(watched_list_living_of(&list, 1000 + id), watched_list_find(&list, id));
 	assert_null(watched_list_find(&list, COUNT + 7));
+	assert_null(watched_list_living_of(&list, 1000));
 	watched_list_clear(&list);
 	assert_int_equal(list.count, 0);
 }
@@ -56,11 +59,34 @@ static void who_has_ended_goes(void **state)
 	watched_list_clear(&list);
 }
 
+static void a_pid_that_was_another(void **state)
+{
+	struct watched_list list = {.count = 0};
+	struct watched *watched;
+
+	/* The same PID three times, its former owners not yet buried, between two others. */
+	for (uint32_t id = 1; id <= 5; id++) {
+		watched = make(id);
+		watched->info.pid = id == 1 ? 6 : id == 5 ? 8 : 7;
+		watched->ended = id < 4;
+		assert_int_equal(watched_list_add(&list, watched), 0);
+	}
+	assert_int_equal(watched_list_living_of(&list, 7)->id, 4);
+	assert_null(watched_list_living_of(&list, 6));
+	watched_list_bury(&list);
+	assert_int_equal(watched_list_living_of(&list, 7)->id, 4);
+	assert_int_equal(watched_list_living_of(&list, 8)->id, 5);
+	watched_list_find(&list, 4)->ended = true;
+	assert_null(watched_list_living_of(&list, 7));
+	watched_list_clear(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(found_by_number),
 		cmocka_unit_test(who_has_ended_goes),
+		cmocka_unit_test(a_pid_that_was_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

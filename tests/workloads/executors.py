@@ -131,6 +131,10 @@ def main():
         elif word == "spin":    # NAME COUNT: tasks on a CPU until `open`
             GATES[rest[0]], STARTED[rest[0]] = Flag(), 0
             MADE[rest[0], "results"] = [MADE[rest[0]].submit(spin, rest[0]) for _ in range(int(rest[1]))]
+        elif word == "sleep":   # NAME: a task whose code is all of one line
+            one_line = lambda: time.sleep(3600)
+            answer["line"] = one_line.__code__.co_firstlineno
+            MADE[rest[0]].submit(one_line)
         elif word == "hold":    # NAME COUNT KIB: tasks whose results stay when their worker has gone
             tasks = [MADE[rest[0]].submit(lambda: b"x" * (int(rest[2]) << 10)) for _ in range(int(rest[1]))]
             MADE["held", rest[0]] = [task.result(60) for task in tasks]
@@ -146,6 +150,9 @@ def main():
             MADE["steady"] = ThreadPoolExecutor(4, "steady", name_own_thread, ("steady",))
             for _ in range(int(rest[0])):
                 threading.Thread(target=churn, daemon=True, name="churner").start()
+        elif word == "claim_free_threaded":  # the third word of how it describes itself (3.13 on)
+            runtime = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
+            ctypes.c_uint64.from_address(runtime + 16).value = 1
         elif word == "wait_threads":
             end = time.monotonic() + 60
             while threading.active_count() < int(rest[0]) and time.monotonic() < end:

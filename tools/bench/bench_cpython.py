@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from bench_lib import BUILD, PythonWorkload
+from bench_lib import BUILD, CommandedWorkload
 
 LIBRARIES = "libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng".split()
 
@@ -42,7 +42,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         probe = build_probe(folder)
         for threads in (40, 200):
-            with PythonWorkload("executors.py") as target:
+            with CommandedWorkload("executors.py") as target:
                 target.ask(f"executor a {threads}")
                 target.ask(f"submit a {threads + 5}")
                 while target.ask("started a")["count"] < threads:

@@ -45,12 +45,12 @@ class Workload:
             self.process.wait()
 
 
-class PythonWorkload:
-    """A program of tests/workloads in Python, which answers each line with one of JSON."""
+class CommandedWorkload:
+    """A program of tests/workloads that answers each line with one of JSON."""
 
     def __init__(self, name):
-        self.process = subprocess.Popen(["/usr/bin/python3", f"tests/workloads/{name}"], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        argv = ["/usr/bin/python3", f"tests/workloads/{name}"] if name.endswith(".py") else [f"{BUILD}/workloads/{name}"]
+        self.process = subprocess.Popen(argv, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = json.loads(self.process.stdout.readline())["ready"]
 
     def ask(self, line):
