@@ -156,7 +156,8 @@ static __always_inline int write_running(struct seq_file *seq, struct task_struc
 	return 0;
 }
 
-/* Who leaves its CPU meanwhile is told to be on one: its registers are then no lie, but not asked for. */
+/* In this order: a task counts its switch before it is off the CPU, so that who was found off it twice, with one number of
+ * switches, was on none in between. */
 static __always_inline int write_registers(struct seq_file *seq, struct task_struct *task)
 {
 	struct registers_record record = {};
@@ -166,6 +167,7 @@ static __always_inline int write_registers(struct seq_file *seq, struct task_str
 	record.tid = task_number(task, true);
 	record.start_ns = task->start_boottime;
 	record.on_cpu = bpf_core_field_exists(task->on_cpu) ? task->on_cpu != 0 : is_running(task);
+	__asm__ volatile("" : : : "memory");
 	record.switches = task->nvcsw + task->nivcsw;
 #if defined(__TARGET_ARCH_x86)
 	struct pt_regs regs = {};

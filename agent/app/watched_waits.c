@@ -129,6 +129,8 @@ static int emit_workers(struct watched *watched, bool is_known, const struct fac
 	struct fact fact = {.kind = FACT_ACTIVITY, .target = watched->id, .time_ns = boottime()};
 	int r = 0;
 
+	if (is_known)
+		workers_keep_seen(&watched->workers);
 	for (size_t i = 0; i < watched->workers.count && !r; i++) {
 		const struct worker *worker = &watched->workers.worker[i];
 

@@ -61,3 +61,13 @@ void workers_remove(struct workers *workers, struct thread_id id)
 	if (worker)
 		drop(workers, (size_t)(worker - workers->worker));
 }
+
+void workers_keep_seen(struct workers *workers)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < workers->count; i++)
+		if (workers->worker[i].is_seen)
+			workers->worker[kept++] = workers->worker[i];
+	workers->count = kept;
+}

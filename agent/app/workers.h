@@ -35,6 +35,8 @@ void workers_clear(struct workers *workers);
 /* A thread, when it is known where it began. 0, also when nothing is to be told of it; -ENOMEM. */
 int workers_add(struct workers *workers, const struct rule_evidence *evidence, const struct thread_id *id);
 void workers_remove(struct workers *workers, struct thread_id id);
+/* Those that this look has not seen have ended, though nobody said so. */
+void workers_keep_seen(struct workers *workers);
 /* NULL: it is none of them. */
 struct worker *workers_find(const struct workers *workers, struct thread_id id);
 

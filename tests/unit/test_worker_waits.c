@@ -163,6 +163,12 @@ static void the_table(void **state)
 	assert_string_equal(workers.worker[5].routine.module, "libgomp.so.1");
 	workers_remove(&workers, (struct thread_id){workers.worker[5].id.tid, SEC}); /* that one went before */
 	assert_int_equal(workers.count, WORKERS_MAX);
+	for (size_t i = 0; i < workers.count; i++)
+		workers.worker[i].is_seen = i % 3 == 0;
+	workers_keep_seen(&workers);
+	assert_int_equal(workers.count, (WORKERS_MAX + 2) / 3);
+	for (size_t i = 1; i < workers.count; i++)
+		assert_true(workers.worker[i - 1].id.tid < workers.worker[i].id.tid);
 	while (workers.count)
 		workers_remove(&workers, workers.worker[workers.count / 2].id);
 	workers_clear(&workers);
