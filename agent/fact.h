@@ -65,6 +65,7 @@ enum fact_kind {
 	FACT_RUNTIME,  /* which it is, and how its readings go */
 	FACT_EXECUTOR, /* an executor instance as it is now; or `gone`: it is no more */
 	FACT_WORKER,   /* what one of its threads does now, and whose worker it is */
+	FACT_ACTIVITY, /* whether a worker of another runtime is in a task, by where it stands */
 	FACT_BLAME,    /* what a thread did when it was seen to have made a range usable */
 
 	/* the observer itself */
@@ -272,6 +273,11 @@ struct fact_worker {
 	uint32_t line;
 };
 
+struct fact_activity {
+	struct thread_id id;
+	enum worker_activity activity;
+};
+
 struct fact_blame {
 	struct thread_id who; /* who made the range usable */
 	uint64_t start, length;
@@ -314,6 +320,7 @@ struct fact {
 		struct fact_runtime runtime;
 		struct fact_executor executor;
 		struct fact_worker worker;
+		struct fact_activity activity;
 		struct fact_blame blame;
 		struct fact_loss loss;
 		struct fact_events events;

@@ -188,6 +188,20 @@ static __always_inline const struct pt_regs *current_regs(struct task_struct *ty
 	return task_regs(task_current());
 }
 
+#if defined(__TARGET_ARCH_x86)
+static __always_inline void registers_take(const struct pt_regs *regs, __u64 *registers)
+{
+	registers[EVENT_BX] = regs->bx;
+	registers[EVENT_BP] = regs->bp;
+	registers[EVENT_SP] = regs->sp;
+	registers[EVENT_R12] = regs->r12;
+	registers[EVENT_R13] = regs->r13;
+	registers[EVENT_R14] = regs->r14;
+	registers[EVENT_R15] = regs->r15;
+	registers[EVENT_IP] = regs->ip;
+}
+#endif
+
 /* A memory event may take what is free below memory_bytes, and its target at most share_most times what it leaves
  * free: among others it fills half of the ring, so that these always find room; one alone fills eight ninths. */
 static __always_inline bool ring_has_room(const struct process *process, __u64 filled, __u64 size)

@@ -135,6 +135,7 @@ struct task_struct {
 	unsigned int __state; /* `state` before 5.14 */
 	void *stack;
 	unsigned int flags;
+	int on_cpu; /* of kernels for several CPUs */
 	struct sched_entity se;
 	struct mm_struct *mm;
 	int exit_state;
@@ -146,6 +147,7 @@ struct task_struct {
 	struct completion *vfork_done; /* its creator waits for it to exec or to end */
 	struct pid *thread_pid;
 	__u64 start_boottime;
+	unsigned long nvcsw, nivcsw;
 	unsigned long min_flt, maj_flt;
 	char comm[16];
 	struct signal_struct *signal;

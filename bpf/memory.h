@@ -131,14 +131,7 @@ static __noinline int stack_submit(const struct process *process, __u64 start, _
 	event_fill(&event->header, process, EVENT_STACK, tid, start_ns, bpf_ktime_get_boot_ns() + 1);
 	event->grown_start = start;
 	event->grown_length = length;
-	event->registers[EVENT_BX] = regs.bx;
-	event->registers[EVENT_BP] = regs.bp;
-	event->registers[EVENT_SP] = regs.sp;
-	event->registers[EVENT_R12] = regs.r12;
-	event->registers[EVENT_R13] = regs.r13;
-	event->registers[EVENT_R14] = regs.r14;
-	event->registers[EVENT_R15] = regs.r15;
-	event->registers[EVENT_IP] = regs.ip;
+	registers_take(&regs, event->registers);
 #pragma unroll
 	for (__u32 at = 0; at < EVENT_STACK_BYTES; at += EVENT_STACK_PIECE) {
 		/* The first piece that cannot be read ends it: what is behind that is of no use. */

@@ -104,6 +104,7 @@ __u32 wanted_pid;       /* leaders with this number there; 0: all */
 __u32 wanted_tgid;      /* not 0: instead, all threads of this kernel tgid */
 __u64 wanted_memory;    /* not 0: and those of other processes in this address space */
 __u32 wanted_running;   /* not 0: instead of all that, who is watched and runs or is ready to */
+__u32 wanted_registers; /* not 0: instead of all that, where the threads of this kernel tgid stand */
 
 static __always_inline bool number_in_namespace(struct pid *pid, struct task_record *record)
 {
@@ -155,6 +156,29 @@ static __always_inline int write_running(struct seq_file *seq, struct task_struc
 	return 0;
 }
 
+/* In this order: a task counts its switch before it is off the CPU, so that who was found off it twice, with one number of
+ * switches, was on none in between. */
+static __always_inline int write_registers(struct seq_file *seq, struct task_struct *task)
+{
+	struct registers_record record = {};
+
+	if (task->tgid != wanted_tgid || task->exit_state || task->flags & PF_IO_WORKER)
+		return 0;
+	record.tid = task_number(task, true);
+	record.start_ns = task->start_boottime;
+	record.on_cpu = bpf_core_field_exists(task->on_cpu) ? task->on_cpu != 0 : is_running(task);
+	__asm__ volatile("" : : : "memory");
+	record.switches = task->nvcsw + task->nivcsw;
+#if defined(__TARGET_ARCH_x86)
+	struct pt_regs regs = {};
+
+	bpf_probe_read_kernel(&regs, sizeof(regs), task_regs(task));
+	registers_take(&regs, record.registers);
+#endif
+	bpf_seq_write(seq, &record, sizeof(record));
+	return 0;
+}
+
 SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
@@ -164,6 +188,8 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 		return 0;
 	if (wanted_running)
 		return write_running(ctx->meta->seq, task);
+	if (wanted_registers)
+		return write_registers(ctx->meta->seq, task);
 	if (wanted_tgid) {
 		if (task->tgid != wanted_tgid && (!wanted_memory || (__u64)BPF_CORE_READ(task, mm) != wanted_memory))
 			return 0;

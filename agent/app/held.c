@@ -12,6 +12,7 @@
 static const size_t sizes[FACT_KIND_COUNT] = {
 	[FACT_THREAD_SAMPLED] = PAST(thread),
 	[FACT_RESIDENT] = PAST(resident),
+	[FACT_ACTIVITY] = PAST(activity),
 	[FACT_ARENA] = PAST(arena),
 	[FACT_THREAD_ARENA] = PAST(arena),
 };

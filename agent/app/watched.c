@@ -41,6 +41,7 @@ void watched_free(struct watched *watched)
 	cpython_free(watched->cpython);
 	growers_free(watched->growers);
 	routines_clear(&watched->routines);
+	workers_clear(&watched->workers);
 	free(watched);
 }
 
@@ -60,6 +61,7 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	watched->residency = NULL;
 	watched->symbols = NULL;
 	routines_clear(&watched->routines);
+	workers_clear(&watched->workers);
 	watched->was_read = false;
 	glibc_arenas_clear(&watched->arenas);
 	memset(&watched->kept, 0, sizeof(watched->kept));
@@ -117,7 +119,8 @@ static int emit_routine(struct watched *watched, const struct fact *of, const st
 	if (error)
 		return error == -ENOENT ? 0 : error;
 	fact.routine.id = of->thread.id;
-	return sink->emit(sink->context, &fact);
+	error = watched_note_routine(watched, &of->thread, &fact.routine);
+	return error ? error : sink->emit(sink->context, &fact);
 }
 
 /* Threads are read in batches: each by itself would be two system calls a thread, and all of them at once
@@ -412,6 +415,8 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 		error = read_arenas(watched, &list, sink);
 	if (!error)
 		error = read_runtime(&batch);
+	if (!error)
+		error = watched_look_at_waits(watched, exact, sink);
 	if (error)
 		return error;
 	procfs_cgroup(watched->procfs, watched->id, watched->info.pid, sink);

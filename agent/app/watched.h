@@ -15,6 +15,7 @@
 #include "../source/symbols.h"
 #include "growers.h"
 #include "routines.h"
+#include "workers.h"
 
 struct watched {
 	uint32_t id; /* the target's, as in its facts */
@@ -44,6 +45,7 @@ struct watched {
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
 	struct routines routines; /* start routines already resolved */
+	struct workers workers;
 };
 
 struct watched *watched_new(uint32_t id, const struct fact_target *info, struct procfs *procfs,
@@ -80,6 +82,11 @@ int watched_blame_begin(struct watched *watched);
 bool watched_note(struct watched *watched, const struct fact *fact);
 /* Asks the threads that have just made much usable what they do: FACT_BLAME. */
 int watched_blame(struct watched *watched, const struct fact_sink *sink);
+/* A thread began there. -ENOMEM. */
+int watched_note_routine(struct watched *watched, const struct fact_thread *thread, const struct fact_routine *routine);
+/* Who of its workers is in a task, by where they stand: FACT_ACTIVITY of each, within the share of CPU time (exact:
+ * whatever it costs). -ENOMEM, or what the sink returned. */
+int watched_look_at_waits(struct watched *watched, bool exact, const struct fact_sink *sink);
 /* What malloc keeps; whole: of all heaps, now. */
 int watched_read_kept(struct watched *watched, bool whole, const struct fact_sink *sink);
 /* True when the process is no more. */

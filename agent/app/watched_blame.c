@@ -25,6 +25,8 @@ bool watched_note(struct watched *watched, const struct fact *fact)
 	/* Without memory for it, a newborn is asked after the next reading. */
 	if (fact->kind == FACT_THREAD_BORN && watched->growers && watched->cpython)
 		(void)cpython_note_birth(watched->cpython, &fact->thread);
+	if (fact->kind == FACT_THREAD_EXITED)
+		workers_remove(&watched->workers, fact->thread.id);
 	if ((fact->kind == FACT_RANGE_MADE || fact->kind == FACT_RANGE_PROTECTED) &&
 	    fact->range.protection & PROT_EXEC && watched->symbols)
 		symbols_changed(watched->symbols);

@@ -69,6 +69,17 @@ int apply_worker(struct model *model, struct target *target, const struct fact *
 	return 0;
 }
 
+int apply_activity(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->activity.id);
+
+	if (!fact->activity.id.tid || (unsigned int)fact->activity.activity > WORKER_BUSY)
+		return -EINVAL;
+	if (thread)
+		thread->stands = fact->activity.activity;
+	return 0;
+}
+
 int apply_blame(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct fact_blame told = fact->blame;
@@ -105,11 +116,13 @@ static void count_thread(struct target *target, const struct thread *thread)
 {
 	struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
 	struct pool *pool = &target->pools.pool[thread->pool];
+	enum worker_activity activity = thread_activity(thread);
 
-	if (thread->activity == WORKER_UNKNOWN)
+	pool->had_activity |= thread->stands != WORKER_UNKNOWN;
+	if (activity == WORKER_UNKNOWN)
 		pool->busy = UNKNOWN_U64;
 	else if (pool->busy != UNKNOWN_U64)
-		pool->busy += thread->activity == WORKER_BUSY;
+		pool->busy += activity == WORKER_BUSY;
 	if (!executor)
 		return;
 	executor->is_split |= executor->pool != POOL_NONE && executor->pool != thread->pool;
@@ -226,8 +239,8 @@ void target_figure_executors(struct target *target, uint64_t now_ns)
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		/* Without threads nobody is busy; but only where a runtime told who was. */
-		if (!pool->had_executors)
+		/* Without threads nobody is busy; but only where it was told who was. */
+		if (!pool->had_executors && !pool->had_activity)
 			pool->busy = UNKNOWN_U64;
 		raise_known(&pool->busy_peak, pool->busy);
 		raise_known(&pool->busy_peak, pool->executor_peak);

@@ -93,6 +93,7 @@ static const struct handler handlers[] = {
 	[FACT_RUNTIME] = {apply_runtime, false},
 	[FACT_EXECUTOR] = {apply_executor, false},
 	[FACT_WORKER] = {apply_worker, false},
+	[FACT_ACTIVITY] = {apply_activity, false},
 	[FACT_BLAME] = {apply_blame, false},
 	[FACT_LOSS] = {apply_loss, true},
 	[FACT_EVENTS] = {apply_events, true},

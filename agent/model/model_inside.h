@@ -158,6 +158,7 @@ int apply_arena(struct model *model, struct target *target, const struct fact *f
 int apply_runtime(struct model *model, struct target *target, const struct fact *fact);
 int apply_executor(struct model *model, struct target *target, const struct fact *fact);
 int apply_worker(struct model *model, struct target *target, const struct fact *fact);
+int apply_activity(struct model *model, struct target *target, const struct fact *fact);
 /* running.c: the samples of who runs; and what they come to at a refresh, which is one of them if all threads'
  * states are fresh */
 int apply_thread_running(struct model *model, struct target *target, const struct fact *fact);

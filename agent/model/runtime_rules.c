@@ -21,20 +21,28 @@
 #define LIBOMP FIXED("libomp"), .kind = "OpenMP team", .is_teams = true
 #define GRPC_INTERNAL FIXED("grpc-internal"), .kind = "gRPC internal", OWN
 
+/* Of libgomp, TBB and pthreadpool the calls are those of Linux. Tasks of libuv are its own functions as well (files, names). */
+static const struct worker_waits gomp_waits = {.module = "libgomp*.so*", .spins = true};
+static const struct worker_waits omp_waits = {.module = "libomp*.so*", .call = "pthread_cond_*wait", .spins = true};
+static const struct worker_waits iomp_waits = {.module = "libiomp*.so*", .call = "pthread_cond_*wait", .spins = true};
+static const struct worker_waits tbb_waits = {.module = "libtbb*.so*", .call = "syscall", .spins = true};
+static const struct worker_waits pthreadpool_waits = {.module = "libpthreadpool*.so*", .call = "syscall", .spins = true};
+static const struct worker_waits uv_waits = {.function = "uv_cond_wait", .call = "pthread_cond_wait"};
+
 /* clang-format off: one row a rule; what is more exact stands first */
 static const struct runtime_rule rules[] = {
 	/* OpenMP. Wheels of Python rename the files they bring (libgomp-a34b3233.so.1); gomp_thread_start: linked in. */
-	{ .module = "libgomp*.so*", GOMP },
+	{ .module = "libgomp*.so*", GOMP, .waits = &gomp_waits },
 	{ .routine = "gomp_thread_start", GOMP },
-	{ .module = "libomp*.so*", LIBOMP },
-	{ .module = "libiomp*.so*", LIBOMP },
+	{ .module = "libomp*.so*", LIBOMP, .waits = &omp_waits },
+	{ .module = "libiomp*.so*", LIBOMP, .waits = &iomp_waits },
 	{ .routine = "__kmp_launch_worker*", LIBOMP },
 
 	/* Pools of native libraries. */
 	{ .module = "*openblas*", FIXED("openblas"), .kind = "OpenBLAS pool" },
 	{ .routine = "blas_thread_server", FIXED("openblas"), .kind = "OpenBLAS pool" },
-	{ .module = "libtbb*.so*", FIXED("tbb"), .kind = "TBB workers" },
-	{ .module = "libpthreadpool*.so*", FIXED("pthreadpool"), .kind = "pthreadpool" },
+	{ .module = "libtbb*.so*", FIXED("tbb"), .kind = "TBB workers", .waits = &tbb_waits },
+	{ .module = "libpthreadpool*.so*", FIXED("pthreadpool"), .kind = "pthreadpool", .waits = &pthreadpool_waits },
 	{ .name = "pt_autograd_*", FIXED("torch-autograd"), .kind = "torch autograd" },
 	{ .module = "libtorch*.so*", FIXED("torch"), .kind = "torch pool" },
 	{ .module = "libc10*.so*", FIXED("torch"), .kind = "torch pool" },
@@ -42,10 +50,10 @@ static const struct runtime_rule rules[] = {
 	{ .module = "cv2*.so*", FIXED("opencv"), .kind = "OpenCV pool" },
 
 	/* libuv, by itself and inside node; uvloop's wheel has it linked in. Newer ones name their threads. */
-	{ .module = "libuv.so*", FIXED("libuv"), .kind = "libuv pool" },
+	{ .module = "libuv.so*", FIXED("libuv"), .kind = "libuv pool", .waits = &uv_waits },
 	{ .module = "loop.cpython-*", FIXED("libuv"), .kind = "libuv pool" },
 	{ .name = "libuv-worker", FIXED("libuv"), .kind = "libuv pool" },
-	{ .module = "node", .routine = "worker", FIXED("libuv"), .kind = "libuv pool" },
+	{ .module = "node", .routine = "worker", FIXED("libuv"), .kind = "libuv pool", .waits = &uv_waits },
 
 	/* Node.js: V8's platform workers compile and collect. Debian has it as libnode.so. */
 	{ .routine = "*PlatformWorkerThread*", FIXED("v8-platform"), .kind = "V8 platform workers", OWN },
@@ -174,5 +182,13 @@ const struct runtime_rule *runtime_rule_among(const struct rule_set *set, const 
 				return rule;
 		}
 	}
+	return NULL;
+}
+
+const struct worker_waits *runtime_rules_waits(const struct rule_set *set)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (set->bits[i / 64] >> i % 64 & 1 && !rules[i].name && rules[i].waits)
+			return rules[i].waits;
 	return NULL;
 }

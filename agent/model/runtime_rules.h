@@ -4,7 +4,7 @@
 #ifndef POOLSCOPE_MODEL_RUNTIME_RULES_H
 #define POOLSCOPE_MODEL_RUNTIME_RULES_H
 
-#include "../base.h"
+#include "worker_waits.h"
 
 /* How a rule names the pool. */
 enum rule_naming {
@@ -32,6 +32,7 @@ struct runtime_rule {
 	bool is_programs_main;  /* where the program itself runs: those that it makes come from nowhere else */
 	/* The start routine's argument lies on the stack of the thread that made this one. */
 	bool has_creators_argument;
+	const struct worker_waits *waits; /* how one that waits is told from one in a task; NULL: it cannot be */
 	bool is_runtimes_own; /* none of the program's work: collectors, compilers, timers */
 };
 
@@ -51,6 +52,8 @@ struct rule_set {
 void runtime_rules_narrow(const struct rule_evidence *evidence, struct rule_set *ret_set);
 /* The first of them that the evidence's name and creator match, too. NULL: none. */
 const struct runtime_rule *runtime_rule_among(const struct rule_set *set, const struct rule_evidence *evidence);
+/* How those that begin in this routine wait, by a rule that asks for no name. NULL: nobody knows. */
+const struct worker_waits *runtime_rules_waits(const struct rule_set *set);
 /* All of them, in order. */
 const struct runtime_rule *runtime_rules(size_t *ret_count);
 

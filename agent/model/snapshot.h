@@ -152,7 +152,7 @@ struct snapshot_thread {
 	double cpu_percent; /* of one core since the last refresh; NAN: not known */
 	char start_routine[FACT_SYMBOL_SIZE]; /* symbol, "main" for the leader, "" unknown */
 	char module[64];
-	enum worker_activity activity; /* WORKER_UNKNOWN unless it is an executor's */
+	enum worker_activity activity; /* WORKER_UNKNOWN unless it is an executor's, or a pool's that is told by where it waits */
 	uint32_t function, line;       /* what it runs: index in functions, FUNCTION_NONE; line 0: not known */
 	uint64_t started_realtime_ns;
 	uint64_t age_ns;

@@ -198,7 +198,7 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	ret_thread->faults_per_second = thread->fault_rate;
 	strcpy(ret_thread->start_routine, thread_symbol(target, thread));
 	strcpy(ret_thread->module, thread_module(target, thread));
-	ret_thread->activity = thread->activity;
+	ret_thread->activity = thread_activity(thread);
 	ret_thread->function = thread->function;
 	ret_thread->line = thread->line;
 	ret_thread->started_realtime_ns = model_realtime(model, start);

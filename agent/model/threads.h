@@ -33,7 +33,8 @@ struct thread {
 	uint64_t running_ns; /* of the last sample that found it running */
 	uint64_t arena; /* its glibc arena; 0: not known */
 	uint64_t executor; /* whose worker its runtime says it is; 0: nobody's */
-	enum worker_activity activity;
+	enum worker_activity activity; /* as its runtime has it */
+	enum worker_activity stands;   /* by where it stands: of those that no runtime tells of */
 	uint32_t function, line; /* what it runs; FUNCTION_NONE */
 	uint64_t made_at_attach;
 	struct snapshot_bytes memory; /* as of the last refresh */
@@ -93,6 +94,11 @@ void threads_pending_remove(struct threads *threads, struct thread *thread);
 
 /* ROUTINE_NONE when the table is full. */
 uint32_t threads_routine(struct threads *threads, const struct fact_routine *routine);
+
+static inline enum worker_activity thread_activity(const struct thread *thread)
+{
+	return thread->executor || thread->activity != WORKER_UNKNOWN ? thread->activity : thread->stands;
+}
 
 static inline uint32_t thread_index(const struct threads *threads, const struct thread *thread)
 {

@@ -72,7 +72,7 @@ int probe_tasks_read(struct probe_set *set, const struct probe_tasks_request *re
 	set->object->bss->wanted_pid = request->pid;
 	set->object->bss->wanted_tgid = request->kernel_tgid;
 	set->object->bss->wanted_memory = request->memory;
-	set->object->bss->wanted_running = 0;
+	set->object->bss->wanted_running = set->object->bss->wanted_registers = 0;
 	return probe_iterate(set, sizeof(struct task_record), visit_task, &visit);
 }
 

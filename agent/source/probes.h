@@ -64,6 +64,10 @@ int probes_threads(struct probes *probes, uint32_t target, const struct fact_sin
 /* One sample of who runs: FACT_THREAD_RUNNING for each thread of any target that is on a CPU or ready for one, then
  * FACT_RUNNING_SAMPLED for each target, all of one time. -EOPNOTSUPP: without the task iterator there is none. */
 int probes_running(struct probes *probes, const struct fact_sink *sink);
+/* Where the threads of the target stand: `each` for each of them; what it returns other than 0 ends it. -EOPNOTSUPP:
+ * without the task iterator, or on this architecture, it cannot be told. -ESRCH. */
+int probes_registers(struct probes *probes, uint32_t target,
+		     int (*each)(void *context, const struct registers_record *record), void *context);
 /* FACT_EVENTS and FACT_LOSS with target 0 (of the agent), and both per target. */
 int probes_counters(struct probes *probes, const struct fact_sink *sink);
 /* Where struct pthread holds the start routine, relative to the thread pointer; 0: unknown, then

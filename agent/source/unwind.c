@@ -40,7 +40,7 @@ static bool matches(const char *const *patterns, size_t count, const char *text)
 	return false;
 }
 
-static void begin(const struct stack_copy *stack, struct unwind_state *ret_state)
+static void begin(const uint64_t *from, const unsigned char *bytes, size_t size, struct unwind_state *ret_state)
 {
 	static const struct {
 		int event, dwarf;
@@ -50,10 +50,9 @@ static void begin(const struct stack_copy *stack, struct unwind_state *ret_state
 	};
 
 	_Static_assert(ARRAY_SIZE(registers) == EVENT_REGISTERS - 1, "all but the instruction pointer");
-	*ret_state = (struct unwind_state){.ip = stack->registers[EVENT_IP], .stack = stack->registers[EVENT_SP],
-					   .bytes = stack->bytes, .size = stack->size};
+	*ret_state = (struct unwind_state){.ip = from[EVENT_IP], .stack = from[EVENT_SP], .bytes = bytes, .size = size};
 	for (size_t i = 0; i < ARRAY_SIZE(registers); i++) {
-		ret_state->value[registers[i].dwarf] = stack->registers[registers[i].event];
+		ret_state->value[registers[i].dwarf] = from[registers[i].event];
 		ret_state->known[registers[i].dwarf] = true;
 	}
 }
@@ -95,7 +94,7 @@ int unwind_caller(struct symbols *symbols, const struct stack_copy *stack, struc
 	bool is_named = false;
 	int r = 0;
 
-	begin(stack, &state);
+	begin(stack->registers, stack->bytes, stack->size, &state);
 	for (int depth = 0; depth < FRAMES_MAX; depth++) {
 		struct frame frame;
 
@@ -109,9 +108,36 @@ int unwind_caller(struct symbols *symbols, const struct stack_copy *stack, struc
 		}
 		if (!frame.is_helper && !frame.is_container)
 			return 0;
-		if (!frame.place.frames || unwind_file_step(frame.place.frames, frame.place.address, &state) < 0)
+		if (!frame.place.frames || unwind_file_step(frame.place.frames, frame.place.address, &state))
 			break;
 	}
 	/* Nobody above a container: it is all that is known. */
 	return is_named ? 0 : r < 0 ? r : -ENOENT;
+}
+
+int unwind_each(struct symbols *symbols, const struct unwind_stack *stack,
+		bool (*each)(void *context, const struct fact_routine *frame), void *context)
+{
+	struct unwind_state state;
+
+	begin(stack->registers, stack->bytes, stack->size, &state);
+	for (int depth = 0; depth < FRAMES_MAX; depth++) {
+		struct fact_routine routine = {0};
+		struct symbols_place place;
+		/* Where a thread stands is no call; what comes after are. */
+		uint64_t at = depth ? state.ip - 1 : state.ip;
+		int r = symbols_resolve(symbols, at, &routine);
+
+		if (r < 0)
+			return r;
+		if (!each(context, &routine))
+			return 0;
+		r = symbols_place(symbols, at, true, &place);
+		if (r < 0)
+			return r;
+		r = place.frames ? unwind_file_step(place.frames, place.address, &state) : -ENOENT;
+		if (r)
+			return r == UNWIND_OUTERMOST ? 0 : -ENOENT;
+	}
+	return -ENOENT;
 }

@@ -11,8 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* C libraries and allocators have 2 MiB; with debug information in them, some ten times that. */
-#define FILE_BYTES_MAX (64U << 20)
+/* C libraries and allocators have 2 MiB; node, with all that it is made of in one file, 94. Of a file no more is read than
+ * the frames' part. */
+#define FILE_BYTES_MAX (256U << 20)
 #define RETURN_COLUMN 16
 
 struct unwind_file {
@@ -118,6 +119,15 @@ static bool register_of_caller(Dwarf_Frame *frame, const struct unwind_state *st
 	return stack_read(state, address + offset, ret_value);
 }
 
+/* Marked by hand: of the function that a thread begins in nobody is the caller. */
+static bool has_caller(Dwarf_Frame *frame)
+{
+	Dwarf_Op memory[3], *ops;
+	size_t n_ops;
+
+	return dwarf_frame_register(frame, RETURN_COLUMN, memory, &ops, &n_ops) || n_ops || !ops;
+}
+
 static int step(Dwarf_Frame *frame, struct unwind_state *state)
 {
 	static const int kept[] = {UNWIND_BX, UNWIND_BP, UNWIND_R12, UNWIND_R13, UNWIND_R14, UNWIND_R15};
@@ -126,8 +136,11 @@ static int step(Dwarf_Frame *frame, struct unwind_state *state)
 	uint64_t address;
 	bool is_signal = true;
 
-	if (dwarf_frame_info(frame, &start, &end, &is_signal) != RETURN_COLUMN || is_signal ||
-	    !frame_address(frame, state, &address))
+	if (dwarf_frame_info(frame, &start, &end, &is_signal) != RETURN_COLUMN || is_signal)
+		return -ENOENT;
+	if (!has_caller(frame))
+		return UNWIND_OUTERMOST;
+	if (!frame_address(frame, state, &address))
 		return -ENOENT;
 	/* A caller's frame lies above: each step leads on, so that walks end. */
 	if (address <= state->value[UNWIND_SP] ||

@@ -67,16 +67,17 @@ static void format_routine(const struct column_context *context, const void *row
 		snprintf(buffer, size, "n/a");
 }
 
-/* "predict (app.py:42)"; of an idle worker that it is idle. */
+/* "predict (app.py:42)"; of a worker of which no function is known, whether it is idle. */
 static void format_doing(const struct column_context *context, const void *row, unsigned int width, char *buffer,
 			 size_t size)
 {
+	static const char *const words[] = {[WORKER_UNKNOWN] = "n/a", [WORKER_IDLE] = "idle", [WORKER_BUSY] = "busy"};
 	char text[sizeof(struct snapshot_function) + 16];
 
 	if (snapshot_doing(context->target, row, text, sizeof(text)))
 		escape_text(text, sizeof(text), context->utf8, buffer, size);
 	else
-		snprintf(buffer, size, "%s", ((const struct snapshot_thread *)row)->activity == WORKER_IDLE ? "idle" : "n/a");
+		snprintf(buffer, size, "%s", words[((const struct snapshot_thread *)row)->activity]);
 }
 
 static int64_t key_doing(const void *row) /* the busy first, those in one function together */

@@ -155,4 +155,13 @@ struct running_record {
 	__u64 start_ns;
 };
 
+/* And for each thread of one process, when it is asked where they stand: the registers with which it entered the kernel
+ * (x86-64). They are true of one that is on no CPU, and as long as it has not been on one since: `switches` is how often it left one. */
+struct registers_record {
+	__u32 tid; /* as events have it */
+	__u32 on_cpu;
+	__u64 start_ns, switches;
+	__u64 registers[EVENT_REGISTERS];
+};
+
 #endif

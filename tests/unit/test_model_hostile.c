@@ -13,7 +13,7 @@
 
 #define FACTS 1000000
 #define SNAPSHOT_EVERY 2500
-#define RUNTIME_KINDS 4 /* FACT_RUNTIME, FACT_EXECUTOR, FACT_WORKER, FACT_BLAME */
+#define RUNTIME_KINDS 5 /* FACT_RUNTIME, FACT_EXECUTOR, FACT_WORKER, FACT_ACTIVITY, FACT_BLAME */
 
 static uint64_t random_state = 88172645463325252ULL;
 
@@ -138,6 +138,9 @@ static void draw_payload(struct fact *fact)
 						    .activity = (enum worker_activity)draw_below(4), .line = (uint32_t)draw()};
 		draw_text(fact->worker.function, sizeof(fact->worker.function));
 		draw_text(fact->worker.file, sizeof(fact->worker.file));
+		break;
+	case FACT_ACTIVITY:
+		fact->activity = (struct fact_activity){draw_thread(), (enum worker_activity)draw_below(4)};
 		break;
 	case FACT_BLAME:
 		fact->blame = (struct fact_blame){.who = draw_thread(), .start = draw_address(), .length = draw_length(),
@@ -266,7 +269,7 @@ static void executors_without_sense(void **state)
 	static const enum fact_kind kinds[] = {FACT_THREAD_BORN, FACT_THREAD_SEEN, FACT_THREAD_EXITED, FACT_THREAD_RENAMED,
 					       FACT_THREAD_ROUTINE, FACT_RUNTIME, FACT_EXECUTOR, FACT_EXECUTOR, FACT_WORKER,
 					       FACT_WORKER, FACT_WORKER, FACT_RANGE_MADE, FACT_RANGE_MADE, FACT_BLAME,
-					       FACT_BLAME, FACT_RANGE_FREED, FACT_RANGE_MOVED, FACT_RESIDENT};
+					       FACT_ACTIVITY, FACT_BLAME, FACT_RANGE_FREED, FACT_RANGE_MOVED, FACT_RESIDENT};
 	struct script s = {.entry.n_limits = 1, .entry.n_rules = 1, .entry.max_pools = 32};
 	uint64_t applied = 0;
 

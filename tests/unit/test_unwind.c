@@ -10,7 +10,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <link.h>
+#include <pthread.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +139,67 @@ static void where_nobody_can_say(void **state)
 	munmap(code, 4096);
 }
 
+struct seen_frames {
+	struct fact_routine frame[32];
+	int count, most;
+};
+
+static bool see_frame(void *context, const struct fact_routine *frame)
+{
+	struct seen_frames *seen = context;
+
+	assert_true(seen->count < (int)ARRAY_SIZE(seen->frame));
+	assert_true(strlen(frame->symbol) < sizeof(frame->symbol) && strlen(frame->module) < sizeof(frame->module));
+	seen->frame[seen->count++] = *frame;
+	return seen->count != seen->most;
+}
+
+static void begin_and_copy(pthread_t *thread, void *(*routine)(void *))
+{
+	assert_int_equal(pthread_create(thread, NULL, routine, NULL), 0);
+	assert_int_equal(pthread_join(*thread, NULL), 0);
+}
+
+static void *thread_routine(void *unused)
+{
+	who_searches();
+	__asm__ volatile("" : : : "memory");
+	return unused;
+}
+
+/* All that a thread stands in, to where it began; and no further than is asked for. */
+static void every_frame_of_a_thread(void **state)
+{
+	const struct unwind_stack stack = {copy.registers, copy.bytes, sizeof(copy.bytes)};
+	struct stack_copy main_thread = copy;
+	struct seen_frames seen = {.most = 32};
+	pthread_t thread;
+	int r, whole;
+
+	begin_and_copy(&thread, thread_routine);
+	r = unwind_each(symbols, &stack, see_frame, &seen);
+	assert_true(seen.count >= 4);
+	assert_string_equal(seen.frame[0].symbol, "lfind");
+	assert_string_equal(seen.frame[1].symbol, "who_searches");
+	assert_string_equal(seen.frame[2].symbol, "thread_routine");
+	assert_string_equal(seen.frame[2].module, "test_unwind");
+	/* Below may lie a function of the sanitizer; the last is the C library's. */
+	assert_int_equal(r, 0);
+	whole = seen.count;
+	assert_int_equal(fnmatch("libc*", seen.frame[seen.count - 1].module, 0), 0);
+	seen = (struct seen_frames){.most = 2};
+	assert_int_equal(unwind_each(symbols, &stack, see_frame, &seen), 0);
+	assert_int_equal(seen.count, 2);
+	/* Cut anywhere, it does not end as if what is there were all. */
+	for (size_t size = 0; size < sizeof(copy.bytes); size += 8) {
+		const struct unwind_stack cut = {copy.registers, copy.bytes, size};
+		struct seen_frames part = {.most = 32};
+
+		assert_true(unwind_each(symbols, &cut, see_frame, &part) || part.count == whole);
+	}
+	copy = main_thread;
+}
+
 static uint32_t next_random(uint32_t *seed)
 {
 	*seed = *seed * 1664525 + 1013904223;
@@ -146,6 +209,7 @@ static uint32_t next_random(uint32_t *seed)
 static void broken_stacks(void **state)
 {
 	uint32_t seed = 1, told = 0, rounds = 2000;
+	struct seen_frames seen;
 
 	for (uint32_t round = 0; round < rounds; round++) {
 		struct stack_copy broken = copy;
@@ -158,6 +222,8 @@ static void broken_stacks(void **state)
 		if (round % 16 == 0)
 			broken.registers[EVENT_SP] = UINT64_MAX - next_random(&seed) % 64;
 		told += unwind_caller(symbols, &broken, &blame) == 0;
+		seen = (struct seen_frames){.most = 32};
+		(void)unwind_each(symbols, &(struct unwind_stack){broken.registers, broken.bytes, broken.size}, see_frame, &seen);
 	}
 	assert_true(told > 0 && told < rounds);
 }
@@ -326,6 +392,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_caller_of_a_library, begin, end),
 		cmocka_unit_test_setup_teardown(a_stack_that_ends_too_soon, begin, end),
 		cmocka_unit_test_setup_teardown(where_nobody_can_say, begin, end),
+		cmocka_unit_test_setup_teardown(every_frame_of_a_thread, begin, end),
 		cmocka_unit_test_setup_teardown(broken_stacks, begin, end),
 		cmocka_unit_test(broken_files),
 #endif
