@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 	for (bool over = false; !over;) {
 		poll(polls, starve ? 1 : 2, wants ? 0 : 1000);
 		over = polls[0].revents;
-		for (int i = 0; wants && i < 100; i++)
+		for (int i = 0; wants && i < 5000; i++)
 			if (probes_want_growth(probes, target) < 0)
 				break;
 		if (!starve && probes_drain(probes, &sink) < 0)

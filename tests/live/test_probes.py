@@ -252,7 +252,7 @@ def test_missing_rights_are_named(tools, keep, missing):
 
 def test_what_the_reader_wants_spoils_nothing_that_the_kernel_counts(tools):
     """Each call grows by a MiB, and so it is told, however often the reader says meanwhile that it wants to hear of it."""
-    facts, _ = watch(tools, ["breaks", 30000], "-w")
+    facts, _ = watch(tools, ["breaks", 100000], "-w")
     grown = collections.Counter(fact["grown"] for fact in facts.of("stack"))
     assert set(grown) == {1 << 20}, grown
     assert grown[1 << 20] >= 20
