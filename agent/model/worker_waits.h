@@ -12,8 +12,8 @@ struct worker_waits {
 	const char *module;   /* functions of this file are the runtime's own; NULL: tasks may be in it, too, and: */
 	const char *function; /* only this one is, called by the start routine */
 	const char *call;     /* by which of the C library's functions it waits; NULL: it calls the kernel itself */
-	/* Before it waits it turns round for a while. Of others, who is on a CPU is not waiting: in a task, but for the
-	 * microseconds before and after one. */
+	/* Before it waits it turns round for a while. Of others, who is on a CPU is not waiting: in a task, or on its way from
+	 * or to its wait, which counts as busy. */
 	bool spins;
 };
 

@@ -16,7 +16,7 @@ function end() {
 }
 
 function compute() {
-  crypto.pbkdf2('secret', 'salt', 50000, 64, 'sha512', () => (computing ? compute() : end()));
+  crypto.pbkdf2('secret', 'salt', 400000, 64, 'sha512', () => (computing ? compute() : end()));
 }
 
 async function serve(line) {
