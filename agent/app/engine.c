@@ -254,9 +254,6 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	return 0;
 }
 
-/* Refreshes after an exec by which the libraries are mapped. */
-#define RUNTIME_LOOKS 5
-
 static int image_changed(struct engine *engine, struct watched *watched)
 {
 	struct fact_sink sink = sink_of(engine);
@@ -272,20 +269,10 @@ static int image_changed(struct engine *engine, struct watched *watched)
 	error = apply_target(engine, watched);
 	if (error)
 		return error;
-	watched->runtime_looks = RUNTIME_LOOKS;
+	watched->runtime_looks = WATCHED_RUNTIME_LOOKS;
 	(void)watched_open_image(watched, &ignored); /* a set-uid program: what cannot be read is not known */
 	error = watched_seed(watched, SEED_EXEC, &sink);
 	return error == -ENOMEM ? error : 0;
-}
-
-static int tell_runtime(struct engine *engine, struct watched *watched)
-{
-	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = boottime()};
-
-	if (watched->ended || !watched_runtime_came(watched))
-		return 0;
-	fact.target_info = watched->info;
-	return apply(engine, &fact);
 }
 
 static int ended(struct engine *engine, struct watched *watched, const struct fact *fact)
@@ -456,7 +443,8 @@ static bool gives_way(const struct engine *engine)
 /* What is read of one target; it waits in `holder`. */
 static int read_target(struct engine *engine, struct watched *watched, bool whole, const struct fact_sink *holder)
 {
-	int error = tell_runtime(engine, watched);
+	struct fact_sink sink = sink_of(engine);
+	int error = watched_tell_runtime(watched, &sink);
 
 	/* The kernel's own figure is read next to the page tables, so that they can agree. */
 	if (!error)

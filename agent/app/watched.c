@@ -93,17 +93,19 @@ bool watched_gone(struct watched *watched)
 	       now.start_ns / NSEC_PER_TICK != watched->info.start_ns / NSEC_PER_TICK;
 }
 
-bool watched_runtime_came(struct watched *watched)
+int watched_tell_runtime(struct watched *watched, const struct fact_sink *sink)
 {
+	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = boottime()};
 	struct fact_target now;
 
-	if (!watched->runtime_looks)
-		return false;
+	if (watched->ended || !watched->runtime_looks)
+		return 0;
 	watched->runtime_looks--;
 	if (procfs_describe(watched->procfs, watched->info.pid, &now) || !strcmp(now.runtime, watched->info.runtime))
-		return false;
+		return 0;
 	memcpy(watched->info.runtime, now.runtime, sizeof(now.runtime));
-	return true;
+	fact.target_info = watched->info;
+	return sink->emit(sink->context, &fact);
 }
 
 /* Names the start routine of a thread; silence when nothing is known. */

@@ -71,8 +71,10 @@ void watched_learn(struct watched *watched, const struct fact_thread *threads, s
 void watched_learn_again(struct watched *watched);
 /* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
-/* True when `info` has another runtime now than at its exec, when no library was mapped yet. */
-bool watched_runtime_came(struct watched *watched);
+/* Refreshes after an exec by which its libraries are mapped. */
+#define WATCHED_RUNTIME_LOOKS 5
+/* FACT_TARGET when it has another runtime now than at its exec, when no library was mapped yet. */
+int watched_tell_runtime(struct watched *watched, const struct fact_sink *sink);
 /* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
  * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
