@@ -135,7 +135,7 @@ struct task_struct {
 	unsigned int __state; /* `state` before 5.14 */
 	void *stack;
 	unsigned int flags;
-	int on_cpu; /* of kernels for several CPUs */
+	unsigned int on_cpu; /* of kernels for several CPUs; int, later a byte: only what is unsigned may change its size (CO-RE) */
 	struct sched_entity se;
 	struct mm_struct *mm;
 	int exit_state;

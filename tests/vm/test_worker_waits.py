@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from harness import ROOT
-from machine import boot, sections, series
+from machine import boot, sections
 
 TEAM = ROOT / "tests/runtimes/programs/waits_openmp.c"
 SCRIPT = """
@@ -41,10 +41,6 @@ def test_idle_busy_idle(kernel, team, tmp_path):
     figures = {}
     for name, ended in told.items():
         target = ended.target()
-        # Where it is not known where threads from before the attach began, neither is how they wait.
-        if series(kernel) >= (7, 0) and not any(thread["module"] for thread in target["thread_list"]):
-            assert all(pool["busy"] is None for pool in target["pools"])
-            continue
         pool, = [pool for pool in target["pools"] if pool["name"] == "libgomp"]
         figures[name] = pool["threads"], pool["busy"]
-    assert figures == {"before": (6, 0), "within": (6, 4), "after": (6, 0)} or (series(kernel) >= (7, 0) and not figures)
+    assert figures == {"before": (6, 0), "within": (6, 4), "after": (6, 0)}
