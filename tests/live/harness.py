@@ -47,10 +47,18 @@ def wait_for(condition, what):
 class Workload:
     """A program of tests/workloads that takes commands on stdin and answers with JSON lines."""
 
-    def __init__(self, *command, prefix=(), env=None):
+    def __init__(self, *command, prefix=(), env=None, held=None):
+        """held(pid) is called before the program's exec: whoever attaches in it sees all that the program does."""
         argv = [*map(str, prefix), *self.program(command[0]), *map(str, command[1:])]
+        if held:
+            argv = ["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *argv]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=env)
         self.buffer = b""
+        if held:
+            self.pid = self.process.pid
+            wait_for(lambda: set(self.thread_states()) == {"T"}, "the program to hold before its exec")
+            held(self.pid)
+            os.kill(self.pid, signal.SIGCONT)
         self.greeting = self.read()
         self.ns_pid = self.greeting["ready"]
         self.pid = self.ns_pid

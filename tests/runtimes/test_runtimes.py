@@ -31,9 +31,10 @@ def built(tmp_path_factory):
 
 
 class Program(Workload):
-    def __init__(self, *command, env=None):
+    """Watched since its exec by `since_exec`."""
+    def __init__(self, watch, *command, env=None):
         self.command = list(map(str, command))
-        super().__init__("", env=env)
+        super().__init__("", env=env, held=lambda pid: setattr(self, "since_exec", watch(pid)))
 
     def program(self, name):
         return self.command
@@ -47,7 +48,8 @@ def java(built, collector):
 
 
 def grow_and_compare(workload, exporter, watch):
-    """What an agent that was there before shows, and one that comes when all has grown; and the workload's truth."""
+    """What an agent shows that came before the growth (twice: as it began, and in the end), and one that comes when all has
+    grown; and the workload's truth. One that saw all since the exec knows what the last may claim."""
     serving = exporter("-p", workload.pid, "--interval", "0.2")
     early = watch(workload.pid)
     start = run("dump", "--json", "-p", workload.pid).target()
@@ -56,15 +58,17 @@ def grow_and_compare(workload, exporter, watch):
         assert_stands(serving)
     truth = workload.ask("truth")
     workload.freeze()
-    early.process.send_signal(signal.SIGINT)
-    early = early.wait().target()
+    for watching in (workload.since_exec, early):
+        watching.process.send_signal(signal.SIGINT)
+    whole, early = workload.since_exec.wait().target(), early.wait().target()
     late = run("dump", "--json", "-p", workload.pid).target()
     os.kill(workload.pid, signal.SIGCONT)
-    for target in (early, late):
+    for target in (whole, early, late):
         assert_identity(target)
         assert_adds_up(target)
         assert target["events"]["lost"] == 0
-    assert_claims_nothing_more(late, early)
+    assert whole["memory"]["unattributed"]["before_attach"] == 0
+    assert_claims_nothing_more(late, whole)
     workload.ask("drop")
     assert_stands(serving)
     return start, early, late, truth
@@ -74,23 +78,23 @@ def mmap_by_tid(target):
     return {thread["tid"]: thread["memory"]["mmap"]["resident_bytes"] for thread in target["thread_list"]}
 
 
-def assert_claims_nothing_more(late, early):
+def assert_claims_nothing_more(late, whole):
     """By evidence nobody has more than his maker's share: stacks are the same, the rest at most what is known."""
-    seen = {thread["tid"]: regions_of(thread["memory"]) for thread in early["thread_list"]}
+    seen = {thread["tid"]: regions_of(thread["memory"]) for thread in whole["thread_list"]}
     for thread in late["thread_list"]:
         figures, known = regions_of(thread["memory"]), seen[thread["tid"]]
         assert figures["mmap"] <= known["mmap"], (thread, known)
         assert figures["stack"] == known["stack"] <= M, (thread, known)
     for region in ("arena", "heap"):
-        sums = [sum(regions_of(pool["memory"])[region] for pool in target["pools"]) for target in (early, late)]
-        assert abs(sums[0] - sums[1]) <= early["memory"]["rss_anon_bytes"] // 20, (region, sums)
+        sums = [sum(regions_of(pool["memory"])[region] for pool in target["pools"]) for target in (whole, late)]
+        assert abs(sums[0] - sums[1]) <= whole["memory"]["rss_anon_bytes"] // 20, (region, sums)
 
 
 @pytest.mark.parametrize("processors", ["1", "4"])
 def test_go(built, program, exporter, watch, processors):
     """The heap is of the thread that made it grow, in steps of 4 MiB and more: here of those that allocate. Threads have
     neither arenas nor stacks of their own: goroutines' stacks are in the heap."""
-    workload = program(built / "runtime_go", env=os.environ | {"GOMAXPROCS": processors})
+    workload = program(watch, built / "runtime_go", env=os.environ | {"GOMAXPROCS": processors})
     start, early, late, truth = grow_and_compare(workload, exporter, watch)
     shown = mmap_by_tid(early)
     for worker in truth["threads"]:
@@ -112,7 +116,7 @@ def test_go(built, program, exporter, watch, processors):
 def test_hotspot(built, program, exporter, watch, collector):
     """Direct buffers are malloc's, so their thread's. The Java heap is of the thread that commits it: the VM thread and the
     collector's, not those that allocate objects."""
-    workload = program(*java(built, collector))
+    workload = program(watch, *java(built, collector))
     _, early, late, truth = grow_and_compare(workload, exporter, watch)
     pools = {pool["name"]: regions_of(pool["memory"]) for pool in early["pools"]}
     direct = sum(worker["held"] for worker in truth["threads"] if worker["name"].startswith("direct"))
@@ -131,7 +135,7 @@ def test_hotspot(built, program, exporter, watch, collector):
 def test_v8(program, exporter, watch):
     """An isolate's heap grows in its own thread; buffers are malloc's. So a worker's memory is its own."""
     node = shutil.which("node") or "nodejs"
-    workload = program(node, SOURCES / "runtime_node.js")
+    workload = program(watch, node, SOURCES / "runtime_node.js")
     start, early, late, truth = grow_and_compare(workload, exporter, watch)
     grown = {tid: figure - mmap_by_tid(start).get(tid, 0) for tid, figure in mmap_by_tid(early).items()}
     workers = sorted(grown.values(), reverse=True)[:len(truth["threads"])]
