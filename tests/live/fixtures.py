@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures of the live and runtime tests: everything that a test starts is ended when the test ends."""
 import os
-
 import signal
 
 import pytest
@@ -14,6 +13,18 @@ def pytest_configure(config):
         pytest.exit("the live tests need root: they load BPF programs", returncode=1)
     if not os.access(harness.POOLSCOPE, os.X_OK):
         pytest.exit(f"{harness.POOLSCOPE} is not built; run make first", returncode=1)
+
+
+@pytest.fixture
+def tell(record_property):
+    """tell(text): it stands at the run's end, when all is well too; by way of the report, as tests may run side by side."""
+    return lambda text: record_property("told", text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for text in [value for name, value in report.user_properties if name == "told"]:
+            terminalreporter.write_line(text)
 
 
 def factory(make):

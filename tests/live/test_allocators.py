@@ -144,7 +144,7 @@ def share_of_others(truth, *roles):
     return sum(thread["of_others"] for thread in threads) / sum(thread["held"] for thread in threads)
 
 
-def test_owners(case, program, exporter, watch, capsys, request):
+def test_owners(case, program, exporter, watch, tell, request):
     serving = exporter("-p", program.pid, "--interval", "0.2")
     early = watch(program.pid, binary=SANITIZED if case.mapped or not case.is_glibc else None)
     program.script(f"start\ngo {STEPS}")
@@ -167,9 +167,8 @@ def test_owners(case, program, exporter, watch, capsys, request):
     compare_pools(case, early, truth)
     compare_late(case, early, late, truth)
     kept, taken = share_of_others(truth, "keep"), share_of_others(truth, "take")
-    with capsys.disabled():
-        print(f"\n{request.node.callspec.id}: in pages that another thread made usable: {kept:.0%} of what threads "
-              f"allocated themselves, {taken:.0%} of what takers hold")
+    tell(f"{request.node.callspec.id}: in pages that another thread made usable: {kept:.0%} of what threads "
+         f"allocated themselves, {taken:.0%} of what takers hold")
     assert case.least <= kept <= case.most
     assert taken > 0.1, "nothing was handed over"
     # All at once, each freeing what others made: whose what is, is not known any more, but it adds up.
@@ -177,7 +176,7 @@ def test_owners(case, program, exporter, watch, capsys, request):
     assert_stands(serving)
 
 
-def test_it_adds_up_at_every_refresh(program, exporter, capsys, request):
+def test_it_adds_up_at_every_refresh(program, exporter, tell, request):
     """Also while all moves at once: by count at each, and what is unexplained is little at most of them. At one or the other
     much may have moved between the two readings; what is wrong is wrong at each."""
     serving = exporter("-p", program.pid, "--interval", "0.1")
@@ -190,9 +189,8 @@ def test_it_adds_up_at_every_refresh(program, exporter, capsys, request):
             program.script(f"go 1\nstorm {CALLS}")
     refreshes.assert_identity()
     unexplained = refreshes.unexplained()
-    with capsys.disabled():
-        print(f"\n{request.node.callspec.id}: {len(unexplained)} refreshes while it moved, unexplained "
-              f"{unexplained[len(unexplained) // 2]:.2%} of RssAnon, at most {unexplained[-1]:.1%}")
+    tell(f"{request.node.callspec.id}: {len(unexplained)} refreshes while it moved, unexplained "
+         f"{unexplained[len(unexplained) // 2]:.2%} of RssAnon, at most {unexplained[-1]:.1%}")
     assert unexplained[len(unexplained) // 2] <= 0.05
     assert_stands(serving)
 

@@ -41,14 +41,14 @@ def charged(target, truth):
 RUNS = {"few are passed on": 10}
 
 
-def wrong_share(workload, name):
+def wrong_share(workload, name, tell):
     specs, least = CASES[name]
     blocks = workload("blocks", *specs.split(","))
     truth = blocks.ask("truth")
     blocks.freeze()
     target = run("dump", "--json", "-p", blocks.pid).target()
     right, wrong, nobody = charged(target, truth)
-    print(f"{name}: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
+    tell(f"{name}: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
     assert right >= least
     assert_identity(target)
     assert_adds_up(target)
@@ -58,6 +58,6 @@ def wrong_share(workload, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_blocks(workload, name):
+def test_blocks(workload, name, tell):
     runs = RUNS.get(name, 1)
-    assert sum(wrong_share(workload, name) for _ in range(runs)) <= 0.01 * runs
+    assert sum(wrong_share(workload, name, tell) for _ in range(runs)) <= 0.01 * runs
