@@ -49,6 +49,7 @@ def main(rounds):
                 ratios = [alone[clock] / rate[clock] for alone, rate in zip(rates["none", mode], rates[case, mode])]
                 print(f"  {words:4} {mode:8} {case:26} {spread(ratios)}")
     side_by_side(rounds * 10)
+    page_faults(rounds)
 
 
 def side_by_side(rounds):
@@ -66,6 +67,23 @@ def side_by_side(rounds):
                         values.append(rates[nobodys] / rates[loops])
                 less = sum(mine < other for mine, other in zip(ratios[ours], ratios[theirs]))
                 print(f"  {mode:8} poolscope {spread(ratios[ours])}; bpftrace {spread(ratios[theirs])}; poolscope less in {less}")
+
+
+def page_faults(rounds):
+    """Counting page faults per thread (--faults): what a fault costs a target and a process beside it, each against itself with
+    no agent. CPU time, the best of three; rounds with and without take turns."""
+    with Workload("loops") as target, Workload("loops") as beside:
+        rates = {(loops, counted): [] for loops in (target, beside) for counted in (False, True)}
+        for turn in range(rounds):
+            for counted in ((False, True), (True, False))[turn % 2]:
+                with poolscope(target.pid, "--faults") if counted else contextlib.nullcontext():
+                    for loops in (target, beside):
+                        tries = [float(loops.ask(f"go touch {SECONDS}").split()[1]) for _ in range(TRIES)]
+                        rates[loops, counted].append(max(tries))
+    print("Page faults counted: CPU time of a fault as a multiple of that with no agent; median (min to max)")
+    for name, loops in (("in the target", target), ("beside it", beside)):
+        ratios = [alone / watched for alone, watched in zip(rates[loops, False], rates[loops, True])]
+        print(f"  touch    poolscope --faults, {name:14} {spread(ratios)}")
 
 
 if __name__ == "__main__":
