@@ -97,11 +97,13 @@ void blocks_search(struct blocks *blocks, uint64_t address, const uint64_t *word
 		/* what a block says of itself */
 		if (!block || address + i * 8 - block->start < block->length)
 			continue;
-		if (!block->holder)
+		if (!block->holder || block->holder == holder) {
 			block->holder = holder;
-		else if (block->holder != holder && (!block->second || block->second == HOLDER_OTHER))
+			block->strong |= strong;
+		} else if (!block->second || block->second == HOLDER_OTHER || block->second == holder) {
+			block->second_strong = (block->second == holder && block->second_strong) || strong;
 			block->second = holder;
-		block->strong |= strong;
+		}
 	}
 }
 
@@ -110,46 +112,96 @@ uint32_t block_holder(const struct block *block)
 	return block->strong && !block->second && block->holder != HOLDER_OTHER ? block->holder : HOLDER_NONE;
 }
 
+static int compare_words(const void *a, const void *b)
+{
+	return compare_u64(*(const uint64_t *)a, *(const uint64_t *)b);
+}
+
 static bool is_passed_on(const struct block *block)
 {
 	return block->second && block->holder != HOLDER_OTHER && block->second != HOLDER_OTHER;
 }
 
-static int compare_holders(const void *a, const void *b)
-{
-	return compare_u64(*(const uint32_t *)a, *(const uint32_t *)b);
-}
-
 /* Of bytes that some thread holds, passed on at most one part in so many. */
 #define PASSED_SHARE 50
 
-void blocks_doubt(struct blocks *blocks)
-{
-	uint32_t *doubtful = calloc(blocks->count * 2 + 1, sizeof(*doubtful));
-	uint64_t passed = 0, held = 0;
-	size_t n = 0;
+struct doubts {
+	const struct block_holder *holders;
+	size_t n_holders;
+	uint64_t *needed; /* faults that brought what each holds into being */
+	bool *of_thread;
+	uint64_t *routine; /* ascending, once doubts_settle() is done */
+	size_t n_routines;
+	uint64_t passed, held;
+};
 
+static void doubts_clear(struct doubts *doubts)
+{
+	free(doubts->needed);
+	free(doubts->of_thread);
+	free(doubts->routine);
+}
+
+static void doubt_taker(struct doubts *doubts, uint32_t holder)
+{
+	uint64_t routine = doubts->holders[holder - 1].routine;
+
+	doubts->of_thread[holder - 1] = true;
+	if (routine && (!doubts->n_routines || doubts->routine[doubts->n_routines - 1] != routine))
+		doubts->routine[doubts->n_routines++] = routine;
+}
+
+static void doubts_collect(struct doubts *doubts, const struct blocks *blocks)
+{
 	for (size_t i = 0; i < blocks->count; i++) {
 		const struct block *block = &blocks->block[i];
 
-		if (block_holder(block))
-			held += block->length;
+		if (block_holder(block)) {
+			doubts->held += block->length;
+			doubts->needed[block->holder - 1] += block->faults;
+		}
 		if (!is_passed_on(block))
 			continue;
-		passed += block->length;
-		if (doubtful) {
-			doubtful[n++] = block->holder;
-			doubtful[n++] = block->second;
-		}
+		doubts->passed += block->length;
+		doubts->of_thread[block->holder - 1] = doubts->of_thread[block->second - 1] = true;
+		if (block->strong != block->second_strong)
+			doubt_taker(doubts, block->strong ? block->holder : block->second);
 	}
-	if (n)
-		qsort(doubtful, n, sizeof(*doubtful), compare_holders);
+	for (size_t i = 0; i < doubts->n_holders; i++) {
+		if (doubts->needed[i] > doubts->holders[i].faults)
+			doubt_taker(doubts, (uint32_t)i + 1);
+	}
+	if (doubts->n_routines)
+		qsort(doubts->routine, doubts->n_routines, sizeof(*doubts->routine), compare_words);
+}
+
+static bool is_doubtful(const struct doubts *doubts, const struct block *block)
+{
+	const struct block_holder *holder = &doubts->holders[block->holder - 1];
+
+	return doubts->of_thread[block->holder - 1] ||
+	       (doubts->n_routines && bsearch(&holder->routine, doubts->routine, doubts->n_routines,
+					      sizeof(*doubts->routine), compare_words));
+}
+
+int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders)
+{
+	_cleanup_(doubts_clear) struct doubts doubts = {
+		.holders = holders, .n_holders = n_holders,
+		.needed = calloc(n_holders + 1, sizeof(*doubts.needed)),
+		.of_thread = calloc(n_holders + 1, sizeof(*doubts.of_thread)),
+		.routine = calloc(blocks->count + n_holders + 1, sizeof(*doubts.routine)),
+	};
+
+	if (!doubts.needed || !doubts.of_thread || !doubts.routine)
+		return -ENOMEM;
+	doubts_collect(&doubts, blocks);
 	for (size_t i = 0; i < blocks->count; i++) {
 		struct block *block = &blocks->block[i];
 
-		if (passed > (passed + held) / PASSED_SHARE || !doubtful ||
-		    (n && bsearch(&block->holder, doubtful, n, sizeof(*doubtful), compare_holders)))
+		if (block_holder(block) &&
+		    (doubts.passed > (doubts.passed + doubts.held) / PASSED_SHARE || is_doubtful(&doubts, block)))
 			block->strong = false;
 	}
-	free(doubtful);
+	return 0;
 }

@@ -14,10 +14,18 @@
 
 struct block {
 	uint64_t start, length;
+	uint64_t faults; /* so many at least brought its pages into being */
 	uint32_t holder; /* the first that was found */
 	uint32_t second; /* another one */
 	bool strong;     /* found where it counts */
+	bool second_strong;
 	bool searched;   /* its own content */
+};
+
+/* What is known of a thread that may hold some. */
+struct block_holder {
+	uint64_t routine; /* that it was started with; 0: not known, or the leader */
+	uint64_t faults;  /* that it took so far; UNKNOWN_U64 */
 };
 
 struct blocks {
@@ -45,7 +53,9 @@ void blocks_search(struct blocks *blocks, uint64_t address, const uint64_t *word
 /* The thread that holds it, and nobody else; HOLDER_NONE: nobody, or it is doubtful. */
 uint32_t block_holder(const struct block *block);
 /* Holding is evidence of making only where blocks are not passed on. A block that two threads hold was: neither of them
- * is believed any more in anything; and no thread at all where such blocks are not rare. */
-void blocks_doubt(struct blocks *blocks);
+ * is believed any more in anything; and no thread at all where such blocks are not rare. Threads of one start routine do
+ * the same: none of them is believed where one took what another made, which a dead trace with that one tells, and so
+ * does who holds more than it took page faults. Holder i + 1 is holders[i]. -ENOMEM. */
+int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders);
 
 #endif

@@ -9,9 +9,9 @@
 #include <errno.h>
 
 #define PAGE 4096ULL
+#define HUGE_BYTES (2ULL << 20) /* x86-64 */
 #define SPAN_MIN (64ULL << 10)
-/* Of a block, and of a mapping that is none, so many bytes are searched: the head, where tables of pointers begin. */
-#define MAPPING_BYTES (4ULL << 20)
+/* Of a block so many bytes are searched: the head, where tables of pointers begin. */
 #define CONTENT_BYTES (64ULL << 10)
 /* Pages in which a header is looked for where mappings of other origin lie next to malloc's. */
 #define STRAY_PAGES 16384
@@ -69,19 +69,33 @@ static int try_headers(struct search *search, size_t count)
 	return r;
 }
 
+/* A page that is there took a fault: one for each, or for each huge one. */
+static void add_faults(const struct search *search, struct block *block, const struct page_run *run)
+{
+	bool may_be_huge = !search->pages.knows_huge || run->categories & SCAN_PAGE_IS_HUGE;
+	uint64_t start = block->start > run->start ? block->start : run->start;
+	uint64_t end = block->start + block->length < run->end ? block->start + block->length : run->end;
+
+	if (start < end)
+		block->faults += (end - start) / (may_be_huge ? HUGE_BYTES : PAGE);
+}
+
 /* What is present of one mapping. A chunk lies behind a chunk; where none does, page after page is tried. */
 static int find_in_run(void *context, const struct page_run *run)
 {
 	struct search *search = context;
+	struct blocks *blocks = &search->blocks;
 	bool hit = true;
 
 	if (!(run->categories & SCAN_PAGE_IS_PRESENT))
 		return 0;
+	if (blocks->count) /* the last goes on in this run */
+		add_faults(search, &blocks->block[blocks->count - 1], run);
 	if (search->next < run->start)
 		search->next = run->start;
 	while (search->next < run->end) {
 		uint64_t pages = (run->end - search->next) / PAGE;
-		size_t before = search->blocks.count, count = hit ? 1 : HEADERS;
+		size_t before = blocks->count, count = hit ? 1 : HEADERS;
 		int r;
 
 		count = pages < count ? (size_t)pages : count;
@@ -90,7 +104,9 @@ static int find_in_run(void *context, const struct page_run *run)
 		r = try_headers(search, count);
 		if (r < 0)
 			return r;
-		hit = search->blocks.count > before;
+		hit = blocks->count > before;
+		if (hit)
+			add_faults(search, &blocks->block[before], run);
 	}
 	return 0;
 }
@@ -245,11 +261,18 @@ static int add_arenas(struct search *search, const struct glibc_arenas *arenas, 
 	return r;
 }
 
-static bool has_block(const struct blocks *blocks, uint64_t start)
+/* What of a mapping is no block: an allocator of other kind may have its memory between malloc's. */
+static int add_gaps(struct search *search, uint64_t start, uint64_t end)
 {
-	size_t at = TABLE_PLACE(blocks->block, blocks->count, start, start);
+	const struct blocks *blocks = &search->blocks;
+	int r = 0;
 
-	return at < blocks->count && blocks->block[at].start == start;
+	for (size_t i = TABLE_PLACE(blocks->block, blocks->count, start, start);
+	     i < blocks->count && blocks->block[i].start < end && r == 0; i++) {
+		r = add_place(search, start, blocks->block[i].start, HOLDER_OTHER, 0);
+		start = blocks->block[i].start + blocks->block[i].length;
+	}
+	return r ? r : add_place(search, start, end, HOLDER_OTHER, 0);
 }
 
 /* The heap of brk is the main arena's; everything else is nobody's place. */
@@ -261,15 +284,14 @@ static int add_rest(struct search *search, const struct unowned *unowned, size_t
 	int r = 0;
 
 	for (size_t i = 0; i < n_unowned && r == 0; i++) {
-		uint64_t start = unowned[i].start, length = unowned[i].length;
+		uint64_t start = unowned[i].start, end = start + unowned[i].length;
 
-		/* Heaps and blocks are searched as what they are. */
-		if (unowned[i].kind == UNOWNED_ARENA || has_block(&search->blocks, start))
+		if (unowned[i].kind == UNOWNED_ARENA) /* heaps are searched as what they are */
 			continue;
-		if (unowned[i].kind == UNOWNED_MMAP && length > MAPPING_BYTES)
-			length = MAPPING_BYTES;
-		r = add_place(search, start, start + length,
-			      unowned[i].kind == UNOWNED_HEAP ? holder : HOLDER_OTHER, 0);
+		if (unowned[i].kind == UNOWNED_MMAP)
+			r = add_gaps(search, start, end);
+		else
+			r = add_place(search, start, end, unowned[i].kind == UNOWNED_HEAP ? holder : HOLDER_OTHER, 0);
 	}
 	return r;
 }
@@ -331,6 +353,17 @@ static int emit_found(const struct search *search, uint32_t target, uint64_t tim
 	return r;
 }
 
+static int doubt(struct blocks *blocks, const struct fact_thread *threads, size_t n_threads)
+{
+	_cleanup_(freep) struct block_holder *holders = calloc(n_threads + 1, sizeof(*holders));
+
+	if (!holders)
+		return -ENOMEM;
+	for (size_t i = 0; i < n_threads; i++)
+		holders[i] = (struct block_holder){threads[i].start_routine, threads[i].faults};
+	return blocks_doubt(blocks, holders, n_threads);
+}
+
 int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
 		 size_t n_threads, const struct glibc_arenas *arenas, const struct unowned *unowned, size_t n_unowned,
 		 const struct glibc_descriptor *descriptor, uint64_t budget_ns, const struct fact_sink *sink)
@@ -357,6 +390,8 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	/* Half a search proves nothing: where it was not looked, another may hold the address too. */
 	if (r < 0)
 		return r;
-	blocks_doubt(&search.blocks);
+	r = doubt(&search.blocks, threads, n_threads);
+	if (r < 0)
+		return r;
 	return emit_found(&search, target, time_ns, threads, sink);
 }

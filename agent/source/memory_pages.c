@@ -27,6 +27,7 @@ int memory_pages_open(struct memory_pages *pages, uint32_t pid, const char *proc
 		return pages->tables.fd;
 	pages->walk = page_scan;
 	r = page_scan_prepare(&pages->tables);
+	pages->knows_huge = r == 0;
 	if (r < 0) {
 		pages->walk = page_read;
 		r = page_read_prepare(&pages->tables);

@@ -12,6 +12,7 @@ struct memory_pages {
 	struct page_reader tables;
 	int (*walk)(struct page_reader *reader, uint64_t start, uint64_t end, bool anonymous,
 		    const struct run_sink *sink);
+	bool knows_huge; /* runs tell huge pages */
 	uint64_t *buffer;
 	uint64_t bytes; /* read so far */
 	uint64_t began_ns, budget_ns; /* CPU time; 0: no bound */

@@ -25,6 +25,24 @@ static void three_blocks(void)
 	assert_int_equal(blocks_index(&blocks), 0);
 }
 
+#define HOLDERS 12
+#define WORKER 0x401000ULL
+
+static struct block_holder holders[HOLDERS];
+
+/* Threads whose start routines are not known, nor their faults. */
+static int strangers(void **state)
+{
+	for (size_t i = 0; i < HOLDERS; i++)
+		holders[i] = (struct block_holder){0, UNKNOWN_U64};
+	return 0;
+}
+
+static void doubt(void)
+{
+	assert_int_equal(blocks_doubt(&blocks, holders, HOLDERS), 0);
+}
+
 static void find(uint64_t word, uint32_t holder, bool strong)
 {
 	blocks_search(&blocks, 0x1000, &word, 1, holder, strong);
@@ -53,7 +71,7 @@ static void one_holder(void **state)
 	find(FIRST - 1, 9, true);
 	find(0, 9, true);
 	find(UINT64_MAX, 9, true);
-	blocks_doubt(&blocks);
+	doubt();
 	assert_int_equal(block_holder(&blocks.block[0]), 7);
 	assert_int_equal(block_holder(&blocks.block[1]), 8);
 	assert_int_equal(block_holder(&blocks.block[2]), HOLDER_NONE);
@@ -68,7 +86,7 @@ static void what_charges_nobody(void **state)
 	find(FIRST + MIB + 16, 8, true);
 	find(FIRST + MIB + 16, HOLDER_OTHER, true);
 	blocks_search(&blocks, FIRST + 2 * MIB + 64, &own, 1, 9, true); /* a block that names itself */
-	blocks_doubt(&blocks);
+	doubt();
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(block_holder(&blocks.block[i]), HOLDER_NONE);
 	/* A global table is no sign that threads pass blocks on. */
@@ -76,7 +94,7 @@ static void what_charges_nobody(void **state)
 	find(FIRST + 16, 7, true);
 	find(FIRST + MIB + 16, 8, true);
 	find(FIRST + MIB + 16, HOLDER_OTHER, true);
-	blocks_doubt(&blocks);
+	doubt();
 	assert_int_equal(block_holder(&blocks.block[0]), 7);
 }
 
@@ -88,7 +106,7 @@ static void blocks_that_are_passed_on(void **state)
 	find(FIRST + MIB + 16, 8, true);
 	find(FIRST + 2 * MIB + 16, 9, true);
 	find(FIRST + 2 * MIB + 16, 10, false);
-	blocks_doubt(&blocks);
+	doubt();
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(block_holder(&blocks.block[i]), HOLDER_NONE);
 	/* One of many: the two are not believed, the others are. */
@@ -99,9 +117,71 @@ static void blocks_that_are_passed_on(void **state)
 	for (uint64_t i = 0; i < 100; i++)
 		find(FIRST + i * MIB + 16, 1 + (uint32_t)i % 10, true);
 	find(FIRST + 16, 5, true);
-	blocks_doubt(&blocks);
+	doubt();
 	for (uint32_t i = 0; i < 100; i++)
 		assert_int_equal(block_holder(&blocks.block[i]), i % 10 == 0 || i % 10 == 4 ? HOLDER_NONE : 1 + i % 10);
+	blocks_clear(&blocks);
+}
+
+static void hundred_of_ten_workers(void)
+{
+	for (size_t i = 0; i < 10; i++)
+		holders[i].routine = WORKER;
+	blocks_clear(&blocks);
+	for (uint64_t i = 0; i < 100; i++) {
+		blocks_add(&blocks, FIRST + i * MIB, MIB);
+		blocks.block[i].faults = MIB / 4096;
+	}
+	blocks_index(&blocks);
+	for (uint64_t i = 0; i < 100; i++)
+		find(FIRST + i * MIB + 16, 1 + (uint32_t)i % 10, true);
+}
+
+static size_t believed(void)
+{
+	size_t count = 0;
+
+	doubt();
+	for (size_t i = 0; i < blocks.count; i++)
+		count += block_holder(&blocks.block[i]) != HOLDER_NONE;
+	return count;
+}
+
+static void one_taker_tells_of_all(void **state)
+{
+	hundred_of_ten_workers();
+	assert_int_equal(believed(), 100);
+	find(FIRST + 16, 11, false); /* a dead trace with another: it made it, the first worker took it */
+	assert_int_equal(believed(), 0);
+	hundred_of_ten_workers();
+	find(FIRST + 16, 11, true); /* which of the two made it is open */
+	assert_int_equal(believed(), 90);
+	hundred_of_ten_workers();
+	find(FIRST + MIB / 2 + 16, 11, false);
+	find(FIRST + 50 * MIB + 64, HOLDER_OTHER, false); /* nobody's memory passes nothing on */
+	assert_int_equal(believed(), 99);
+	/* The dead trace of a worker: another took what it made, so that one is not believed, but all the workers are. */
+	hundred_of_ten_workers();
+	find(FIRST + 99 * MIB + 16, 10, false);
+	blocks.block[99] = (struct block){.start = FIRST + 99 * MIB, .length = MIB};
+	find(FIRST + 99 * MIB + 16, 10, false);
+	find(FIRST + 99 * MIB + 16, 11, true);
+	assert_int_equal(believed(), 90);
+	blocks_clear(&blocks);
+}
+
+static void who_took_no_faults_made_nothing(void **state)
+{
+	hundred_of_ten_workers();
+	for (size_t i = 0; i < 10; i++)
+		holders[i].faults = 10 * MIB / 4096;
+	assert_int_equal(believed(), 100);
+	holders[3].faults--; /* one that holds more than it can have made: all of its kind may */
+	assert_int_equal(believed(), 0);
+	hundred_of_ten_workers();
+	for (size_t i = 0; i < 10; i++)
+		holders[i].routine = 0; /* not known what they do: each for itself */
+	assert_int_equal(believed(), 90);
 	blocks_clear(&blocks);
 }
 
@@ -149,9 +229,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers),
-		cmocka_unit_test(one_holder),
-		cmocka_unit_test(what_charges_nobody),
-		cmocka_unit_test(blocks_that_are_passed_on),
+		cmocka_unit_test_setup(one_holder, strangers),
+		cmocka_unit_test_setup(what_charges_nobody, strangers),
+		cmocka_unit_test_setup(blocks_that_are_passed_on, strangers),
+		cmocka_unit_test_setup(one_taker_tells_of_all, strangers),
+		cmocka_unit_test_setup(who_took_no_faults_made_nothing, strangers),
 		cmocka_unit_test(against_a_naive_search),
 	};
 

@@ -15,14 +15,17 @@ enum how {
 	LOCAL,  /* in thread-local storage */
 	TABLE,  /* in a global table: whose is that? */
 	CHAIN,  /* in one large block, whose address is on the stack */
+	BESIDE, /* on the stack, and in memory of another allocator that lies right behind the block */
 	BEGIN,  /* on the stack of a thread that was started with it: its creator made it */
 	GIVEN,  /* on the stack of another thread, which only uses them */
 	STORED, /* in the arena of another thread, which only uses them */
+	QUEUED, /* as stored, and the maker keeps no trace of them: it went on with others */
 	SHOWN,  /* in the arena of the maker and on the stack of another thread */
 	HOW_COUNT,
 };
 
-static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "begin", "given", "stored", "shown" };
+static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "beside", "begin", "given", "stored", "queued",
+					       "shown" };
 
 struct maker {
 	enum how how;
@@ -81,7 +84,7 @@ static void *taker_main(void *argument)
 
 	free(malloc(100)); /* an arena of its own */
 	pthread_barrier_wait(&maker->handed);
-	if (maker->how == STORED) {
+	if (maker->how == STORED || maker->how == QUEUED) {
 		stored = malloc(sizeof(held));
 		memcpy(stored, maker->crossing, sizeof(held));
 		memset(held, 0, sizeof(held));
@@ -117,6 +120,40 @@ __attribute__((noinline)) static void **make_node(struct maker *maker)
 	return node;
 }
 
+/* The kernel gives out addresses from high to low: what is mapped next lies right below, once the holes are filled. */
+__attribute__((noinline)) static void *make_beside(struct maker *maker, unsigned i)
+{
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	void *fillers[64], *block = NULL;
+	unsigned n = 0;
+
+	pthread_mutex_lock(&one_at_a_time);
+	for (; n < 64 && !block; n++) {
+		void **beside = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		fillers[n] = block_new(maker, i);
+		if ((((uintptr_t)fillers[n] + maker->made[i].length + 4095) & ~4095UL) == (uintptr_t)beside)
+			block = beside[100] = fillers[n--];
+	}
+	while (n--)
+		free(fillers[n]);
+	pthread_mutex_unlock(&one_at_a_time);
+	if (!block)
+		DIE("no block came to lie right below another mapping");
+	return block;
+}
+
+/* What calls of malloc left in dead frames is of blocks that are gone. */
+__attribute__((noinline)) static void go_on(void)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		char *block = malloc((size_t)1 << 20);
+
+		touch(block, (size_t)1 << 20);
+		free(block);
+	}
+}
+
 static void *maker_main(void *argument)
 {
 	struct maker *maker = argument;
@@ -142,6 +179,11 @@ static void *maker_main(void *argument)
 		for (unsigned i = 0; i < BLOCKS; i++)
 			table[maker - makers][i] = block_new(maker, i);
 		break;
+	case BESIDE:
+		for (unsigned i = 0; i < BLOCKS; i++)
+			held[i] = make_beside(maker, i);
+		settle(held);
+		break;
 	case CHAIN:
 		held[0] = block_new(maker, 0);
 		for (unsigned i = 1; i < BLOCKS; i++)
@@ -151,6 +193,8 @@ static void *maker_main(void *argument)
 	default:
 		make_and_hand_over(maker);
 	}
+	if (maker->how == QUEUED)
+		go_on();
 	settle(NULL);
 	return NULL;
 }
@@ -200,7 +244,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|begin|given|stored|shown:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|beside|begin|given|stored|queued|shown:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN ? 2 : 1;
