@@ -80,6 +80,8 @@ static void thread_sample(struct thread *thread, const struct fact_thread *told,
 		thread->cpu_time_ns = time_ns;
 	}
 	thread_sample_faults(thread, told->faults, time_ns);
+	if (told->stack_pointer && time_ns >= thread->seen_ns)
+		thread->stack_at = told->stack_pointer;
 	if (time_ns > thread->seen_ns)
 		thread->seen_ns = time_ns;
 }

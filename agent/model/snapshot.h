@@ -156,7 +156,7 @@ struct snapshot_thread {
 	uint32_t function, line;       /* what it runs: index in functions, FUNCTION_NONE; line 0: not known */
 	uint64_t started_realtime_ns;
 	uint64_t age_ns;
-	uint64_t stack_used; /* resident part of its own stack; UNKNOWN_U64 */
+	uint64_t stack_used; /* from its stack pointer, as of the last sample, to the stack's top; UNKNOWN_U64 */
 	struct snapshot_bytes memory;
 };
 

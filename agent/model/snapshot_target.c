@@ -184,6 +184,20 @@ static int pools_fill(const struct model *model, const struct target *target,
 	return 0;
 }
 
+/* A stack's resident part is what was ever touched of it; this is what is in use. */
+static uint64_t stack_used(const struct target *target, const struct thread *thread)
+{
+	uint64_t at = thread->stack_at, start = thread->stack_start, end = start + thread->stack_length;
+	const struct range *range;
+
+	if (start == end) { /* the leader's */
+		range = range_map_find(target->ranges, at);
+		start = range && range->region == REGION_STACK ? range->start : 0;
+		end = start ? range->end : 0;
+	}
+	return at >= start && at < end ? end - at : UNKNOWN_U64;
+}
+
 static void thread_fill(const struct model *model, const struct target *target, const struct thread *thread,
 			uint32_t pool, struct snapshot_thread *ret_thread)
 {
@@ -203,8 +217,7 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	ret_thread->line = thread->line;
 	ret_thread->started_realtime_ns = model_realtime(model, start);
 	ret_thread->age_ns = start && now_ns > start ? now_ns - start : 0;
-	ret_thread->stack_used = thread->memory.mapped[REGION_STACK] ? thread->memory.resident[REGION_STACK]
-								     : UNKNOWN_U64;
+	ret_thread->stack_used = stack_used(target, thread);
 	ret_thread->memory = thread->memory;
 }
 

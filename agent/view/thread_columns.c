@@ -116,7 +116,7 @@ static const struct column columns[] = {
 	{ "ARENA", "resident glibc thread heaps it grew", COLUMN_BYTES, THREAD(memory.resident[REGION_ARENA]), .width = 5, .width_max = 5, .rank = 4 },
 	{ "HEAP", "resident brk heap it grew", COLUMN_BYTES, THREAD(memory.resident[REGION_HEAP]), .width = 5, .width_max = 5, .rank = 5 },
 	{ "MMAP", "resident rest: anonymous mappings it made", COLUMN_BYTES, THREAD(memory.resident[REGION_MMAP]), .width = 5, .width_max = 5, .rank = 4 },
-	{ "STKUSE", "used part of its own stack", COLUMN_BYTES, THREAD(stack_used), .width = 6, .width_max = 6, .rank = 7 },
+	{ "STKUSE", "its stack in use: from stack pointer to top", COLUMN_BYTES, THREAD(stack_used), .width = 6, .width_max = 6, .rank = 7 },
 	{ "MAPPED", "address space it made usable", COLUMN_BYTES, THREAD(memory.mapped_bytes), .width = 6, .width_max = 6, .rank = 8 },
 	{ "AGE", "since its start", COLUMN_AGE, THREAD(age_ns), .width = 4, .width_max = 4, .rank = 3 },
 	{ "DOING", "idle, or the function of its own language that it runs now", COLUMN_CUSTOM, .format = format_doing,

@@ -86,6 +86,23 @@ def test_merged_stacks_are_told_apart(pools):
     assert_identity(target)
 
 
+def test_the_part_of_a_stack_that_is_in_use(puppet):
+    """From its stack pointer, which the kernel tells of a thread that waits, to the end of its mapping."""
+    workload = puppet()
+    workload.script("main spawn a\na stack 500K\nmain spawn b\nmain stack 300K")
+    workload.freeze()
+    target = run("dump", "--json", "-p", workload.pid).target()
+    maps = [tuple(int(edge, 16) for edge in line.split()[0].split("-"))
+            for line in open(f"/proc/{workload.pid}/maps", encoding="ascii")]
+    for thread in target["thread_list"]:
+        pointer = int(open(f"/proc/{workload.pid}/task/{thread['tid']}/syscall", encoding="ascii").read().split()[-2], 16)
+        assert thread["stack_used_bytes"] == next(high for low, high in maps if low <= pointer < high) - pointer
+        assert thread["stack_used_bytes"] < 32 << 10
+    touched = sorted(thread["memory"]["stack"]["resident_bytes"] for thread in target["thread_list"])
+    assert touched[1] < 64 << 10 and touched[-2] >= 300 << 10 and touched[-1] >= 500 << 10
+    assert_identity(target)
+
+
 def test_an_arena_whose_users_have_gone(puppet, exporter):
     """Known from before attach, it is nobody's; once its last user has gone, it is an orphan of its pool."""
     workload = puppet()

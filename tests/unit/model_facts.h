@@ -108,6 +108,8 @@ static inline void seen(struct script *s, uint32_t number, const char *name)
 }
 
 /* Born of the leader, with its creator's name; `stack` 0: not known. */
+#define STACK_USED 2304 /* of a newborn: what lies above its stack pointer */
+
 static inline void born_on(struct script *s, uint32_t number, const char *name, uint64_t stack, uint64_t length)
 {
 	struct fact fact = thread_fact(FACT_THREAD_BORN, number, name);
@@ -115,6 +117,7 @@ static inline void born_on(struct script *s, uint32_t number, const char *name, 
 	fact.thread.creator = tid(PID);
 	fact.thread.stack_start = stack;
 	fact.thread.stack_length = length;
+	fact.thread.stack_pointer = length ? stack + length - STACK_USED : 0;
 	feed(s, fact);
 }
 

@@ -97,7 +97,7 @@ static void the_origins_case_to_the_byte(void **state)
 	assert_int_equal(target->attributed_bytes, 12288 + WORKERS * (31 * MIB + 40960));
 	assert_int_equal(target->unattributed_bytes, 8192 + 400 * 1024);
 	assert_int_equal(target->unexplained_bytes, 0);
-	assert_int_equal(thread(target, FIRST_WORKER + 5)->stack_used, 40960);
+	assert_int_equal(thread(target, FIRST_WORKER + 5)->stack_used, STACK_USED);
 	assert_int_equal(thread(target, FIRST_WORKER + 5)->memory.resident_bytes, 31 * MIB + 40960);
 	assert_string_equal(thread(target, FIRST_WORKER + 5)->start_routine, "worker_main");
 	assert_string_equal(thread(target, PID)->start_routine, "main");

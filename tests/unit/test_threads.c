@@ -158,7 +158,7 @@ static void a_birth_takes_the_stack_over_whoever_still_counts_on_it(void **state
 	resident(&s, STACK, 8 * MIB, 8192);
 	target = refresh(&s);
 	assert_int_equal(thread(target, 200)->memory.resident[REGION_STACK], 8192);
-	assert_int_equal(thread(target, 200)->stack_used, 8192);
+	assert_int_equal(thread(target, 200)->stack_used, STACK_USED);
 	/* glibc hands the cached stack to the next; the end of the first is seen later */
 	born_on(&s, 201, "w-2", STACK, 8 * MIB);
 	target = refresh(&s);
@@ -315,7 +315,13 @@ static void the_leader_has_the_main_stack(void **state)
 	resident_at(&s, 0x7ffffff00000, 8192);
 	target = refresh(&s);
 	assert_int_equal(thread(target, PID)->memory.resident[REGION_STACK], 8192);
-	assert_int_equal(thread(target, PID)->stack_used, 8192);
+	assert_int_equal(thread(target, PID)->stack_used, UNKNOWN_U64);
+	seen_with_registers(&s, PID, 0x7ffffff00000 + 132 * 1024 - 5000, 0);
+	target = refresh(&s);
+	assert_int_equal(thread(target, PID)->stack_used, 5000);
+	seen_with_registers(&s, PID, STACK + 4096, 0); /* on a stack of its own making */
+	target = refresh(&s);
+	assert_int_equal(thread(target, PID)->stack_used, UNKNOWN_U64);
 	script_end(&s);
 }
 
