@@ -12,17 +12,17 @@
 #define ROUNDS_MAX 8
 /* CPU time of one look that nothing bounds otherwise. */
 #define LOOK_NS (50 * NSEC_PER_MSEC)
-/* Of the stack, from its pointer up: twice what the wait of the largest of the runtimes has on it (libomp, 1 KiB). */
-#define STACK_BYTES EVENT_STACK_BYTES
-#define ROUND_STACKS 128
+/* Of stacks, and the pages that they lie in, in one round. */
+#define ROUND_BYTES (512U << 10)
+#define ROUND_PIECES 512
 #define PAGE_BYTES 4096U /* the smallest there is: a stack ends at the end of one */
 
 struct look {
 	struct workers *workers;
 	struct memory_reader *memory;
 	struct symbols *symbols;
-	unsigned char (*stack)[STACK_BYTES]; /* ROUND_STACKS */
-	size_t n_stacks;
+	unsigned char *stacks; /* ROUND_BYTES */
+	size_t n_pieces;
 	uint64_t begin_ns, bound_ns; /* CPU time; 0: without bound */
 };
 
@@ -33,13 +33,19 @@ static bool is_judged_by(void *context, const struct fact_routine *frame)
 
 static void judge(const struct look *look, struct worker *worker)
 {
-	const struct unwind_stack stack = {worker->registers, look->stack[worker->stack], worker->size};
+	const struct unwind_stack stack = {worker->registers, look->stacks + worker->stack, worker->size};
 	struct wait_walk walk;
 	int r;
 
 	wait_walk_begin(&walk, worker->waits, &worker->routine);
 	r = unwind_each(look->symbols, &stack, is_judged_by, &walk);
 	worker->activity = wait_walk_end(&walk, r == 0);
+	if (worker->activity == WORKER_UNKNOWN && r == -ENODATA && worker->size == worker->wanted &&
+	    worker->wanted < WORKER_STACK_MAX) {
+		worker->wanted *= 4; /* the next round tells */
+		worker->is_read = false;
+		return;
+	}
 	worker->is_told = worker->is_final = true;
 }
 
@@ -73,36 +79,50 @@ static int note(void *context, const struct registers_record *record)
 	return 0;
 }
 
-/* In two pieces: a stack may end at the page's end. */
+/* Page by page: a stack may end at the end of any. */
+static size_t add_pieces(const struct worker *worker, unsigned char *buffer, struct memory_piece *pieces)
+{
+	uint64_t at = worker->registers[EVENT_SP];
+	size_t count = 0, size;
+
+	for (size_t done = 0; done < worker->wanted; done += size) {
+		size = PAGE_BYTES - (at + done) % PAGE_BYTES;
+		size = size < worker->wanted - done ? size : worker->wanted - done;
+		pieces[count++] = (struct memory_piece){.address = at + done, .buffer = buffer + done, .size = size};
+	}
+	return count;
+}
+
 static int read_stacks(struct look *look)
 {
-	struct memory_piece pieces[2 * ROUND_STACKS];
-	struct worker *of[ROUND_STACKS];
-	size_t count = 0;
+	struct memory_piece pieces[ROUND_PIECES];
+	struct worker *of[ROUND_PIECES];
+	size_t n_pieces = 0, bytes = 0;
 	int r;
 
-	for (size_t i = 0; i < look->workers->count && count < ROUND_STACKS; i++) {
+	for (size_t i = 0; i < look->workers->count; i++) {
 		struct worker *worker = &look->workers->worker[i];
-		uint64_t at = worker->registers[EVENT_SP];
-		size_t first = PAGE_BYTES - at % PAGE_BYTES;
+		size_t n;
 
-		if (!worker->is_seen || worker->is_final || at > UINT64_MAX - 2 * PAGE_BYTES)
+		if (!worker->is_seen || worker->is_final || worker->registers[EVENT_SP] > UINT64_MAX - WORKER_STACK_MAX)
 			continue;
-		first = first < STACK_BYTES ? first : STACK_BYTES;
-		worker->stack = (uint32_t)count;
-		pieces[2 * count] = (struct memory_piece){.address = at, .buffer = look->stack[count], .size = first};
-		pieces[2 * count + 1] = (struct memory_piece){.address = at + first, .buffer = look->stack[count] + first,
-							      .size = STACK_BYTES - first};
-		of[count++] = worker;
+		if (bytes + worker->wanted > ROUND_BYTES || n_pieces + worker->wanted / PAGE_BYTES + 2 > ROUND_PIECES)
+			break;
+		worker->stack = (uint32_t)bytes;
+		worker->size = 0;
+		worker->is_read = true;
+		n = add_pieces(worker, look->stacks + bytes, &pieces[n_pieces]);
+		bytes += worker->wanted;
+		for (; n; n--)
+			of[n_pieces++] = worker;
 	}
-	look->n_stacks = count;
-	r = memory_read_pieces(look->memory, pieces, 2 * count);
-	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct memory_piece *piece = &pieces[2 * i];
-
-		of[i]->is_read = piece->read;
-		of[i]->is_final = !piece->read;
-		of[i]->size = (uint32_t)(piece->read ? piece[0].size + (piece[1].read ? piece[1].size : 0) : 0);
+	look->n_pieces = n_pieces;
+	r = memory_read_pieces(look->memory, pieces, n_pieces);
+	for (size_t i = 0; i < n_pieces && r == 0; i++) {
+		/* what follows on a page that is not there is no part of it */
+		if (pieces[i].read && (unsigned char *)pieces[i].buffer == look->stacks + of[i]->stack + of[i]->size)
+			of[i]->size += (uint32_t)pieces[i].size;
+		of[i]->is_final = !of[i]->size;
 	}
 	return r;
 }
@@ -118,7 +138,7 @@ static int look_at(struct watched *watched, struct look *look)
 		if (look->bound_ns && thread_cputime() - look->begin_ns > look->bound_ns)
 			return 0;
 		r = round < ROUNDS_MAX ? read_stacks(look) : 0;
-		if (r < 0 || !look->n_stacks)
+		if (r < 0 || !look->n_pieces)
 			return r;
 	}
 	return 0;
@@ -154,7 +174,7 @@ int watched_note_routine(struct watched *watched, const struct fact_thread *thre
 int watched_look_at_waits(struct watched *watched, bool exact, const struct fact_sink *sink)
 {
 	struct workers *workers = &watched->workers;
-	_cleanup_(freep) void *stacks = NULL;
+	_cleanup_(freep) unsigned char *stacks = NULL;
 	_cleanup_(memory_reader_close) struct memory_reader memory = MEMORY_READER_NONE;
 	struct look look = {.workers = workers, .memory = &memory, .symbols = watched->symbols};
 	uint64_t now_ns = boottime(), opened, cost_ns;
@@ -162,10 +182,10 @@ int watched_look_at_waits(struct watched *watched, bool exact, const struct fact
 
 	if (!workers->count || !watched->symbols || (!exact && now_ns < workers->next_ns))
 		return 0;
-	stacks = malloc(ROUND_STACKS * STACK_BYTES);
+	stacks = malloc(ROUND_BYTES);
 	if (!stacks)
 		return -ENOMEM;
-	look.stack = stacks;
+	look.stacks = stacks;
 	for (size_t i = 0; i < workers->count; i++)
 		workers->worker[i].is_seen = workers->worker[i].is_final = workers->worker[i].is_read = false;
 	opened = symbols_opened(watched->symbols);

@@ -41,7 +41,7 @@ int workers_add(struct workers *workers, const struct rule_evidence *evidence, c
 	memmove(&workers->worker[place + 1], &workers->worker[place],
 		(workers->count - place) * sizeof(*workers->worker));
 	workers->count++;
-	workers->worker[place] = (struct worker){.id = *id, .waits = waits};
+	workers->worker[place] = (struct worker){.id = *id, .waits = waits, .wanted = WORKER_STACK_MIN};
 	text_copy(workers->worker[place].routine.symbol, sizeof(workers->worker[place].routine.symbol), evidence->routine);
 	text_copy(workers->worker[place].routine.module, sizeof(workers->worker[place].routine.module), evidence->module);
 	return 0;

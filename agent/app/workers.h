@@ -7,6 +7,11 @@
 #include "../model/runtime_rules.h"
 #include "../source/stack_copy.h"
 
+/* Twice what most runtimes have on the stack when they wait. libomp puts 64 bytes a thread before it, by its number
+ * (KMP_STKOFFSET): who needs more is read further, up to the second. */
+#define WORKER_STACK_MIN 2048U
+#define WORKER_STACK_MAX (128U << 10)
+
 struct worker {
 	struct thread_id id;
 	const struct worker_waits *waits;
@@ -18,8 +23,9 @@ struct worker {
 	bool is_read;  /* its stack was read, for these; not yet known to be theirs */
 	bool is_seen;  /* by this look */
 	bool is_final; /* for this look */
-	uint32_t size; /* of stack[] */
-	uint32_t stack; /* its place among those of this round */
+	uint32_t wanted; /* bytes of its stack, from its pointer up */
+	uint32_t size;   /* of those that were read */
+	uint32_t stack;  /* their place among those of this round */
 };
 
 /* More than these are passed over; their pools' busy stays n/a. */

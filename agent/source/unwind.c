@@ -137,7 +137,7 @@ int unwind_each(struct symbols *symbols, const struct unwind_stack *stack,
 			return r;
 		r = place.frames ? unwind_file_step(place.frames, place.address, &state) : -ENOENT;
 		if (r)
-			return r == UNWIND_OUTERMOST ? 0 : -ENOENT;
+			return r == UNWIND_OUTERMOST ? 0 : r;
 	}
 	return -ENOENT;
 }

@@ -19,7 +19,7 @@ struct unwind_stack {
 };
 
 /* From where the thread stands outwards, `each` with every function, until it returns false. 0: it did, or the outermost
- * was reached; -ENOENT: further out it cannot be told for certain; or what symbols_resolve() says. */
+ * was reached; -ENODATA: further out more of the stack is needed; -ENOENT: it cannot be told for certain; or what symbols_resolve() says. */
 int unwind_each(struct symbols *symbols, const struct unwind_stack *stack,
 		bool (*each)(void *context, const struct fact_routine *frame), void *context);
 

@@ -143,8 +143,11 @@ static int step(Dwarf_Frame *frame, struct unwind_state *state)
 	if (!frame_address(frame, state, &address))
 		return -ENOENT;
 	/* A caller's frame lies above: each step leads on, so that walks end. */
-	if (address <= state->value[UNWIND_SP] ||
-	    !register_of_caller(frame, state, address, RETURN_COLUMN, &next.ip) || !next.ip)
+	if (address <= state->value[UNWIND_SP])
+		return -ENOENT;
+	if (!register_of_caller(frame, state, address, RETURN_COLUMN, &next.ip))
+		return address - state->stack > state->size ? -ENODATA : -ENOENT;
+	if (!next.ip)
 		return -ENOENT;
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
 		next.known[kept[i]] = register_of_caller(frame, state, address, kept[i], &next.value[kept[i]]);

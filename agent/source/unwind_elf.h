@@ -27,7 +27,8 @@ void unwind_file_free(struct unwind_file *file);
 DEFINE_CLEANUP(struct unwind_file *, unwind_file_free)
 
 /* `address`: link-time, of the instruction that calls. To the caller, whose stack lies above. UNWIND_OUTERMOST: it has
- * none, says the file. -ENOENT: it cannot be told for certain. After both the state is void. */
+ * none, says the file. -ENODATA: the frame ends beyond what is known of the stack. -ENOENT: it cannot be told for certain.
+ * After all three the state is void. */
 #define UNWIND_OUTERMOST 1
 int unwind_file_step(const struct unwind_file *file, uint64_t address, struct unwind_state *state);
 
