@@ -83,11 +83,6 @@ static enum dashboard_action run_help(struct dashboard_state *ui, const struct s
 	return DASHBOARD_REDRAW;
 }
 
-static bool is_help(int key)
-{
-	return key == KEY_F(1) || key == 'h' || key == '?';
-}
-
 static enum dashboard_action run_blame(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
 	if (!dashboard_target(ui, snapshot))
@@ -385,11 +380,21 @@ static size_t text_lines(const struct dashboard_state *ui, const struct snapshot
 	return target ? dashboard_blame_lines(target) : 0;
 }
 
+static const struct binding *binding_of(int key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bindings); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(bindings[i].keys); j++)
+			if (bindings[i].keys[j] == key)
+				return &bindings[i];
+	return NULL;
+}
+
 /* A text that fills the screen: moves in it, and any other key leaves it. */
 static enum dashboard_action key_text(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
 	size_t height = ui->rows > 2 ? ui->rows - 2 : 1, lines = text_lines(ui, snapshot);
 	size_t last = lines > height ? lines - height : 0;
+	const struct binding *binding = binding_of(key);
 
 	if (key == KEY_CURSOR_DOWN || key == KEY_PAGE_DOWN || key == ' ')
 		ui->cursor += key == KEY_CURSOR_DOWN ? 1 : height;
@@ -397,7 +402,7 @@ static enum dashboard_action key_text(struct dashboard_state *ui, const struct s
 		ui->cursor -= key == KEY_CURSOR_UP ? ui->cursor > 0 : ui->cursor < height ? ui->cursor : height;
 	else if (key == KEY_TOP || key == KEY_BOTTOM)
 		ui->cursor = key == KEY_TOP ? 0 : last;
-	else if (ui->mode != MODE_HELP && is_help(key))
+	else if (ui->mode != MODE_HELP && binding && binding->run == run_help)
 		return run_help(ui, snapshot, key);
 	else
 		ui->mode = MODE_TABLES;
@@ -416,6 +421,8 @@ enum dashboard_action dashboard_key(struct dashboard_state *ui, const struct sna
 		[MODE_BLAME] = key_text,
 	};
 
+	const struct binding *binding;
+
 	if (key == KEY_NONE)
 		return DASHBOARD_NONE;
 	if (key == KEY_CHANGED_SIZE)
@@ -423,9 +430,6 @@ enum dashboard_action dashboard_key(struct dashboard_state *ui, const struct sna
 	ui->message[0] = '\0';
 	if (ui->mode != MODE_TABLES)
 		return modes[ui->mode](ui, snapshot, key);
-	for (size_t i = 0; i < ARRAY_SIZE(bindings); i++)
-		for (size_t j = 0; j < ARRAY_SIZE(bindings[i].keys); j++)
-			if (bindings[i].keys[j] == key)
-				return bindings[i].run(ui, snapshot, key);
-	return DASHBOARD_REDRAW; /* the message is gone */
+	binding = binding_of(key);
+	return binding ? binding->run(ui, snapshot, key) : DASHBOARD_REDRAW; /* the message is gone */
 }
