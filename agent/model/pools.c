@@ -64,6 +64,7 @@ void pools_clear(struct pools *pools)
 	for (uint32_t i = 0; i < pools->count; i++)
 		history_clear(&pools->pool[i].history);
 	free(pools->pool);
+	free(pools->dropped_names);
 	*pools = (struct pools){.count = 0};
 }
 
@@ -234,18 +235,24 @@ bool pools_any_matches(const struct pools *pools, const char *glob)
 	return false;
 }
 
-static void note_dropped(struct pools *pools, const char *name)
+static int note_dropped(struct pools *pools, const char *name)
 {
 	uint64_t hash = 14695981039346656037ULL; /* FNV-1a */
+	uint32_t place;
 
 	for (; *name; name++)
 		hash = (hash ^ (unsigned char)*name) * 1099511628211ULL;
-	for (uint32_t i = 0; i < pools->n_dropped; i++) {
-		if (pools->dropped_names[i] == hash)
-			return;
-	}
-	if (pools->n_dropped < ARRAY_SIZE(pools->dropped_names))
-		pools->dropped_names[pools->n_dropped++] = hash;
+	place = TABLE_PLACE_BY(pools->dropped_names, pools->n_dropped, , hash);
+	if (place < pools->n_dropped && pools->dropped_names[place] == hash)
+		return 0;
+	if (pools->n_dropped == DROPPED_POOLS_MAX)
+		return 0;
+	if (TABLE_GROW(pools->dropped_names, pools->n_dropped, pools->dropped_room, 16))
+		return -ENOMEM;
+	memmove(&pools->dropped_names[place + 1], &pools->dropped_names[place],
+		(pools->n_dropped++ - place) * sizeof(*pools->dropped_names));
+	pools->dropped_names[place] = hash;
+	return 0;
 }
 
 /* One that takes room, though its threads all turned out to belong elsewhere; NULL: none. */
@@ -298,7 +305,9 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 	choose(pools, policy, subject, &choice);
 	known = pool_by_name(pools, choice.name);
 	if (!known && !choice.reserved && pools->room >= max && !pool_spare(pools)) {
-		note_dropped(pools, choice.name);
+		r = note_dropped(pools, choice.name);
+		if (r < 0)
+			return r;
 		choice = (struct pool_choice){.name = POOL_NAME_OTHER, .kind = "", .reserved = true};
 		known = pool_by_name(pools, choice.name);
 	}

@@ -70,14 +70,16 @@ struct rule_memo {
 	struct rule_set set;
 };
 
+#define DROPPED_POOLS_MAX 8192 /* as many names are told apart to count them */
+
 struct pools {
 	struct rule_memo memo[4];
 	uint32_t next_memo; /* the one that is given up next */
 	struct pool *pool;
 	uint32_t numbers; /* given so far */
 	uint32_t count, capacity, room; /* room taken by pools that are not reserved */
-	uint64_t dropped_names[128];    /* hashes of what max_pools folded into `other` */
-	uint32_t n_dropped;
+	uint64_t *dropped_names;        /* hashes of what max_pools folded into `other`, ascending */
+	uint32_t n_dropped, dropped_room;
 };
 
 void pools_clear(struct pools *pools);

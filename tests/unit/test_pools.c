@@ -347,6 +347,14 @@ static void beyond_max_pools_is_other(void **state)
 	assert_int_equal(pool(target, "main")->threads, 1);
 	assert_int_equal(pool(target, "mine")->threads, 1);
 	assert_int_equal(s.snapshot->series_dropped, 3);
+	for (uint32_t i = 0; i < 1000; i++) {
+		char name[16] = {'a' + i % 26, 'a' + i / 26 % 26, 'a' + i / 676, '-', '1'};
+
+		seen(&s, 1000 + i, name);
+		exited(&s, 1000 + i);
+	}
+	refresh(&s);
+	assert_int_equal(s.snapshot->series_dropped, 1003 - 38); /* those that begin with z are of `mine` */
 	script_end(&s);
 }
 
