@@ -19,6 +19,10 @@
 #define USER_MIN 65536          /* vm.mmap_min_addr */
 #define USER_MAX (1ULL << 56)
 
+/* glibc.malloc.hugetlb=2 makes heaps of at most four huge pages (heap_max_size, malloc/arena.c, since 2.35). What they
+ * are is not told apart here: their memory is known as other mappings are. */
+#define SMALL_HEAP_BYTES (8ULL << 20)
+
 struct walk {
 	struct memory_reader *reader;
 	const struct fact_thread *threads;
@@ -26,6 +30,7 @@ struct walk {
 	struct glibc_arenas *arenas;
 	uint64_t *of; /* by thread: its arena */
 	size_t heaps_left; /* a hostile chain of heaps must end */
+	bool has_small_heaps;
 };
 
 static size_t position(const struct glibc_arenas *arenas, uint64_t address)
@@ -190,19 +195,24 @@ static int try_main(struct walk *walk, uint64_t address)
 	return arena_add(walk->arenas, address, true);
 }
 
-/* An arena that a proven one names as its next. */
-static int try_next(struct walk *walk, uint64_t address)
+/* Does the heap that begins at the multiple of `size` below name it? */
+static bool heap_names(const struct walk *walk, uint64_t address, uint64_t size)
 {
 	uint64_t first;
 
+	return memory_read_present(walk->reader, walk->reader->via, address / size * size, &first, sizeof(first)) ==
+		       sizeof(first) && first == address;
+}
+
+/* An arena that a proven one names as its next. */
+static int try_next(struct walk *walk, uint64_t address)
+{
 	if (glibc_arenas_find(walk->arenas, address))
 		return 0;
-	if (!malloc_is_heap_arena(address))
-		return try_main(walk, address);
-	if (memory_read_present(walk->reader, walk->reader->via, address / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES, &first,
-				sizeof(first)) != sizeof(first) || first != address)
-		return 0;
-	return arena_add(walk->arenas, address, false);
+	if (malloc_is_heap_arena(address))
+		return heap_names(walk, address, MALLOC_HEAP_BYTES) ? arena_add(walk->arenas, address, false) : 0;
+	walk->has_small_heaps |= address % 8 == 0 && heap_names(walk, address, SMALL_HEAP_BYTES);
+	return walk->has_small_heaps ? 0 : try_main(walk, address);
 }
 
 static int read_states(struct walk *walk)
@@ -407,7 +417,7 @@ static void count_threads(struct walk *walk)
 int glibc_arenas_read(struct memory_reader *reader, const struct fact_thread *threads, size_t n_threads,
 		      struct glibc_arenas *arenas, uint64_t *ret_of)
 {
-	struct walk walk = {reader, threads, n_threads, arenas, ret_of, GLIBC_HEAPS_MAX};
+	struct walk walk = {reader, threads, n_threads, arenas, ret_of, GLIBC_HEAPS_MAX, false};
 	int error;
 
 	arenas->n_arenas = arenas->n_heaps = 0;
@@ -424,6 +434,11 @@ int glibc_arenas_read(struct memory_reader *reader, const struct fact_thread *th
 		error = read_states(&walk);
 	if (!error)
 		error = read_heaps(&walk);
+	/* What was proven lies at a multiple of 64 MiB by chance, and others lie in those 64 MiB. */
+	if (walk.has_small_heaps) {
+		arenas->n_arenas = arenas->n_heaps = 0;
+		memset(ret_of, 0, n_threads * sizeof(*ret_of));
+	}
 	if (!error)
 		count_threads(&walk);
 	return error;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Attached after the growth, poolscope must say the same of stacks, arenas and heap as an agent that saw it all."""
+import os
+
 import pytest
 
 from exporter import Exporter
@@ -68,6 +70,20 @@ def test_threads_of_a_python_executor(workload, watch, final):
     watching = watch(executor.pid)
     executor.ask("fill")
     compare_pools(*both(executor, watching, final))
+
+
+def test_heaps_of_another_size_are_not_taken_for_arenas(workload, watch, final):
+    """Where one of them lies at a multiple of 64 MiB, as an arena's first heap does, eight threads' heaps follow."""
+    program = workload("pools", "--control", "--wait", "--pool", "a:threads=8,arena=4M,named", "--pool", "b:threads=8,arena=1M,named",
+                       env=os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=2"})
+    watching = watch(program.pid)
+    for command in ("start", "full", "still"):
+        program.ask(command)
+    early, late = both(program, watching, final)
+    made = {thread["tid"]: thread["memory"]["resident_bytes"] for thread in early["thread_list"]}
+    assert sum(made.values()) >= 40 << 20
+    for thread in late["thread_list"]:
+        assert thread["memory"]["resident_bytes"] <= made[thread["tid"]], (thread, made)
 
 
 def test_merged_stacks_are_told_apart(pools):
