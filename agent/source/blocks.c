@@ -130,7 +130,7 @@ struct doubts {
 	size_t n_holders;
 	uint64_t *needed; /* faults that brought what each holds into being */
 	bool *of_thread;
-	uint64_t *routine; /* ascending, once doubts_settle() is done */
+	uint64_t *routine; /* of takers; ascending, once all are collected */
 	size_t n_routines;
 	uint64_t passed, held;
 };
