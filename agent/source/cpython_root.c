@@ -97,15 +97,45 @@ struct worker_kind {
 	enum code_role role;
 	enum root_kind root;
 	const char *queue, *reference; /* names of its locals */
+	const char *task, *begun;
 };
 
 static const struct worker_kind worker_kinds[] = {
-	{CODE_FUTURES_WORKER, ROOT_FUTURES, "work_queue", "executor_reference"},
-	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL},
-	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes"},
-	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL},
-	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "pending_work_items", "executor_reference"},
+	/* It has a task executed by a function of Python's (_WorkItem.run), whatever the task itself is. */
+	{CODE_FUTURES_WORKER, ROOT_FUTURES, "work_queue", "executor_reference", NULL, NULL},
+	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL, "task", "completed"},
+	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes", NULL, NULL},
+	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL, NULL, NULL},
+	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "pending_work_items", "executor_reference", NULL, NULL},
 };
+
+/* Where a local of the frame stands. */
+static int local_address(const struct cpython_image *image, const struct frame *frame, const char *name,
+			 uint64_t *ret_address)
+{
+	uint32_t index;
+	int r = code_local(image, frame->code, name, &index);
+
+	if (r == 0)
+		*ret_address = frame->address + image->offsets.frame_locals + index * 8ULL;
+	return r;
+}
+
+/* What its own function's locals will tell of a worker whose innermost frame is that function's. */
+static int tell_locals(const struct cpython_image *image, const struct frame *frame, const char *task,
+		       const char *begun, struct root *root)
+{
+	uint64_t initializer;
+	int r = task ? local_address(image, frame, task, &root->task_local) : 0;
+
+	if (r == 0 && begun)
+		r = local_address(image, frame, begun, &root->begun_local);
+	if (r < 0)
+		return r;
+	r = local_named(image, frame, "initializer", &initializer);
+	root->has_initializer = r == 0 && initializer && initializer != image->types.none;
+	return r == -ENOENT ? 0 : r; /* anyio's has none, nor has a ThreadPoolExecutor's from 3.14 on */
+}
 
 /* anyio's worker is a Thread whose run() takes the tasks; all of one loop share the set `workers`. */
 static int tell_anyio(const struct cpython_image *image, const struct frame *frame, struct root *root)
@@ -113,12 +143,15 @@ static int tell_anyio(const struct cpython_image *image, const struct frame *fra
 	char type[32];
 	int r = object_type_name(image, root->object, type, sizeof(type));
 
+	/* The loop is run by a function of that name in the same file. */
+	if (r == 0 && strcmp(type, "WorkerThread") != 0)
+		return -ENOENT;
 	if (r == 0)
-		r = strcmp(type, "WorkerThread")
-			    ? -EINVAL
-			    : object_attribute(image, root->object, "workers", &root->queue);
+		r = object_attribute(image, root->object, "workers", &root->queue);
 	if (r == 0)
 		r = object_attribute(image, root->object, "queue", &root->own_queue);
+	if (r == 0)
+		r = tell_locals(image, frame, "item", NULL, root);
 	if (r < 0)
 		return r;
 	root->reference = root->object;
@@ -160,12 +193,14 @@ static int tell_worker(const struct cpython_image *image, const struct frame *fr
 		r = manager_attributes(image, root->object, kind, &queue, &reference);
 	if (r == 0 && kind->queue && !queue)
 		r = -EINVAL;
+	if (r == 0)
+		r = tell_locals(image, frame, kind->task, kind->begun, root);
 	if (r < 0)
 		return r;
 	root->queue = queue;
 	root->reference = reference;
 	root->own_queue = queue;
-	/* Only of who takes tasks it says that he is idle. */
+	/* Only who takes tasks may be idle in it. */
 	root->worker_frame = kind->root == ROOT_FUTURES || kind->root == ROOT_POOL ? frame->address : 0;
 	root->kind = kind->root;
 	return 0;
@@ -190,8 +225,10 @@ static int tell_by_role(const struct chain *chain, const struct cpython_image *i
 	const struct frame *frame;
 
 	for (uint32_t n = 2; (frame = outer(chain, n)); n++) {
-		if (frame->code->role == CODE_ANYIO_WORKER)
-			return tell_anyio(image, frame, root);
+		int r = frame->code->role == CODE_ANYIO_WORKER ? tell_anyio(image, frame, root) : -ENOENT;
+
+		if (r != -ENOENT)
+			return r;
 		for (size_t i = 0; i < ARRAY_SIZE(worker_kinds); i++) {
 			if (frame->code->role == worker_kinds[i].role)
 				return tell_worker(image, frame, &worker_kinds[i], root);
@@ -338,7 +375,7 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 			continue;
 		thread->root = roots[i];
 		/* Where it is was read before it was known for a worker. */
-		thread->is_idle |= thread->root.worker_frame && thread->frame.address == thread->root.worker_frame;
+		thread->is_in_loop |= thread->root.worker_frame && thread->frame.address == thread->root.worker_frame;
 		if (!thread->native)
 			thread->native = roots[i].native;
 	}

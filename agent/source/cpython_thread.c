@@ -246,18 +246,18 @@ static int locate(const struct cpython_image *image, struct code_table *codes, s
 
 	if (r < 0)
 		return r;
-	thread->is_idle = at && at == thread->root.worker_frame;
-	/* The frame of an idle worker is known: it needs no reading. */
-	for (unsigned int i = 0; i < SHIMS_MAX && at && !thread->is_idle; i++) {
+	thread->is_in_loop = at && at == thread->root.worker_frame;
+	/* The frame of a worker between two tasks is known: it needs no reading. */
+	for (unsigned int i = 0; i < SHIMS_MAX && at && !thread->is_in_loop; i++) {
 		r = frame_read(image, codes, at, &frame);
 		if (r < 0)
 			return r;
 		if (frame.code)
 			break;
 		at = frame.previous;
-		thread->is_idle = at && at == thread->root.worker_frame;
+		thread->is_in_loop = at && at == thread->root.worker_frame;
 	}
-	if (thread->is_idle)
+	if (thread->is_in_loop)
 		frame = (struct frame){.address = at};
 	else if (at && !frame.code)
 		return -EINVAL;
@@ -291,7 +291,7 @@ size_t py_threads_locate(struct py_threads *threads, const struct cpython_image 
 		struct py_thread *thread = threads->thread[i];
 		uint64_t pointer;
 
-		thread->is_read = thread->is_idle = false;
+		thread->is_read = thread->is_in_loop = false;
 		if (object_pointer(image, thread->address + image->offsets.thread_frame, &pointer) < 0)
 			continue;
 		if (image->offsets.has_cframe)

@@ -28,6 +28,9 @@ struct root {
 				*/
 	uint64_t queue, reference; /* that function's: what identifies the executor, what leads to it */
 	uint64_t own_queue; /* where it waits for its next task */
+	uint64_t task_local; /* where worker_frame has the task at hand; 0: none but functions of Python execute one */
+	uint64_t begun_local; /* where worker_frame has what is set once its initializer is over; 0: its line tells */
+	bool has_initializer; /* which may not be over yet, and may be a function of C */
 	char name[64]; /* as Python has it */
 	char function[FACT_SYMBOL_SIZE], file[64]; /* ROOT_PLAIN: of its own function */
 };
@@ -48,7 +51,7 @@ struct py_thread {
 	uint64_t cframe; /* where its innermost frame stands, of the last reading */
 	struct frame frame; /* the innermost; address 0: none, or not read */
 	bool is_read; /* in this pass: frame is good, or it is idle */
-	bool is_idle; /* its innermost frame is worker_frame */
+	bool is_in_loop; /* its innermost frame is worker_frame: it waits for a task, or executes a function of C */
 
 	struct root root;
 	uint64_t tried_frame, tried_ns; /* what stood for its function at the last try, and since when */
