@@ -280,6 +280,17 @@ static void read_keepers(struct executors *executors, const struct py_threads *t
 	}
 }
 
+/* A thread that is not told may be any executor's worker, and busy. */
+static void count_untold(struct executors *executors, const struct py_threads *threads)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < threads->count && !any; i++)
+		any = threads->thread[i]->is_too_deep && threads->thread[i]->root.kind == ROOT_UNKNOWN;
+	for (uint32_t i = 0; i < executors->count && any; i++)
+		executors->executor[i].fact.busy = executors->executor[i].fact.idle = UNKNOWN_U64;
+}
+
 static void count_activity(struct executors *executors, const struct py_threads *threads)
 {
 	for (size_t i = 0; i < threads->count; i++) {
@@ -318,5 +329,6 @@ void executors_update(struct executors *executors, struct py_threads *threads,
 	number_executors(executors);
 	read_keepers(executors, threads, image);
 	workers_tell_activity(threads, executors, image, codes);
+	count_untold(executors, threads);
 	count_activity(executors, threads);
 }

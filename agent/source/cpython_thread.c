@@ -176,6 +176,14 @@ void frame_want(const struct cpython_image *image, uint64_t address)
 	memory_view_want(image->view, address, FRAME_BYTES);
 }
 
+/* They lie below, on a stack of their own from 3.11 on, and mostly so on the heap: of the page, which is there. */
+void frame_want_callers(const struct cpython_image *image, uint64_t address)
+{
+	uint64_t page = address & ~4095ULL;
+
+	memory_view_want(image->view, page, address - page + 1);
+}
+
 int frame_read(const struct cpython_image *image, struct code_table *codes, uint64_t address,
 	       struct frame *ret_frame)
 {

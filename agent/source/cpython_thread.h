@@ -37,6 +37,8 @@ struct root {
 
 #define EXECUTOR_NONE UINT32_MAX
 
+#define FRAMES_MAX 32768U /* so deep is a stack followed */
+
 struct frame {
 	uint64_t address, previous, instruction;
 	struct code_info *code; /* NULL: a frame between C and Python, without a function */
@@ -54,6 +56,8 @@ struct py_thread {
 	bool is_in_loop; /* its innermost frame is worker_frame: it waits for a task, or executes a function of C */
 
 	struct root root;
+	bool is_too_deep; /* its outermost frames are not reached: it is not told; tried again from retry_ns on */
+	uint64_t retry_ns;
 	uint64_t tried_frame, tried_ns; /* what stood for its function at the last try, and since when */
 	uint32_t executor; /* as of this pass, an index; EXECUTOR_NONE */
 	enum worker_activity activity;
@@ -84,6 +88,8 @@ size_t py_threads_locate(struct py_threads *threads, const struct cpython_image 
 int frame_read(const struct cpython_image *image, struct code_table *codes, uint64_t address,
 	       struct frame *ret_frame);
 void frame_want(const struct cpython_image *image, uint64_t address);
+/* Likewise, with what is likely to hold its callers. */
+void frame_want_callers(const struct cpython_image *image, uint64_t address);
 /* The n-th local variable; may be 0. */
 int frame_local(const struct cpython_image *image, uint64_t frame, uint32_t index, uint64_t *ret_value);
 
