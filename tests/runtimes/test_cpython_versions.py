@@ -152,7 +152,8 @@ def test_who_is_busy_where_it_is_hard_to_tell(versioned, watch, version):
     c_functions(versioned(version))
     c_initializers(versioned(version))
     dropped_executor(versioned(version))
-    queue_at_an_address_used_before(versioned(version), watch)
+    if not version.startswith("3.7."):  # which knows no thread's number: who is who is told by two readings
+        queue_at_an_address_used_before(versioned(version), watch)
     for depth in DEPTHS:
         deep_recursion(versioned(version), depth)
 
