@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which workers execute a task: those that their own waiting for the next one does not explain. It must not
- * know what else an executor holds. */
+/* Which workers execute a task: those that their own waiting for the next one does not explain, or whose own function
+ * has one at hand. It must not know what else an executor holds. */
 #include "cpython_executor.h"
 
 /* Between a worker's function and the lock that it waits on there are queue.get, Condition.wait and what they
  * call: whoever is deeper executes a task. */
 #define DEPTH_MAX 8U
+/* A ThreadPoolExecutor's worker calls its initializer within so many lines, and takes tasks beyond them. */
+#define INITIALIZER_LINES 5U
 
 struct search {
 	struct py_thread *thread;
@@ -79,6 +81,86 @@ static void searches_run(struct search *searches, size_t count, const struct cpy
 	}
 }
 
+/* ---- between two tasks, or in one that has no frame ---------------------------------------------- */
+
+/* -EINVAL: it can't be told. */
+static int is_in_initializer(const struct cpython_image *image, struct code_table *codes,
+			     const struct py_thread *thread, bool *ret_is)
+{
+	const struct root *root = &thread->root;
+	struct frame frame;
+	uint64_t begun;
+	uint32_t line;
+	int r;
+
+	if (root->begun_local) {
+		r = object_pointer(image, root->begun_local, &begun);
+		*ret_is = r == 0 && !(begun & ~7ULL);
+		return r;
+	}
+	r = frame_read(image, codes, root->worker_frame, &frame);
+	if (r < 0)
+		return r;
+	line = frame.code && frame.code->role == CODE_FUTURES_WORKER
+		       ? code_line(codes, image, frame.code, frame.instruction)
+		       : 0;
+	if (!line)
+		return -EINVAL;
+	*ret_is = line < frame.code->first_line + INITIALIZER_LINES;
+	return 0;
+}
+
+/* A function of C has no frame: what its caller has at hand tells a task from the waiting for one. */
+static enum worker_activity activity_in_loop(const struct cpython_image *image, struct code_table *codes,
+					     struct py_thread *thread)
+{
+	struct root *root = &thread->root;
+	uint64_t task;
+
+	if (root->has_initializer) {
+		bool is;
+
+		if (is_in_initializer(image, codes, thread, &is) < 0)
+			return WORKER_UNKNOWN;
+		if (is)
+			return WORKER_BUSY;
+		root->has_initializer = false;
+	}
+	if (!root->task_local)
+		return WORKER_IDLE;
+	if (object_pointer(image, root->task_local, &task) < 0)
+		return WORKER_UNKNOWN;
+	task &= ~7ULL;
+	if (!task || task == image->types.none)
+		return WORKER_IDLE;
+	return object_is(image, task, image->types.tuple) ? WORKER_BUSY : WORKER_UNKNOWN;
+}
+
+/* What was not read because the frame is known: by one call for all. */
+static void loops_want(const struct py_threads *threads, const struct cpython_image *image)
+{
+	for (size_t i = 0; i < threads->count; i++) {
+		const struct py_thread *thread = threads->thread[i];
+
+		if (!thread->is_in_loop)
+			continue;
+		if (thread->root.has_initializer)
+			frame_want(image, thread->root.worker_frame);
+		if (thread->root.task_local)
+			memory_view_want(image->view, thread->root.task_local, 8);
+	}
+	memory_view_fetch(image->view);
+}
+
+static void tell_in_loop(const struct cpython_image *image, struct code_table *codes, struct py_thread *thread)
+{
+	struct frame frame;
+
+	thread->activity = activity_in_loop(image, codes, thread);
+	if (thread->activity == WORKER_BUSY && frame_read(image, codes, thread->root.worker_frame, &frame) == 0)
+		thread->frame = frame;
+}
+
 /* Frames of idle workers that must be told from those of tasks. */
 static bool needs_search(const struct py_thread *thread, const struct executors *executors)
 {
@@ -93,14 +175,15 @@ void workers_tell_activity(struct py_threads *threads, const struct executors *e
 	_cleanup_(freep) struct search *searches = calloc(threads->count + 1, sizeof(*searches));
 	size_t count = 0;
 
+	loops_want(threads, image);
 	for (size_t i = 0; i < threads->count; i++) {
 		struct py_thread *thread = threads->thread[i];
 
 		thread->activity = WORKER_UNKNOWN;
 		if (!is_worker(thread) || !thread->is_read)
 			continue;
-		if (thread->is_idle)
-			thread->activity = WORKER_IDLE;
+		if (thread->is_in_loop)
+			tell_in_loop(image, codes, thread);
 		else if (!thread->frame.code)
 			continue;
 		else if (!needs_search(thread, executors))

@@ -101,9 +101,10 @@ static bool is_same(const struct executor *known, const struct executor *wanted)
 {
 	if (!known->in_use || known->fact.kind != wanted->fact.kind || known->identity != wanted->identity)
 		return false;
-	return known->identity || (!strcmp(known->fact.name, wanted->fact.name) &&
-				   !strcmp(known->fact.function, wanted->fact.function) &&
-				   !strcmp(known->fact.file, wanted->fact.file));
+	if (known->identity)
+		return known->goes_on;
+	return !strcmp(known->fact.name, wanted->fact.name) && !strcmp(known->fact.function, wanted->fact.function) &&
+	       !strcmp(known->fact.file, wanted->fact.file);
 }
 
 static uint32_t executor_place(struct executors *executors, const struct executor *wanted, uint64_t now_ns)
@@ -123,9 +124,23 @@ static uint32_t executor_place(struct executors *executors, const struct executo
 	executors->count += place == executors->count;
 	executors->executor[place] = *wanted;
 	executors->executor[place].fact.id = ++executors->last_id;
+	executors->executor[place].goes_on = true;
 	executors->executor[place].since_ns = now_ns;
 	executors->executor[place].oldest = UINT64_MAX;
 	return place;
+}
+
+/* The object of an executor that has ended may leave its address to another's. While one of its workers lives it does
+ * not: a ThreadPoolExecutor's leave all at its end, anyio lets go of those alone that it does not use at the time. A
+ * ThreadPool may replace all of its workers between two passes. */
+static void tell_who_goes_on(struct executors *executors, const struct py_threads *threads)
+{
+	for (uint32_t i = 0; i < executors->count; i++)
+		executors->executor[i].goes_on = executors->executor[i].fact.kind == EXECUTOR_POOL;
+	for (size_t i = 0; i < threads->count; i++) {
+		if (threads->thread[i]->executor != EXECUTOR_NONE)
+			executors->executor[threads->thread[i]->executor].goes_on = true;
+	}
 }
 
 static void count_begin(struct executors *executors)
@@ -265,6 +280,17 @@ static void read_keepers(struct executors *executors, const struct py_threads *t
 	}
 }
 
+/* A thread that is not told may be any executor's worker, and busy. */
+static void count_untold(struct executors *executors, const struct py_threads *threads)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < threads->count && !any; i++)
+		any = threads->thread[i]->is_too_deep && threads->thread[i]->root.kind == ROOT_UNKNOWN;
+	for (uint32_t i = 0; i < executors->count && any; i++)
+		executors->executor[i].fact.busy = executors->executor[i].fact.idle = UNKNOWN_U64;
+}
+
 static void count_activity(struct executors *executors, const struct py_threads *threads)
 {
 	for (size_t i = 0; i < threads->count; i++) {
@@ -284,6 +310,7 @@ static void count_activity(struct executors *executors, const struct py_threads 
 void executors_update(struct executors *executors, struct py_threads *threads,
 		      const struct cpython_image *image, struct code_table *codes)
 {
+	tell_who_goes_on(executors, threads);
 	count_begin(executors);
 	for (size_t i = 0; i < threads->count; i++)
 		place_thread(executors, threads->thread[i], threads->now_ns);
@@ -302,5 +329,6 @@ void executors_update(struct executors *executors, struct py_threads *threads,
 	number_executors(executors);
 	read_keepers(executors, threads, image);
 	workers_tell_activity(threads, executors, image, codes);
+	count_untold(executors, threads);
 	count_activity(executors, threads);
 }

@@ -14,6 +14,7 @@ struct executor {
 	uint64_t limiter; /* anyio: likewise */
 	uint64_t oldest; /* the smallest number of a worker: executors are in order of their first */
 	bool in_use;
+	bool goes_on; /* one of its workers is of the last pass, or it is seen for the first time */
 	bool has_other_queue; /* not the queue of C code: idle workers have frames in it */
 	bool is_named; /* the name was read from its object */
 	bool is_hidden; /* not told yet: its object was not readable so far, which may be a matter of moments

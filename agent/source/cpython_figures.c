@@ -7,35 +7,37 @@
 #include "cpython_executor.h"
 
 #define DEFAULT_PREFIX "ThreadPoolExecutor-"
+#define ENDS_MAX 32768U /* as many threads as are read */
 
 /* ---- queues ------------------------------------------------------------------------------------- */
 
 /* _queue.SimpleQueue stands in no header: a list and where it begins to 3.12, a ring from 3.13 on. */
 enum { SIMPLE_LIST = 32, SIMPLE_FIRST = 40, RING_PUT = 24, RING_ITEMS = 40, RING_ROOM = 48, RING_COUNT = 56 };
 
-static int ring_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length,
-		      uint64_t *ret_last)
+struct items { /* of a queue: those before `end`, round from 0 to room */
+	uint64_t array, end, room, length;
+};
+
+static int ring_queue(const struct cpython_image *image, uint64_t queue, struct items *ret_items)
 {
-	uint64_t put, items, room;
-	int r = object_pointer(image, queue + RING_COUNT, ret_length);
+	int r = object_pointer(image, queue + RING_COUNT, &ret_items->length);
 
 	if (r == 0)
-		r = object_pointer(image, queue + RING_PUT, &put);
+		r = object_pointer(image, queue + RING_PUT, &ret_items->end);
 	if (r == 0)
-		r = object_pointer(image, queue + RING_ITEMS, &items);
+		r = object_pointer(image, queue + RING_ITEMS, &ret_items->array);
 	if (r == 0)
-		r = object_pointer(image, queue + RING_ROOM, &room);
+		r = object_pointer(image, queue + RING_ROOM, &ret_items->room);
 	if (r < 0)
 		return r;
-	if (*ret_length > room || put > room || !room)
-		return -EINVAL;
-	return *ret_length ? object_pointer(image, items + (put + room - 1) % room * 8, ret_last) : 0;
+	return ret_items->length > ret_items->room || ret_items->end > ret_items->room || !ret_items->room
+		       ? -EINVAL
+		       : 0;
 }
 
-static int list_queue(const struct cpython_image *image, uint64_t queue, uint64_t *ret_length,
-		      uint64_t *ret_last)
+static int list_queue(const struct cpython_image *image, uint64_t queue, struct items *ret_items)
 {
-	uint64_t list, first, length, items;
+	uint64_t list, first, length;
 	int r = object_pointer(image, queue + SIMPLE_LIST, &list);
 
 	if (r == 0)
@@ -43,13 +45,32 @@ static int list_queue(const struct cpython_image *image, uint64_t queue, uint64_
 	if (r == 0)
 		r = object_is(image, list, image->types.list) ? object_length(image, list, &length) : -EINVAL;
 	if (r == 0)
-		r = object_pointer(image, list + image->offsets.list_items, &items);
+		r = object_pointer(image, list + image->offsets.list_items, &ret_items->array);
 	if (r < 0)
 		return r;
 	if (first > length)
 		return -EINVAL;
-	*ret_length = length - first;
-	return *ret_length ? object_pointer(image, items + (length - 1) * 8, ret_last) : 0;
+	ret_items->end = ret_items->room = length;
+	ret_items->length = length - first;
+	return 0;
+}
+
+/* How many None's stand at the end. -EINVAL: more than any number of workers would explain. */
+static int count_ends(const struct cpython_image *image, const struct items *items, uint64_t *ret_count)
+{
+	for (uint64_t count = 0; count <= ENDS_MAX; count++) {
+		uint64_t item = 0, place = (items->end + items->room - 1 - count) % (items->room ? items->room : 1);
+		int r = count < items->length ? object_pointer(image, items->array + place * 8, &item) : 0;
+
+		if (r < 0)
+			return r;
+		/* 3.14 on marks in the lowest bits whether a reference is counted. */
+		if (!item || (item & ~7ULL) != image->types.none) {
+			*ret_count = count;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }
 
 /* queue.Queue and its subtypes: their attribute `queue` holds the items. */
@@ -68,11 +89,12 @@ static int other_queue(const struct cpython_image *image, uint64_t queue, uint64
 		       : object_length(image, items, ret_length);
 }
 
-/* Tasks that wait. At its end a None stands for "no more": one of a ThreadPoolExecutor's, any number of a
- * ThreadPool's, whose count is not known then. */
+/* Tasks that wait. A None stands for "no more": behind the last task of a ThreadPoolExecutor's, one for each worker when
+ * it was collected; anywhere in a ThreadPool's that is being ended, whose count is not known then. */
 static uint64_t queue_length(const struct cpython_image *image, struct executor *executor)
 {
-	uint64_t length, last = 0;
+	struct items items = {0};
+	uint64_t ends = 0;
 	char type[32];
 	int r = object_type_name(image, executor->identity, type, sizeof(type));
 
@@ -80,15 +102,15 @@ static uint64_t queue_length(const struct cpython_image *image, struct executor 
 		return UNKNOWN_U64;
 	executor->has_other_queue = strcmp(type, "_queue.SimpleQueue") != 0;
 	if (executor->has_other_queue)
-		r = other_queue(image, executor->identity, &length);
+		r = other_queue(image, executor->identity, &items.length);
 	else
-		r = image->offsets.minor >= 13 ? ring_queue(image, executor->identity, &length, &last)
-					       : list_queue(image, executor->identity, &length, &last);
-	if (r < 0)
+		r = image->offsets.minor >= 13 ? ring_queue(image, executor->identity, &items)
+					       : list_queue(image, executor->identity, &items);
+	if (r == 0 && !executor->has_other_queue)
+		r = count_ends(image, &items, &ends);
+	if (r < 0 || (ends && executor->fact.kind != EXECUTOR_FUTURES))
 		return UNKNOWN_U64;
-	if (!last || last != image->types.none)
-		return length;
-	return executor->fact.kind == EXECUTOR_FUTURES ? length - 1 : UNKNOWN_U64;
+	return items.length - ends;
 }
 
 static uint64_t count_attribute(const struct cpython_image *image, uint64_t object, const char *name)

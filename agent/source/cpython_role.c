@@ -5,7 +5,6 @@
 
 #include <errno.h>
 
-#define LEVELS_MAX 512U
 /* A child first imports what it is to run: it is asked again, ever more seldom. */
 #define SPACING_FIRST_NS (NSEC_PER_SEC / 2)
 #define SPACING_LAST_NS (64 * NSEC_PER_SEC)
@@ -27,7 +26,8 @@ static int role_by_frames(const struct py_thread *leader, const struct cpython_i
 		struct frame frame;
 		enum process_role said;
 
-		r = level < LEVELS_MAX ? frame_read(image, codes, at, &frame) : -EINVAL;
+		frame_want_callers(image, at);
+		r = level < FRAMES_MAX ? frame_read(image, codes, at, &frame) : -EINVAL;
 		if (r < 0)
 			return r;
 		at = frame.previous;

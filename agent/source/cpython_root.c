@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LEVELS_MAX 512U
+/* All threads' frames are read a level at a time so far; beyond that the deep stacks one by one, as many frames a pass. */
+#define LEVELS 64U
+#define DEEP_FRAMES_MAX 65536U
+#define DEEP_RETRY_NS (16 * NSEC_PER_SEC)
 /* How long a frame must be seen before it counts as what the thread is there for. */
 #define STAY_NS NSEC_PER_SEC
 #define OUTER 12U /* frames kept from the outer end: bootstrap, wrappers of instrumentation, the worker */
@@ -16,7 +19,7 @@ struct chain {
 	uint64_t at; /* the next frame to read; 0: the outer end was reached */
 	struct frame outer[OUTER]; /* ring: the last frames with a function */
 	uint32_t count;
-	bool broken;
+	bool broken, is_too_deep;
 };
 
 /* The n-th frame from the outer end. */
@@ -40,13 +43,28 @@ static void chain_step(struct chain *chain, const struct cpython_image *image, s
 	chain->at = frame.previous;
 }
 
+/* Of whoever is deep a page at a time: what the budget does not reach is for the next pass. */
+static void chain_follow(struct chain *chain, const struct cpython_image *image, struct code_table *codes,
+			 uint32_t *budget)
+{
+	for (uint32_t level = LEVELS; chain->at && !chain->broken && *budget; level++, --*budget) {
+		if (level == FRAMES_MAX) {
+			chain->is_too_deep = true;
+			return;
+		}
+		frame_want_callers(image, chain->at);
+		chain_step(chain, image, codes);
+	}
+}
+
 /* All chains a level further at a time: one call a level, whatever the number of threads. */
 static void chains_walk(struct chain *chains, size_t count, const struct cpython_image *image,
 			struct code_table *codes)
 {
+	uint32_t budget = DEEP_FRAMES_MAX;
 	bool more = true;
 
-	for (uint32_t level = 0; level < LEVELS_MAX && more; level++) {
+	for (uint32_t level = 0; level < LEVELS && more; level++) {
 		more = false;
 		for (size_t i = 0; i < count; i++) {
 			if (!chains[i].broken && chains[i].at)
@@ -60,8 +78,10 @@ static void chains_walk(struct chain *chains, size_t count, const struct cpython
 			more = true;
 		}
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		chain_follow(&chains[i], image, codes, &budget);
 		chains[i].broken |= chains[i].at != 0;
+	}
 }
 
 /* The Thread object that a frame of threading.py calls `self`, if it is this very thread's. */
@@ -97,15 +117,45 @@ struct worker_kind {
 	enum code_role role;
 	enum root_kind root;
 	const char *queue, *reference; /* names of its locals */
+	const char *task, *begun;
 };
 
 static const struct worker_kind worker_kinds[] = {
-	{CODE_FUTURES_WORKER, ROOT_FUTURES, "work_queue", "executor_reference"},
-	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL},
-	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes"},
-	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL},
-	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "pending_work_items", "executor_reference"},
+	/* It has a task executed by a function of Python's (_WorkItem.run), whatever the task itself is. */
+	{CODE_FUTURES_WORKER, ROOT_FUTURES, "work_queue", "executor_reference", NULL, NULL},
+	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL, "task", "completed"},
+	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes", NULL, NULL},
+	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL, NULL, NULL},
+	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "pending_work_items", "executor_reference", NULL, NULL},
 };
+
+/* Where a local of the frame stands. */
+static int local_address(const struct cpython_image *image, const struct frame *frame, const char *name,
+			 uint64_t *ret_address)
+{
+	uint32_t index;
+	int r = code_local(image, frame->code, name, &index);
+
+	if (r == 0)
+		*ret_address = frame->address + image->offsets.frame_locals + index * 8ULL;
+	return r;
+}
+
+/* What its own function's locals will tell of a worker whose innermost frame is that function's. */
+static int tell_locals(const struct cpython_image *image, const struct frame *frame, const char *task,
+		       const char *begun, struct root *root)
+{
+	uint64_t initializer;
+	int r = task ? local_address(image, frame, task, &root->task_local) : 0;
+
+	if (r == 0 && begun)
+		r = local_address(image, frame, begun, &root->begun_local);
+	if (r < 0)
+		return r;
+	r = local_named(image, frame, "initializer", &initializer);
+	root->has_initializer = r == 0 && initializer && initializer != image->types.none;
+	return r == -ENOENT ? 0 : r; /* anyio's has none, nor has a ThreadPoolExecutor's from 3.14 on */
+}
 
 /* anyio's worker is a Thread whose run() takes the tasks; all of one loop share the set `workers`. */
 static int tell_anyio(const struct cpython_image *image, const struct frame *frame, struct root *root)
@@ -113,12 +163,15 @@ static int tell_anyio(const struct cpython_image *image, const struct frame *fra
 	char type[32];
 	int r = object_type_name(image, root->object, type, sizeof(type));
 
+	/* The loop is run by a function of that name in the same file. */
+	if (r == 0 && strcmp(type, "WorkerThread") != 0)
+		return -ENOENT;
 	if (r == 0)
-		r = strcmp(type, "WorkerThread")
-			    ? -EINVAL
-			    : object_attribute(image, root->object, "workers", &root->queue);
+		r = object_attribute(image, root->object, "workers", &root->queue);
 	if (r == 0)
 		r = object_attribute(image, root->object, "queue", &root->own_queue);
+	if (r == 0)
+		r = tell_locals(image, frame, "item", NULL, root);
 	if (r < 0)
 		return r;
 	root->reference = root->object;
@@ -160,12 +213,14 @@ static int tell_worker(const struct cpython_image *image, const struct frame *fr
 		r = manager_attributes(image, root->object, kind, &queue, &reference);
 	if (r == 0 && kind->queue && !queue)
 		r = -EINVAL;
+	if (r == 0)
+		r = tell_locals(image, frame, kind->task, kind->begun, root);
 	if (r < 0)
 		return r;
 	root->queue = queue;
 	root->reference = reference;
 	root->own_queue = queue;
-	/* Only of who takes tasks it says that he is idle. */
+	/* Only who takes tasks may be idle in it. */
 	root->worker_frame = kind->root == ROOT_FUTURES || kind->root == ROOT_POOL ? frame->address : 0;
 	root->kind = kind->root;
 	return 0;
@@ -190,8 +245,10 @@ static int tell_by_role(const struct chain *chain, const struct cpython_image *i
 	const struct frame *frame;
 
 	for (uint32_t n = 2; (frame = outer(chain, n)); n++) {
-		if (frame->code->role == CODE_ANYIO_WORKER)
-			return tell_anyio(image, frame, root);
+		int r = frame->code->role == CODE_ANYIO_WORKER ? tell_anyio(image, frame, root) : -ENOENT;
+
+		if (r != -ENOENT)
+			return r;
 		for (size_t i = 0; i < ARRAY_SIZE(worker_kinds); i++) {
 			if (frame->code->role == worker_kinds[i].role)
 				return tell_worker(image, frame, &worker_kinds[i], root);
@@ -268,10 +325,11 @@ static void tell(const struct chain *chain, const struct cpython_image *image, u
 		tell_by_function(chain, image, now_ns, root);
 }
 
-static bool is_to_be_told(const struct py_thread *thread)
+static bool is_to_be_told(const struct py_thread *thread, uint64_t now_ns)
 {
-	return thread->frame.address && (thread->root.kind == ROOT_UNKNOWN ||
-					 (thread->root.kind == ROOT_PLAIN && thread->root.is_provisional));
+	return thread->frame.address && now_ns >= thread->retry_ns &&
+	       (thread->root.kind == ROOT_UNKNOWN ||
+		(thread->root.kind == ROOT_PLAIN && thread->root.is_provisional));
 }
 
 /* Where the thread is by its state as it is read now; false: it is another thread, or unreadable. */
@@ -297,12 +355,18 @@ static void tell_twice(struct chain *chains, size_t count, const struct cpython_
 		for (size_t i = 0; i < count; i++)
 			memory_view_want(image->view, chains[i].thread->address, PY_THREAD_BYTES);
 		memory_view_fetch(image->view);
-		for (size_t i = 0; i < count; i++)
-			chain_begin(&chains[i], image);
+		for (size_t i = 0; i < count; i++) {
+			if (walk && roots[i].kind == ROOT_UNKNOWN)
+				chains[i].at = 0;
+			else
+				chain_begin(&chains[i], image);
+		}
 		chains_walk(chains, count, image, codes);
 		for (size_t i = 0; i < count; i++) {
 			struct root *second = &roots[count];
 
+			if (walk && roots[i].kind == ROOT_UNKNOWN)
+				continue;
 			tell(&chains[i], image, now_ns, walk ? second : &roots[i]);
 			if (walk && memcmp(second, &roots[i], sizeof(*second)) != 0)
 				roots[i].kind = ROOT_UNKNOWN;
@@ -318,7 +382,7 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	size_t count = 0;
 
 	for (size_t i = 0; i < threads->count; i++)
-		count += is_to_be_told(threads->thread[i]);
+		count += is_to_be_told(threads->thread[i], threads->now_ns);
 	if (!count)
 		return 0;
 	chains = calloc(count, sizeof(*chains));
@@ -327,18 +391,20 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 		return -ENOMEM;
 	count = 0;
 	for (size_t i = 0; i < threads->count; i++) {
-		if (is_to_be_told(threads->thread[i]))
+		if (is_to_be_told(threads->thread[i], threads->now_ns))
 			chains[count++].thread = threads->thread[i];
 	}
 	tell_twice(chains, count, image, codes, threads->now_ns, roots);
 	for (size_t i = 0; i < count; i++) {
 		struct py_thread *thread = chains[i].thread;
 
+		thread->is_too_deep = chains[i].is_too_deep;
+		thread->retry_ns = chains[i].is_too_deep ? threads->now_ns + DEEP_RETRY_NS : 0;
 		if (roots[i].kind == ROOT_UNKNOWN)
 			continue;
 		thread->root = roots[i];
 		/* Where it is was read before it was known for a worker. */
-		thread->is_idle |= thread->root.worker_frame && thread->frame.address == thread->root.worker_frame;
+		thread->is_in_loop |= thread->root.worker_frame && thread->frame.address == thread->root.worker_frame;
 		if (!thread->native)
 			thread->native = roots[i].native;
 	}
@@ -351,9 +417,11 @@ int py_thread_loop(const struct py_thread *thread, const struct cpython_image *i
 	uint64_t at = thread->frame.address;
 	struct frame frame;
 
-	for (uint32_t level = 0; level < LEVELS_MAX && at; level++) {
-		int r = frame_read(image, codes, at, &frame);
+	for (uint32_t level = 0; level < FRAMES_MAX && at; level++) {
+		int r;
 
+		frame_want_callers(image, at);
+		r = frame_read(image, codes, at, &frame);
 		if (r < 0)
 			return r;
 		if (frame.code && frame.code->role == CODE_LOOP)

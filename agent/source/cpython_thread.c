@@ -176,6 +176,14 @@ void frame_want(const struct cpython_image *image, uint64_t address)
 	memory_view_want(image->view, address, FRAME_BYTES);
 }
 
+/* They lie below, on a stack of their own from 3.11 on, and mostly so on the heap: of the page, which is there. */
+void frame_want_callers(const struct cpython_image *image, uint64_t address)
+{
+	uint64_t page = address & ~4095ULL;
+
+	memory_view_want(image->view, page, address - page + 1);
+}
+
 int frame_read(const struct cpython_image *image, struct code_table *codes, uint64_t address,
 	       struct frame *ret_frame)
 {
@@ -246,18 +254,18 @@ static int locate(const struct cpython_image *image, struct code_table *codes, s
 
 	if (r < 0)
 		return r;
-	thread->is_idle = at && at == thread->root.worker_frame;
-	/* The frame of an idle worker is known: it needs no reading. */
-	for (unsigned int i = 0; i < SHIMS_MAX && at && !thread->is_idle; i++) {
+	thread->is_in_loop = at && at == thread->root.worker_frame;
+	/* The frame of a worker between two tasks is known: it needs no reading. */
+	for (unsigned int i = 0; i < SHIMS_MAX && at && !thread->is_in_loop; i++) {
 		r = frame_read(image, codes, at, &frame);
 		if (r < 0)
 			return r;
 		if (frame.code)
 			break;
 		at = frame.previous;
-		thread->is_idle = at && at == thread->root.worker_frame;
+		thread->is_in_loop = at && at == thread->root.worker_frame;
 	}
-	if (thread->is_idle)
+	if (thread->is_in_loop)
 		frame = (struct frame){.address = at};
 	else if (at && !frame.code)
 		return -EINVAL;
@@ -291,7 +299,7 @@ size_t py_threads_locate(struct py_threads *threads, const struct cpython_image 
 		struct py_thread *thread = threads->thread[i];
 		uint64_t pointer;
 
-		thread->is_read = thread->is_idle = false;
+		thread->is_read = thread->is_in_loop = false;
 		if (object_pointer(image, thread->address + image->offsets.thread_frame, &pointer) < 0)
 			continue;
 		if (image->offsets.has_cframe)

@@ -28,11 +28,16 @@ struct root {
 				*/
 	uint64_t queue, reference; /* that function's: what identifies the executor, what leads to it */
 	uint64_t own_queue; /* where it waits for its next task */
+	uint64_t task_local; /* where worker_frame has the task at hand; 0: none but functions of Python execute one */
+	uint64_t begun_local; /* where worker_frame has what is set once its initializer is over; 0: its line tells */
+	bool has_initializer; /* which may not be over yet, and may be a function of C */
 	char name[64]; /* as Python has it */
 	char function[FACT_SYMBOL_SIZE], file[64]; /* ROOT_PLAIN: of its own function */
 };
 
 #define EXECUTOR_NONE UINT32_MAX
+
+#define FRAMES_MAX 32768U /* so deep is a stack followed */
 
 struct frame {
 	uint64_t address, previous, instruction;
@@ -48,9 +53,11 @@ struct py_thread {
 	uint64_t cframe; /* where its innermost frame stands, of the last reading */
 	struct frame frame; /* the innermost; address 0: none, or not read */
 	bool is_read; /* in this pass: frame is good, or it is idle */
-	bool is_idle; /* its innermost frame is worker_frame */
+	bool is_in_loop; /* its innermost frame is worker_frame: it waits for a task, or executes a function of C */
 
 	struct root root;
+	bool is_too_deep; /* its outermost frames are not reached: it is not told; tried again from retry_ns on */
+	uint64_t retry_ns;
 	uint64_t tried_frame, tried_ns; /* what stood for its function at the last try, and since when */
 	uint32_t executor; /* as of this pass, an index; EXECUTOR_NONE */
 	enum worker_activity activity;
@@ -81,6 +88,8 @@ size_t py_threads_locate(struct py_threads *threads, const struct cpython_image 
 int frame_read(const struct cpython_image *image, struct code_table *codes, uint64_t address,
 	       struct frame *ret_frame);
 void frame_want(const struct cpython_image *image, uint64_t address);
+/* Likewise, with what is likely to hold its callers. */
+void frame_want_callers(const struct cpython_image *image, uint64_t address);
 /* The n-th local variable; may be 0. */
 int frame_local(const struct cpython_image *image, uint64_t frame, uint32_t index, uint64_t *ret_value);
 

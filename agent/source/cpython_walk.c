@@ -242,7 +242,7 @@ static struct py_thread **threads_by_age(const struct py_threads *threads)
 }
 
 /* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it
- * runs, once it is told to be none's. */
+ * runs, once it is told to be none's, or that it can't be. */
 static int emit_workers(struct cpython_walk *walk, bool unknown, const struct listed_thread *threads,
 			size_t n_threads, struct fact *fact, const struct fact_sink *sink)
 {
@@ -272,7 +272,7 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct li
 			continue;
 		if (thread->executor != EXECUTOR_NONE && walk->executors.executor[thread->executor].is_hidden)
 			continue;
-		if ((thread->root.kind != ROOT_UNKNOWN || is->is_leader))
+		if (thread->root.kind != ROOT_UNKNOWN || thread->is_too_deep || is->is_leader)
 			r = emit_worker(walk, thread, is, unknown || !thread->is_read, fact, sink);
 	}
 	return r;
@@ -312,6 +312,8 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		r = py_threads_tell_roots(&walk->threads, &walk->image, walk->codes);
 		if (r < 0)
 			return r;
+		for (size_t i = 0; i < walk->threads.count; i++)
+			walk->counts.unread += walk->threads.thread[i]->is_too_deep;
 		executors_update(&walk->executors, &walk->threads, &walk->image, walk->codes);
 		process_role_tell(&walk->role, leader_of(walk, threads, n_threads), &walk->image, walk->codes, time_ns);
 		walk->counts.role = walk->role.role;

@@ -14,6 +14,8 @@ import harness
 from fixtures import factory
 from harness import BUILD, ROOT, build_probe, run, wait_for
 from test_blame import MIB, assert_blamed
+from test_cpython_activity import (DEPTHS, c_functions, c_initializers, deep_recursion, dropped_executor,
+                                   queue_at_an_address_used_before)
 from test_cpython import SPIN, figures, one_of_each, pools_of, started, walk_under_churn
 
 
@@ -143,6 +145,17 @@ def test_code_of_one_line_has_its_line(versioned, version):
         return [thread["doing"] for thread in target["thread_list"] if "lambda" in (thread["doing"] or "")]
     doing, = wait_for(doing, "the task to run")
     assert doing.endswith(f"(executors.py:{line})")
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_who_is_busy_where_it_is_hard_to_tell(versioned, watch, version):
+    c_functions(versioned(version))
+    c_initializers(versioned(version))
+    dropped_executor(versioned(version))
+    if not version.startswith("3.7."):  # which knows no thread's number: who is who is told by two readings
+        queue_at_an_address_used_before(versioned(version), watch)
+    for depth in DEPTHS:
+        deep_recursion(versioned(version), depth)
 
 
 @pytest.mark.parametrize("version", [version for version in sorted(PYTHONS) if int(version.split(".")[1]) >= 13])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A FastAPI service under load: anyio's worker threads as one pool, with the limiter's tokens as capacity, what
 waits for one, who is busy; with asyncio's loop and with uvloop."""
+import signal
 import threading
 import urllib.request
 
@@ -9,7 +10,7 @@ import pytest
 from exporter import Exporter
 from fixtures import factory
 from harness import run
-from test_cpython import figures, pools_of
+from test_cpython import dump_until, figures, pools_of, settled
 
 exporter = factory(Exporter)
 POOL = "anyio-worker-*"
@@ -58,3 +59,31 @@ def test_async_endpoint(workload):
         with urllib.request.urlopen(url + "/async") as answer:
             assert answer.status == 200
     assert set(pools_of(run("dump", "--json", "-p", program.pid).target())) == {"main"}
+
+
+def test_functions_of_c_as_tasks(workload):
+    """Nothing of Python's stands above the worker's own function then."""
+    program = workload("blocking_anyio.py")
+    program.ask("run first 4 40")
+    target = dump_until(program, settled(POOL, 4, 0), "the tasks to begin")
+    assert figures(pools_of(target)[POOL]) == ("anyio worker threads", 4, 40, 4, 0)
+    assert {t["doing"].split(":")[0] for t in target["thread_list"] if t["busy"]} == {"WorkerThread.run (_asyncio.py"}
+    # The thread that anyio runs the loop in is none of its workers.
+    assert pools_of(target)["first"]["kind"] == "threading.Thread"
+    program.ask("unblock first 3")
+    dump_until(program, settled(POOL, 1, 0), "all but one to be idle")
+
+
+def test_loops_one_after_another(workload, watch):
+    """The second has its own limiter, wherever its objects lie."""
+    program = workload("blocking_anyio.py")
+    program.ask("run first 3 40")
+    dump_until(program, settled(POOL, 3, 0), "the tasks to begin")
+    watching = watch(program.pid, "--interval", "60s")  # no refresh between the first and the last
+    program.ask("unblock first 3")
+    program.ask("join first")
+    program.ask("run second 9 6")
+    dump_until(program, settled(POOL, 6, 3), "the tasks of the second to begin")
+    watching.process.send_signal(signal.SIGINT)
+    pools = [figures(pool) for pool in watching.wait().target()["pools"] if pool["kind"] == "anyio worker threads"]
+    assert sorted(pools) == [("anyio worker threads", 0, None, 0, None), ("anyio worker threads", 6, 6, 6, 3)]

@@ -20,6 +20,8 @@ static void assert_facts_are_right(void)
 	const struct fact_executor *second = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 2);
 	const struct fact_executor *unnamed = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor-0_0", 1);
 	const struct fact_executor *pool = image_executor(&image, EXECUTOR_POOL, "ThreadPool", 1);
+	const struct fact_executor *c_tasks = image_executor(&image, EXECUTOR_POOL, "ThreadPool", 2);
+	const struct fact_executor *deep = image_executor(&image, EXECUTOR_FUTURES, "deep_0", 1);
 	const struct fact_executor *processes = image_executor(&image, EXECUTOR_PROCESSES, "ProcessPoolExecutor", 1);
 	const struct fact_executor *named = image_executor(&image, EXECUTOR_THREAD, "consumer-0", 1);
 	const struct fact_executor *plain = image_executor(&image, EXECUTOR_THREAD, "consume", 1);
@@ -44,6 +46,13 @@ static void assert_facts_are_right(void)
 	assert_int_equal(pool->capacity, 2);
 	assert_int_equal(pool->busy, 2);
 	assert_int_equal(pool->queued, 1);
+	assert_non_null(c_tasks);
+	assert_int_equal(c_tasks->busy, 1);
+	assert_int_equal(c_tasks->idle, 1);
+	assert_int_equal(c_tasks->queued, 0);
+	assert_non_null(deep);
+	assert_int_equal(deep->workers, 1);
+	assert_int_equal(deep->busy, 1);
 	assert_non_null(named);
 	assert_int_equal(named->workers, 3);
 	assert_int_equal(named->capacity, UNKNOWN_U64);
@@ -55,6 +64,17 @@ static void assert_facts_are_right(void)
 	assert_non_null(plain);
 	assert_int_equal(plain->workers, 2);
 	assert_non_null(image_executor(&image, EXECUTOR_THREAD, "Watcher.run", 1));
+}
+
+/* One that nobody holds is told when it has been without its object for a while. */
+static void assert_dropped_is_right(void)
+{
+	const struct fact_executor *dropped = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor", 1);
+
+	assert_non_null(dropped);
+	assert_int_equal(dropped->capacity, UNKNOWN_U64);
+	assert_int_equal(dropped->busy, 2);
+	assert_int_equal(dropped->queued, 3);
 }
 
 /* Who executes a task is in a function of the program, however deep in the library it waits; who waits for one in none. */
@@ -77,12 +97,16 @@ static void assert_functions_are_right(struct cpython_walk *walk)
 		if (worker->activity != WORKER_BUSY)
 			continue;
 		busy++;
+		if (!strcmp(worker->function, "worker")) { /* a function of C: nothing of the program's */
+			assert_int_equal(r, -ENODATA);
+			continue;
+		}
 		assert_int_equal(r, 0);
 		assert_true(blame.line > 0);
 		assert_string_equal(blame.function, "blocked_task");
 		assert_string_equal(blame.file, "executors.py");
 	}
-	assert_true(busy >= 7);
+	assert_true(busy >= 9);
 	assert_int_equal(cpython_walk_function(walk, image.threads, image.n_threads, nobody, &blame), -ENOENT);
 }
 
@@ -105,6 +129,13 @@ static int record(void **state)
 	image_say(&image, "pool p 2");
 	image_say(&image, "submit p 3");
 	image_wait_started(&image, "p", 2);
+	image_say(&image, "pool k 2");
+	image_say(&image, "block k 1");
+	image_say(&image, "drop lost 2 5");
+	image_wait_started(&image, "lost", 2);
+	image_say(&image, "executor deep 2 deep");
+	image_say(&image, "recurse deep 150");
+	image_wait_started(&image, "deep", 1);
 	image_say(&image, "threads x 2");
 	image_wait_started(&image, "x", 2);
 	image_say(&image, "threads y 3 consumer");
@@ -115,11 +146,12 @@ static int record(void **state)
 	/* Nobody tells when a worker that has ended its task is waiting again. */
 	walk = image_walk(&image);
 	for (unsigned int i = 0; i < 6000; i++) {
-		const struct fact_executor *unnamed;
+		const struct fact_executor *unnamed, *c_tasks;
 
 		assert_int_equal(image_pass(&image, walk), 0);
 		unnamed = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor-0_0", 1);
-		if (i && unnamed && unnamed->idle == 2)
+		c_tasks = image_executor(&image, EXECUTOR_POOL, "ThreadPool", 2);
+		if (i && unnamed && unnamed->idle == 2 && c_tasks && c_tasks->busy == 1)
 			break;
 		usleep(10000);
 	}
@@ -131,6 +163,7 @@ static int record(void **state)
 	assert_int_equal(image_pass(&image, walk), 0);
 	assert_int_equal(image_pass(&image, walk), 0);
 	assert_facts_are_right();
+	assert_dropped_is_right();
 	assert_functions_are_right(walk);
 	cpython_walk_free(walk);
 	image_kill(&image);
@@ -152,6 +185,7 @@ static void the_image_tells_what_the_process_told(void **state)
 	assert_facts_are_right();
 	assert_int_equal(image_pass(&image, walk), 0);
 	assert_facts_are_right();
+	assert_dropped_is_right();
 	assert_int_equal(cpython_walk_counts(walk)->unread, 0);
 	assert_int_equal(cpython_walk_counts(walk)->failed_passes, 0);
 	/* Every thread is told, and what it runs. */

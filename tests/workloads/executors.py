@@ -82,6 +82,54 @@ def submit(name, count):
     return [asyncio.run_coroutine_threadsafe(run(), made)]
 
 
+def recurse(depth, name):
+    return recurse(depth - 1, name) if depth else blocked_task(name)
+
+
+def pipe_of(name):
+    MADE.setdefault((name, "pipe"), os.pipe())
+    return MADE[name, "pipe"]
+
+
+def block(name, count):
+    """A function of C as the task itself."""
+    made = MADE[name]
+    for _ in range(count):
+        if isinstance(made, ThreadPoolExecutor):
+            made.submit(os.read, pipe_of(name)[0], 1)
+        else:
+            made.apply_async(os.read, (pipe_of(name)[0], 1))
+
+
+def begin(name, kind, workers):
+    """A function of C as the initializer."""
+    if kind == "pool":
+        MADE[name] = multiprocessing.pool.ThreadPool(workers, os.read, (pipe_of(name)[0], 1))
+        return
+    MADE[name] = ThreadPoolExecutor(workers, name, os.read, (pipe_of(name)[0], 1))
+    for _ in range(workers):
+        MADE[name].submit(int)
+
+
+def replace(old, new, workers, prefix):
+    """An executor whose queue has the address of another's that is no more: here it is the same object, so that it has
+    it every time."""
+    queue = MADE[old]._work_queue  # pylint: disable=protected-access
+    MADE.pop(old).shutdown()
+    while not queue.empty():
+        queue.get()
+    MADE[new] = ThreadPoolExecutor(workers, prefix)
+    MADE[new]._work_queue = queue  # pylint: disable=protected-access
+
+
+def drop(name, workers, tasks):
+    """An executor that nobody holds, at work."""
+    GATES[name], STARTED[name] = threading.Event(), 0
+    dropped = ThreadPoolExecutor(workers, name)
+    for _ in range(tasks):
+        dropped.submit(blocked_task, name)
+
+
 def short_named():
     name_own_thread("brief")
     short_task(60)
@@ -138,6 +186,20 @@ def main():
         elif word == "hold":    # NAME COUNT KIB: tasks whose results stay when their worker has gone
             tasks = [MADE[rest[0]].submit(lambda: b"x" * (int(rest[2]) << 10)) for _ in range(int(rest[1]))]
             MADE["held", rest[0]] = [task.result(60) for task in tasks]
+        elif word == "block":   # NAME COUNT: tasks that are a function of C, until `unblock`
+            block(rest[0], int(rest[1]))
+        elif word == "begin":   # NAME KIND WORKERS: its initializer is a function of C, until `unblock`
+            begin(rest[0], rest[1], int(rest[2]))
+        elif word == "unblock":  # NAME COUNT
+            os.write(pipe_of(rest[0])[1], bytes(int(rest[1])))
+        elif word == "recurse":  # NAME DEPTH: a task so deep that blocks until `open`
+            sys.setrecursionlimit(int(rest[1]) + 1000)
+            GATES[rest[0]], STARTED[rest[0]] = threading.Event(), 0
+            MADE[rest[0], "results"] = [MADE[rest[0]].submit(recurse, int(rest[1]), rest[0])]
+        elif word == "replace":  # OLD NEW WORKERS PREFIX
+            replace(rest[0], rest[1], int(rest[2]), rest[3])
+        elif word == "drop":    # NAME WORKERS TASKS, which block until `open`
+            drop(rest[0], int(rest[1]), int(rest[2]))
         elif word == "started":
             answer["count"] = STARTED.get(rest[0], 0)
         elif word == "open":

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which instance a worker is put to: by the object that is the instance's, and by the workers that it goes on with. Of no
+ * memory at all: only what the threads say. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "source/cpython_executor.h"
+
+#define QUEUE 0x10000U
+
+static void unreadable(void *context, const uint64_t *addresses, size_t count, unsigned char *bytes, bool *ret_read)
+{
+	memset(ret_read, 0, count * sizeof(*ret_read));
+}
+
+struct scene {
+	struct memory_view *view;
+	struct code_table *codes;
+	struct cpython_image image;
+	struct executors executors;
+	struct py_thread thread[4], *list[4];
+	struct py_threads threads;
+};
+
+static void scene_new(struct scene *s, enum root_kind kind, size_t count)
+{
+	const struct memory_source source = {.read = unreadable};
+
+	memset(s, 0, sizeof(*s));
+	assert_int_equal(memory_view_new(&source, &s->view), 0);
+	assert_int_equal(code_table_new(&s->codes), 0);
+	s->image.view = s->view;
+	for (size_t i = 0; i < count; i++) {
+		s->thread[i] = (struct py_thread){.unique = i + 1, .executor = EXECUTOR_NONE, .is_read = true,
+						  .is_in_loop = true, .root = {.kind = kind, .queue = QUEUE}};
+		s->list[i] = &s->thread[i];
+	}
+	s->threads = (struct py_threads){.thread = s->list, .count = count};
+}
+
+static void scene_end(struct scene *s)
+{
+	executors_clear(&s->executors);
+	code_table_free(s->codes);
+	memory_view_free(s->view);
+}
+
+/* Another thread in the place of one that has ended. */
+static void replace(struct scene *s, size_t i)
+{
+	s->thread[i].unique += 100;
+	s->thread[i].executor = EXECUTOR_NONE;
+}
+
+static void pass(struct scene *s)
+{
+	s->threads.now_ns += 2 * NSEC_PER_SEC;
+	memory_view_begin(s->view);
+	executors_update(&s->executors, &s->threads, &s->image, s->codes);
+}
+
+static const struct fact_executor *executor_of(const struct scene *s, size_t i)
+{
+	assert_true(s->thread[i].executor != EXECUTOR_NONE);
+	return &s->executors.executor[s->thread[i].executor].fact;
+}
+
+/* Its object is where another's was: not one worker of that is left. */
+static void with_all_workers_new_it_is_another(void **state)
+{
+	static const enum root_kind kinds[] = {ROOT_FUTURES, ROOT_ANYIO, ROOT_PROCESSES};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct scene s;
+
+		scene_new(&s, kinds[i], 2);
+		pass(&s);
+		assert_int_equal(executor_of(&s, 0)->id, 1);
+		assert_int_equal(executor_of(&s, 1)->id, 1);
+		replace(&s, 0);
+		pass(&s);
+		assert_int_equal(executor_of(&s, 0)->id, 1);
+		assert_int_equal(executor_of(&s, 0)->workers, 2);
+		replace(&s, 0);
+		replace(&s, 1);
+		pass(&s);
+		assert_int_equal(executor_of(&s, 0)->id, 2);
+		assert_int_equal(executor_of(&s, 1)->id, 2);
+		assert_int_equal(executor_of(&s, 0)->workers, 2);
+		/* The old one is told to be gone, once. */
+		assert_int_equal(s.executors.count, 2);
+		assert_true(s.executors.executor[0].in_use && s.executors.executor[0].fact.gone);
+		pass(&s);
+		assert_false(s.executors.executor[0].in_use);
+		assert_int_equal(executor_of(&s, 0)->id, 2);
+		scene_end(&s);
+	}
+}
+
+static void a_pool_may_replace_all_its_workers(void **state)
+{
+	struct scene s;
+
+	scene_new(&s, ROOT_POOL, 2);
+	pass(&s);
+	replace(&s, 0);
+	replace(&s, 1);
+	pass(&s);
+	assert_int_equal(executor_of(&s, 0)->id, 1);
+	assert_int_equal(executor_of(&s, 1)->id, 1);
+	scene_end(&s);
+}
+
+/* It may be anyone's worker. */
+static void one_that_is_not_told_leaves_busy_unknown(void **state)
+{
+	struct scene s;
+
+	scene_new(&s, ROOT_FUTURES, 3);
+	pass(&s);
+	assert_int_equal(executor_of(&s, 0)->busy, 0);
+	assert_int_equal(executor_of(&s, 0)->idle, 3);
+	s.thread[2].root.kind = ROOT_UNKNOWN;
+	s.thread[2].is_too_deep = true;
+	pass(&s);
+	assert_int_equal(executor_of(&s, 0)->workers, 2);
+	assert_int_equal(executor_of(&s, 0)->busy, UNKNOWN_U64);
+	assert_int_equal(executor_of(&s, 0)->idle, UNKNOWN_U64);
+	scene_end(&s);
+}
+
+/* Nothing proves that the worker waits. */
+static void what_cannot_be_read_is_not_idle(void **state)
+{
+	struct scene s;
+
+	scene_new(&s, ROOT_POOL, 2);
+	s.thread[0].root.task_local = s.thread[1].root.task_local = 0x20000;
+	pass(&s);
+	assert_int_equal(s.thread[0].activity, WORKER_UNKNOWN);
+	assert_int_equal(executor_of(&s, 0)->busy, UNKNOWN_U64);
+	s.thread[0].root.task_local = s.thread[1].root.task_local = 0;
+	s.thread[0].root.has_initializer = true;
+	pass(&s);
+	assert_int_equal(s.thread[0].activity, WORKER_UNKNOWN);
+	assert_int_equal(s.thread[1].activity, WORKER_IDLE);
+	scene_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(with_all_workers_new_it_is_another),
+		cmocka_unit_test(a_pool_may_replace_all_its_workers),
+		cmocka_unit_test(one_that_is_not_told_leaves_busy_unknown),
+		cmocka_unit_test(what_cannot_be_read_is_not_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
