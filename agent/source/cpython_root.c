@@ -257,12 +257,12 @@ static int tell_by_role(const struct chain *chain, const struct cpython_image *i
 	return -ENOENT;
 }
 
-/* True when the thread has stood in this frame for a while. */
+/* True when the thread has stood in this frame for a while; where it is found first, since it began. */
 static bool has_stayed(struct py_thread *thread, uint64_t frame, uint64_t now_ns)
 {
 	if (thread->tried_frame != frame) {
+		thread->tried_ns = !thread->tried_frame && thread->began_ns ? thread->began_ns : now_ns;
 		thread->tried_frame = frame;
-		thread->tried_ns = now_ns;
 	}
 	return now_ns - thread->tried_ns >= STAY_NS;
 }

@@ -58,6 +58,7 @@ struct py_thread {
 	struct root root;
 	bool is_too_deep; /* its outermost frames are not reached: it is not told; tried again from retry_ns on */
 	uint64_t retry_ns;
+	uint64_t began_ns; /* 0: not known */
 	uint64_t tried_frame, tried_ns; /* what stood for its function at the last try, and since when */
 	uint32_t executor; /* as of this pass, an index; EXECUTOR_NONE */
 	enum worker_activity activity;

@@ -241,32 +241,66 @@ static struct py_thread **threads_by_age(const struct py_threads *threads)
 	return order;
 }
 
-/* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it
- * runs, once it is told to be none's, or that it can't be. */
-static int emit_workers(struct cpython_walk *walk, bool unknown, const struct listed_thread *threads,
-			size_t n_threads, struct fact *fact, const struct fact_sink *sink)
-{
-	_cleanup_(freep) struct known_thread *known = calloc(n_threads + 1, sizeof(*known));
-	_cleanup_(freep) struct py_thread **order = threads_by_age(&walk->threads);
-	bool by_pthread = keys_by_pthread(threads, n_threads);
-	size_t count = 0;
-	int r = 0;
+struct listing {
+	bool by_pthread;
+	struct known_thread *known; /* by key, ascending */
+	size_t count;
+};
 
-	if (!known || !order)
+static void listing_clear(struct listing *listing)
+{
+	free(listing->known);
+}
+
+static int listing_make(const struct cpython_walk *walk, const struct listed_thread *threads, size_t n_threads,
+			struct listing *ret_listing)
+{
+	*ret_listing = (struct listing){.by_pthread = keys_by_pthread(threads, n_threads),
+					.known = calloc(n_threads + 1, sizeof(*ret_listing->known))};
+	if (!ret_listing->known)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_threads; i++) {
-		uint64_t key = by_pthread             ? threads[i].tls_base
-			       : walk->site.same_pids ? threads[i].id.tid
-						      : 0;
+		uint64_t key = ret_listing->by_pthread ? threads[i].tls_base
+			       : walk->site.same_pids  ? threads[i].id.tid
+						       : 0;
 
 		if (key)
-			known[count++] = (struct known_thread){key, &threads[i]};
+			ret_listing->known[ret_listing->count++] = (struct known_thread){key, &threads[i]};
 	}
-	qsort(known, count, sizeof(*known), compare_known);
+	qsort(ret_listing->known, ret_listing->count, sizeof(*ret_listing->known), compare_known);
+	return 0;
+}
+
+static const struct listed_thread *listing_find(const struct listing *listing, const struct py_thread *thread)
+{
+	return thread_by(listing->known, listing->count, listing->by_pthread ? thread->pthread : thread->native);
+}
+
+/* Who has been there for long when it is seen first does not have to be watched as long to tell what it is there for. */
+static void note_beginnings(struct cpython_walk *walk, const struct listing *listing)
+{
+	for (size_t i = 0; i < walk->threads.count; i++) {
+		struct py_thread *thread = walk->threads.thread[i];
+		const struct listed_thread *is = thread->began_ns ? NULL : listing_find(listing, thread);
+
+		if (is)
+			thread->began_ns = is->id.start_ns;
+	}
+}
+
+/* A thread that is not told yet is in no executor as far as anyone knows: of it nothing is said but what it
+ * runs, once it is told to be none's, or that it can't be. */
+static int emit_workers(struct cpython_walk *walk, bool unknown, const struct listing *listing, struct fact *fact,
+			const struct fact_sink *sink)
+{
+	_cleanup_(freep) struct py_thread **order = threads_by_age(&walk->threads);
+	int r = 0;
+
+	if (!order)
+		return -ENOMEM;
 	for (size_t i = 0; i < walk->threads.count && r == 0; i++) {
 		struct py_thread *thread = order[i];
-		const struct listed_thread *is = thread_by(known, count,
-							   by_pthread ? thread->pthread : thread->native);
+		const struct listed_thread *is = listing_find(listing, thread);
 
 		if (!is || !is_the_one(walk, thread, is))
 			continue;
@@ -299,15 +333,20 @@ static const struct py_thread *leader_of(const struct cpython_walk *walk, const 
 int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
 		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink)
 {
+	_cleanup_(listing_clear) struct listing listing = {0};
 	struct fact fact = {.target = target, .time_ns = time_ns};
 	int told = list_threads(walk), r;
 
 	walk->counts.passes++;
 	if (told == -ENOMEM)
 		return told;
+	r = listing_make(walk, threads, n_threads, &listing);
+	if (r < 0)
+		return r;
 	if (told == 0) {
 		walk->failures = 0;
 		walk->threads.now_ns = time_ns;
+		note_beginnings(walk, &listing);
 		walk->counts.unread += py_threads_locate(&walk->threads, &walk->image, walk->codes);
 		r = py_threads_tell_roots(&walk->threads, &walk->image, walk->codes);
 		if (r < 0)
@@ -325,7 +364,7 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
 		r = emit_executors(walk, told < 0, &fact, sink);
 	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
-		r = emit_workers(walk, told < 0, threads, n_threads, &fact, sink);
+		r = emit_workers(walk, told < 0, &listing, &fact, sink);
 	return r ? r : told;
 }
 
