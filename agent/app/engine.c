@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "held.h"
+#include "origin.h"
 #include "watched_list.h"
 
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn
@@ -23,7 +23,6 @@ struct engine {
 	struct model *model;
 	struct watched_list watched;
 	size_t living; /* of them, when the refresh began; at least 1 */
-	char host[64];
 	bool grew;        /* somebody made much usable, by the drain that runs */
 	struct growers_budget asking;
 	struct held held; /* readings wait here for the drain that makes them comparable */
@@ -53,8 +52,6 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	engine->options = *options;
 	engine->asking.share = options->cpu_budget;
 	probes_options.growths_per_second = growers_per_second(&engine->asking);
-	if (gethostname(engine->host, sizeof(engine->host) - 1))
-		strcpy(engine->host, "localhost");
 	error = procfs_open(options->procfs, &engine->procfs, explain);
 	if (error)
 		return error;
@@ -177,11 +174,18 @@ static int search(struct engine *engine, struct watched *watched)
 	return error ? error : watched_search(watched, unowned, count, &sink);
 }
 
+static struct fact unheard_end(uint32_t id)
+{
+	return (struct fact){.kind = FACT_TARGET_GONE, .target = id, .time_ns = boottime(),
+			     .gone = {.how = TARGET_END_UNKNOWN, .code = -1}};
+}
+
 static int watch(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
 		 enum seed_reason reason, struct explain *explain)
 {
 	_cleanup_(watched_freep) struct watched *watched = NULL;
 	struct fact_sink sink = sink_of(engine);
+	struct fact end;
 	int error;
 
 	watched = watched_new(id, info, engine->procfs, engine->probes, &engine->asking, engine->options.procfs);
@@ -192,16 +196,20 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 	error = watched_open_image(watched, explain);
 	if (!error)
 		error = apply_target(engine, watched);
-	if (!error)
-		error = watched_seed(watched, reason, &sink);
+	if (error)
+		return error;
+	error = watched_seed(watched, reason, &sink);
 	if (!error && reason == SEED_ATTACH)
 		error = search(engine, watched);
 	if (!error)
 		error = watched_list_add(&engine->watched, watched);
-	if (error)
-		return error;
-	tell(engine, TAKE_PTR(watched), NULL);
-	return 0;
+	if (!error) {
+		tell(engine, TAKE_PTR(watched), NULL);
+		return 0;
+	}
+	end = unheard_end(id); /* the model knows it by now */
+	(void)apply(engine, &end);
+	return error;
 }
 
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain)
@@ -389,13 +397,10 @@ static void reseed_if_wanted(struct engine *engine, struct watched *watched, boo
 
 static void end_unheard(struct engine *engine, struct watched *watched)
 {
-	struct fact fact = {.kind = FACT_TARGET_GONE,
-			    .target = watched->id,
-			    .time_ns = boottime(),
-			    .gone = {.how = TARGET_END_UNKNOWN, .code = -1}};
+	struct fact end = unheard_end(watched->id);
 
 	probes_remove_target(engine->probes, watched->id);
-	ended(engine, watched, &fact);
+	ended(engine, watched, &end);
 }
 
 #define SETTLE_ROUNDS 3
@@ -417,22 +422,6 @@ static int settle(struct engine *engine, struct watched *watched, const struct f
 	}
 	watched->settled = true;
 	return error == -ESRCH || error == -ENOENT ? 0 : error; /* it has ended meanwhile */
-}
-
-static void stamp(struct engine *engine, struct snapshot *snapshot)
-{
-	struct probe_trial trials[ARRAY_SIZE(snapshot->attached)];
-	size_t count = probes_in_use(engine->probes, trials, ARRAY_SIZE(trials));
-
-	snprintf(snapshot->host, sizeof(snapshot->host), "%s", engine->host);
-	snprintf(snapshot->version, sizeof(snapshot->version), "%s", POOLSCOPE_VERSION);
-	for (size_t i = 0; i < count; i++) {
-		snprintf(snapshot->attached[i].group, sizeof(snapshot->attached[i].group), "%s",
-			 trials[i].group_name);
-		snprintf(snapshot->attached[i].variant, sizeof(snapshot->attached[i].variant), "%s",
-			 trials[i].variant);
-	}
-	snapshot->n_attached = count;
 }
 
 static bool gives_way(const struct engine *engine)
@@ -494,7 +483,7 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 		error = model_snapshot(engine->model, &snapshot);
 	if (error)
 		return error;
-	stamp(engine, snapshot);
+	origin_stamp(engine->probes, snapshot);
 	*ret_snapshot = snapshot;
 	return 0;
 }

@@ -115,20 +115,44 @@ def test_one_memory_is_one_target(puppet, agent, options):
     assert agent("dump", "--json", "-p", str(workload.pid), "-p", str(child)).wait().target()["pid"] == workload.pid
 
 
-def test_programs_that_are_started_are_no_threads(agent):
+@pytest.fixture
+def begetter():
+    """A program that runs some code when it is told to, then says so and waits."""
+    made = []
+
+    def start(code):
+        text = f"import os, subprocess, sys\nsys.stdin.readline()\n{code}\nprint('done', flush=True)\nsys.stdin.readline()"
+        made.append(subprocess.Popen(["/usr/bin/python3", "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return made[-1]
+    yield start
+    for program in made:
+        program.kill()
+        program.communicate()
+
+
+def begets(program):
+    program.stdin.write("\n")
+    program.stdin.flush()
+    assert program.stdout.readline() == "done\n"
+
+
+def test_programs_that_are_started_are_no_threads(agent, begetter):
     """subprocess makes vfork children: they live in the memory of the target until they exec."""
-    code = ("import subprocess, sys\nsys.stdin.readline()\nfor _ in range(20): subprocess.run(['/bin/true'])\n"
-            "print('done', flush=True)\nsys.stdin.readline()")
-    target = subprocess.Popen(["/usr/bin/python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        watching = agent("dump", "--json", "--after", "60", "-p", str(target.pid)).attached(target.pid)
-        target.stdin.write("\n")
-        target.stdin.flush()
-        assert target.stdout.readline() == "done\n"
-        watching.process.send_signal(signal.SIGINT)
-        shown = watching.wait().target()
-    finally:
-        target.kill()
-        target.communicate()
+    target = begetter("for _ in range(20): subprocess.run(['/bin/true'])")
+    watching = agent("dump", "--json", "--after", "60", "-p", str(target.pid)).attached(target.pid)
+    begets(target)
+    watching.process.send_signal(signal.SIGINT)
+    shown = watching.wait().target()
     assert (shown["threads"], shown["threads_peak"]) == (1, 1)
     assert [pool["name"] for pool in shown["pools"]] == ["main"]
+
+
+@pytest.mark.parametrize("code", ["subprocess.run(['/bin/true'])", "os.fork() or os._exit(0); os.wait()"], ids=["exec", "fork"])
+def test_children_that_live_for_a_moment_have_ended(agent, begetter, code):
+    """They end while they are being taken in, at any step of it: none of them is left over."""
+    target = begetter(f"for _ in range(200):\n {code}")
+    watching = agent("dump", "--json", "--after", "60", "-f", "-p", str(target.pid)).attached(target.pid)
+    begets(target)
+    watching.process.send_signal(signal.SIGINT)
+    shown = watching.wait().json()["targets"]
+    assert [one["pid"] for one in shown if not one["ended"]] == [target.pid]
