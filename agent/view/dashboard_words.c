@@ -309,17 +309,29 @@ static void say_shared(struct collector *all)
 		say(all, ATTR_NORMAL, "Shared arenas, divided equally where no living thread grew them: %s", shared);
 }
 
-/* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled files and
- * shared memory nobody knows: each pool's may have. */
-static bool churns(const struct snapshot_target *target, const struct snapshot_pool *pool)
+/* What grows and is no pool's: files, shared memory, and mappings whose maker was not seen. NAN: not known. */
+static double growth_of_nobody(const struct snapshot_target *target)
+{
+	double anon = (double)target->growth_anon;
+
+	if (target->growth_anon == UNKNOWN_I64 || target->growth_file == UNKNOWN_I64 || target->growth_shmem == UNKNOWN_I64)
+		return NAN;
+	for (size_t i = 0; i < target->n_pools; i++) {
+		if (target->pools[i].growth_per_minute == UNKNOWN_I64)
+			return NAN;
+		anon -= (double)target->pools[i].growth_per_minute;
+	}
+	return fmax(anon, 0) + fmax((double)target->growth_file, 0) + fmax((double)target->growth_shmem, 0);
+}
+
+/* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled what is no
+ * pool's nobody knows: each pool's may have. */
+static bool churns(const struct snapshot_pool *pool, double of_nobody)
 {
 	double taken = (double)pool->faults_per_second * PAGE_BYTES * 60;
-	double grown = fabs((double)pool->growth_per_minute) + fmax((double)target->growth_file, 0) +
-		       fmax((double)target->growth_shmem, 0);
 
 	return pool->faults_per_second != UNKNOWN_U64 && pool->faults_per_second >= CHURN_MIN &&
-	       pool->growth_per_minute != UNKNOWN_I64 && target->growth_file != UNKNOWN_I64 &&
-	       target->growth_shmem != UNKNOWN_I64 && taken > 10 * grown;
+	       taken > 10 * (fabs((double)pool->growth_per_minute) + of_nobody);
 }
 
 /* What it maps itself, and its stacks, no setting of malloc's changes. */
@@ -330,13 +342,14 @@ static bool uses_malloc(const struct snapshot_pool *pool)
 
 static void say_churn(struct collector *all)
 {
+	double of_nobody = growth_of_nobody(all->target);
 	size_t told = 0;
 
 	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
 		const struct snapshot_pool *pool = &all->target->pools[i];
 		char name[NAME_SIZE];
 
-		if (!churns(all->target, pool))
+		if (!churns(pool, of_nobody))
 			continue;
 		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
 		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s", name,
