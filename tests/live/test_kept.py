@@ -62,3 +62,12 @@ def test_heaps_that_change_meanwhile(workload):
             assert memory["kept_bytes"] is None or 0 <= memory["kept_bytes"] <= managed
 
 
+
+
+def test_what_others_take_from_brk_is_not_kept(puppet):
+    workload = puppet()
+    workload.script("main malloc 64K\nmain sbrk 6M")
+    workload.freeze()
+    pool, = run("dump", "--json", "-p", workload.pid).target()["pools"]
+    assert pool["memory"]["heap"]["resident_bytes"] >= 6 << 20
+    assert pool["memory"]["kept_bytes"] <= 256 << 10
