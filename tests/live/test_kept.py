@@ -66,7 +66,7 @@ def test_heaps_that_change_meanwhile(workload):
 
 def test_what_others_take_from_brk_is_not_kept(puppet):
     workload = puppet()
-    workload.script("main malloc 64K\nmain sbrk 6M")
+    workload.script("main sbrk 6M")
     workload.freeze()
     pool = next(one for one in run("dump", "--json", "-p", workload.pid).target()["pools"] if one["name"] == "main")
     assert pool["memory"]["heap"]["resident_bytes"] >= 6 << 20
