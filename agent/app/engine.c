@@ -299,6 +299,7 @@ static int route(void *context, const struct fact *fact)
 	struct engine *engine = context;
 	struct fact_sink sink = sink_of(engine);
 	struct watched *watched;
+	int error;
 
 	watched = watched_list_find(&engine->watched, fact->target);
 	if (!watched)
@@ -311,23 +312,17 @@ static int route(void *context, const struct fact *fact)
 	case FACT_TARGET_GONE:
 		return ended(engine, watched, fact);
 	default:
-		watched->grew |= watched_note(watched, fact);
+		error = apply(engine, fact);
+		watched->grew |= watched_note(watched, fact, &sink);
 		engine->grew |= watched->grew;
-		return apply(engine, fact);
+		return error;
 	}
 }
 
 static void blame(struct engine *engine)
 {
 	struct fact_sink sink = sink_of(engine);
-	struct watched *watched;
-	uint32_t target;
 
-	while (probes_stack_came(engine->probes, &target)) {
-		watched = watched_list_find(&engine->watched, target);
-		if (watched)
-			watched->grew = engine->grew = true;
-	}
 	for (size_t i = 0; engine->grew && i < engine->watched.count; i++)
 		if (engine->watched.watched[i]->grew)
 			(void)watched_blame(engine->watched.watched[i], &sink);

@@ -75,26 +75,38 @@ static void piece_drop(struct grower *grower, uint32_t at)
 	grower->piece[at] = grower->piece[--grower->n_pieces];
 }
 
-static void piece_add(struct grower *grower, uint64_t start, uint64_t length)
+/* A call that is known by itself gives way first, the oldest of them; else the smallest piece. */
+static uint32_t piece_to_drop(const struct grower *grower)
 {
-	uint32_t least = 0;
+	uint32_t found = 0;
+
+	for (uint32_t i = 1; i < grower->n_pieces; i++) {
+		const struct grower_piece *piece = &grower->piece[i], *best = &grower->piece[found];
+		bool is_older = piece->call_ns && (!best->call_ns || piece->call_ns < best->call_ns);
+
+		if (is_older || (!piece->call_ns && !best->call_ns && piece->length < best->length))
+			found = i;
+	}
+	return found;
+}
+
+static void piece_add(struct grower *grower, uint64_t start, uint64_t length, uint64_t call_ns)
+{
 
 	/* An arena grows upwards, piece by piece; mappings come one below the other. */
-	for (uint32_t i = 0; i < grower->n_pieces; i++) {
+	for (uint32_t i = 0; i < grower->n_pieces && !call_ns; i++) {
 		struct grower_piece *piece = &grower->piece[i];
 
-		if (piece->start + piece->length == start || start + length == piece->start) {
+		if (!piece->call_ns && (piece->start + piece->length == start || start + length == piece->start)) {
 			piece->start = piece->start < start ? piece->start : start;
 			piece->length += length;
 			grower->bytes += length;
 			return;
 		}
-		if (piece->length < grower->piece[least].length)
-			least = i;
 	}
 	if (grower->n_pieces == GROWER_PIECES)
-		piece_drop(grower, least);
-	grower->piece[grower->n_pieces++] = (struct grower_piece){start, length};
+		piece_drop(grower, piece_to_drop(grower));
+	grower->piece[grower->n_pieces++] = (struct grower_piece){start, length, call_ns};
 	grower->bytes += length;
 }
 
@@ -135,11 +147,19 @@ static void pieces_move(struct grower *grower, uint64_t start, uint64_t length, 
 		uint64_t end = piece->start + piece->length < start + length ? piece->start + piece->length : start + length;
 
 		if (from < end)
-			moved[count++] = (struct grower_piece){to + (from - start), end - from};
+			moved[count++] = (struct grower_piece){to + (from - start), end - from, piece->call_ns};
 	}
 	pieces_cut(grower, start, length);
 	for (uint32_t i = 0; i < count; i++)
-		piece_add(grower, moved[i].start, moved[i].length);
+		piece_add(grower, moved[i].start, moved[i].length, moved[i].call_ns);
+}
+
+static void forget_old_calls(struct grower *grower, uint64_t now_ns)
+{
+	for (uint32_t i = grower->n_pieces; i--;) {
+		if (grower->piece[i].call_ns && grower->piece[i].call_ns + GROWERS_FRESH_NS < now_ns)
+			piece_drop(grower, i);
+	}
 }
 
 static bool is_growth(const struct fact_range *range)
@@ -177,8 +197,9 @@ static bool note_growth(struct growers *growers, const struct fact *fact)
 		pieces_cut(grower, range->start, range->length);
 		pieces_move(grower, range->old_start, range->old_length, range->start);
 	}
+	forget_old_calls(grower, fact->time_ns);
 	pieces_cut(grower, from, end - from);
-	piece_add(grower, from, end - from);
+	piece_add(grower, from, end - from, end - from >= GROWERS_SIZEABLE_BYTES ? fact->time_ns : 0);
 	grower->time_ns = fact->time_ns;
 	return grower->bytes >= GROWERS_SIZEABLE_BYTES;
 }
@@ -222,6 +243,8 @@ struct grower *growers_next(struct growers *growers, uint64_t now_ns)
 	for (uint32_t i = 0; i < SETS * WAYS; i++) {
 		struct grower *grower = &growers->grower[i / WAYS][i % WAYS];
 
+		if (grower->who.tid)
+			forget_old_calls(grower, now_ns);
 		if (grower->who.tid && grower->bytes >= GROWERS_SIZEABLE_BYTES &&
 		    grower->time_ns + GROWERS_FRESH_NS >= now_ns && (!largest || grower->bytes > largest->bytes))
 			largest = grower;

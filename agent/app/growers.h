@@ -7,7 +7,7 @@
 #include "../fact.h"
 
 #define GROWERS_SIZEABLE_BYTES (1ULL << 20) /* worth asking for */
-/* After this a thread may do something else: what it does then is blamed for nothing. */
+/* After this a thread may do something else: what it does then is blamed for no call of before. */
 #define GROWERS_FRESH_NS (50 * NSEC_PER_MSEC)
 #define GROWERS_READINGS_PER_SECOND 20
 #define GROWER_PIECES 8
@@ -19,6 +19,7 @@ struct grower {
 	uint64_t quiet_ns;    /* nobody can say what it does: it is not asked before; 0 */
 	struct grower_piece {
 		uint64_t start, length;
+		uint64_t call_ns; /* made by one call that is sizeable by itself, then; 0: by smaller ones */
 	} piece[GROWER_PIECES];
 	uint32_t n_pieces;
 };
@@ -46,7 +47,8 @@ DEFINE_CLEANUP(struct growers *, growers_free)
 
 /* Facts of ranges, births and exits as they come. True: a thread has a sizeable growth by now. */
 bool growers_note(struct growers *growers, const struct fact *fact);
-/* The one with the largest growth that is sizeable and fresh; NULL: none. */
+/* The one with the largest growth that is sizeable and fresh; NULL: none. Sizeable calls that nobody asked about while they
+ * were are forgotten: only of smaller ones a later one is a sample. */
 struct grower *growers_next(struct growers *growers, uint64_t now_ns);
 /* Of this thread, whatever it is; NULL: it has none. */
 struct grower *growers_of(struct growers *growers, struct thread_id who);

@@ -390,7 +390,7 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	struct fact born = *fact;
 
 	watched->births = true;
-	(void)watched_note(watched, fact);
+	(void)watched_note(watched, fact, sink);
 	if (!watched->descriptor.stack_block && born.thread.tls_base)
 		watched_learn_again(watched);
 	watched_read_descriptors(watched, &born.thread, 1);

@@ -80,9 +80,10 @@ int watched_tell_runtime(struct watched *watched, const struct fact_sink *sink);
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);
 /* From now on growth is blamed on functions. 0, -ENOMEM. */
 int watched_blame_begin(struct watched *watched);
-/* A fact of the target, as it comes. True: watched_blame() has something to do, once the drain is over. */
-bool watched_note(struct watched *watched, const struct fact *fact);
-/* Asks the threads that have just made much usable what they do: FACT_BLAME. */
+/* A fact of the target, as it comes and after it was passed on: what a program without Python did when it grew is told at
+ * once (FACT_BLAME). True: watched_blame() has something to do, once the drain is over. */
+bool watched_note(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
+/* Asks the threads of a Python program that have just made much usable what they do: FACT_BLAME. */
 int watched_blame(struct watched *watched, const struct fact_sink *sink);
 /* A thread began there. -ENOMEM. */
 int watched_note_routine(struct watched *watched, const struct fact_thread *thread, const struct fact_routine *routine);

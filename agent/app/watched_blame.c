@@ -20,24 +20,18 @@ int watched_blame_begin(struct watched *watched)
 	return error ? 0 : growers_new(watched->budget, &watched->growers);
 }
 
-bool watched_note(struct watched *watched, const struct fact *fact)
+static bool runs_python(const struct watched *watched)
 {
-	/* Without memory for it, a newborn is asked after the next reading. */
-	if (fact->kind == FACT_THREAD_BORN && watched->growers && watched->cpython)
-		(void)cpython_note_birth(watched->cpython, &fact->thread);
-	if (fact->kind == FACT_THREAD_EXITED)
-		workers_remove(&watched->workers, fact->thread.id);
-	if ((fact->kind == FACT_RANGE_MADE || fact->kind == FACT_RANGE_PROTECTED) &&
-	    fact->range.protection & PROT_EXEC && watched->symbols)
-		symbols_changed(watched->symbols);
-	return watched->growers && growers_note(watched->growers, fact);
+	return watched->cpython && cpython_is_found(watched->cpython);
 }
 
-static int emit_pieces(const struct grower *grower, struct fact *fact, const struct fact_sink *sink)
+static int emit_pieces(const struct grower *grower, bool calls_too, struct fact *fact, const struct fact_sink *sink)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < grower->n_pieces && !error; i++) {
+		if (grower->piece[i].call_ns && !calls_too)
+			continue;
 		fact->blame.start = grower->piece[i].start;
 		fact->blame.length = grower->piece[i].length;
 		error = sink->emit(sink->context, fact);
@@ -46,7 +40,7 @@ static int emit_pieces(const struct grower *grower, struct fact *fact, const str
 }
 
 /* Who is asked by the stack that the kernel copied at the call: a call that is sizeable by itself is that function's,
- * exactly; of smaller ones it is the sample for what its thread made since the last. */
+ * exactly; of smaller ones it is the sample for what its thread made by such since the last. */
 static int blame_native(struct watched *watched, const struct stack_copy *stack, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_BLAME, .target = watched->id, .time_ns = boottime(), .blame.who = stack->who};
@@ -68,30 +62,45 @@ static int blame_native(struct watched *watched, const struct stack_copy *stack,
 	}
 	if (!grower)
 		return 0;
-	error = error ? 0 : emit_pieces(grower, &fact, sink);
+	error = error ? 0 : emit_pieces(grower, false, &fact, sink);
 	growers_forget(grower);
 	return error;
 }
 
-static int blame_all_native(struct watched *watched, const struct fact_sink *sink)
+bool watched_note(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
 {
 	struct stack_copy stack;
-	int error = 0;
+	bool is_sizeable;
 
-	while (!error && probes_take_stack(watched->probes, watched->id, (struct thread_id){0}, &stack))
-		error = blame_native(watched, &stack, sink);
-	return error;
+	/* Without memory for it, a newborn is asked after the next reading. */
+	if (fact->kind == FACT_THREAD_BORN && watched->growers && watched->cpython)
+		(void)cpython_note_birth(watched->cpython, &fact->thread);
+	if (fact->kind == FACT_THREAD_EXITED)
+		workers_remove(&watched->workers, fact->thread.id);
+	if ((fact->kind == FACT_RANGE_MADE || fact->kind == FACT_RANGE_PROTECTED) &&
+	    fact->range.protection & PROT_EXEC && watched->symbols)
+		symbols_changed(watched->symbols);
+	if (!watched->growers)
+		return false;
+	is_sizeable = growers_note(watched->growers, fact);
+	if (runs_python(watched))
+		return is_sizeable;
+	/* At once, before the thread's next call is noted: that may be another function's. */
+	if (probes_take_stack_of(watched->probes, fact, &stack))
+		(void)blame_native(watched, &stack, sink);
+	return false;
 }
 
-/* A thread that runs no Python; the stack may be of its last growth but one. */
+/* A thread that runs no Python; the last of its stacks may be of its last growth but one. */
 static int blame_foreign(struct watched *watched, struct grower *grower, uint64_t now_ns, const struct fact_sink *sink)
 {
 	struct stack_copy stack;
 	int error = 0;
 
-	if (probes_take_stack(watched->probes, watched->id, grower->who, &stack) &&
-	    stack.time_ns + GROWERS_FRESH_NS >= now_ns)
-		error = blame_native(watched, &stack, sink);
+	while (!error && probes_take_stack(watched->probes, watched->id, grower->who, &stack)) {
+		if (stack.time_ns + GROWERS_FRESH_NS >= now_ns)
+			error = blame_native(watched, &stack, sink);
+	}
 	growers_forget(grower);
 	return error;
 }
@@ -124,7 +133,7 @@ static int blame_python(struct watched *watched, const struct fact_sink *sink)
 			continue;
 		}
 		/* What it did when it grew is over: that stays unseen. */
-		error = error ? 0 : emit_pieces(grower, &fact, sink);
+		error = error ? 0 : emit_pieces(grower, true, &fact, sink);
 		growers_forget(grower);
 	}
 	return error;
@@ -135,5 +144,5 @@ int watched_blame(struct watched *watched, const struct fact_sink *sink)
 	watched->grew = false;
 	if (!watched->growers || watched->ended)
 		return 0;
-	return watched->cpython && cpython_is_found(watched->cpython) ? blame_python(watched, sink) : blame_all_native(watched, sink);
+	return runs_python(watched) ? blame_python(watched, sink) : 0;
 }

@@ -23,6 +23,7 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	kept->target = target;
 	kept->copy.who = (struct thread_id){.tid = event->header.tid, .start_ns = event->header.start_ns};
 	kept->copy.time_ns = event->header.time_ns;
+	stacks->newest_ns = event->header.time_ns;
 	kept->copy.grown_start = event->grown_start;
 	kept->copy.grown_length = event->grown_length;
 	memcpy(kept->copy.registers, event->registers, sizeof(kept->copy.registers));
@@ -30,17 +31,34 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	memcpy(kept->copy.bytes, event->stack, event->header.flags);
 }
 
-bool probe_stacks_came(struct probe_stacks *stacks, uint32_t *ret_target)
+static bool take(struct probe_stacks *stacks, struct kept_stack *kept, struct stack_copy *ret_copy)
 {
-	if (stacks->next - stacks->told > PROBE_STACKS_MAX)
-		stacks->told = stacks->next - PROBE_STACKS_MAX;
-	while (stacks->told != stacks->next) {
-		uint32_t target = stacks->kept[stacks->told++ % PROBE_STACKS_MAX].target;
+	kept->target = 0;
+	stacks->count--;
+	*ret_copy = kept->copy;
+	return true;
+}
 
-		if (!target) /* taken meanwhile */
-			continue;
-		*ret_target = target;
-		return true;
+static bool is_of(const struct kept_stack *kept, const struct fact *fact)
+{
+	const struct stack_copy *copy = &kept->copy;
+
+	return kept->target == fact->target && thread_id_equal(copy->who, fact->range.who) &&
+	       fact->time_ns >= copy->time_ns && fact->time_ns - copy->time_ns <= PROBE_STACKS_CALL_NS &&
+	       copy->grown_start >= fact->range.start && copy->grown_start - fact->range.start < fact->range.length;
+}
+
+bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, struct stack_copy *ret_copy)
+{
+	bool is_range = fact->kind == FACT_RANGE_MADE || fact->kind == FACT_RANGE_PROTECTED ||
+			fact->kind == FACT_RANGE_MOVED || fact->kind == FACT_BRK;
+
+	/* Most facts have no stack. */
+	if (!is_range || !stacks->count || fact->time_ns + PROBE_STACKS_CALL_NS < stacks->newest_ns)
+		return false;
+	for (uint32_t i = 0; i < PROBE_STACKS_MAX; i++) {
+		if (is_of(&stacks->kept[i], fact))
+			return take(stacks, &stacks->kept[i], ret_copy);
 	}
 	return false;
 }
@@ -58,10 +76,5 @@ bool probe_stacks_take(struct probe_stacks *stacks, uint32_t target, struct thre
 		if (!who.tid)
 			break;
 	}
-	if (!found)
-		return false;
-	found->target = 0;
-	stacks->count--;
-	*ret_copy = found->copy;
-	return true;
+	return found && take(stacks, found, ret_copy);
 }

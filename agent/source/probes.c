@@ -329,9 +329,9 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
 	return wish_tell(probes, space);
 }
 
-bool probes_stack_came(struct probes *probes, uint32_t *ret_target)
+bool probes_take_stack_of(struct probes *probes, const struct fact *fact, struct stack_copy *ret_copy)
 {
-	return probe_stacks_came(&probes->stacks, ret_target);
+	return probe_stacks_take_of(&probes->stacks, fact, ret_copy);
 }
 
 bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy)

@@ -79,9 +79,9 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
  * the clock before them, or a later one: now less the fact's time is never less than its age. */
 int probes_want_growth(struct probes *probes, uint32_t target);
 /* With it comes a copy of the thread's stack, where the kernel had room and the architecture is known; the last of all
- * targets wait to be taken: the newest of this thread, or with tid 0 the oldest of the target. came: of whom one has come,
- * stack by stack; false: no more have since. */
-bool probes_stack_came(struct probes *probes, uint32_t *ret_target);
+ * targets wait to be taken: the newest of this thread, or with tid 0 the oldest of the target. of: that of the call which this
+ * fact tells, when it comes. */
+bool probes_take_stack_of(struct probes *probes, const struct fact *fact, struct stack_copy *ret_copy);
 bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy);
 
 #endif

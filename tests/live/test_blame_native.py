@@ -78,6 +78,28 @@ def test_who_called_the_library_is_blamed(workload, watch, final, tmp_path):
         assert seen(pools[name]) > 0
 
 
+@pytest.mark.parametrize("rounds", [4, 60])
+def test_one_sizeable_call_is_no_other_functions(workload, watch, final, rounds):
+    """Made between two looks of the agent, after much by small blocks; of 60 rounds most calls are not looked at."""
+    program = workload("askers")
+    program.ask("pool one 1")
+    watching = watch(program.pid)
+    program.ask(f"run one in_turn {rounds}")
+    pool = pools_of(final(watching, program))["one-*"]
+    told = by_function(pool)
+    print(told, pool["blame_unseen_bytes"])
+    assert set(told) == {"allocate_small", "allocate_much"} and pool["blame_other_bytes"] == 0
+    assert told["allocate_much"] % (BLOCK + HEADER) == 0
+    assert told["allocate_much"] <= rounds * (BLOCK + HEADER)
+    # A chunk of 704 for each block of 700, and the pages of the arena's top and of what it was before.
+    assert told["allocate_small"] <= rounds * 4000 * 704 + 64 * 4096
+    assert total(pool) >= rounds * (BLOCK + SMALL)
+    if rounds == 4:
+        assert told["allocate_much"] >= 3 * (BLOCK + HEADER)
+    else:
+        assert pool["blame_unseen_bytes"] >= rounds / 2 * BLOCK
+
+
 @pytest.mark.parametrize("allocator", PRELOADED)
 def test_allocators_are_followed_to_their_caller(workload, watch, final, allocator):
     program = workload("askers", env={**os.environ, **PRELOADED[allocator]()})

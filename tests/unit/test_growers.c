@@ -165,9 +165,11 @@ static void a_block_that_moves_as_it_grows(void **state)
 	range(FACT_RANGE_MADE, 7, AREA, 2 * MIB);
 	assert_true(note(fact));
 	grower = growers_next(growers, now);
-	assert_int_equal(grower->n_pieces, 1);
+	assert_int_equal(grower->n_pieces, 2); /* each call's own */
 	assert_int_equal(grower->piece[0].start, AREA + 64 * MIB);
-	assert_int_equal(grower->piece[0].length, 3 * MIB);
+	assert_int_equal(grower->piece[0].length, 2 * MIB);
+	assert_int_equal(grower->piece[1].start, AREA + 66 * MIB);
+	assert_int_equal(grower->bytes, 3 * MIB);
 	growers_forget(grower);
 	fact.range = (struct fact_range){.who = tid(7), .start = AREA, .length = MIB, .old_start = AREA, .old_length = 3 * MIB};
 	assert_false(note(fact)); /* shrinks */
@@ -201,16 +203,46 @@ static void only_what_is_new_of_a_moved_block_is_asked_for(void **state)
 	assert_int_equal(grower->piece[0].start, fact.range.start + 4 * MIB);
 	/* Of a piece that two blocks make up, what is the other's stays where it is. */
 	growers_forget(grower);
-	range(FACT_RANGE_MADE, 7, AREA, 2 * MIB);
-	range(FACT_RANGE_MADE, 7, AREA + 2 * MIB, 2 * MIB);
-	fact.range = (struct fact_range){.who = tid(7), .start = AREA + 64 * MIB, .length = 3 * MIB, .old_start = AREA + 2 * MIB,
-					 .old_length = 2 * MIB};
-	assert_true(note(fact));
+	range(FACT_RANGE_MADE, 7, AREA, STEP);
+	range(FACT_RANGE_MADE, 7, AREA + STEP, STEP);
+	assert_int_equal(grower->n_pieces, 1);
+	fact.range = (struct fact_range){.who = tid(7), .start = AREA + 64 * MIB, .length = 3 * STEP, .old_start = AREA + STEP,
+					 .old_length = STEP};
+	assert_false(note(fact));
 	assert_int_equal(grower->n_pieces, 2);
 	assert_int_equal(grower->piece[0].start, AREA);
-	assert_int_equal(grower->piece[0].length, 2 * MIB);
+	assert_int_equal(grower->piece[0].length, STEP);
 	assert_int_equal(grower->piece[1].start, AREA + 64 * MIB);
-	assert_int_equal(grower->piece[1].length, 3 * MIB);
+	assert_int_equal(grower->piece[1].length, 3 * STEP);
+}
+
+/* Many small calls are sampled by the last of them; one that is sizeable by itself is its own function's or nobody's. */
+static void a_sizeable_call_is_no_other_calls(void **state)
+{
+	struct grower *grower;
+
+	assert_false(range(FACT_RANGE_PROTECTED, 7, AREA, STEP));
+	assert_true(range(FACT_RANGE_MADE, 7, AREA + STEP, 4 * MIB)); /* beside it: not one with it */
+	grower = growers_next(growers, now);
+	assert_int_equal(grower->n_pieces, 2);
+	assert_int_equal(grower->bytes, 4 * MIB + STEP);
+	/* Nobody asked in time. */
+	now += GROWERS_FRESH_NS + 1;
+	assert_false(range(FACT_RANGE_PROTECTED, 7, AREA + 64 * MIB, STEP));
+	assert_null(growers_next(growers, now));
+	assert_int_equal(grower->n_pieces, 2);
+	assert_int_equal(grower->bytes, 2 * STEP);
+	/* One in time and one too late. */
+	assert_true(range(FACT_RANGE_MADE, 7, AREA + 128 * MIB, 8 * MIB));
+	now += GROWERS_FRESH_NS * 3 / 4;
+	assert_true(range(FACT_RANGE_MADE, 7, AREA + 256 * MIB, 2 * MIB));
+	now += GROWERS_FRESH_NS / 2;
+	assert_int_equal(growers_next(growers, now)->bytes, 2 * MIB + 2 * STEP);
+	/* However many they are, what is left to a sample stays. */
+	for (uint64_t i = 0; i < 2 * GROWER_PIECES; i++, now++)
+		range(FACT_RANGE_MADE, 7, AREA + (512 + 8 * i) * MIB, 2 * MIB);
+	assert_int_equal(grower->n_pieces, GROWER_PIECES);
+	assert_int_equal(grower->bytes, (GROWER_PIECES - 2) * 2 * MIB + 2 * STEP);
 }
 
 static void who_cannot_be_asked_is_left_alone(void **state)
@@ -334,6 +366,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_heap_grows_by_what_is_added, begin, end),
 		cmocka_unit_test_setup_teardown(a_block_that_moves_as_it_grows, begin, end),
 		cmocka_unit_test_setup_teardown(only_what_is_new_of_a_moved_block_is_asked_for, begin, end),
+		cmocka_unit_test_setup_teardown(a_sizeable_call_is_no_other_calls, begin, end),
 		cmocka_unit_test_setup_teardown(who_cannot_be_asked_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(questions_are_counted, begin, end),
 		cmocka_unit_test_setup_teardown(questions_cost_time, begin, end),

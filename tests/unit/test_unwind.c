@@ -336,19 +336,12 @@ static void stacks_wait_for_their_target(void **state)
 	struct probe_stacks stacks = {0};
 	struct thread_id any = {0}, seven = {.tid = 7};
 	struct stack_copy taken = {0};
-	uint32_t target = 0, told = 0;
 
-	assert_false(probe_stacks_came(&stacks, &target));
 	assert_false(probe_stacks_take(&stacks, 1, any, &taken));
 	keep(&stacks, 1, 7, 100);
 	keep(&stacks, 2, 7, 200);
 	keep(&stacks, 1, 8, 300);
 	keep(&stacks, 1, 7, 400);
-	for (size_t i = 0; i < 4; i++) {
-		assert_true(probe_stacks_came(&stacks, &target));
-		assert_int_equal(target, i == 1 ? 2 : 1);
-	}
-	assert_false(probe_stacks_came(&stacks, &target));
 	assert_true(probe_stacks_take(&stacks, 1, seven, &taken)); /* its newest */
 	assert_int_equal(taken.time_ns, 400);
 	assert_int_equal(taken.size, 16);
@@ -364,10 +357,44 @@ static void stacks_wait_for_their_target(void **state)
 	assert_int_equal(stacks.count, PROBE_STACKS_MAX);
 	assert_true(probe_stacks_take(&stacks, 3, any, &taken));
 	assert_int_equal(taken.who.tid, 2 * PROBE_STACKS_MAX + 1);
-	/* Of those that were forgotten, and the one that was taken, nothing is told. */
-	for (; probe_stacks_came(&stacks, &target); told++)
-		assert_int_equal(target, 3);
-	assert_int_equal(told, PROBE_STACKS_MAX - 1);
+	probe_stacks_clear(&stacks);
+}
+
+/* Of a thread's two calls in a row each has its own; no other call's record is taken for one that was lost. */
+static void a_stack_goes_with_the_record_of_its_call(void **state)
+{
+	static struct event_stack event = {.header = {.tid = 7, .time_ns = 1000}, .grown_start = 0x5000, .grown_length = 0x3000};
+	struct fact fact = {.kind = FACT_RANGE_PROTECTED, .target = 1, .time_ns = 1001,
+			    .range = {.who = {.tid = 7}, .start = 0x4000, .length = 0x4000}};
+	struct probe_stacks stacks = {0};
+	struct stack_copy taken;
+	struct fact other;
+
+	assert_false(probe_stacks_take_of(&stacks, &fact, &taken));
+	probe_stacks_keep(&stacks, 1, &event);
+	event.grown_start = 0x9000;
+	event.header.time_ns = 1002;
+	probe_stacks_keep(&stacks, 1, &event);
+	for (int i = 0; i < 6; i++) {
+		other = fact;
+		other.target += i == 0;
+		other.range.who.tid += i == 1;
+		other.range.start += i == 2 ? 0x2000 : 0; /* begins behind it */
+		other.range.length = i == 3 ? 0x1000 : fact.range.length; /* ends before it */
+		other.time_ns = i == 4 ? 999 : i == 5 ? 1002 + PROBE_STACKS_CALL_NS : fact.time_ns;
+		assert_false(probe_stacks_take_of(&stacks, &other, &taken));
+	}
+	other = fact;
+	other.kind = FACT_RANGE_FREED;
+	assert_false(probe_stacks_take_of(&stacks, &other, &taken));
+	assert_true(probe_stacks_take_of(&stacks, &fact, &taken));
+	assert_int_equal(taken.grown_start, 0x5000);
+	assert_false(probe_stacks_take_of(&stacks, &fact, &taken));
+	fact.range.start = 0x9000;
+	fact.time_ns = 1003;
+	assert_true(probe_stacks_take_of(&stacks, &fact, &taken));
+	assert_int_equal(taken.grown_start, 0x9000);
+	assert_int_equal(stacks.count, 0);
 	probe_stacks_clear(&stacks);
 }
 
@@ -397,6 +424,7 @@ int main(void)
 		cmocka_unit_test(broken_files),
 #endif
 		cmocka_unit_test(stacks_wait_for_their_target),
+		cmocka_unit_test(a_stack_goes_with_the_record_of_its_call),
 		cmocka_unit_test(stacks_that_contradict_themselves),
 	};
 

@@ -84,12 +84,20 @@ NOINLINE static void through_another(void)
 	__asm__ volatile("" ::: "memory");
 }
 
+/* Much step by step, and at once thereafter much by one call of another function. */
+NOINLINE static void in_turn(void)
+{
+	allocate_small();
+	allocate_much();
+	__asm__ volatile("" ::: "memory");
+}
+
 static const struct {
 	const char *name;
 	task *run;
 } tasks[] = {
 	{"map_much", map_much}, {"allocate_much", allocate_much}, {"allocate_small", allocate_small},
-	{"extend", extend}, {"through_another", through_another},
+	{"extend", extend}, {"through_another", through_another}, {"in_turn", in_turn},
 };
 
 static struct pool {
