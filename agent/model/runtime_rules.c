@@ -44,6 +44,8 @@ static const struct runtime_rule rules[] = {
 	{ .module = "libtbb*.so*", FIXED("tbb"), .kind = "TBB workers", .waits = &tbb_waits },
 	{ .module = "libpthreadpool*.so*", FIXED("pthreadpool"), .kind = "pthreadpool", .waits = &pthreadpool_waits },
 	{ .name = "pt_autograd_*", FIXED("torch-autograd"), .kind = "torch autograd" },
+	{ .name = "PTThreadPool", FIXED("torch"), .kind = "torch pool" }, /* between operators; newer ones: pt_thread_pool */
+	{ .name = "pt_thread_pool", FIXED("torch"), .kind = "torch pool" },
 	{ .module = "libtorch*.so*", FIXED("torch"), .kind = "torch pool" },
 	{ .module = "libc10*.so*", FIXED("torch"), .kind = "torch pool" },
 	{ .module = "libopencv_core*", FIXED("opencv"), .kind = "OpenCV pool" },

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The shipped rules (agent/model/runtime_rules.c) on live programs, of each runtime that Debian has: which pools, of
-which kind, with how many threads. The rules for .NET, tokio, torch and OpenBLAS have unit tests alone
-(tests/unit/test_runtime_rules.c): Debian has no .NET; the others are too heavy to build or to install for this."""
+which kind, with how many threads. tokio and torch are too heavy to install for this: what a live program of each showed
+is a case of tests/unit/test_runtime_rules.c. Debian has no .NET: its rules have unit tests by its sources."""
 import json
 import os
 import pwd
@@ -42,6 +42,7 @@ NATIVE = [
     ("uv.c", ("gcc",), (), {"libuv": ("libuv pool", 6, False)}),
     ("tbb.cc", ("g++",), (), {"tbb": ("TBB workers", 3, False)}),
     ("pthreadpool.c", ("gcc",), (), {"pthreadpool": ("pthreadpool", 3, False)}),
+    ("openblas.c", ("gcc",), (), {"openblas": ("OpenBLAS pool", 3, False)}),
     ("threads.cc", ("g++",), (), {"std::thread": ("std::thread", 2, False),
                                   "threads_cc:decode_frames": ("threads", 3, False)}),
 ]

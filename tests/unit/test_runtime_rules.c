@@ -28,6 +28,8 @@ static const struct {
 	{"app", "", "libtbb.so.12.8", "tbb", "TBB workers", false},
 	{"app", "", "libpthreadpool.so.0", "pthreadpool", "pthreadpool", false},
 	{"pt_autograd_0", "", "libstdc++.so.6.0.30", "torch-autograd", "torch autograd", false},
+	{"PTThreadPool", "", "libstdc++.so.6.0.30", "torch", "torch pool", false},
+	{"pt_thread_pool", "", "libstdc++.so.6.0.30", "torch", "torch pool", false},
 	{"app", "thread_main", "libtorch_cpu.so", "torch", "torch pool", false},
 	{"app", "", "libc10.so", "torch", "torch pool", false},
 	{"app", "", "libopencv_core.so.406", "opencv", "OpenCV pool", false},
@@ -131,6 +133,41 @@ static void threads_of_each_runtime(void **state)
 	script_end(&s);
 }
 
+/* What live programs showed that are too heavy to run in a test, thread by thread: `dump --json` (name, start_routine), and
+ * a pool_rules glob on each module. */
+static const struct recorded_thread {
+	const char *name, *routine, *module, *pool, *kind;
+} tokio_threads[] = {
+	/* tokio 1.24.2 (Debian 12's librust-tokio-dev), rustc 1.95: a runtime of 3 worker_threads, 2 spawn_blocking that sleep.
+	 * With thread_name("tokio-rt-worker"), as newer ones have it, nothing but the name was other. */
+#define TOKIO_ROUTINE "_RNvNvMs0_NtNtNtCsjrHSEGnQ3l9_3std3sys6thread4unixNtB7_6Thread3new12thread_start"
+#define TOKIO {"tokio-runtime-w", TOKIO_ROUTINE, "service", "tokio-runtime-w*", "tokio workers and blocking"}
+	TOKIO, TOKIO, TOKIO, TOKIO, TOKIO,
+}, torch_threads[] = {
+	/* torch 1.13.1 of Debian 12 (python3-torch), libopenblas0-pthread 0.3.21, 2 CPUs: set_num_threads(3),
+	 * set_num_interop_threads(3), then a convolution with its backward, a product of matrices, two torch.jit.fork. The
+	 * teams that a worker of torch starts have its name. */
+	{"python3", "", "libopenblasp-r0.3.21.so", "openblas", "OpenBLAS pool"},
+	{"python3", "", "libgomp.so.1.0.0", "libgomp", "OpenMP team"},
+	{"python3", "", "libgomp.so.1.0.0", "libgomp", "OpenMP team"},
+	{"PTThreadPool", "", "libstdc++.so.6.0.30", "torch", "torch pool"},
+	{"PTThreadPool", "", "libstdc++.so.6.0.30", "torch", "torch pool"},
+	{"PTThreadPool", "", "libstdc++.so.6.0.30", "torch", "torch pool"},
+	{"PTThreadPool", "", "libgomp.so.1.0.0", "libgomp", "OpenMP team"},
+	{"PTThreadPool", "", "libgomp.so.1.0.0", "libgomp", "OpenMP team"},
+	{"PTThreadPool", "", "libpthreadpool.so.0", "pthreadpool", "pthreadpool"},
+	{"PTThreadPool", "", "libpthreadpool.so.0", "pthreadpool", "pthreadpool"},
+};
+
+static const struct {
+	const char *comm, *runtime;
+	const struct recorded_thread *threads;
+	uint32_t count;
+} recorded[] = {
+	{"service", "glibc", tokio_threads, ARRAY_SIZE(tokio_threads)},
+	{"python3", "cpython 3.11.2", torch_threads, ARRAY_SIZE(torch_threads)},
+};
+
 static void attach_program(struct script *s, const char *comm, const char *parent, const char *runtime)
 {
 	struct fact fact = {.kind = FACT_TARGET, .target = TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC}};
@@ -142,6 +179,28 @@ static void attach_program(struct script *s, const char *comm, const char *paren
 	feed(s, fact);
 	seen(s, PID, comm);
 	seen(s, 200, comm);
+}
+
+static void threads_of_recorded_programs(void **state)
+{
+	for (size_t r = 0; r < ARRAY_SIZE(recorded); r++) {
+		struct script s = {0};
+		const struct snapshot_target *target;
+
+		attach_program(&s, recorded[r].comm, "", recorded[r].runtime);
+		for (uint32_t i = 0; i < recorded[r].count; i++) {
+			seen(&s, 200 + i, recorded[r].threads[i].name);
+			routine(&s, 200 + i, recorded[r].threads[i].module, recorded[r].threads[i].routine);
+		}
+		target = refresh(&s);
+		for (uint32_t i = 0; i < recorded[r].count; i++) {
+			const char *name = recorded[r].threads[i].pool;
+
+			assert_string_equal(pool_name_of(target, 200 + i), name);
+			assert_string_equal(pool(target, name)->kind, recorded[r].threads[i].kind);
+		}
+		script_end(&s);
+	}
 }
 
 static const struct {
@@ -278,6 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_of_each_runtime),
+		cmocka_unit_test(threads_of_recorded_programs),
 		cmocka_unit_test(programs_and_processes),
 		cmocka_unit_test(parallelism_is_gos_pools_alone),
 		cmocka_unit_test(every_rule_is_tried),
