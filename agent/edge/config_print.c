@@ -30,6 +30,8 @@ static void print_rules(const struct policy_entry *entry, FILE *out)
 			fprintf(out, " start_routine '%s'", rule->start_routine);
 		if (rule->module[0])
 			fprintf(out, " module '%s'", rule->module);
+		if (rule->creator[0])
+			fprintf(out, " creator '%s'", rule->creator);
 		fputc('\n', out);
 	}
 }

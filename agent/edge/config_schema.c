@@ -186,6 +186,7 @@ static const struct key rule_keys[] = {
 	{ .name = "thread_name", .read = read_text, KEY_FIELD(struct pool_rule, thread_name) },
 	{ .name = "start_routine", .read = read_text, KEY_FIELD(struct pool_rule, start_routine) },
 	{ .name = "module", .read = read_text, KEY_FIELD(struct pool_rule, module) },
+	{ .name = "creator", .read = read_text, KEY_FIELD(struct pool_rule, creator) },
 };
 
 static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
@@ -202,8 +203,8 @@ static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
 		complain(reader, item, "this rule does not say which pool the threads belong to; add pool: NAME");
 	else if (strcmp(rule.pool, "main") == 0 || strcmp(rule.pool, "other") == 0)
 		complain(reader, item, "the pool name '%s' is reserved; choose another", rule.pool);
-	else if (!rule.thread_name[0] && !rule.start_routine[0] && !rule.module[0])
-		complain(reader, item, "this rule would take every thread; add thread_name, start_routine or module");
+	else if (!rule.thread_name[0] && !rule.start_routine[0] && !rule.module[0] && !rule.creator[0])
+		complain(reader, item, "this rule would take every thread; add thread_name, start_routine, module or creator");
 	else if (draft->n_rules == CONFIG_RULES_MAX)
 		complain(reader, item, "more than %d pool rules in one place; use globs to say more with fewer",
 			 CONFIG_RULES_MAX);

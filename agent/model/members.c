@@ -32,10 +32,19 @@ static bool is_own_name(const struct target *target, const char *name)
 	return false;
 }
 
-static uint32_t pool_of(struct target *target, const struct thread *thread, uint64_t now_ns)
+/* It is kept for when the creator has ended. */
+static const char *creators_name(struct target *target, struct thread *thread)
+{
+	const struct thread *creator = threads_find(&target->threads, thread->creator);
+
+	if (creator)
+		text_copy(thread->creator_name, sizeof(thread->creator_name), creator->name);
+	return thread->creator_name;
+}
+
+static uint32_t pool_of(struct target *target, struct thread *thread, uint64_t now_ns)
 {
 	const struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
-	const struct thread *creator = threads_find(&target->threads, thread->creator);
 	const struct pool_subject subject = {
 		.executor = executor ? &executor->fact : NULL,
 		.name = thread->name,
@@ -43,7 +52,7 @@ static uint32_t pool_of(struct target *target, const struct thread *thread, uint
 		.module = thread_module(target, thread),
 		.process = target->info.comm,
 		.runtime = target->info.runtime,
-		.creator = thread->leader ? target->info.parent_comm : creator ? creator->name : "",
+		.creator = thread->leader ? target->info.parent_comm : creators_name(target, thread),
 		.leader = thread->leader,
 		.io_worker = thread->io_worker,
 		.own_name = is_own_name(target, thread->name),

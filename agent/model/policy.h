@@ -38,6 +38,7 @@ struct limit_rule {
 struct pool_rule {
 	char pool[64];
 	char thread_name[64], start_routine[128], module[64]; /* globs */
+	char creator[64]; /* glob on the name of the thread that made it; not known of those that were there before */
 };
 
 /* Limits and rules of one target entry, complete: `defaults` are already merged in. For each

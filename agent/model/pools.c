@@ -73,6 +73,12 @@ static bool glob_matches(const char *glob, const char *text)
 	return !*glob || fnmatch(glob, text, 0) == 0;
 }
 
+/* Who is not known is not just anybody. */
+static bool creator_matches(const struct pool_rule *rule, const struct pool_subject *subject)
+{
+	return !*rule->creator || (*subject->creator && !subject->leader && glob_matches(rule->creator, subject->creator));
+}
+
 static bool choose_by_rule(const struct policy_entry *policy, const struct pool_subject *subject,
 			   struct pool_choice *ret_choice)
 {
@@ -81,7 +87,7 @@ static bool choose_by_rule(const struct policy_entry *policy, const struct pool_
 
 		if (!*rule->pool || !glob_matches(rule->thread_name, subject->name) ||
 		    !glob_matches(rule->start_routine, subject->symbol) ||
-		    !glob_matches(rule->module, subject->module))
+		    !glob_matches(rule->module, subject->module) || !creator_matches(rule, subject))
 			continue;
 		*ret_choice = (struct pool_choice){.kind = KIND_THREADS, .reserved = true};
 		snprintf(ret_choice->name, sizeof(ret_choice->name), "%s", rule->pool);

@@ -18,6 +18,7 @@ struct thread {
 	bool born;         /* seen being created; else it was there already */
 	bool pending;      /* in the list of newborns whose name does not count yet */
 	bool creator_sought; /* by its argument */
+	char creator_name[FACT_NAME_SIZE]; /* its last one; "": not known */
 	uint32_t creator_pool, creator_pool_number; /* in which its creator was last; POOL_NONE: not known */
 	bool stack_sought; /* its stack is still to be found by stack pointer and TLS base */
 	char state;

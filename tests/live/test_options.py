@@ -58,6 +58,19 @@ def test_all_mistakes_of_a_config_at_once(tmp_path):
     assert len(lines) == 2
 
 
+def test_a_pool_by_who_made_its_threads(workload, watch, final, tmp_path):
+    """Of threads that were there before that is not known: the rule does not take them."""
+    config = tmp_path / "config.yaml"
+    config.write_text("defaults:\n  pool_rules:\n    - { pool: made, thread_name: \"*-?\", creator: \"ask*\" }\n")
+    assert "creator 'ask*'" in run("check", config).out
+    program = workload("askers")
+    program.ask("pool before 2")
+    watching = watch(program.pid, "-c", config)
+    program.ask("pool after 3")
+    target = final(watching, program)
+    assert {pool["name"]: pool["threads"] for pool in target["pools"]} == {"main": 1, "before-*": 2, "made": 3}
+
+
 @pytest.fixture
 def public():
     """A folder that everyone may enter; pytest's own are closed to others."""

@@ -125,7 +125,7 @@ static void inheritance(void **state)
 		     "  follow_forks: true\n"
 		     "  max_pools: 9\n"
 		     "  pools: [ { pool: y*, threads: 99, resident_bytes: 1MiB } ]\n"
-		     "  pool_rules: [ { pool: z, module: libz* } ]\n");
+		     "  pool_rules: [ { pool: z, module: libz*, creator: stage* } ]\n");
 	const struct policy_entry *entries = config->policy->entries;
 
 	check_limit(&entries[1], "x", LIMIT_THREADS, 1, false, 0.5, 7, 60);
@@ -143,6 +143,7 @@ static void inheritance(void **state)
 	assert_true(config->entries[0].follow_forks);
 	assert_int_equal(entries[0].n_limits, 4);
 	assert_int_equal(entries[0].n_rules, 1);
+	assert_string_equal(entries[0].rules[0].creator, "stage*");
 }
 
 static void options_come_first(void **state)
@@ -246,7 +247,7 @@ static const struct {
 	{ "defaults:\n  pool_rules:\n    - { thread_name: x }\n",
 	  "3:7: this rule does not say which pool the threads belong to; add pool: NAME" },
 	{ "defaults:\n  pool_rules:\n    - { pool: x }\n",
-	  "3:7: this rule would take every thread; add thread_name, start_routine or module" },
+	  "3:7: this rule would take every thread; add thread_name, start_routine, module or creator" },
 	{ "defaults:\n  pool_rules:\n    - { pool: main, module: x }\n", "3:7: the pool name 'main' is reserved; choose another" },
 	{ "[1, 2]\n", "1:1: a config must be a mapping, not a list; write its keys: listen, defaults, targets" },
 	{ "a: &x 1\n", "1:7: anchors (&name) are not taken here; write the value out" },

@@ -164,6 +164,44 @@ static void rules_come_first_and_in_order(void **state)
 	script_end(&s);
 }
 
+static void born_of(struct script *s, uint32_t number, uint32_t creator, const char *name)
+{
+	struct fact fact = thread_fact(FACT_THREAD_BORN, number, name);
+
+	fact.thread.creator = tid(creator);
+	feed(s, fact);
+}
+
+/* Whoever ended since is still who made it; who made it is not known of a thread that was there before. */
+static void a_rule_may_ask_who_made_a_thread(void **state)
+{
+	struct script s = {.entry.n_rules = 2,
+			   .rules = {{.pool = "decoders", .thread_name = "dec-*", .creator = "stage-*"},
+				     {.pool = "anybodys", .creator = "*"}}};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "stage-1");
+	seen(&s, 201, "dec-0");
+	born_of(&s, 210, 200, "dec-1");
+	born_of(&s, 211, PID, "dec-2");
+	born_of(&s, 212, 200, "other");
+	exited(&s, 200);
+	renamed(&s, 210, "dec-7");
+	target = refresh(&s);
+	assert_string_equal(pool_name_of(target, PID), "main");
+	assert_string_equal(pool_name_of(target, 201), "dec-*");
+	assert_string_equal(pool_name_of(target, 210), "decoders");
+	assert_string_equal(pool_name_of(target, 211), "anybodys");
+	assert_string_equal(pool_name_of(target, 212), "anybodys");
+	pass(&s, 600 * SEC); /* and forgotten */
+	refresh(&s);
+	renamed(&s, 210, "dec-9");
+	assert_string_equal(pool_name_of(refresh(&s), 210), "decoders");
+	script_end(&s);
+}
+
 static void a_rule_may_take_the_leader_too(void **state)
 {
 	struct script s = {.entry.n_rules = 1, .rules = {{.pool = "loop", .start_routine = "main"}}};
@@ -396,6 +434,7 @@ int main(void)
 		cmocka_unit_test(named_threads_make_families),
 		cmocka_unit_test(the_seventeenth_family_of_a_pattern_folds),
 		cmocka_unit_test(rules_come_first_and_in_order),
+		cmocka_unit_test(a_rule_may_ask_who_made_a_thread),
 		cmocka_unit_test(a_rule_may_take_the_leader_too),
 		cmocka_unit_test(threads_with_the_process_name_go_by_routine),
 		cmocka_unit_test(the_process_has_more_than_one_name),
