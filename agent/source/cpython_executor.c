@@ -77,7 +77,7 @@ static bool wanted_of(const struct py_thread *thread, struct executor *ret_wante
 		break;
 	case ROOT_POOL_KEEPER:
 	case ROOT_POOL_HELPER:
-		strcpy(wanted.fact.name, "ThreadPool-helpers");
+		strcpy(wanted.fact.name, "Pool-helpers");
 		break;
 	case ROOT_PLAIN:
 		if (is_default_name(thread->root.name) && !*thread->root.function)

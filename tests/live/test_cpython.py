@@ -100,7 +100,7 @@ def one_of_each(program):
         started(program, name, count)
     return {
         "ThreadPool": ("ThreadPool", 3, 3, 3, 4),
-        "ThreadPool-helpers": ("threading.Thread", 3, None, None, None),
+        "Pool-helpers": ("threading.Thread", 3, None, None, None),
         "executors.py:in_loop": ("threading.Thread", 1, None, None, None),
         "executors.py:consume": ("threading.Thread", 2, None, None, None),
         "executors.py:Watcher.run": ("threading.Thread", 1, None, None, None),

@@ -118,6 +118,7 @@ def test_every_python(family, tmp_path, version):
     targets = followed(program.pid, wanted)
     parent, = (target for target in targets if target["pid"] == program.pid)
     assert pools_of(parent)["ProcessPoolExecutor"]["processes"] == {"count": 2, "max": 2, "pending_tasks": 3}
+    assert pools_of(parent)["Pool-helpers"]["threads"] == 3  # of the pool of processes: no ThreadPool is there
 
 
 def test_children_forked_later(family, tmp_path, watch):
