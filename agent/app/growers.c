@@ -198,6 +198,8 @@ static bool note_growth(struct growers *growers, const struct fact *fact)
 		pieces_move(grower, range->old_start, range->old_length, range->start);
 	}
 	forget_old_calls(grower, fact->time_ns);
+	if (grower->bytes > GROWERS_SAMPLE_BYTES && grower->time_ns + GROWERS_PAUSE_NS < fact->time_ns)
+		growers_forget(grower);
 	pieces_cut(grower, from, end - from);
 	piece_add(grower, from, end - from, end - from >= GROWERS_SIZEABLE_BYTES ? fact->time_ns : 0);
 	grower->time_ns = fact->time_ns;

@@ -2,6 +2,7 @@
 """Under which functions programs without Python grew, against functions of which it is known, however they are built."""
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -88,16 +89,27 @@ def test_one_sizeable_call_is_no_other_functions(workload, watch, final, rounds)
     pool = pools_of(final(watching, program))["one-*"]
     told = by_function(pool)
     print(told, pool["blame_unseen_bytes"])
-    assert set(told) == {"allocate_small", "allocate_much"} and pool["blame_other_bytes"] == 0
-    assert told["allocate_much"] % (BLOCK + HEADER) == 0
-    assert told["allocate_much"] <= rounds * (BLOCK + HEADER)
+    assert set(told) <= {"allocate_small", "allocate_much"} and pool["blame_other_bytes"] == 0
+    # Of the many it may be that none was looked at.
+    assert told.get("allocate_much", 0) in range(BLOCK + HEADER if rounds == 4 else 0, rounds * (BLOCK + HEADER) + 1,
+                                                 BLOCK + HEADER)
     # A chunk of 704 for each block of 700, and the pages of the arena's top and of what it was before.
     assert told["allocate_small"] <= rounds * 4000 * 704 + 64 * 4096
     assert total(pool) >= rounds * (BLOCK + SMALL)
-    if rounds == 4:
-        assert told["allocate_much"] >= 3 * (BLOCK + HEADER)
-    else:
-        assert pool["blame_unseen_bytes"] >= rounds / 2 * BLOCK
+
+
+def test_what_was_not_looked_at_is_not_the_next_ones(workload, watch, final):
+    """A burst of small blocks, most of it beyond what is looked at; after a pause another function makes a few."""
+    program = workload("askers")
+    program.ask("pool one 1")
+    watching = watch(program.pid)
+    program.ask("run one allocate_small 60")
+    time.sleep(0.5)
+    program.ask("run one allocate_few 1")
+    pool = pools_of(final(watching, program))["one-*"]
+    print(by_function(pool), pool["blame_unseen_bytes"])
+    assert by_function(pool).get("allocate_few", 0) <= 10 * MIB
+    assert by_function(pool)["allocate_small"] <= 60 * 4000 * 704 + 64 * 4096
 
 
 @pytest.mark.parametrize("allocator", PRELOADED)

@@ -245,6 +245,26 @@ static void a_sizeable_call_is_no_other_calls(void **state)
 	assert_int_equal(grower->bytes, (GROWER_PIECES - 2) * 2 * MIB + 2 * STEP);
 }
 
+/* What was too much to be asked for is not blamed on what comes a while later. */
+static void a_burst_is_not_the_next_functions(void **state)
+{
+	struct grower *grower;
+	uint64_t at = AREA;
+
+	for (; at < AREA + GROWERS_SAMPLE_BYTES; at += MIB / 2, now += 10 * MSEC)
+		range(FACT_RANGE_PROTECTED, 7, at, MIB / 2);
+	now += 60 * NSEC_PER_SEC;
+	assert_true(range(FACT_RANGE_PROTECTED, 7, at, MIB / 2)); /* a sample may stand for so much */
+	grower = growers_next(growers, now);
+	assert_int_equal(grower->bytes, GROWERS_SAMPLE_BYTES + MIB / 2);
+	now += GROWERS_PAUSE_NS;
+	assert_true(range(FACT_RANGE_PROTECTED, 7, at + MIB / 2, MIB / 2)); /* not yet a pause */
+	assert_int_equal(grower->bytes, GROWERS_SAMPLE_BYTES + MIB);
+	now += GROWERS_PAUSE_NS + 1;
+	assert_false(range(FACT_RANGE_PROTECTED, 7, at + MIB, MIB / 2));
+	assert_int_equal(grower->bytes, MIB / 2);
+}
+
 static void who_cannot_be_asked_is_left_alone(void **state)
 {
 	range(FACT_RANGE_MADE, 7, AREA, 4 * MIB);
@@ -367,6 +387,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_block_that_moves_as_it_grows, begin, end),
 		cmocka_unit_test_setup_teardown(only_what_is_new_of_a_moved_block_is_asked_for, begin, end),
 		cmocka_unit_test_setup_teardown(a_sizeable_call_is_no_other_calls, begin, end),
+		cmocka_unit_test_setup_teardown(a_burst_is_not_the_next_functions, begin, end),
 		cmocka_unit_test_setup_teardown(who_cannot_be_asked_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(questions_are_counted, begin, end),
 		cmocka_unit_test_setup_teardown(questions_cost_time, begin, end),

@@ -62,6 +62,18 @@ NOINLINE static void allocate_small(void)
 	__asm__ volatile("" ::: "memory");
 }
 
+/* A MiB and a half. */
+NOINLINE static void allocate_few(void)
+{
+	for (int i = 0; i < 2000; i++) {
+		char *memory = malloc(800);
+
+		fill(memory, 800);
+		kept[i] = memory;
+	}
+	__asm__ volatile("" ::: "memory");
+}
+
 NOINLINE static void extend(void)
 {
 	char *memory = NULL;
@@ -97,7 +109,7 @@ static const struct {
 	task *run;
 } tasks[] = {
 	{"map_much", map_much}, {"allocate_much", allocate_much}, {"allocate_small", allocate_small},
-	{"extend", extend}, {"through_another", through_another}, {"in_turn", in_turn},
+	{"allocate_few", allocate_few},	{"extend", extend}, {"through_another", through_another}, {"in_turn", in_turn},
 };
 
 static struct pool {
