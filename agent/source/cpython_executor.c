@@ -287,8 +287,13 @@ static void count_untold(struct executors *executors, const struct py_threads *t
 
 	for (size_t i = 0; i < threads->count && !any; i++)
 		any = threads->thread[i]->is_too_deep && threads->thread[i]->root.kind == ROOT_UNKNOWN;
-	for (uint32_t i = 0; i < executors->count && any; i++)
-		executors->executor[i].fact.busy = executors->executor[i].fact.idle = UNKNOWN_U64;
+	for (uint32_t i = 0; i < executors->count; i++) {
+		struct fact_executor *fact = &executors->executor[i].fact;
+
+		fact->may_have_more = any;
+		if (any)
+			fact->busy = fact->idle = UNKNOWN_U64;
+	}
 }
 
 static void count_activity(struct executors *executors, const struct py_threads *threads)
