@@ -260,6 +260,7 @@ struct fact_executor {
 	/* UNKNOWN_U64: not known. EXECUTOR_PROCESSES: capacity is of processes, queued is what they have not done yet. */
 	uint64_t capacity, queued, busy, idle, workers;
 	uint64_t processes; /* EXECUTOR_PROCESSES: that it has */
+	bool may_have_more; /* workers that are not told to be its own */
 };
 
 enum worker_activity { WORKER_UNKNOWN, WORKER_IDLE, WORKER_BUSY };

@@ -161,8 +161,7 @@ static void add_executor(struct target *target, const struct told_executor *exec
 	pool->executor_peak = pool->has_executors || executor->is_split ? UNKNOWN_U64 : executor->busy_peak;
 	pool->has_executors = pool->had_executors = true;
 	pool->n_executors++;
-	/* It may have workers that are not told to be its own. */
-	if (executor->fact.busy == UNKNOWN_U64)
+	if (executor->fact.may_have_more)
 		pool->busy = UNKNOWN_U64;
 	pool->capacity = sum_known(pool->capacity,
 				   executor->is_split ? UNKNOWN_U64 : executor->fact.capacity);

@@ -150,6 +150,17 @@ static void loops_want(const struct py_threads *threads, const struct cpython_im
 			memory_view_want(image->view, thread->root.task_local, 8);
 	}
 	memory_view_fetch(image->view);
+	for (size_t i = 0; i < threads->count; i++) {
+		const struct py_thread *thread = threads->thread[i];
+		uint64_t task;
+
+		if (!thread->is_in_loop || !thread->root.task_local ||
+		    object_pointer(image, thread->root.task_local, &task) < 0 || !(task & ~7ULL))
+			continue;
+		memory_view_want(image->view, task & ~7ULL, 16);
+		frame_want(image, thread->root.worker_frame);
+	}
+	memory_view_fetch(image->view);
 }
 
 static void tell_in_loop(const struct cpython_image *image, struct code_table *codes, struct py_thread *thread)

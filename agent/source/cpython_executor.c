@@ -107,7 +107,7 @@ static bool is_same(const struct executor *known, const struct executor *wanted)
 	       !strcmp(known->fact.file, wanted->fact.file);
 }
 
-static uint32_t executor_place(struct executors *executors, const struct executor *wanted, uint64_t now_ns)
+static uint32_t executor_place(struct executors *executors, const struct executor *wanted, uint64_t since_ns)
 {
 	uint32_t place = executors->count;
 
@@ -125,7 +125,7 @@ static uint32_t executor_place(struct executors *executors, const struct executo
 	executors->executor[place] = *wanted;
 	executors->executor[place].fact.id = ++executors->last_id;
 	executors->executor[place].goes_on = true;
-	executors->executor[place].since_ns = now_ns;
+	executors->executor[place].since_ns = since_ns;
 	executors->executor[place].oldest = UINT64_MAX;
 	return place;
 }
@@ -157,8 +157,10 @@ static void place_thread(struct executors *executors, struct py_thread *thread, 
 {
 	struct executor wanted, *executor;
 
-	thread->executor = wanted_of(thread, &wanted) ? executor_place(executors, &wanted, now_ns)
-						      : EXECUTOR_NONE;
+	/* A worker that has been there for long when it is seen first is as good as one that was seen for long. */
+	thread->executor = wanted_of(thread, &wanted)
+				   ? executor_place(executors, &wanted, thread->began_ns ? thread->began_ns : now_ns)
+				   : EXECUTOR_NONE;
 	if (thread->executor == EXECUTOR_NONE)
 		return;
 	executor = &executors->executor[thread->executor];
@@ -287,8 +289,13 @@ static void count_untold(struct executors *executors, const struct py_threads *t
 
 	for (size_t i = 0; i < threads->count && !any; i++)
 		any = threads->thread[i]->is_too_deep && threads->thread[i]->root.kind == ROOT_UNKNOWN;
-	for (uint32_t i = 0; i < executors->count && any; i++)
-		executors->executor[i].fact.busy = executors->executor[i].fact.idle = UNKNOWN_U64;
+	for (uint32_t i = 0; i < executors->count; i++) {
+		struct fact_executor *fact = &executors->executor[i].fact;
+
+		fact->may_have_more = any;
+		if (any)
+			fact->busy = fact->idle = UNKNOWN_U64;
+	}
 }
 
 static void count_activity(struct executors *executors, const struct py_threads *threads)

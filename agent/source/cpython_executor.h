@@ -19,7 +19,7 @@ struct executor {
 	bool is_named; /* the name was read from its object */
 	bool is_hidden; /* not told yet: its object was not readable so far, which may be a matter of moments
 			 */
-	uint64_t since_ns; /* when it was first seen */
+	uint64_t since_ns; /* when its first worker that was seen began */
 	struct fact_executor fact;
 };
 

@@ -6,10 +6,14 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* All threads' frames are read a level at a time so far; beyond that the deep stacks one by one, as many frames a pass. */
+/* All threads' frames are read a level at a time so far; beyond that the deep stacks one by one, until so many frames were
+ * read in a pass. One that cost many and ended in nothing is not read again at once. */
 #define LEVELS 64U
-#define DEEP_FRAMES_MAX 65536U
+#define LEVELS_CHEAP 512U
+#define TORN_MAX 3U /* so often in a row it is chance: a thread that has just begun, or is about to end */
+#define DEEP_FRAMES_MAX FRAMES_MAX
 #define DEEP_RETRY_NS (16 * NSEC_PER_SEC)
+#define TORN_RETRY_NS (4 * NSEC_PER_SEC)
 /* How long a frame must be seen before it counts as what the thread is there for. */
 #define STAY_NS NSEC_PER_SEC
 #define OUTER 12U /* frames kept from the outer end: bootstrap, wrappers of instrumentation, the worker */
@@ -19,7 +23,8 @@ struct chain {
 	uint64_t at; /* the next frame to read; 0: the outer end was reached */
 	struct frame outer[OUTER]; /* ring: the last frames with a function */
 	uint32_t count;
-	bool broken, is_too_deep;
+	bool broken, is_too_deep, is_torn_deep;
+	uint64_t delay_ns; /* until it is tried again */
 };
 
 /* The n-th frame from the outer end. */
@@ -43,18 +48,28 @@ static void chain_step(struct chain *chain, const struct cpython_image *image, s
 	chain->at = frame.previous;
 }
 
-/* Of whoever is deep a page at a time: what the budget does not reach is for the next pass. */
+/* Of whoever is deep a page at a time. Those for whom the budget does not suffice come in the next pass. */
 static void chain_follow(struct chain *chain, const struct cpython_image *image, struct code_table *codes,
 			 uint32_t *budget)
 {
-	for (uint32_t level = LEVELS; chain->at && !chain->broken && *budget; level++, --*budget) {
-		if (level == FRAMES_MAX) {
-			chain->is_too_deep = true;
-			return;
-		}
+	uint32_t level = LEVELS;
+	uint64_t mark = 0; /* a frame passed, ever further out: one that leads back to it is none */
+
+	if (!chain->at || chain->broken)
+		return;
+	while (*budget && chain->at && !chain->broken && level < FRAMES_MAX) {
+		if ((level & (level - 1)) == 0)
+			mark = chain->at;
 		frame_want_callers(image, chain->at);
 		chain_step(chain, image, codes);
+		chain->broken |= chain->at == mark;
+		level++;
 	}
+	*budget -= level - LEVELS < *budget ? level - LEVELS : *budget;
+	chain->is_torn_deep = chain->broken;
+	chain->is_too_deep = !chain->broken && level == FRAMES_MAX;
+	if (level > LEVELS_CHEAP)
+		chain->delay_ns = chain->broken ? TORN_RETRY_NS : level == FRAMES_MAX ? DEEP_RETRY_NS : 0;
 }
 
 /* All chains a level further at a time: one call a level, whatever the number of threads. */
@@ -398,8 +413,9 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	for (size_t i = 0; i < count; i++) {
 		struct py_thread *thread = chains[i].thread;
 
-		thread->is_too_deep = chains[i].is_too_deep;
-		thread->retry_ns = chains[i].is_too_deep ? threads->now_ns + DEEP_RETRY_NS : 0;
+		thread->torn = chains[i].is_torn_deep ? thread->torn + (thread->torn < TORN_MAX) : 0;
+		thread->is_too_deep = chains[i].is_too_deep || thread->torn == TORN_MAX;
+		thread->retry_ns = threads->now_ns + chains[i].delay_ns;
 		if (roots[i].kind == ROOT_UNKNOWN)
 			continue;
 		thread->root = roots[i];

@@ -56,7 +56,8 @@ struct py_thread {
 	bool is_in_loop; /* its innermost frame is worker_frame: it waits for a task, or executes a function of C */
 
 	struct root root;
-	bool is_too_deep; /* its outermost frames are not reached: it is not told; tried again from retry_ns on */
+	bool is_too_deep; /* its outermost frames were not reached: it is not told; tried again from retry_ns on */
+	uint8_t torn; /* how often in a row a deep stack changed while it was read */
 	uint64_t retry_ns;
 	uint64_t began_ns; /* 0: not known */
 	uint64_t tried_frame, tried_ns; /* what stood for its function at the last try, and since when */

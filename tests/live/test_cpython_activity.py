@@ -52,8 +52,7 @@ def dropped_executor(program):
     started(program, "lost", 5)
 
     def dumped():
-        pools = pools_of(run("dump", "--json", "--after", "2", "-p", program.pid).target())
-        return pools.get("ThreadPoolExecutor")
+        return pools_of(run("dump", "--json", "-p", program.pid).target()).get("ThreadPoolExecutor")
     pool = wait_for(dumped, "the executor to be told without its object")
     assert figures(pool) == ("ThreadPoolExecutor", 5, None, 5, 7)
     program.ask("open lost")

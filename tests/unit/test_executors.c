@@ -58,6 +58,7 @@ static void pools_by_executor(void **state)
 	struct script s = {0};
 	const struct snapshot_target *target;
 	const struct snapshot_pool *first, *second;
+	struct fact more = executor_fact(1, EXECUTOR_FUTURES, "resize_0", 1);
 	char doing[256];
 
 	script_begin(&s);
@@ -107,6 +108,17 @@ static void pools_by_executor(void **state)
 	target = refresh(&s);
 	assert_int_equal(pool(target, "resize_*")->busy, UNKNOWN_U64);
 	assert_int_equal(pool(target, "resize_*")->busy_peak, 3);
+	/* Nor while there may be others of it. */
+	worker(&s, 102, 1, WORKER_IDLE);
+	more.executor.may_have_more = true;
+	feed(&s, more);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "resize_*")->busy, UNKNOWN_U64);
+	assert_int_equal(thread(target, 102)->activity, WORKER_IDLE);
+	more.executor.may_have_more = false;
+	feed(&s, more);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "resize_*")->busy, 0);
 	script_end(&s);
 }
 

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A stack so deep that it is read a page at a time, in the image of a living interpreter: whole, torn, and leading back
+ * into itself. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cpython_image.h"
+
+#define DEPTH 300U
+
+static struct image image;
+
+/* By whichever name: what leads from the other worker to its object may not have been read. */
+static const struct fact_executor *deep(void)
+{
+	for (size_t i = 0; i < image.n_facts; i++) {
+		if (image.facts[i].kind == FACT_EXECUTOR && image.facts[i].executor.kind == EXECUTOR_FUTURES &&
+		    !image.facts[i].executor.gone)
+			return &image.facts[i].executor;
+	}
+	fail();
+	return NULL;
+}
+
+static int record(void **state)
+{
+	struct cpython_walk *walk;
+
+	image_start(&image);
+	image_say(&image, "executor deep 2 deep");
+	image_say(&image, "submit deep 2");
+	image_wait_started(&image, "deep", 2);
+	image_say(&image, "open deep");
+	image_say(&image, "recurse deep 300");
+	image_wait_started(&image, "deep", 1);
+	image_find(&image);
+	/* Nobody tells when a worker that has ended its task is waiting again. */
+	walk = image_walk(&image);
+	do
+		assert_int_equal(image_pass(&image, walk), 0);
+	while (deep()->idle != 1);
+	cpython_walk_free(walk);
+	image.n_blocks = 0;
+	kill(image.pid, SIGSTOP);
+	walk = image_walk(&image);
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(image_pass(&image, walk), 0);
+	cpython_walk_free(walk);
+	image_kill(&image);
+	return 0;
+}
+
+static int forget(void **state)
+{
+	image_free(&image);
+	return 0;
+}
+
+static uint64_t *word_at(uint64_t address)
+{
+	struct image_block *block = image_block(&image, address - address % MEMORY_BLOCK);
+
+	assert_non_null(block);
+	return (uint64_t *)(void *)(block->bytes + address % MEMORY_BLOCK);
+}
+
+static uint64_t innermost(uint64_t thread)
+{
+	uint64_t pointer = *word_at(thread + image.offsets.thread_frame);
+
+	return image.offsets.has_cframe ? *word_at(pointer + image.offsets.cframe_frame) : pointer;
+}
+
+/* The frame of the deep thread that is so far from the innermost. */
+static uint64_t deep_frame(unsigned int distance)
+{
+	uint64_t interp = *word_at(image.site.runtime + image.offsets.runtime_interpreters);
+
+	for (uint64_t thread = *word_at(interp + image.offsets.interp_threads); thread;
+	     thread = *word_at(thread + image.offsets.thread_next)) {
+		uint64_t frame = innermost(thread), found = 0;
+
+		for (unsigned int i = 0; frame && i < DEPTH; i++, frame = *word_at(frame + image.offsets.frame_previous))
+			found = i == distance ? frame : found;
+		if (frame)
+			return found;
+	}
+	fail();
+	return 0;
+}
+
+static void assert_told(struct cpython_walk *walk)
+{
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(deep()->workers, 2);
+	assert_int_equal(deep()->busy, 1);
+	assert_false(deep()->may_have_more);
+}
+
+static void told_as_any_other(void **state)
+{
+	struct cpython_walk *walk = image_walk(&image);
+
+	assert_told(walk);
+	assert_int_equal(cpython_walk_counts(walk)->unread, 0);
+	cpython_walk_free(walk);
+}
+
+/* Threads of no executor, that do something. */
+static size_t count_untold(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < image.n_facts; i++) {
+		const struct fact_worker *worker = &image.facts[i].worker;
+
+		count += image.facts[i].kind == FACT_WORKER && !worker->executor && *worker->function &&
+			 worker->id.tid != image.threads[0].id.tid;
+	}
+	return count;
+}
+
+/* Once may be chance; what stays is told to be unknown, and what the thread does. It is told when it can be. */
+static void untold_by(uint64_t *word, uint64_t value)
+{
+	struct cpython_walk *walk = image_walk(&image);
+	uint64_t before = *word;
+
+	*word = value;
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(count_untold(), 0);
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(deep()->workers, 1);
+	assert_int_equal(deep()->busy, UNKNOWN_U64);
+	assert_true(deep()->may_have_more);
+	assert_int_equal(count_untold(), 1);
+	assert_true(cpython_walk_counts(walk)->unread > 0);
+	*word = before;
+	image.now_ns += 60 * NSEC_PER_SEC;
+	assert_told(walk);
+	assert_int_equal(count_untold(), 0);
+	cpython_walk_free(walk);
+}
+
+static void torn(void **state)
+{
+	untold_by(word_at(deep_frame(200) + image.offsets.frame_previous), 0x1230);
+}
+
+static void leading_back_into_itself(void **state)
+{
+	untold_by(word_at(deep_frame(250) + image.offsets.frame_previous), deep_frame(120));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(told_as_any_other),
+		cmocka_unit_test(torn),
+		cmocka_unit_test(leading_back_into_itself),
+	};
+
+	return cmocka_run_group_tests(tests, record, forget);
+}
