@@ -113,6 +113,11 @@ bool engine_follows(const struct engine *engine, uint32_t pid)
 	return watched && watched->follow_forks;
 }
 
+void engine_note_unwatched(struct engine *engine, uint64_t count)
+{
+	probes_note_unwatched(engine->probes, count);
+}
+
 size_t engine_living(const struct engine *engine)
 {
 	return watched_list_living(&engine->watched);

@@ -46,6 +46,8 @@ const struct probes *engine_probes(const struct engine *engine);
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain);
 bool engine_has(const struct engine *engine, uint32_t pid);
 bool engine_follows(const struct engine *engine, uint32_t pid); /* a living target whose children are taken in */
+/* So many processes that were to be watched are not, for want of room: they count as lost with the map. */
+void engine_note_unwatched(struct engine *engine, uint64_t count);
 size_t engine_living(const struct engine *engine); /* targets that have not ended */
 
 /* The ring's descriptor: readable means that engine_events() has work. */

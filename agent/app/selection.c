@@ -283,7 +283,7 @@ static int attach_given(struct selection *selection, struct engine *engine, bool
 
 /* One round; a child's own children may stand before it in the list. What is in the list was born before the drain that
  * follows, so a child that the kernel follows already is known. */
-static int attach_missed_once(struct selection *selection, struct engine *engine, bool *full)
+static int attach_missed_once(struct selection *selection, struct engine *engine, size_t *ret_unwatched)
 {
 	_cleanup_(freep) uint32_t *pids = NULL;
 	struct explain ignored = {0};
@@ -292,8 +292,9 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 
 	if (error)
 		return error;
+	*ret_unwatched = 0;
 	engine_events(engine);
-	for (size_t i = 0; i < count && !*full && !loop_end_is_asked(); i++) {
+	for (size_t i = 0; i < count && !loop_end_is_asked(); i++) {
 		uint64_t start_ns;
 		uint32_t parent;
 
@@ -303,37 +304,37 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 		error = engine_attach(engine, pids[i], true, &ignored);
 		if (error == -ENOMEM)
 			return error;
-		*full = error == -E2BIG;
+		*ret_unwatched += error == -E2BIG;
 		attached += !error;
 	}
 	return attached;
 }
 
-int selection_attach_missed(struct selection *selection, struct engine *engine, bool *ret_full)
+int selection_attach_missed(struct selection *selection, struct engine *engine, size_t *ret_unwatched)
 {
 	int attached = 0, more;
-	bool full = false;
 
 	do {
-		more = attach_missed_once(selection, engine, &full);
+		more = attach_missed_once(selection, engine, ret_unwatched);
 		if (more < 0)
 			return more;
 		attached += more;
-	} while (more && !full);
-	*ret_full = full;
+	} while (more && !*ret_unwatched);
 	return attached;
 }
 
 int selection_attach(struct selection *selection, struct engine *engine, struct explain *explain)
 {
-	bool follows = false, full;
+	bool follows = false;
+	size_t unwatched = 0;
 	int given = attach_given(selection, engine, &follows, explain), found = 0, children = 0;
 
 	if (given >= 0 && selection_waits(selection))
 		found = attach_found(selection, engine, &follows, explain);
 	/* The children that are there already; later ones enter the kernel's filter at their birth. */
 	if (given >= 0 && found >= 0 && follows)
-		children = selection_attach_missed(selection, engine, &full);
+		children = selection_attach_missed(selection, engine, &unwatched);
+	engine_note_unwatched(engine, unwatched);
 	return given < 0 ? given : found < 0 ? found : children < 0 ? children : given + found + children;
 }
 

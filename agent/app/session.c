@@ -192,14 +192,14 @@ static int on_deadline(void *context)
 static void attach_missed(struct session *session)
 {
 	uint64_t now = boottime(), missed = session->snapshot ? session->snapshot->lost[LOSS_MAP] : 0;
-	bool full = false;
+	size_t unwatched = 0;
 	int count;
 
 	if (missed == UNKNOWN_U64 || missed == session->missed_known || now < session->missed_next_ns)
 		return;
 	session->missed_next_ns = now + DISCOVERY_NS;
-	count = selection_attach_missed(session->selection, session->engine, &full);
-	if (count >= 0 && !full)
+	count = selection_attach_missed(session->selection, session->engine, &unwatched);
+	if (count >= 0 && !unwatched)
 		session->missed_known = missed;
 	if (count > 0)
 		session->attached += (uint64_t)count;

@@ -11,10 +11,10 @@ static void print_limits(const struct policy_entry *entry, FILE *out)
 
 		fprintf(out, "  %s%s: %s\n", rule->pool[0] ? "pool " : "process", rule->pool,
 			limit_rule_words(rule, words, sizeof(words)));
-		/* Nothing tells a pool's capacity before the attach, and no runtime does yet. */
+		/* Nothing tells a pool's capacity before the attach. */
 		if (rule->pool[0] && rule->is_percent && rule->kind == LIMIT_THREADS)
-			fprintf(out, "    not judged while the capacity of a pool is not known (this version learns none); write a "
-				     "count, such as threads: 40\n");
+			fprintf(out, "    judged where the runtime tells the pool's capacity, as CPython does; else write a count, "
+				     "such as threads: 40\n");
 	}
 }
 

@@ -189,6 +189,25 @@ static const struct key rule_keys[] = {
 	{ .name = "creator", .read = read_text, KEY_FIELD(struct pool_rule, creator) },
 };
 
+#define THREAD_NAME_MAX 15 /* TASK_COMM_LEN less its end (include/linux/sched.h) */
+
+/* The least that a name must have to match: a `*` may be nothing, a [class] is one character. */
+static size_t least_length(const char *glob)
+{
+	size_t length = 0;
+
+	for (; *glob; glob++) {
+		const char *end = *glob == '[' && glob[1] ? strchr(glob + 2, ']') : NULL;
+
+		length += *glob != '*';
+		if (end)
+			glob = end;
+		else if (*glob == '\\' && glob[1])
+			glob++;
+	}
+	return length;
+}
+
 static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
 {
 	struct draft *draft = schema_of(reader)->draft;
@@ -205,6 +224,9 @@ static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
 		complain(reader, item, "the pool name '%s' is reserved; choose another", rule.pool);
 	else if (!rule.thread_name[0] && !rule.start_routine[0] && !rule.module[0] && !rule.creator[0])
 		complain(reader, item, "this rule would take every thread; add thread_name, start_routine, module or creator");
+	else if (least_length(rule.thread_name) > THREAD_NAME_MAX)
+		complain(reader, item, "thread_name '%s' can match no thread: the kernel keeps %d characters of a name; write '%.*s*'",
+			 rule.thread_name, THREAD_NAME_MAX, THREAD_NAME_MAX, rule.thread_name);
 	else if (draft->n_rules == CONFIG_RULES_MAX)
 		complain(reader, item, "more than %d pool rules in one place; use globs to say more with fewer",
 			 CONFIG_RULES_MAX);

@@ -143,7 +143,8 @@ static void settle_parents(struct target *target, const struct ancestry *ancestr
 			continue;
 		}
 		if (ancestry[i].is_unknown || ancestry[i].is_mixed || (leader && parent == leader->pool) ||
-		    (parent != POOL_NONE && pools->pool[parent].is_programs_main))
+		    (parent != POOL_NONE && (pools->pool[parent].is_programs_main ||
+					     !strcmp(pools->pool[parent].name, POOL_NAME_MAIN))))
 			parent = POOL_NONE;
 		pool->parent = parent;
 		pool->parent_number = parent != POOL_NONE ? pools->pool[parent].number : 0;

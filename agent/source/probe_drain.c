@@ -275,6 +275,8 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink)
 	memset(&fact.loss, 0, sizeof(fact.loss));
 	fact.kind = FACT_LOSS;
 	probe_loss_read(&probes->set, &fact.loss);
+	if (fact.loss.lost[LOSS_MAP] != UNKNOWN_U64)
+		fact.loss.lost[LOSS_MAP] += probes->unwatched;
 	all = fact.loss;
 	r = sink->emit(sink->context, &fact);
 	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {

@@ -19,6 +19,7 @@ struct probes {
 	uint64_t event_ns; /* of the last record */
 	int epoll, timer; /* -1: not open */
 	uint64_t received[PROBE_COUNT];
+	uint64_t unwatched; /* processes that there was no room for when they were looked for; the most at one time */
 	struct probe_stacks stacks;
 
 	/* of the drain that runs */

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef CAP_PERFMON
@@ -92,9 +93,23 @@ static bool lacks_perfmon(const char *variant, int error)
 	return (error == -EPERM || error == -EACCES) && !capable(CAP_PERFMON);
 }
 
+/* The initial user namespace maps everything onto itself (user_namespaces(7)). */
+static bool in_user_namespace(const char *variant, int error)
+{
+	unsigned int inside, outside, count;
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	bool is_mapped = map && fscanf(map, "%u %u %u", &inside, &outside, &count) == 3;
+
+	if (map)
+		fclose(map);
+	return error == -EPERM && is_mapped && (inside || outside || count != UINT32_MAX);
+}
+
 static bool lacks_btf(const char *variant, int error)
 {
-	return access("/sys/kernel/btf/vmlinux", F_OK) < 0;
+	struct stat btf;
+
+	return stat("/sys/kernel/btf/vmlinux", &btf) < 0 || !S_ISREG(btf.st_mode) || !btf.st_size;
 }
 
 /* The helper is older than any kernel poolscope can run on; who may load programs and is not given it is locked out.
@@ -166,6 +181,8 @@ static const struct {
 	const char *why, *remedy;
 	bool inborn; /* to this kernel: nothing to be done but to use another */
 } reasons[] = {
+	{in_user_namespace, "the right to load BPF programs counts outside of user namespaces only, and this is inside of one",
+	 "run poolscope on the host, or in a container without user namespaces (not rootless)", .inborn = false},
 	{lacks_btf, "this kernel has no type information (/sys/kernel/btf/vmlinux)",
 	 "use a kernel with CONFIG_DEBUG_INFO_BTF=y (Debian 11 and later, Ubuntu 20.10, RHEL 8.2 have it); in a container, mount the host's /sys", .inborn = false},
 	{lacks_bpf, "the right to load BPF programs is missing (CAP_BPF)",

@@ -46,7 +46,9 @@ static int choose_by_trial(const struct probes_options *options, const char *var
 		}
 		if (!variants[group] && refused)
 			return fail(explain, refused->error, "cannot attach the kernel probes", refused->why,
-				    refused->remedy);
+				    refused->inborn && group == GROUP_MEMORY && options->memory_variant
+					    ? "leave --variant out: another one may work; `poolscope doctor` says which"
+					    : refused->remedy);
 	}
 	return 0;
 }
@@ -285,6 +287,12 @@ void probe_forget(struct probes *probes, struct probe_space *space)
 	bpf_map_delete_elem(bpf_map__fd(probes->set.object->maps.wishes), &space->tgid);
 	probe_loss_forget(&probes->set, space->tgid);
 	probe_spaces_remove(probes->spaces, space->tgid);
+}
+
+void probes_note_unwatched(struct probes *probes, uint64_t count)
+{
+	if (count > probes->unwatched)
+		probes->unwatched = count;
 }
 
 void probes_remove_target(struct probes *probes, uint32_t target)

@@ -46,6 +46,8 @@ size_t probes_in_use(const struct probes *probes, struct probe_trial *trials, si
  * explained): it is in the memory of one that is a target already. */
 int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
 		      struct explain *explain);
+/* So many processes found no room when they were looked for: they count as lost with the map. */
+void probes_note_unwatched(struct probes *probes, uint64_t count);
 void probes_remove_target(struct probes *probes, uint32_t target);
 
 int probes_fd(const struct probes *probes); /* poll for reading; a thread event wakes at once */

@@ -340,6 +340,11 @@ static bool uses_malloc(const struct snapshot_pool *pool)
 	return pool->memory.resident[REGION_ARENA] || pool->memory.resident[REGION_HEAP];
 }
 
+static bool has_children(const struct snapshot_target *target)
+{
+	return target->children.count && target->children.count != UINT32_MAX;
+}
+
 static void say_churn(struct collector *all)
 {
 	double of_nobody = growth_of_nobody(all->target);
@@ -352,9 +357,12 @@ static void say_churn(struct collector *all)
 		if (!churns(pool, of_nobody))
 			continue;
 		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
+		/* What is written after a fork is copied, and was there before. */
 		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s", name,
 		    format_count(FORMAT_BUFFER, pool->faults_per_second),
-		    uses_malloc(pool) ? "; glibc: raise MALLOC_TRIM_THRESHOLD_" : "");
+		    has_children(all->target) ? ", or copied for its children" :
+		    uses_malloc(pool)         ? "; glibc: raise MALLOC_TRIM_THRESHOLD_"
+					      : "");
 		told++;
 	}
 }

@@ -178,6 +178,14 @@ def runnable():
     shutil.rmtree(place)
 
 
+def test_user_namespace():
+    """Root of a rootless container has every capability, and none that counts."""
+    inside = ("unshare", "--user", "--map-root-user")
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespace can be made here")
+    refused(run("dump", "-p", os.getpid(), prefix=inside), 1, "inside of one", "run poolscope on the host")
+
+
 HIDE_TRACEFS = ("for d in /sys/kernel/tracing /sys/kernel/debug; do "
                 "[ ! -d $d ] || { mount -t tmpfs none $d && %s; }; done; exec \"$@\"")
 

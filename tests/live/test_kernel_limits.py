@@ -92,6 +92,15 @@ def test_too_many_processes(puppet):
     refused(run("dump", "--max-processes", "2", *pids), 1, "too many processes", "--max-processes")
 
 
+def test_children_that_find_no_room_at_attach_are_counted(puppet, exporter):
+    workload = puppet()
+    for _ in range(6):
+        workload.ask("main fork 1M")
+    served = exporter("-f", "--max-processes", "4", "-p", workload.pid)
+    wait_for(lambda: served.series().get(("poolscope_processes", ("process", "puppet"))) == 4, "those that found room")
+    assert served.series()[("poolscope_events_lost_total", ("reason", "map"))] == 3
+
+
 def test_a_full_map_is_counted_and_healed(puppet, exporter):
     """Six children, room for three: the others are missed, said to be, and taken in when there is room again."""
     workload = puppet()

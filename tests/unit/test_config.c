@@ -248,6 +248,9 @@ static const struct {
 	  "3:7: this rule does not say which pool the threads belong to; add pool: NAME" },
 	{ "defaults:\n  pool_rules:\n    - { pool: x }\n",
 	  "3:7: this rule would take every thread; add thread_name, start_routine, module or creator" },
+	{ "defaults:\n  pool_rules:\n    - { pool: x, thread_name: \"1234567890[abc]?*\\\\*456\" }\n",
+	  "3:7: thread_name '1234567890[abc]?*\\*456' can match no thread: the kernel keeps 15 characters of a name; write "
+	  "'1234567890[abc]*'" },
 	{ "defaults:\n  pool_rules:\n    - { pool: main, module: x }\n", "3:7: the pool name 'main' is reserved; choose another" },
 	{ "[1, 2]\n", "1:1: a config must be a mapping, not a list; write its keys: listen, defaults, targets" },
 	{ "a: &x 1\n", "1:7: anchors (&name) are not taken here; write the value out" },

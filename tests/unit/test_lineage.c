@@ -63,6 +63,9 @@ static void teams_of_workers(void **state)
 	target = refresh(&s);
 	assert_string_equal(parent_of(target, "libgomp"), "python3.11:thread_run");
 	assert_int_equal(pool(target, "libgomp")->team_bound, UNKNOWN_U64);
+	exited(&s, PID); /* nobody's parent, as when it was there */
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "python3.11:thread_run"), "none");
 	/* The workers turn out to be an executor's. */
 	executor_of(&s, 16, 200, 203);
 	target = refresh(&s);

@@ -225,6 +225,8 @@ static void test_kept_and_churn_in_words(void **state)
 	/* They fill a mapping from before the attach, which is no pool's. */
 	fixture->targets[0].growth_shmem = 0;
 	assert_says(fixture, "ThreadPoolExecutor-0_*: 4480 page faults/s without growth");
+	fixture->targets[0].children.count = 1;
+	assert_says(fixture, "4480 page faults/s without growth: freed and taken again, or copied for its children");
 	fixture->targets[0].growth_anon += 4480LL * 4096 * 60;
 	text = words_of(fixture);
 	assert_null(strstr(text, "without growth"));
