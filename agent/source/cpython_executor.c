@@ -191,6 +191,26 @@ static bool is_loops_default(const struct executor *executor, const struct py_th
 	return false;
 }
 
+/* Its object is collected, and its workers run on: they were named NAME_0, NAME_1 and so on by it. */
+static void name_by_workers(struct executor *executor, const struct py_threads *threads, const struct cpython_image *image)
+{
+	uint64_t object;
+
+	if (object_referent(image, executor->reference, &object) < 0 || object != image->types.none)
+		return;
+	for (size_t i = 0; i < threads->count && !executor->is_named; i++) {
+		const struct root *root = &threads->thread[i]->root;
+		const char *number = root->kind == ROOT_FUTURES && root->queue == executor->identity
+					     ? strrchr(root->name, '_')
+					     : NULL;
+
+		if (!number || number == root->name || !number[1] || number[1 + strspn(number + 1, "0123456789")])
+			continue;
+		executor->is_named = true;
+		snprintf(executor->fact.name, sizeof(executor->fact.name), "%.*s_0", (int)(number - root->name), root->name);
+	}
+}
+
 static void name_executor(struct executor *executor, const struct py_threads *threads,
 			  const struct cpython_image *image, struct code_table *codes)
 {
@@ -211,6 +231,8 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 		/* It may have been made after the blocks were read that it lies in. */
 		memory_view_begin(image->view);
 		executor_read(image, executor);
+		if (!executor->is_named)
+			name_by_workers(executor, threads, image);
 	}
 	executor->is_hidden = executor->fact.kind == EXECUTOR_FUTURES && !executor->is_named &&
 			      threads->now_ns - executor->since_ns < UNNAMED_NS;

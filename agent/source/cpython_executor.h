@@ -16,7 +16,7 @@ struct executor {
 	bool in_use;
 	bool goes_on; /* one of its workers is of the last pass, or it is seen for the first time */
 	bool has_other_queue; /* not the queue of C code: idle workers have frames in it */
-	bool is_named; /* the name was read from its object */
+	bool is_named; /* the name was read from its object, or told by its workers' once that was gone */
 	bool is_hidden; /* not told yet: its object was not readable so far, which may be a matter of moments
 			 */
 	uint64_t since_ns; /* when its first worker that was seen began */
