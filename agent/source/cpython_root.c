@@ -144,7 +144,7 @@ static const struct worker_kind worker_kinds[] = {
 	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "pending_work_items", "executor_reference", NULL, NULL},
 };
 
-/* Where a local of the frame stands. */
+/* Where a local of the frame stands; nowhere that can be read, if its function calls none so: then it is not known. */
 static int local_address(const struct cpython_image *image, const struct frame *frame, const char *name,
 			 uint64_t *ret_address)
 {
@@ -153,7 +153,9 @@ static int local_address(const struct cpython_image *image, const struct frame *
 
 	if (r == 0)
 		*ret_address = frame->address + image->offsets.frame_locals + index * 8ULL;
-	return r;
+	if (r == -ENOENT)
+		*ret_address = UINT64_MAX;
+	return r == -ENOENT ? 0 : r;
 }
 
 /* What its own function's locals will tell of a worker whose innermost frame is that function's. */

@@ -140,9 +140,11 @@ static void what_cannot_be_read_is_not_idle(void **state)
 	struct scene s;
 
 	scene_new(&s, ROOT_POOL, 2);
-	s.thread[0].root.task_local = s.thread[1].root.task_local = 0x20000;
+	s.thread[0].root.task_local = 0x20000;
+	s.thread[1].root.task_local = UINT64_MAX; /* its function has no local of that name */
 	pass(&s);
 	assert_int_equal(s.thread[0].activity, WORKER_UNKNOWN);
+	assert_int_equal(s.thread[1].activity, WORKER_UNKNOWN);
 	assert_int_equal(executor_of(&s, 0)->busy, UNKNOWN_U64);
 	s.thread[0].root.task_local = s.thread[1].root.task_local = 0;
 	s.thread[0].root.has_initializer = true;
