@@ -86,8 +86,9 @@ uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region 
 		return 0;
 	if (!inside.resident)
 		return UNKNOWN_U64;
-	/* What has come since, or was taken from brk by others than malloc, is not known to be kept. */
-	resident = resident < inside.resident ? resident : inside.resident;
+	/* Others than malloc take memory from brk, too. */
+	if (region == REGION_HEAP && resident > inside.resident)
+		resident = inside.resident;
 	return (uint64_t)((unsigned __int128)resident * inside.kept / inside.resident);
 }
 
