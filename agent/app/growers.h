@@ -12,7 +12,7 @@
 #define GROWERS_READINGS_PER_SECOND 20
 /* A sample stands for what its thread made by small calls before it; not for so much, made before a pause. */
 #define GROWERS_SAMPLE_BYTES (8ULL << 20)
-#define GROWERS_PAUSE_NS (100 * NSEC_PER_MSEC)
+#define GROWERS_PAUSE_NS (250 * NSEC_PER_MSEC)
 #define GROWER_PIECES 8
 
 struct grower {
