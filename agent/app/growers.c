@@ -92,7 +92,6 @@ static uint32_t piece_to_drop(const struct grower *grower)
 
 static void piece_add(struct grower *grower, uint64_t start, uint64_t length, uint64_t call_ns)
 {
-
 	/* An arena grows upwards, piece by piece; mappings come one below the other. */
 	for (uint32_t i = 0; i < grower->n_pieces && !call_ns; i++) {
 		struct grower_piece *piece = &grower->piece[i];
