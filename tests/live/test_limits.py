@@ -78,5 +78,5 @@ def test_check_says_what_cannot_be_judged(tmp_path):
     assert done.code == 0, done
     lines = done.out.splitlines()
     place = next(i for i, line in enumerate(lines) if "pool a: threads at most 80% of the pool's capacity" in line)
-    assert lines[place + 1].strip().startswith("not judged while the capacity of a pool is not known")
-    assert done.out.count("not judged") == 1
+    assert lines[place + 1].strip().startswith("judged where the runtime tells the pool's capacity")
+    assert done.out.count("judged where") == 1
