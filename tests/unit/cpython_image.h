@@ -225,6 +225,20 @@ static inline int image_pass(struct image *image, struct cpython_walk *walk)
 	return cpython_walk_pass(walk, 1, image->now_ns += 2 * NSEC_PER_SEC, image->threads, image->n_threads, &sink);
 }
 
+/* The recording itself: the process stopped, nothing remembered, two passes of a new walk. */
+static inline struct cpython_walk *image_freeze(struct image *image)
+{
+	struct cpython_walk *walk;
+
+	kill(image->pid, SIGSTOP);
+	image->n_blocks = 0;
+	walk = image_walk(image);
+	assert_true(cpython_walk_proves(walk));
+	assert_int_equal(image_pass(image, walk), 0);
+	assert_int_equal(image_pass(image, walk), 0);
+	return walk;
+}
+
 /* The executor of that kind and name, as of the last pass; NULL: none. */
 static inline const struct fact_executor *image_executor(const struct image *image, enum executor_kind kind,
 							 const char *name, uint32_t instance)
