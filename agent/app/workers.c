@@ -25,15 +25,13 @@ int workers_add(struct workers *workers, const struct rule_evidence *evidence, c
 {
 	size_t place = place_of(workers, id->tid);
 	const struct worker_waits *waits;
-	struct rule_set set;
 
 	if (place < workers->count && workers->worker[place].id.tid == id->tid) {
 		if (thread_id_equal(workers->worker[place].id, *id))
 			return 0;
 		drop(workers, place);
 	}
-	runtime_rules_narrow(evidence, &set);
-	waits = runtime_rules_waits(&set);
+	waits = runtime_rules_waits(evidence);
 	if (!waits || workers->count == WORKERS_MAX)
 		return 0;
 	if (TABLE_GROW(workers->worker, workers->count, workers->room, 16))

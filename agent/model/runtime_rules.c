@@ -161,17 +161,19 @@ static bool matches(const char *glob, const char *text)
 	return fnmatch(glob + same, text + same, 0) == 0;
 }
 
+static bool matches_but_name(const struct runtime_rule *rule, const struct rule_evidence *evidence)
+{
+	return (rule->naming == RULE_MAIN) == evidence->is_leader && matches(rule->routine, evidence->routine) &&
+	       matches(rule->module, evidence->module) && matches(rule->program, evidence->program) &&
+	       matches(rule->runtime, evidence->runtime);
+}
+
 void runtime_rules_narrow(const struct rule_evidence *evidence, struct rule_set *ret_set)
 {
 	*ret_set = (struct rule_set){.bits = {0}};
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		const struct runtime_rule *rule = &rules[i];
-
-		if ((rule->naming == RULE_MAIN) == evidence->is_leader && matches(rule->routine, evidence->routine) &&
-		    matches(rule->module, evidence->module) && matches(rule->program, evidence->program) &&
-		    matches(rule->runtime, evidence->runtime))
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (matches_but_name(&rules[i], evidence))
 			ret_set->bits[i / 64] |= 1ULL << (i % 64);
-	}
 }
 
 const struct runtime_rule *runtime_rule_among(const struct rule_set *set, const struct rule_evidence *evidence)
@@ -187,10 +189,10 @@ const struct runtime_rule *runtime_rule_among(const struct rule_set *set, const 
 	return NULL;
 }
 
-const struct worker_waits *runtime_rules_waits(const struct rule_set *set)
+const struct worker_waits *runtime_rules_waits(const struct rule_evidence *evidence)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-		if (set->bits[i / 64] >> i % 64 & 1 && !rules[i].name && rules[i].waits)
+		if (rules[i].waits && !rules[i].name && matches_but_name(&rules[i], evidence))
 			return rules[i].waits;
 	return NULL;
 }

@@ -53,7 +53,7 @@ void runtime_rules_narrow(const struct rule_evidence *evidence, struct rule_set 
 /* The first of them that the evidence's name and creator match, too. NULL: none. */
 const struct runtime_rule *runtime_rule_among(const struct rule_set *set, const struct rule_evidence *evidence);
 /* How those that begin in this routine wait, by a rule that asks for no name. NULL: nobody knows. */
-const struct worker_waits *runtime_rules_waits(const struct rule_set *set);
+const struct worker_waits *runtime_rules_waits(const struct rule_evidence *evidence);
 /* All of them, in order. */
 const struct runtime_rule *runtime_rules(size_t *ret_count);
 

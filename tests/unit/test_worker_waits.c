@@ -97,12 +97,9 @@ static void where_they_stand(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
 		const struct rule_evidence evidence = evidence_of(&stacks[i].routine);
-		const struct worker_waits *waits;
-		struct rule_set set;
+		const struct worker_waits *waits = runtime_rules_waits(&evidence);
 		enum worker_activity activity;
 
-		runtime_rules_narrow(&evidence, &set);
-		waits = runtime_rules_waits(&set);
 		assert_non_null(waits);
 		activity = walked(waits, &stacks[i].routine, stacks[i].frames, !stacks[i].cut);
 		if (activity != stacks[i].activity)
