@@ -42,10 +42,11 @@ static const char *creators_name(struct target *target, struct thread *thread)
 	return thread->creator_name;
 }
 
-static uint32_t pool_of(struct target *target, struct thread *thread, uint64_t now_ns)
+static struct pool_subject subject_of(struct target *target, struct thread *thread)
 {
 	const struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
-	const struct pool_subject subject = {
+
+	return (struct pool_subject){
 		.executor = executor ? &executor->fact : NULL,
 		.name = thread->name,
 		.symbol = thread_symbol(target, thread),
@@ -57,6 +58,11 @@ static uint32_t pool_of(struct target *target, struct thread *thread, uint64_t n
 		.io_worker = thread->io_worker,
 		.own_name = is_own_name(target, thread->name),
 	};
+}
+
+static uint32_t pool_of(struct target *target, struct thread *thread, uint64_t now_ns)
+{
+	const struct pool_subject subject = subject_of(target, thread);
 	uint32_t pool = POOL_NONE;
 
 	/* Without memory for a new pool the thread stays where it is. */
@@ -105,6 +111,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 	if (before == POOL_NONE || settling)
 		count_arrival(pool, thread);
 	thread->pool = after;
+	thread->guest_of = POOL_NONE;
 	if (++pool->threads > pool->threads_peak)
 		pool->threads_peak = pool->threads;
 	if (before != POOL_NONE)
@@ -213,6 +220,26 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 	}
 }
 
+void target_place_guests(struct target *target)
+{
+	struct threads *threads = &target->threads;
+
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		target->pools.pool[i].guests = 0;
+	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next) {
+		struct thread *thread = &threads->thread[i];
+		const struct pool_subject subject = subject_of(target, thread);
+		struct pool *pool;
+
+		thread->guest_of = pools_find(&target->pools, target->policy, &subject);
+		if (thread->guest_of == POOL_NONE)
+			continue;
+		pool = &target->pools.pool[thread->guest_of];
+		if (pool->threads + ++pool->guests > pool->threads_peak)
+			pool->threads_peak = pool->threads + pool->guests;
+	}
+}
+
 uint64_t target_settle_deadline(const struct target *target)
 {
 	uint32_t first = first_due(target);
@@ -226,6 +253,8 @@ uint32_t thread_shown_pool(const struct target *target, const struct thread *thr
 
 	if (thread->pool != POOL_NONE)
 		return thread->pool;
+	if (thread->guest_of != POOL_NONE)
+		return thread->guest_of;
 	host = threads_find(&target->threads, thread->creator);
 	if (!host || host->pool == POOL_NONE)
 		host = threads_find_tid(&target->threads, target->info.pid);

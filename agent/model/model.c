@@ -248,6 +248,7 @@ int model_snapshot(struct model *model, struct snapshot **ret_snapshot)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < model->n_targets; i++) {
 		snapshot->series_dropped += model->target[i]->pools.n_dropped;
+		target_place_guests(model->target[i]); /* some may have come since the refresh */
 		r = target_fill(model, model->target[i], &snapshot->targets[snapshot->n_targets++]);
 		if (r < 0)
 			return r;

@@ -184,7 +184,10 @@ void thread_await_name(struct target *target, struct thread *thread);
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too);
 uint64_t target_settle_deadline(const struct target *target);
-/* The pool that a thread is shown in; a newborn that is in none yet is a guest of its creator's. */
+/* Newborns whose name does not count yet are shown where they are going, if that is a pool already: else who makes many
+ * that live for a moment only had some of them whenever one looks. */
+void target_place_guests(struct target *target);
+/* The pool that a thread is shown in; a newborn that is not on its way to any is its creator's guest. */
 uint32_t thread_shown_pool(const struct target *target, const struct thread *thread);
 const char *thread_symbol(const struct target *target, const struct thread *thread);
 const char *thread_module(const struct target *target, const struct thread *thread);

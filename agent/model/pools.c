@@ -228,7 +228,7 @@ static void choose(struct pools *pools, const struct policy_entry *policy,
 
 bool pool_is_listed(const struct pool *pool)
 {
-	return pool->threads || pool->shown_threads || pool->seen || pool->started || pool->exited ||
+	return pool->threads || pool->guests || pool->shown_threads || pool->seen || pool->started || pool->exited ||
 	       pool->memory.resident_bytes || pool->memory.mapped_bytes;
 }
 
@@ -298,6 +298,16 @@ static void pool_take_rule(struct pool *pool, const struct runtime_rule *rule)
 	pool->is_programs_main = rule->is_programs_main;
 	pool->has_creators_argument = rule->has_creators_argument;
 	pool->is_runtimes_own = rule->is_runtimes_own;
+}
+
+uint32_t pools_find(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject)
+{
+	struct pool_choice choice;
+	const struct pool *known;
+
+	choose(pools, policy, subject, &choice);
+	known = pool_by_name(pools, choice.name);
+	return known ? (uint32_t)(known - pools->pool) : POOL_NONE;
 }
 
 int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,

@@ -34,6 +34,7 @@ struct pool {
 	bool has_parallelism, is_teams, is_programs_main, has_creators_argument;
 	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
+	uint32_t guests;                  /* such newborns, if they are to come here; the peak has them in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */
 	uint64_t faults;                  /* page faults that its threads took since attach */
 	struct births births;
@@ -98,6 +99,8 @@ struct pool_subject {
 /* The pool that the subject belongs to, made if need be (its limits bound to the policy's). */
 int pools_place(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject,
 		uint64_t time_ns, uint32_t *ret_pool);
+/* The same if there is one already, else POOL_NONE (also where the rest, `other`, would take it). */
+uint32_t pools_find(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject);
 /* Has anything to show: threads or what they left. */
 bool pool_is_listed(const struct pool *pool);
 /* A listed pool has a name that the glob of a limit matches. */

@@ -368,6 +368,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	sampled = target->sampled;
 	target->sampled = false;
 	threads_release(&target->threads);
+	target_place_guests(target);
 	target_seek_stacks(target, now_ns);
 	figure_all(target, now_ns);
 	threads_release_owners(&target->threads);

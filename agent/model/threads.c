@@ -157,6 +157,7 @@ int threads_add(struct threads *threads, struct thread_id id, struct thread **re
 		.living = true,
 		.owner = owner,
 		.pool = POOL_NONE,
+		.guest_of = POOL_NONE,
 		.creator_pool = POOL_NONE,
 		.routine = ROUTINE_NONE,
 		.function = FUNCTION_NONE,

@@ -23,6 +23,7 @@ struct thread {
 	bool stack_sought; /* its stack is still to be found by stack pointer and TLS base */
 	char state;
 	uint32_t owner, pool, routine;
+	uint32_t guest_of; /* the pool that it would be in if its name counted already; while pending */
 	uint32_t next_same_hash, pending_next, pending_before;
 	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine, start_argument;
 	uint64_t stack_at; /* its stack pointer as of the last sample; 0: not known */

@@ -245,7 +245,7 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 
 static bool is_namesake(const struct executor *a, const struct executor *b)
 {
-	return a != b && a->in_use && a->identity && a->fact.kind == b->fact.kind &&
+	return a != b && a->in_use && !a->fact.gone && a->identity && a->fact.kind == b->fact.kind &&
 	       !strcmp(a->fact.name, b->fact.name);
 }
 

@@ -136,6 +136,25 @@ def test_instances_apart(executors):
     assert readings["passes"] >= 1 and readings["failed_passes"] == 0 and readings["unread_threads"] == 0
 
 
+def test_one_at_a_time_is_one_pool(executors, watch):
+    """Each begins when the one before has ended, between two looks."""
+    program = executors()
+    program.ask("turns t 2 0.9")
+    pools = pools_of(watch(program.pid, after=6).wait().target())
+    assert [name for name in pools if name.startswith("t_")] == ["t_*"]
+    assert pools["t_*"]["threads_peak"] == 2 and pools["t_*"]["threads_started"] >= 8
+
+
+def test_a_creator_has_no_guests(executors):
+    """Workers that live for moments only are in no pool of who made them, whenever one looks."""
+    program = executors()
+    program.ask("turns t 7 0.02")
+    for _ in range(8):
+        target = run("dump", "--json", "--after", "0.5", "-p", program.pid).target()
+        driver = pools_of(target)["driver"]
+        assert (driver["threads"], driver["threads_peak"]) == (1, 1), [t for t in target["thread_list"] if t["pool"] == "driver"]
+
+
 def test_what_each_worker_runs(executors):
     program = executors()
     program.ask("executor a 2 spinner")

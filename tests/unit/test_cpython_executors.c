@@ -92,6 +92,8 @@ static void with_all_workers_new_it_is_another(void **state)
 		assert_int_equal(executor_of(&s, 0)->id, 2);
 		assert_int_equal(executor_of(&s, 1)->id, 2);
 		assert_int_equal(executor_of(&s, 0)->workers, 2);
+		/* Where the old one is no more when it comes, it is the first of its name as that was. */
+		assert_int_equal(executor_of(&s, 0)->instance, 1);
 		/* The old one is told to be gone, once. */
 		assert_int_equal(s.executors.count, 2);
 		assert_true(s.executors.executor[0].in_use && s.executors.executor[0].fact.gone);

@@ -315,6 +315,37 @@ static void a_newborn_waits_for_its_name(void **state)
 	script_end(&s);
 }
 
+/* Of a pool that its likes came to before it is a guest, not of its creator's. */
+static void a_newborn_waits_where_it_is_going(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "app");
+	routine(&s, 200, "libpool.so", "work");
+	pass(&s, 30 * MSEC);
+	for (uint32_t i = 201; i < 204; i++) {
+		born(&s, i, "app");
+		routine(&s, i, "libpool.so", "work");
+	}
+	tick(&s);
+	target = &look(&s)->targets[0];
+	assert_string_equal(pool_name_of(target, 202), "libpool.so:work");
+	assert_int_equal(pool(target, "main")->threads, 1);
+	assert_int_equal(pool(target, "libpool.so:work")->threads, 4);
+	assert_int_equal(pool(target, "libpool.so:work")->threads_peak, 4);
+	assert_int_equal(pool(target, "libpool.so:work")->threads_started, 1);
+	renamed(&s, 203, "io-1");
+	pass(&s, 30 * MSEC);
+	target = refresh(&s);
+	assert_string_equal(pool_name_of(target, 203), "io-*");
+	assert_int_equal(pool(target, "libpool.so:work")->threads, 3);
+	assert_int_equal(pool(target, "libpool.so:work")->threads_started, 3);
+	script_end(&s);
+}
+
 static void after_twenty_milliseconds_the_creators_name_is_its_own(void **state)
 {
 	struct script s = {0};
@@ -440,6 +471,7 @@ int main(void)
 		cmocka_unit_test(the_process_has_more_than_one_name),
 		cmocka_unit_test(a_child_in_the_same_memory_is_not_the_leader),
 		cmocka_unit_test(a_newborn_waits_for_its_name),
+		cmocka_unit_test(a_newborn_waits_where_it_is_going),
 		cmocka_unit_test(after_twenty_milliseconds_the_creators_name_is_its_own),
 		cmocka_unit_test(a_late_name_leaves_no_trace_in_the_former_pool),
 		cmocka_unit_test(beyond_max_pools_is_other),

@@ -130,6 +130,14 @@ def drop(name, workers, tasks):
         dropped.submit(blocked_task, name)
 
 
+def turns(name, workers, seconds):
+    """One executor after the other, all of one name."""
+    while True:
+        with ThreadPoolExecutor(workers, name) as made:
+            for _ in range(workers):
+                made.submit(time.sleep, seconds)
+
+
 def short_named():
     name_own_thread("brief")
     short_task(60)
@@ -208,6 +216,9 @@ def main():
                 result.result(60) if hasattr(result, "result") else result.get(60)
         elif word == "shutdown":
             MADE.pop(rest[0]).shutdown()
+        elif word == "turns":   # NAME WORKERS SECONDS of a task
+            threading.Thread(target=turns, args=(rest[0], int(rest[1]), float(rest[2])), daemon=True,
+                             name="driver").start()
         elif word == "churn":
             MADE["steady"] = ThreadPoolExecutor(4, "steady", name_own_thread, ("steady",))
             for _ in range(int(rest[0])):
