@@ -199,17 +199,17 @@ static int emit_thread(struct watched *watched, const struct fact *fact, const s
 	return error ? error : emit_routine(watched, fact, sink);
 }
 
-/* Arena words are read again while births go on, and now and then for a thread that took its arena late. */
+/* Arena words are read again while births go on or heaps grow, and now and then for a thread that took its arena late. */
 #define ARENAS_NS (10 * NSEC_PER_SEC)
 
-static bool arenas_due(struct watched *watched)
+static bool arenas_due(struct watched *watched, bool exact)
 {
 	uint64_t now = boottime();
 
-	if (!watched->births && now - watched->arenas_ns <= ARENAS_NS)
+	if (!exact && !watched->arenas_stir && now - watched->arenas_ns <= ARENAS_NS)
 		return false;
 	/* A word that is still empty (before the first malloc) is found by the reading after ARENAS_NS. */
-	watched->births = false;
+	watched->arenas_stir = false;
 	watched->arenas_ns = now;
 	return true;
 }
@@ -344,8 +344,7 @@ static int seed_threads(struct watched *watched, const struct fact_sink *sink)
 			      .reads_runtime = runtime_due(watched, true)};
 	int error;
 
-	watched->births = true;
-	arenas_due(watched);
+	arenas_due(watched, true);
 	error = batch_all_by_age(&batch);
 	if (!error)
 		error = read_arenas(watched, &list, sink);
@@ -389,7 +388,7 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 {
 	struct fact born = *fact;
 
-	watched->births = true;
+	watched->arenas_stir = true;
 	(void)watched_note(watched, fact, sink);
 	if (!watched->descriptor.stack_block && born.thread.tls_base)
 		watched_learn_again(watched);
@@ -400,7 +399,7 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink)
 {
 	_cleanup_(thread_list_free) struct thread_list list = {0};
-	bool reads_arenas = arenas_due(watched);
+	bool reads_arenas = arenas_due(watched, exact);
 	struct batch batch = {.watched = watched, .sink = sink, .flush = sample_batch,
 			      .list = reads_arenas ? &list : NULL, .reads_runtime = runtime_due(watched, exact)};
 	/* Before anything is read from the target's own memory: that can bring a page into being which it had given back,

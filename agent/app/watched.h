@@ -43,7 +43,7 @@ struct watched {
 	struct glibc_kept kept;
 	struct golang golang;
 	uint64_t arenas_ns; /* when arena words were read last */
-	bool births;        /* since then: a new thread may have taken over an arena, which no event tells */
+	bool arenas_stir;   /* since then: a newborn, or one that grew a heap, may have taken over an arena, which no event tells */
 	struct routines routines; /* start routines already resolved */
 	struct workers workers;
 };

@@ -77,6 +77,7 @@ bool watched_note(struct watched *watched, const struct fact *fact, const struct
 		(void)cpython_note_birth(watched->cpython, &fact->thread);
 	if (fact->kind == FACT_THREAD_EXITED)
 		workers_remove(&watched->workers, fact->thread.id);
+	watched->arenas_stir |= fact->kind == FACT_RANGE_PROTECTED; /* so do the heaps of glibc's threads grow */
 	if ((fact->kind == FACT_RANGE_MADE || fact->kind == FACT_RANGE_PROTECTED) &&
 	    fact->range.protection & PROT_EXEC && watched->symbols)
 		symbols_changed(watched->symbols);

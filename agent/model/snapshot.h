@@ -92,7 +92,8 @@ struct snapshot_fit {
 /* How many workers would have done for the load that was seen, where busy is proven. */
 struct snapshot_right_size {
 	uint64_t workers; /* 0: nothing is advised */
-	uint64_t frees_bytes, observed_seconds, looks;
+	uint64_t frees_bytes; /* UNKNOWN_U64: too much of the memory is from before the attach, or lost */
+	uint64_t observed_seconds, looks;
 	uint64_t busy_peak, demand_peak; /* in these looks; demand: busy, and the tasks that waited then */
 };
 

@@ -70,12 +70,21 @@ static int unmatched_fill(const struct target *target, struct snapshot_target *r
 	return 0;
 }
 
+/* What nobody is known to have made may be these workers' too: beyond this part of what they would free, that is not known. */
+#define UNTOLD_PART 10
+
 static struct snapshot_right_size right_size_of(const struct target *target, const struct pool *pool)
 {
 	bool is_known = target->whole && pool->shown_threads;
+	uint64_t untold = add_saturated(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH],
+					target->unattributed[UNATTRIBUTED_LOST]);
+	struct snapshot_right_size size =
+		busy_watch_advise(&pool->busy_watch, target->last_refresh_ns, pool->threads,
+				  is_known ? pool->thread_resident_sum / pool->shown_threads : UNKNOWN_U64);
 
-	return busy_watch_advise(&pool->busy_watch, target->last_refresh_ns, pool->threads,
-				 is_known ? pool->thread_resident_sum / pool->shown_threads : UNKNOWN_U64);
+	if (untold > size.frees_bytes / UNTOLD_PART)
+		size.frees_bytes = UNKNOWN_U64;
+	return size;
 }
 
 static int pool_fill(const struct model *model, const struct target *target, const struct pool *pool,

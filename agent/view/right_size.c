@@ -14,21 +14,25 @@ size_t right_size_words(const struct snapshot_target *target, const struct words
 	for (size_t i = 0; i < target->n_pools && count < max; i++) {
 		const struct snapshot_pool *pool = &target->pools[i];
 		const struct snapshot_right_size *size = &pool->right_size;
-		char name[80];
+		char name[80], frees[128];
 
 		if (!size->workers)
 			continue;
 		escape_text(pool->name, sizeof(pool->name), options->utf8, name, sizeof(name));
+		if (size->frees_bytes == UNKNOWN_U64)
+			snprintf(frees, sizeof(frees), " (what that frees is not known: %s are from before the attach, or lost)",
+				 format_bytes(FORMAT_BUFFER, target->unattributed[UNATTRIBUTED_BEFORE_ATTACH] +
+								     target->unattributed[UNATTRIBUTED_LOST]));
+		else /* an arena that others share stays */
+			snprintf(frees, sizeof(frees), " and free %s %s", pool->memory.shared ? "at most" : "about",
+				 format_bytes(FORMAT_BUFFER, size->frees_bytes));
 		words[count].attribute = ATTR_NORMAL;
 		snprintf(words[count].text, sizeof(words->text),
-			 "%s: %s workers, at most %s seen busy%s in %s (%s looks) at this load; %s would do and free %s %s",
+			 "%s: %s workers, at most %s seen busy%s in %s (%s looks) at this load; %s would do%s",
 			 name, format_count(FORMAT_BUFFER, pool->threads), format_count(FORMAT_BUFFER, size->demand_peak),
 			 size->demand_peak > size->busy_peak ? " or asked for" : "",
 			 format_duration(FORMAT_BUFFER, (double)size->observed_seconds),
-			 format_count(FORMAT_BUFFER, size->looks), format_count(FORMAT_BUFFER, size->workers),
-			 /* An arena that others share stays. */
-			 pool->memory.shared ? "at most" : "about",
-			 format_bytes(FORMAT_BUFFER, size->frees_bytes));
+			 format_count(FORMAT_BUFFER, size->looks), format_count(FORMAT_BUFFER, size->workers), frees);
 		count++;
 	}
 	return count;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Attached after the growth, poolscope must say the same of stacks, arenas and heap as an agent that saw it all."""
 import os
+import time
 
 import pytest
 
@@ -135,6 +136,22 @@ def test_an_arena_whose_users_have_gone(puppet, exporter):
     wait_for(lambda: total("poolscope_pool_memory_orphaned_bytes") >= bytes_of_b, "b's arena to be an orphan")
     # a's was found by the ring of arenas, but nobody can say whose it was.
     assert total("poolscope_process_memory_unattributed_bytes", reason="before_attach") >= 3 << 20
+
+
+def test_who_takes_an_arena_late_has_it_soon(workload, exporter):
+    """No birth tells that it went to a thread which was there and had none; that it grows does."""
+    program = workload("heirs")
+    serving = exporter("-p", program.pid)
+    program.ask("first")
+    serving.wait_value(0, "poolscope_pool_threads", process="heirs", pool="first-*")
+    program.ask("late")
+    begun = time.monotonic()
+
+    def has_all():
+        series = {"process": "heirs", "pool": "late-*", "region": "arena"}
+        return (serving.value("poolscope_pool_memory_resident_bytes", **series) or 0) >= 45 << 20
+    wait_for(has_all, "late-* to have the arena")
+    assert time.monotonic() - begun < 5, "a reading every ten seconds is not soon"
 
 
 def test_workers_that_die_and_are_replaced_keep_the_pools_figures(pools, watch, final):

@@ -258,6 +258,12 @@ static void through_the_model(void **state)
 	shared.memory.shared = true;
 	assert_int_equal(right_size_words(&(struct snapshot_target){.pools = &shared, .n_pools = 1}, &options, words, 4), 1);
 	assert_non_null(strstr(words[0].text, "5 would do and free at most 30.0M"));
+	shared.right_size.frees_bytes = UNKNOWN_U64;
+	assert_int_equal(right_size_words(&(struct snapshot_target){.pools = &shared, .n_pools = 1,
+								    .unattributed = {[UNATTRIBUTED_BEFORE_ATTACH] = 4 * MIB}},
+					  &options, words, 4), 1);
+	assert_non_null(strstr(words[0].text,
+			       "5 would do (what that frees is not known: 4.00M are from before the attach, or lost)"));
 	/* Refreshes without a reading are no looks. */
 	for (uint32_t i = 0; i < 9; i++)
 		target = refresh(&s);
@@ -278,9 +284,41 @@ static void through_the_model(void **state)
 	script_end(&s);
 }
 
+/* Nobody knows whose that is which was there at the attach: with it the workers may free several times as much. */
+static void what_is_freed_is_told_where_memory_is_known(void **state)
+{
+	static const struct {
+		uint64_t untold, frees;
+	} cases[] = {{0, 30 * MIB}, {3 * MIB, 30 * MIB}, {4 * MIB, UNKNOWN_U64}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct script s = {0};
+		const struct snapshot_target *target = NULL;
+
+		pool_of_twenty(&s);
+		if (cases[i].untold) {
+			seed_begin(&s, SEED_ATTACH);
+			for (uint32_t w = 0; w < WORKERS; w++)
+				range(&s, FACT_RANGE_SEEN, 0, 0x10000000 + w * 4 * MIB, 4 * MIB, RW, RANGE_ANON);
+			range(&s, FACT_RANGE_SEEN, 0, 0x90000000, cases[i].untold, RW, RANGE_ANON);
+			seed_end(&s);
+			resident(&s, 0x90000000, cases[i].untold, cases[i].untold);
+		}
+		for (uint64_t look = 1; look <= 601; look++) {
+			told(&s, look, 1, 0, 4);
+			target = refresh(&s);
+		}
+		assert_int_equal(pool(target, "resize_*")->right_size.workers, 5);
+		assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], cases[i].untold);
+		assert_int_equal(pool(target, "resize_*")->right_size.frees_bytes, cases[i].frees);
+		script_end(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_freed_is_told_where_memory_is_known),
 		cmocka_unit_test(what_would_do),
 		cmocka_unit_test(too_short_a_time_says_nothing),
 		cmocka_unit_test(the_peak_counts_and_not_the_present),
