@@ -310,7 +310,7 @@ static void count_untold(struct executors *executors, const struct py_threads *t
 	bool any = false;
 
 	for (size_t i = 0; i < threads->count && !any; i++)
-		any = threads->thread[i]->is_too_deep && threads->thread[i]->root.kind == ROOT_UNKNOWN;
+		any = threads->thread[i]->may_be_any && threads->thread[i]->root.kind == ROOT_UNKNOWN;
 	for (uint32_t i = 0; i < executors->count; i++) {
 		struct fact_executor *fact = &executors->executor[i].fact;
 

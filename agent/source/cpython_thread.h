@@ -56,7 +56,8 @@ struct py_thread {
 	bool is_in_loop; /* its innermost frame is worker_frame: it waits for a task, or executes a function of C */
 
 	struct root root;
-	bool is_too_deep; /* its outermost frames were not reached: it is not told; tried again from retry_ns on */
+	bool is_too_deep; /* its outermost frames cannot be reached: it is told to be none's; tried again from retry_ns on */
+	bool may_be_any; /* they were not reached so far, for whatever reason: it may be any executor's worker */
 	uint8_t torn; /* how often in a row a deep stack changed while it was read */
 	uint64_t retry_ns;
 	uint64_t began_ns; /* 0: not known */

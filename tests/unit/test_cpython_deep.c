@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "cpython_image.h"
+#include "source/cpython_executor.h"
+#include "source/cpython_root.h"
 
 #define DEPTH 300U
 
@@ -152,12 +154,63 @@ static void leading_back_into_itself(void **state)
 	untold_by(word_at(deep_frame(250) + image.offsets.frame_previous), deep_frame(120));
 }
 
+/* One pass by hand, in which of deep stacks so many frames are read. */
+static void pass_with(struct py_threads *threads, struct executors *executors, const struct cpython_image *site,
+		      struct code_table *codes, uint32_t frames)
+{
+	memory_view_begin(site->view);
+	code_table_begin(codes);
+	threads->now_ns += NSEC_PER_SEC;
+	assert_int_equal(py_threads_list(threads, site, image.site.runtime), 0);
+	assert_int_equal(py_threads_locate(threads, site, codes), 0);
+	assert_int_equal(py_threads_tell_roots(threads, site, codes, frames), 0);
+	executors_update(executors, threads, site, codes);
+}
+
+static const struct fact_executor *futures_of(const struct executors *executors)
+{
+	for (uint32_t i = 0; i < executors->count; i++) {
+		if (executors->executor[i].in_use && executors->executor[i].fact.kind == EXECUTOR_FUTURES)
+			return &executors->executor[i].fact;
+	}
+	fail();
+	return NULL;
+}
+
+/* Whose turn does not come in a pass is not known to be nobody's worker, and it comes in the next. */
+static void left_to_the_next_pass(void **state)
+{
+	const struct memory_source source = {.read = image_read, .context = &image};
+	struct cpython_image site = {.offsets = image.offsets, .types = image.site.types};
+	struct py_threads threads = {0};
+	struct executors executors = {0};
+	struct code_table *codes;
+
+	assert_int_equal(memory_view_new(&source, &site.view), 0);
+	assert_int_equal(code_table_new(&codes), 0);
+	pass_with(&threads, &executors, &site, codes, 0);
+	assert_int_equal(futures_of(&executors)->workers, 1);
+	assert_true(futures_of(&executors)->may_have_more);
+	assert_int_equal(futures_of(&executors)->busy, UNKNOWN_U64);
+	for (size_t i = 0; i < threads.count; i++)
+		assert_false(threads.thread[i]->is_too_deep);
+	pass_with(&threads, &executors, &site, codes, 1);
+	assert_int_equal(futures_of(&executors)->workers, 2);
+	assert_false(futures_of(&executors)->may_have_more);
+	assert_int_equal(futures_of(&executors)->busy, 1);
+	executors_clear(&executors);
+	py_threads_clear(&threads);
+	code_table_free(codes);
+	memory_view_free(site.view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(told_as_any_other),
 		cmocka_unit_test(torn),
 		cmocka_unit_test(leading_back_into_itself),
+		cmocka_unit_test(left_to_the_next_pass),
 	};
 
 	return cmocka_run_group_tests(tests, record, forget);
