@@ -10,7 +10,7 @@
  * left: whose turn does not come has it in the next. One that cost many and ended in nothing is not read again at once. */
 #define LEVELS 64U
 #define LEVELS_CHEAP 512U
-#define TORN_MAX 3U /* so often in a row it is chance: a thread that has just begun, or is about to end */
+#define TORN_MAX 3U /* less often in a row it is chance: a thread that has just begun, or is about to end */
 #define DEEP_RETRY_NS (16 * NSEC_PER_SEC)
 #define TORN_RETRY_NS (4 * NSEC_PER_SEC)
 /* How long a frame must be seen before it counts as what the thread is there for. */
@@ -398,7 +398,8 @@ static void note_try(const struct chain *chain, uint64_t now_ns)
 
 	thread->torn = chain->is_torn_deep ? thread->torn + (thread->torn < TORN_MAX) : 0;
 	thread->is_too_deep = chain->is_too_deep || thread->torn == TORN_MAX;
-	thread->may_be_any = thread->is_too_deep || chain->is_left_out;
+	/* Who is read again in the next pass does not leave all executors' busy unknown because it has just begun. */
+	thread->may_be_any = thread->is_too_deep || chain->is_left_out || chain->delay_ns;
 	thread->retry_ns = now_ns + chain->delay_ns;
 }
 

@@ -11,7 +11,7 @@
 #include "source/cpython_executor.h"
 #include "source/cpython_root.h"
 
-#define DEPTH 300U
+#define DEPTH 700U
 
 static struct image image;
 
@@ -36,7 +36,7 @@ static int record(void **state)
 	image_say(&image, "submit deep 2");
 	image_wait_started(&image, "deep", 2);
 	image_say(&image, "open deep");
-	image_say(&image, "recurse deep 300");
+	image_say(&image, "recurse deep 700");
 	image_wait_started(&image, "deep", 1);
 	image_find(&image);
 	/* Nobody tells when a worker that has ended its task is waiting again. */
@@ -204,6 +204,26 @@ static void left_to_the_next_pass(void **state)
 	memory_view_free(site.view);
 }
 
+/* It is read again so late that what is told meanwhile must not leave it out. */
+static void torn_where_it_is_deepest(void **state)
+{
+	struct cpython_walk *walk = image_walk(&image);
+	uint64_t *word = word_at(deep_frame(600) + image.offsets.frame_previous), before = *word;
+
+	*word = 0x1230;
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(image_pass(&image, walk), 0);
+		assert_int_equal(deep()->workers, 1);
+		assert_int_equal(deep()->busy, UNKNOWN_U64);
+		assert_true(deep()->may_have_more);
+		assert_int_equal(count_untold(), 0);
+		assert_int_equal(cpython_walk_counts(walk)->unread, 0);
+	}
+	*word = before;
+	assert_told(walk);
+	cpython_walk_free(walk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +231,7 @@ int main(void)
 		cmocka_unit_test(torn),
 		cmocka_unit_test(leading_back_into_itself),
 		cmocka_unit_test(left_to_the_next_pass),
+		cmocka_unit_test(torn_where_it_is_deepest),
 	};
 
 	return cmocka_run_group_tests(tests, record, forget);
