@@ -403,6 +403,14 @@ static void note_try(const struct chain *chain, uint64_t now_ns)
 	thread->retry_ns = now_ns + chain->delay_ns;
 }
 
+/* It has left Python: there is no stack any more that could not be read. */
+static void forget_tries(struct py_thread *thread)
+{
+	thread->is_too_deep = thread->may_be_any = false;
+	thread->torn = 0;
+	thread->retry_ns = 0;
+}
+
 int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image,
 			  struct code_table *codes, uint32_t frames)
 {
@@ -410,8 +418,11 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	_cleanup_(freep) struct root *roots = NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; i < threads->count; i++)
+	for (size_t i = 0; i < threads->count; i++) {
+		if (threads->thread[i]->is_read && !threads->thread[i]->frame.address)
+			forget_tries(threads->thread[i]);
 		count += is_to_be_told(threads->thread[i], threads->now_ns);
+	}
 	if (!count)
 		return 0;
 	chains = calloc(count, sizeof(*chains));

@@ -64,29 +64,44 @@ static uint64_t *word_at(uint64_t address)
 	return (uint64_t *)(void *)(block->bytes + address % MEMORY_BLOCK);
 }
 
-static uint64_t innermost(uint64_t thread)
+/* Where it stands which frame the thread is in. */
+static uint64_t *innermost(uint64_t thread)
 {
-	uint64_t pointer = *word_at(thread + image.offsets.thread_frame);
+	uint64_t *pointer = word_at(thread + image.offsets.thread_frame);
 
-	return image.offsets.has_cframe ? *word_at(pointer + image.offsets.cframe_frame) : pointer;
+	return image.offsets.has_cframe ? word_at(*pointer + image.offsets.cframe_frame) : pointer;
 }
 
-/* The frame of the deep thread that is so far from the innermost. */
-static uint64_t deep_frame(unsigned int distance)
+/* So far from the innermost; 0: the stack is no deeper. */
+static uint64_t frame_of(uint64_t thread, unsigned int distance)
+{
+	uint64_t frame = *innermost(thread);
+
+	for (unsigned int i = 0; frame && i < distance; i++)
+		frame = *word_at(frame + image.offsets.frame_previous);
+	return frame;
+}
+
+static uint64_t thread_next(uint64_t thread)
 {
 	uint64_t interp = *word_at(image.site.runtime + image.offsets.runtime_interpreters);
 
-	for (uint64_t thread = *word_at(interp + image.offsets.interp_threads); thread;
-	     thread = *word_at(thread + image.offsets.thread_next)) {
-		uint64_t frame = innermost(thread), found = 0;
+	return *word_at(thread ? thread + image.offsets.thread_next : interp + image.offsets.interp_threads);
+}
 
-		for (unsigned int i = 0; frame && i < DEPTH; i++, frame = *word_at(frame + image.offsets.frame_previous))
-			found = i == distance ? frame : found;
-		if (frame)
-			return found;
-	}
-	fail();
-	return 0;
+static uint64_t deep_thread(void)
+{
+	uint64_t thread = thread_next(0);
+
+	while (thread && !frame_of(thread, DEPTH))
+		thread = thread_next(thread);
+	assert_true(thread);
+	return thread;
+}
+
+static uint64_t deep_frame(unsigned int distance)
+{
+	return frame_of(deep_thread(), distance);
 }
 
 static void assert_told(struct cpython_walk *walk)
@@ -224,6 +239,28 @@ static void torn_where_it_is_deepest(void **state)
 	cpython_walk_free(walk);
 }
 
+/* The task is over, and what it was in is of no more interest. */
+static void no_longer_deep(void **state)
+{
+	struct cpython_walk *walk = image_walk(&image);
+	uint64_t *word = word_at(deep_frame(600) + image.offsets.frame_previous), before = *word;
+	uint64_t *where = innermost(deep_thread()), frame = *where;
+
+	*word = 0x1230;
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(deep()->busy, UNKNOWN_U64);
+	assert_int_equal(count_untold(), 1);
+	*where = 0;
+	assert_int_equal(image_pass(&image, walk), 0);
+	assert_int_equal(deep()->busy, 0);
+	assert_false(deep()->may_have_more);
+	*where = frame;
+	*word = before;
+	assert_told(walk);
+	cpython_walk_free(walk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +269,7 @@ int main(void)
 		cmocka_unit_test(leading_back_into_itself),
 		cmocka_unit_test(left_to_the_next_pass),
 		cmocka_unit_test(torn_where_it_is_deepest),
+		cmocka_unit_test(no_longer_deep),
 	};
 
 	return cmocka_run_group_tests(tests, record, forget);
