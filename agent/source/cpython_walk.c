@@ -338,6 +338,7 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 {
 	_cleanup_(listing_clear) struct listing listing = {0};
 	struct fact fact = {.target = target, .time_ns = time_ns};
+	const struct py_thread *leader;
 	int told = list_threads(walk), r;
 
 	walk->counts.passes++;
@@ -355,10 +356,13 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		walk->frames = FRAMES_PASS;
 		if (r < 0)
 			return r;
-		for (size_t i = 0; i < walk->threads.count; i++)
+		leader = leader_of(walk, threads, n_threads);
+		for (size_t i = 0; i < walk->threads.count; i++) {
 			walk->counts.unread += walk->threads.thread[i]->is_too_deep;
+			walk->threads.thread[i]->is_leader = walk->threads.thread[i] == leader;
+		}
 		executors_update(&walk->executors, &walk->threads, &walk->image, walk->codes);
-		process_role_tell(&walk->role, leader_of(walk, threads, n_threads), &walk->image, walk->codes, time_ns);
+		process_role_tell(&walk->role, leader, &walk->image, walk->codes, time_ns);
 		walk->counts.role = walk->role.role;
 	} else {
 		walk->failures++;

@@ -261,6 +261,41 @@ static void no_longer_deep(void **state)
 	cpython_walk_free(walk);
 }
 
+/* The oldest: newer ones stand before it. */
+static uint64_t leader(void)
+{
+	uint64_t thread = thread_next(0);
+
+	while (thread_next(thread))
+		thread = thread_next(thread);
+	return thread;
+}
+
+/* Whose main thread is too deep, as recursive programs are, is told of its executors all the same. */
+static void a_leader_is_no_worker(void **state)
+{
+	struct cpython_walk *walk = image_walk(&image);
+	uint64_t *word = word_at(deep_frame(600) + image.offsets.frame_previous), before = *word;
+	uint64_t *where = innermost(deep_thread()), frame = *where;
+	uint64_t *leader_where = innermost(leader()), leader_frame = *leader_where;
+
+	*word = 0x1230;
+	*where = 0;
+	*leader_where = frame;
+	for (unsigned int i = 0; i < 6; i++) {
+		assert_int_equal(image_pass(&image, walk), 0);
+		assert_int_equal(deep()->workers, 1);
+		assert_int_equal(deep()->busy, 0);
+		assert_false(deep()->may_have_more);
+	}
+	assert_true(cpython_walk_counts(walk)->unread > 0);
+	*where = frame;
+	*leader_where = leader_frame;
+	*word = before;
+	assert_told(walk);
+	cpython_walk_free(walk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +305,7 @@ int main(void)
 		cmocka_unit_test(left_to_the_next_pass),
 		cmocka_unit_test(torn_where_it_is_deepest),
 		cmocka_unit_test(no_longer_deep),
+		cmocka_unit_test(a_leader_is_no_worker),
 	};
 
 	return cmocka_run_group_tests(tests, record, forget);
