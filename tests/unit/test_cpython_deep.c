@@ -219,6 +219,68 @@ static void left_to_the_next_pass(void **state)
 	memory_view_free(site.view);
 }
 
+/* Frames on top of the deep thread's that are copies of one of them, each the caller of the one above it. */
+#define PILE 0x500000000000ULL
+#define PILE_FRAME 256U
+static struct {
+	unsigned char frame[PILE_FRAME];
+	uint64_t count, below; /* what the lowest has for its caller */
+} pile;
+
+static void read_pile(void *context, const uint64_t *addresses, size_t count, unsigned char *bytes, bool *ret_read)
+{
+	image_read(context, addresses, count, bytes, ret_read);
+	for (size_t i = 0; i < count; i++) {
+		if (addresses[i] < PILE || addresses[i] >= PILE + pile.count * PILE_FRAME)
+			continue;
+		for (uint64_t at = 0; at < MEMORY_BLOCK; at += PILE_FRAME) {
+			uint64_t frame = addresses[i] + at, previous = frame > PILE ? frame - PILE_FRAME : pile.below;
+
+			memcpy(bytes + i * MEMORY_BLOCK + at, pile.frame, PILE_FRAME);
+			memcpy(bytes + i * MEMORY_BLOCK + at + image.offsets.frame_previous, &previous, sizeof(previous));
+		}
+		ret_read[i] = true;
+	}
+}
+
+static bool is_told_with(unsigned int frames)
+{
+	const struct memory_source source = {.read = read_pile, .context = &image};
+	struct cpython_image site = {.offsets = image.offsets, .types = image.site.types};
+	uint64_t *where = innermost(deep_thread()), before = *where;
+	struct py_threads threads = {0};
+	struct executors executors = {0};
+	struct code_table *codes;
+	bool is_too_deep = false;
+
+	pile.below = before;
+	pile.count = frames;
+	for (unsigned int i = 0; frame_of(deep_thread(), i); i++)
+		pile.count--;
+	for (uint64_t i = 0; i < PILE_FRAME; i += sizeof(uint64_t))
+		memcpy(pile.frame + i, word_at(deep_frame(100) + i), sizeof(uint64_t));
+	*where = PILE + (pile.count - 1) * PILE_FRAME;
+	assert_int_equal(memory_view_new(&source, &site.view), 0);
+	assert_int_equal(code_table_new(&codes), 0);
+	pass_with(&threads, &executors, &site, codes, FRAMES_PASS);
+	for (size_t i = 0; i < threads.count; i++)
+		is_too_deep |= threads.thread[i]->is_too_deep;
+	assert_int_equal(futures_of(&executors)->workers, is_too_deep ? 1 : 2);
+	*where = before;
+	executors_clear(&executors);
+	py_threads_clear(&threads);
+	code_table_free(codes);
+	memory_view_free(site.view);
+	return !is_too_deep;
+}
+
+static void as_deep_as_is_followed(void **state)
+{
+	assert_true(is_told_with(FRAMES_MAX - 1));
+	assert_true(is_told_with(FRAMES_MAX));
+	assert_false(is_told_with(FRAMES_MAX + 1));
+}
+
 /* It is read again so late that what is told meanwhile must not leave it out. */
 static void torn_where_it_is_deepest(void **state)
 {
@@ -303,6 +365,7 @@ int main(void)
 		cmocka_unit_test(torn),
 		cmocka_unit_test(leading_back_into_itself),
 		cmocka_unit_test(left_to_the_next_pass),
+		cmocka_unit_test(as_deep_as_is_followed),
 		cmocka_unit_test(torn_where_it_is_deepest),
 		cmocka_unit_test(no_longer_deep),
 		cmocka_unit_test(a_leader_is_no_worker),
