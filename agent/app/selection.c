@@ -282,8 +282,9 @@ static int attach_given(struct selection *selection, struct engine *engine, bool
 }
 
 /* One round; a child's own children may stand before it in the list. What is in the list was born before the drain that
- * follows, so a child that the kernel follows already is known. */
-static int attach_missed_once(struct selection *selection, struct engine *engine, size_t *ret_unwatched)
+ * follows, so a child that the kernel follows already is known. Where one found no room the others find none: they are
+ * counted and not tried, which would cost as much as if they were attached to. */
+static int attach_missed_once(struct selection *selection, struct engine *engine, size_t *unwatched)
 {
 	_cleanup_(freep) uint32_t *pids = NULL;
 	struct explain ignored = {0};
@@ -292,7 +293,6 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 
 	if (error)
 		return error;
-	*ret_unwatched = 0;
 	engine_events(engine);
 	for (size_t i = 0; i < count && !loop_end_is_asked(); i++) {
 		uint64_t start_ns;
@@ -301,10 +301,10 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 		if (engine_has(engine, pids[i]) || procfs_born(selection->procfs, pids[i], &parent, &start_ns) ||
 		    !engine_follows(engine, parent))
 			continue;
-		error = engine_attach(engine, pids[i], true, &ignored);
+		error = *unwatched ? -E2BIG : engine_attach(engine, pids[i], true, &ignored);
 		if (error == -ENOMEM)
 			return error;
-		*ret_unwatched += error == -E2BIG;
+		*unwatched += error == -E2BIG;
 		attached += !error;
 	}
 	return attached;
@@ -312,14 +312,17 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 
 int selection_attach_missed(struct selection *selection, struct engine *engine, size_t *ret_unwatched)
 {
+	size_t unwatched = 0;
 	int attached = 0, more;
 
 	do {
-		more = attach_missed_once(selection, engine, ret_unwatched);
+		more = attach_missed_once(selection, engine, &unwatched);
 		if (more < 0)
 			return more;
 		attached += more;
-	} while (more && !*ret_unwatched);
+	} while (more && !unwatched);
+	engine_note_unwatched(engine, unwatched);
+	*ret_unwatched = unwatched;
 	return attached;
 }
 
@@ -334,7 +337,6 @@ int selection_attach(struct selection *selection, struct engine *engine, struct 
 	/* The children that are there already; later ones enter the kernel's filter at their birth. */
 	if (given >= 0 && found >= 0 && follows)
 		children = selection_attach_missed(selection, engine, &unwatched);
-	engine_note_unwatched(engine, unwatched);
 	return given < 0 ? given : found < 0 ? found : children < 0 ? children : given + found + children;
 }
 

@@ -10,6 +10,8 @@
 
 /* Who moves while its stack is read is read again; who moves each time stays unknown for this look. */
 #define ROUNDS_MAX 8
+/* Of a look that may cost what it does: it goes on until so many rounds as above have told nothing. */
+#define ROUNDS_EXACT_MAX 512
 /* CPU time of one look that nothing bounds otherwise. */
 #define LOOK_NS (50 * NSEC_PER_MSEC)
 /* Of stacks, and the pages that they lie in, in one round. */
@@ -24,6 +26,7 @@ struct look {
 	unsigned char *stacks; /* ROUND_BYTES */
 	size_t n_pieces;
 	uint64_t begin_ns, bound_ns; /* CPU time; 0: without bound */
+	bool has_progress; /* this round */
 };
 
 static bool is_judged_by(void *context, const struct fact_routine *frame)
@@ -31,12 +34,13 @@ static bool is_judged_by(void *context, const struct fact_routine *frame)
 	return wait_walk_step(context, frame);
 }
 
-static void judge(const struct look *look, struct worker *worker)
+static void judge(struct look *look, struct worker *worker)
 {
 	const struct unwind_stack stack = {worker->registers, look->stacks + worker->stack, worker->size};
 	struct wait_walk walk;
 	int r;
 
+	look->has_progress = true;
 	wait_walk_begin(&walk, worker->waits, &worker->routine);
 	r = unwind_each(look->symbols, &stack, is_judged_by, &walk);
 	worker->activity = wait_walk_end(&walk, r == 0);
@@ -58,6 +62,7 @@ static int note(void *context, const struct registers_record *record)
 
 	if (!worker || worker->is_final)
 		return 0;
+	look->has_progress |= !worker->is_seen;
 	worker->is_seen = true;
 	stands = !record->on_cpu && worker->switches == record->switches;
 	if (stands && worker->is_told) {
@@ -93,24 +98,40 @@ static size_t add_pieces(const struct worker *worker, unsigned char *buffer, str
 	return count;
 }
 
+/* What the two before it need: libomp's stacks grow along. A single one may be deep in its task. */
+static uint32_t wanted_before(const struct workers *workers, size_t place)
+{
+	const struct worker *worker = &workers->worker[place];
+
+	if (place < 2 || worker[-1].waits != worker->waits || worker[-2].waits != worker->waits)
+		return WORKER_STACK_MIN;
+	return worker[-1].wanted < worker[-2].wanted ? worker[-1].wanted : worker[-2].wanted;
+}
+
+/* Where the last round's room ended the next one begins: who moves all the time does not keep others from their turn. */
 static int read_stacks(struct look *look)
 {
 	struct memory_piece pieces[ROUND_PIECES];
 	struct worker *of[ROUND_PIECES];
-	size_t n_pieces = 0, bytes = 0;
+	struct workers *workers = look->workers;
+	size_t n_pieces = 0, bytes = 0, first = workers->first;
 	int r;
 
-	for (size_t i = 0; i < look->workers->count; i++) {
-		struct worker *worker = &look->workers->worker[i];
-		size_t n;
+	for (size_t i = 0; i < workers->count; i++) {
+		size_t place = (first + i) % workers->count, n;
+		struct worker *worker = &workers->worker[place];
 
 		if (!worker->is_seen || worker->is_final || worker->registers[EVENT_SP] > UINT64_MAX - WORKER_STACK_MAX)
 			continue;
-		if (bytes + worker->wanted > ROUND_BYTES || n_pieces + worker->wanted / PAGE_BYTES + 2 > ROUND_PIECES)
+		if (!worker->was_read)
+			worker->wanted = wanted_before(workers, place);
+		if (bytes + worker->wanted > ROUND_BYTES || n_pieces + worker->wanted / PAGE_BYTES + 2 > ROUND_PIECES) {
+			workers->first = place;
 			break;
+		}
 		worker->stack = (uint32_t)bytes;
 		worker->size = 0;
-		worker->is_read = true;
+		worker->is_read = worker->was_read = true;
 		n = add_pieces(worker, look->stacks + bytes, &pieces[n_pieces]);
 		bytes += worker->wanted;
 		for (; n; n--)
@@ -130,18 +151,23 @@ static int read_stacks(struct look *look)
 /* Each pass of the kernel's list ends one round and begins the next. */
 static int look_at(struct watched *watched, struct look *look)
 {
-	for (int round = 0; round <= ROUNDS_MAX; round++) {
-		int r = probes_registers(watched->probes, watched->id, note, look);
+	unsigned int vain = 0;
 
+	for (unsigned int round = 0;; round++) {
+		int r;
+
+		look->has_progress = false;
+		r = probes_registers(watched->probes, watched->id, note, look);
 		if (r < 0)
 			return r;
-		if (look->bound_ns && thread_cputime() - look->begin_ns > look->bound_ns)
+		vain = look->has_progress ? 0 : vain + 1;
+		if (look->bound_ns ? round == ROUNDS_MAX || thread_cputime() - look->begin_ns > look->bound_ns
+				   : round == ROUNDS_EXACT_MAX || vain == ROUNDS_MAX)
 			return 0;
-		r = round < ROUNDS_MAX ? read_stacks(look) : 0;
+		r = read_stacks(look);
 		if (r < 0 || !look->n_pieces)
 			return r;
 	}
-	return 0;
 }
 
 static int emit_workers(struct watched *watched, bool is_known, const struct fact_sink *sink)

@@ -21,6 +21,7 @@ struct worker {
 	enum worker_activity activity;
 	bool is_told;  /* activity is that of a thread which has not been on a CPU since: of these registers and switches */
 	bool is_read;  /* its stack was read, for these; not yet known to be theirs */
+	bool was_read; /* ever */
 	bool is_seen;  /* by this look */
 	bool is_final; /* for this look */
 	uint32_t wanted; /* bytes of its stack, from its pointer up */
@@ -34,6 +35,7 @@ struct worker {
 struct workers {
 	struct worker *worker; /* by tid, ascending */
 	size_t count, room;
+	size_t first; /* whose turn to be read is next, about: others come and go */
 	uint64_t next_ns; /* no look before */
 };
 

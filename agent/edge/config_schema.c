@@ -191,13 +191,32 @@ static const struct key rule_keys[] = {
 
 #define THREAD_NAME_MAX 15 /* TASK_COMM_LEN less its end (include/linux/sched.h) */
 
+/* The `]` of the class whose `[` is here, as fnmatch(3) reads it; NULL: there is none, and the `[` stands for itself. */
+static const char *class_end(const char *glob)
+{
+	const char *at = glob + 1;
+
+	at += *at == '!' || *at == '^';
+	at += *at == ']'; /* the first is one of those that match */
+	for (; *at && *at != ']'; at++) {
+		bool is_named = at[0] == '[' && (at[1] == ':' || at[1] == '=' || at[1] == '.') && at[2];
+		size_t length = is_named && at[1] == ':' ? strspn(at + 2, "abcdefghijklmnopqrstuvwxyz") : 1;
+
+		if (is_named && at[length + 2] == at[1] && at[length + 3] == ']')
+			at += length + 3;
+		else if (at[0] == '\\' && at[1])
+			at++;
+	}
+	return *at ? at : NULL;
+}
+
 /* The least that a name must have to match: a `*` may be nothing, a [class] is one character. */
 static size_t least_length(const char *glob)
 {
 	size_t length = 0;
 
 	for (; *glob; glob++) {
-		const char *end = *glob == '[' && glob[1] ? strchr(glob + 2, ']') : NULL;
+		const char *end = *glob == '[' ? class_end(glob) : NULL;
 
 		length += *glob != '*';
 		if (end)
@@ -206,6 +225,17 @@ static size_t least_length(const char *glob)
 			glob++;
 	}
 	return length;
+}
+
+/* No advice where a cut may leave half a class. */
+static void complain_of_length(struct reader *reader, const struct yaml_node *item, const char *glob)
+{
+	if (strpbrk(glob, "[\\"))
+		complain(reader, item, "thread_name '%s' can match no thread: the kernel keeps %d characters of a name; "
+			 "end it with '*' before that", glob, THREAD_NAME_MAX);
+	else
+		complain(reader, item, "thread_name '%s' can match no thread: the kernel keeps %d characters of a name; write '%.*s*'",
+			 glob, THREAD_NAME_MAX, THREAD_NAME_MAX, glob);
 }
 
 static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
@@ -225,8 +255,7 @@ static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
 	else if (!rule.thread_name[0] && !rule.start_routine[0] && !rule.module[0] && !rule.creator[0])
 		complain(reader, item, "this rule would take every thread; add thread_name, start_routine, module or creator");
 	else if (least_length(rule.thread_name) > THREAD_NAME_MAX)
-		complain(reader, item, "thread_name '%s' can match no thread: the kernel keeps %d characters of a name; write '%.*s*'",
-			 rule.thread_name, THREAD_NAME_MAX, THREAD_NAME_MAX, rule.thread_name);
+		complain_of_length(reader, item, rule.thread_name);
 	else if (draft->n_rules == CONFIG_RULES_MAX)
 		complain(reader, item, "more than %d pool rules in one place; use globs to say more with fewer",
 			 CONFIG_RULES_MAX);

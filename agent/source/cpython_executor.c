@@ -304,13 +304,18 @@ static void read_keepers(struct executors *executors, const struct py_threads *t
 	}
 }
 
-/* A thread that is not told may be any executor's worker, and busy. */
+static bool may_be_worker(const struct py_thread *thread)
+{
+	return thread->may_be_any && thread->root.kind == ROOT_UNKNOWN && !thread->is_leader;
+}
+
+/* A thread that is not told may be any executor's worker, and busy. Not the leader: no executor has made it. */
 static void count_untold(struct executors *executors, const struct py_threads *threads)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < threads->count && !any; i++)
-		any = threads->thread[i]->is_too_deep && threads->thread[i]->root.kind == ROOT_UNKNOWN;
+		any = may_be_worker(threads->thread[i]);
 	for (uint32_t i = 0; i < executors->count; i++) {
 		struct fact_executor *fact = &executors->executor[i].fact;
 

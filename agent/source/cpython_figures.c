@@ -89,8 +89,9 @@ static int other_queue(const struct cpython_image *image, uint64_t queue, uint64
 		       : object_length(image, items, ret_length);
 }
 
-/* Tasks that wait. A None stands for "no more": behind the last task of a ThreadPoolExecutor's, one for each worker when
- * it was collected; anywhere in a ThreadPool's that is being ended, whose count is not known then. */
+/* Tasks that wait. A None at the end stands for "no more": of a ThreadPoolExecutor's, one for each worker when it was
+ * collected. In a ThreadPool's that is being ended they may stand between tasks too, where they are not looked for: with
+ * one at the end its count is not known. */
 static uint64_t queue_length(const struct cpython_image *image, struct executor *executor)
 {
 	struct items items = {0};

@@ -6,12 +6,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* All threads' frames are read a level at a time so far; beyond that the deep stacks one by one, until so many frames were
- * read in a pass. One that cost many and ended in nothing is not read again at once. */
+/* All threads' frames are read a level at a time so far; beyond that the deep stacks one by one, while the pass has frames
+ * left: whose turn does not come has it in the next. One that cost many and ended in nothing is not read again at once. */
 #define LEVELS 64U
 #define LEVELS_CHEAP 512U
-#define TORN_MAX 3U /* so often in a row it is chance: a thread that has just begun, or is about to end */
-#define DEEP_FRAMES_MAX FRAMES_MAX
+#define TORN_MAX 3U /* less often in a row it is chance: a thread that has just begun, or is about to end */
 #define DEEP_RETRY_NS (16 * NSEC_PER_SEC)
 #define TORN_RETRY_NS (4 * NSEC_PER_SEC)
 /* How long a frame must be seen before it counts as what the thread is there for. */
@@ -24,6 +23,7 @@ struct chain {
 	struct frame outer[OUTER]; /* ring: the last frames with a function */
 	uint32_t count;
 	bool broken, is_too_deep, is_torn_deep;
+	bool is_left_out; /* its turn did not come */
 	uint64_t delay_ns; /* until it is tried again */
 };
 
@@ -48,16 +48,17 @@ static void chain_step(struct chain *chain, const struct cpython_image *image, s
 	chain->at = frame.previous;
 }
 
-/* Of whoever is deep a page at a time. Those for whom the budget does not suffice come in the next pass. */
+/* Of whoever is deep a page at a time, and to its end once it is begun: half a stack tells nothing. */
 static void chain_follow(struct chain *chain, const struct cpython_image *image, struct code_table *codes,
-			 uint32_t *budget)
+			 uint32_t *frames)
 {
 	uint32_t level = LEVELS;
 	uint64_t mark = 0; /* a frame passed, ever further out: one that leads back to it is none */
 
 	if (!chain->at || chain->broken)
 		return;
-	while (*budget && chain->at && !chain->broken && level < FRAMES_MAX) {
+	chain->is_left_out = !*frames;
+	while (*frames && chain->at && !chain->broken && level < FRAMES_MAX) {
 		if ((level & (level - 1)) == 0)
 			mark = chain->at;
 		frame_want_callers(image, chain->at);
@@ -65,18 +66,17 @@ static void chain_follow(struct chain *chain, const struct cpython_image *image,
 		chain->broken |= chain->at == mark;
 		level++;
 	}
-	*budget -= level - LEVELS < *budget ? level - LEVELS : *budget;
+	*frames -= level - LEVELS < *frames ? level - LEVELS : *frames;
 	chain->is_torn_deep = chain->broken;
-	chain->is_too_deep = !chain->broken && level == FRAMES_MAX;
+	chain->is_too_deep = !chain->broken && chain->at && level == FRAMES_MAX;
 	if (level > LEVELS_CHEAP)
-		chain->delay_ns = chain->broken ? TORN_RETRY_NS : level == FRAMES_MAX ? DEEP_RETRY_NS : 0;
+		chain->delay_ns = chain->broken ? TORN_RETRY_NS : chain->is_too_deep ? DEEP_RETRY_NS : 0;
 }
 
 /* All chains a level further at a time: one call a level, whatever the number of threads. */
 static void chains_walk(struct chain *chains, size_t count, const struct cpython_image *image,
-			struct code_table *codes)
+			struct code_table *codes, uint32_t frames)
 {
-	uint32_t budget = DEEP_FRAMES_MAX;
 	bool more = true;
 
 	for (uint32_t level = 0; level < LEVELS && more; level++) {
@@ -94,7 +94,7 @@ static void chains_walk(struct chain *chains, size_t count, const struct cpython
 		}
 	}
 	for (size_t i = 0; i < count; i++) {
-		chain_follow(&chains[i], image, codes, &budget);
+		chain_follow(&chains[i], image, codes, &frames);
 		chains[i].broken |= chains[i].at != 0;
 	}
 }
@@ -365,7 +365,7 @@ static bool chain_begin(struct chain *chain, const struct cpython_image *image)
 /* Memory that is read piece by piece may show a thread that has ended in the place of one that begins: what
  * is told must be told twice, by walks of which the second reads everything after the first. */
 static void tell_twice(struct chain *chains, size_t count, const struct cpython_image *image,
-		       struct code_table *codes, uint64_t now_ns, struct root *roots)
+		       struct code_table *codes, uint32_t frames, uint64_t now_ns, struct root *roots)
 {
 	for (unsigned int walk = 0; walk < 2; walk++) {
 		memory_view_begin(image->view);
@@ -378,7 +378,7 @@ static void tell_twice(struct chain *chains, size_t count, const struct cpython_
 			else
 				chain_begin(&chains[i], image);
 		}
-		chains_walk(chains, count, image, codes);
+		chains_walk(chains, count, image, codes, frames);
 		for (size_t i = 0; i < count; i++) {
 			struct root *second = &roots[count];
 
@@ -391,15 +391,38 @@ static void tell_twice(struct chain *chains, size_t count, const struct cpython_
 	}
 }
 
+/* What the try says of a thread beyond its root: that there may be more to it, and when it is tried again. */
+static void note_try(const struct chain *chain, uint64_t now_ns)
+{
+	struct py_thread *thread = chain->thread;
+
+	thread->torn = chain->is_torn_deep ? thread->torn + (thread->torn < TORN_MAX) : 0;
+	thread->is_too_deep = chain->is_too_deep || thread->torn == TORN_MAX;
+	/* Who is read again in the next pass does not leave all executors' busy unknown because it has just begun. */
+	thread->may_be_any = thread->is_too_deep || chain->is_left_out || chain->delay_ns;
+	thread->retry_ns = now_ns + chain->delay_ns;
+}
+
+/* It has left Python: there is no stack any more that could not be read. */
+static void forget_tries(struct py_thread *thread)
+{
+	thread->is_too_deep = thread->may_be_any = false;
+	thread->torn = 0;
+	thread->retry_ns = 0;
+}
+
 int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image,
-			  struct code_table *codes)
+			  struct code_table *codes, uint32_t frames)
 {
 	_cleanup_(freep) struct chain *chains = NULL;
 	_cleanup_(freep) struct root *roots = NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; i < threads->count; i++)
+	for (size_t i = 0; i < threads->count; i++) {
+		if (threads->thread[i]->is_read && !threads->thread[i]->frame.address)
+			forget_tries(threads->thread[i]);
 		count += is_to_be_told(threads->thread[i], threads->now_ns);
+	}
 	if (!count)
 		return 0;
 	chains = calloc(count, sizeof(*chains));
@@ -411,13 +434,11 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 		if (is_to_be_told(threads->thread[i], threads->now_ns))
 			chains[count++].thread = threads->thread[i];
 	}
-	tell_twice(chains, count, image, codes, threads->now_ns, roots);
+	tell_twice(chains, count, image, codes, frames, threads->now_ns, roots);
 	for (size_t i = 0; i < count; i++) {
 		struct py_thread *thread = chains[i].thread;
 
-		thread->torn = chains[i].is_torn_deep ? thread->torn + (thread->torn < TORN_MAX) : 0;
-		thread->is_too_deep = chains[i].is_too_deep || thread->torn == TORN_MAX;
-		thread->retry_ns = threads->now_ns + chains[i].delay_ns;
+		note_try(&chains[i], threads->now_ns);
 		if (roots[i].kind == ROOT_UNKNOWN)
 			continue;
 		thread->root = roots[i];

@@ -49,6 +49,7 @@ struct py_thread {
 		pthread; /* of its state; the number that no other thread gets; pthread_self() */
 	uint32_t native; /* gettid(), as it sees itself; 0: not told */
 	uint32_t tid; /* of the thread that was listed at its place in the last pass; 0: none */
+	bool is_leader; /* of the process */
 	uint64_t pass; /* in which it was in the interpreter's list */
 	uint64_t cframe; /* where its innermost frame stands, of the last reading */
 	struct frame frame; /* the innermost; address 0: none, or not read */
@@ -56,7 +57,8 @@ struct py_thread {
 	bool is_in_loop; /* its innermost frame is worker_frame: it waits for a task, or executes a function of C */
 
 	struct root root;
-	bool is_too_deep; /* its outermost frames were not reached: it is not told; tried again from retry_ns on */
+	bool is_too_deep; /* its outermost frames cannot be reached: it is told to be none's; tried again from retry_ns on */
+	bool may_be_any; /* they were not reached so far, for whatever reason: it may be any executor's worker */
 	uint8_t torn; /* how often in a row a deep stack changed while it was read */
 	uint64_t retry_ns;
 	uint64_t began_ns; /* 0: not known */

@@ -26,6 +26,7 @@ struct cpython_walk {
 	struct process_role_state role;
 	struct fact_runtime counts;
 	uint32_t failures; /* of the last passes, in a row */
+	uint32_t frames; /* of deep stacks, that the next pass may read */
 };
 
 int cpython_walk_new(const struct memory_source *source, const struct cpython_offsets *offsets,
@@ -42,6 +43,7 @@ int cpython_walk_new(const struct memory_source *source, const struct cpython_of
 	if (r < 0)
 		return r;
 	walk->site = *site;
+	walk->frames = FRAMES_PASS;
 	walk->image = (struct cpython_image){.view = walk->view, .offsets = *offsets, .types = site->types};
 	*ret_walk = TAKE_PTR(walk);
 	return 0;
@@ -123,6 +125,7 @@ void cpython_walk_set_name(struct cpython_walk *walk, const char *name)
 void cpython_walk_ask_all(struct cpython_walk *walk)
 {
 	walk->role.next_ns = 0;
+	walk->frames = FRAMES_ONCE;
 }
 
 /* ---- which thread of the system a Python thread is ----------------------------------------------- */
@@ -335,6 +338,7 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 {
 	_cleanup_(listing_clear) struct listing listing = {0};
 	struct fact fact = {.target = target, .time_ns = time_ns};
+	const struct py_thread *leader;
 	int told = list_threads(walk), r;
 
 	walk->counts.passes++;
@@ -348,13 +352,17 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		walk->threads.now_ns = time_ns;
 		note_beginnings(walk, &listing);
 		walk->counts.unread += py_threads_locate(&walk->threads, &walk->image, walk->codes);
-		r = py_threads_tell_roots(&walk->threads, &walk->image, walk->codes);
+		r = py_threads_tell_roots(&walk->threads, &walk->image, walk->codes, walk->frames);
+		walk->frames = FRAMES_PASS;
 		if (r < 0)
 			return r;
-		for (size_t i = 0; i < walk->threads.count; i++)
+		leader = leader_of(walk, threads, n_threads);
+		for (size_t i = 0; i < walk->threads.count; i++) {
 			walk->counts.unread += walk->threads.thread[i]->is_too_deep;
+			walk->threads.thread[i]->is_leader = walk->threads.thread[i] == leader;
+		}
 		executors_update(&walk->executors, &walk->threads, &walk->image, walk->codes);
-		process_role_tell(&walk->role, leader_of(walk, threads, n_threads), &walk->image, walk->codes, time_ns);
+		process_role_tell(&walk->role, leader, &walk->image, walk->codes, time_ns);
 		walk->counts.role = walk->role.role;
 	} else {
 		walk->failures++;

@@ -39,7 +39,7 @@ void cpython_walk_set_name(struct cpython_walk *walk, const char *name);
  * what was told, until passes fail again and again: then they are told as unknown. */
 int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
 		      const struct listed_thread *threads, size_t n_threads, const struct fact_sink *sink);
-/* The next pass asks anew what is else asked now and then. */
+/* The next pass asks anew what is else asked now and then, and leaves no thread to the one after it. */
 void cpython_walk_ask_all(struct cpython_walk *walk);
 /* What the thread does as of now, by its id among `threads`: function, file, the line where the function begins.
  * -ENODATA: nothing of its program's; -ENOENT: it is not known to Python, or runs none; -EFAULT, -EINVAL: too much changed meanwhile. */

@@ -2,6 +2,7 @@
 /* Whose are the large blocks that malloc mapped before anybody looked: looks for their addresses in stacks and
  * arenas, within a budget. It must not know what a thread is charged with. */
 #include "blocks.h"
+#include "fault_bytes.h"
 #include "glibc.h"
 #include "glibc_arenas.h"
 #include "memory_pages.h"
@@ -28,6 +29,7 @@ struct place {
 struct search {
 	struct memory_pages pages;
 	struct blocks blocks;
+	uint64_t fault_bytes; /* that one fault brings, where it brings no huge page */
 	/* finding blocks */
 	uint64_t span_end, next;
 	size_t stray_left;
@@ -69,7 +71,7 @@ static int try_headers(struct search *search, size_t count)
 	return r;
 }
 
-/* A page that is there took a fault: one for each, or for each huge one. */
+/* A page that is there took a fault: one for each, or for as many as it may have brought. */
 static void add_faults(const struct search *search, struct block *block, const struct page_run *run)
 {
 	bool may_be_huge = !search->pages.knows_huge || run->categories & SCAN_PAGE_IS_HUGE;
@@ -77,7 +79,7 @@ static void add_faults(const struct search *search, struct block *block, const s
 	uint64_t end = block->start + block->length < run->end ? block->start + block->length : run->end;
 
 	if (start < end)
-		block->faults += (end - start) / (may_be_huge ? HUGE_BYTES : PAGE);
+		block->faults += (end - start) / (may_be_huge ? HUGE_BYTES : search->fault_bytes);
 }
 
 /* What is present of one mapping. A chunk lies behind a chunk; where none does, page after page is tried. */
@@ -371,7 +373,8 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	/* `arg` follows `start_routine` in struct pthread (nptl/descr.h). */
 	uint32_t argument = descriptor->start_routine ? descriptor->start_routine + 8 : 0;
 
-	_cleanup_(search_clear) struct search search = {.stray_left = STRAY_PAGES};
+	_cleanup_(search_clear) struct search search = {.stray_left = STRAY_PAGES,
+						       .fault_bytes = fault_bytes("", HUGE_BYTES)};
 	int r = memory_pages_open(&search.pages, pid, procfs, budget_ns);
 
 	if (r == 0)

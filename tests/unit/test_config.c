@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "edge/config.h"
@@ -249,8 +251,14 @@ static const struct {
 	{ "defaults:\n  pool_rules:\n    - { pool: x }\n",
 	  "3:7: this rule would take every thread; add thread_name, start_routine, module or creator" },
 	{ "defaults:\n  pool_rules:\n    - { pool: x, thread_name: \"1234567890[abc]?*\\\\*456\" }\n",
-	  "3:7: thread_name '1234567890[abc]?*\\*456' can match no thread: the kernel keeps 15 characters of a name; write "
-	  "'1234567890[abc]*'" },
+	  "3:7: thread_name '1234567890[abc]?*\\*456' can match no thread: the kernel keeps 15 characters of a name; "
+	  "end it with '*' before that" },
+	{ "defaults:\n  pool_rules:\n    - { pool: x, thread_name: \"abcdefghijkl[0-9]-xyz-*\" }\n",
+	  "3:7: thread_name 'abcdefghijkl[0-9]-xyz-*' can match no thread: the kernel keeps 15 characters of a name; "
+	  "end it with '*' before that" },
+	{ "defaults:\n  pool_rules:\n    - { pool: x, thread_name: \"pool-of-resizers-*\" }\n",
+	  "3:7: thread_name 'pool-of-resizers-*' can match no thread: the kernel keeps 15 characters of a name; write "
+	  "'pool-of-resizer*'" },
 	{ "defaults:\n  pool_rules:\n    - { pool: main, module: x }\n", "3:7: the pool name 'main' is reserved; choose another" },
 	{ "[1, 2]\n", "1:1: a config must be a mapping, not a list; write its keys: listen, defaults, targets" },
 	{ "a: &x 1\n", "1:7: anchors (&name) are not taken here; write the value out" },
@@ -283,6 +291,49 @@ static void wrong_files_are_refused(void **state)
 			 problems.list[0].text);
 		assert_string_equal(message, wrong[i].message);
 		assert_int_equal(problems.total, 1);
+	}
+}
+
+static bool is_taken(const char *glob)
+{
+	struct problems problems = { 0 };
+	struct config *config = NULL;
+	char text[160];
+	int length = snprintf(text, sizeof(text), "defaults:\n  pool_rules:\n    - { pool: x, thread_name: '%s' }\n", glob);
+	int r = config_parse(text, (size_t)length, &config, &problems);
+
+	assert_true(r == 0 || strstr(problems.list[0].text, "can match no thread"));
+	config_free(config);
+	return r == 0;
+}
+
+/* Whatever fnmatch() makes of a name of 15 characters is no name too long. */
+static void a_rule_that_can_match_is_taken(void **state)
+{
+	static const char pieces[] = "[[[]]:!^=.\\a-*", letters[] = "a[]:!";
+
+	assert_int_equal(fnmatch("resize-images-[[:digit:]]", "resize-images-7", 0), 0);
+	assert_true(is_taken("resize-images-[[:digit:]]"));
+	assert_int_equal(fnmatch("abcdefghijklmn[!]x]", "abcdefghijklmno", 0), 0);
+	assert_true(is_taken("abcdefghijklmn[!]x]"));
+	assert_false(is_taken("resize-images--[[:digit:]]"));
+	assert_false(is_taken("abcdefghijklmno[!]x]"));
+	srand(7);
+	for (int i = 0; i < 4000; i++) {
+		char glob[48] = "abcdefghijklm", name[16] = "abcdefghijklm";
+		bool matches = false;
+
+		for (int at = 13, end = 14 + rand() % 10; at < end; at++)
+			glob[at] = rand() % 5 ? pieces[rand() % (int)(sizeof(pieces) - 1)] : '[';
+		if (rand() % 3 == 0)
+			strcat(glob, "[:alpha:]]");
+		for (size_t n = 0; n < (sizeof(letters) - 1) * (sizeof(letters) - 1) && !matches; n++) {
+			name[13] = letters[n % (sizeof(letters) - 1)];
+			name[14] = letters[n / (sizeof(letters) - 1)];
+			matches = fnmatch(glob, name, 0) == 0;
+		}
+		if (matches && !is_taken(glob))
+			fail_msg("'%s' is refused and matches '%s'", glob, name);
 	}
 }
 
@@ -387,6 +438,7 @@ int main(void)
 		cmocka_unit_test(options_come_first),
 		cmocka_unit_test(matching),
 		cmocka_unit_test(wrong_files_are_refused),
+		cmocka_unit_test(a_rule_that_can_match_is_taken),
 		cmocka_unit_test(all_problems_at_once),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(unreadable_files),

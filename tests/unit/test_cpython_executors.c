@@ -128,7 +128,7 @@ static void one_that_is_not_told_leaves_busy_unknown(void **state)
 	assert_int_equal(executor_of(&s, 0)->busy, 0);
 	assert_int_equal(executor_of(&s, 0)->idle, 3);
 	s.thread[2].root.kind = ROOT_UNKNOWN;
-	s.thread[2].is_too_deep = true;
+	s.thread[2].may_be_any = true;
 	pass(&s);
 	assert_int_equal(executor_of(&s, 0)->workers, 2);
 	assert_int_equal(executor_of(&s, 0)->busy, UNKNOWN_U64);
