@@ -25,6 +25,7 @@ struct range {
 	uint32_t protection, flags; /* PROT_*, enum range_flag */
 	uint32_t blame;
 	bool usable; /* was made writable once; else a bare reservation */
+	bool held; /* its owner holds it alone; who made it was not seen */
 	bool unproven; /* seeded without access: the first reading tells if it was usable */
 	bool changed; /* since the last residency reading */
 	uint64_t changed_ns; /* boottime of the last mapping event: older readings are void */

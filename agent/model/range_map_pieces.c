@@ -18,6 +18,7 @@ void range_charge(struct range *range, uint32_t caller)
 		range->reason = UNATTRIBUTED_LOST;
 	range->provisional_until_ns = 0;
 	range->blame = BLAME_NONE;
+	range->held = false;
 }
 
 void range_charge_growth(struct range *range, uint32_t caller)
@@ -167,7 +168,7 @@ static bool can_join(const struct range *a, const struct range *b)
 	return a->end == b->start && a->start / HEAP_BLOCK == (b->end - 1) / HEAP_BLOCK &&
 	       a->owner == b->owner && (a->owner != OWNER_NONE || a->reason == b->reason) &&
 	       a->region == b->region && a->protection == b->protection && a->flags == b->flags && a->blame == b->blame &&
-	       a->usable == b->usable && a->unproven == b->unproven &&
+	       a->usable == b->usable && a->held == b->held && a->unproven == b->unproven &&
 	       a->provisional_until_ns == b->provisional_until_ns;
 }
 

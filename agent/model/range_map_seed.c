@@ -209,6 +209,7 @@ uint64_t range_map_claim(struct range_map *map, uint64_t start, uint64_t length,
 		if (!range_is_claimable(&node->range))
 			continue;
 		range_charge(&node->range, owner);
+		node->range.held = owner != OWNER_NONE;
 		resident += node->range.scanned_ns ? node->range.resident : 0;
 	}
 	map_join(map, start, end);

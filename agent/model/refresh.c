@@ -24,6 +24,7 @@ static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *p
 	sum->kept_sum += part->kept_sum;
 	sum->kept_unread += part->kept_unread;
 	sum->base += part->base;
+	sum->held_bytes += part->held_bytes;
 	sum->shared |= part->shared;
 }
 
@@ -122,6 +123,8 @@ static void figure_range(struct target *target, const struct range *range, struc
 	}
 	bytes->resident[range->region] += resident;
 	bytes->mapped[range->region] += range->end - range->start;
+	if (range->held)
+		bytes->held_bytes += resident;
 	if (kept == UNKNOWN_U64)
 		bytes->kept_unread += resident;
 	else

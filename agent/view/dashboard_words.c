@@ -264,6 +264,7 @@ static void say_notes(struct collector *all)
 
 /* Below these nobody needs to be told. */
 #define KEPT_MIN (16ULL << 20)
+#define HELD_MIN (1ULL << 20)
 #define CHURN_MIN 500 /* page faults a second */
 #define PAGE_BYTES 4096
 #define POOLS_TOLD 3
@@ -291,6 +292,21 @@ static void say_kept(struct collector *all)
 		    format_bytes(FORMAT_BUFFER, kept));
 		told++;
 	}
+}
+
+/* Evidence is no proof of who made it. */
+static void say_held(struct collector *all)
+{
+	char held[POOL_LIST_SIZE] = "";
+
+	for (size_t i = 0; i < all->target->n_pools; i++) {
+		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
+
+		if (memory->held_bytes != UNKNOWN_U64 && memory->held_bytes >= HELD_MIN)
+			append_pool(all, held, &all->target->pools[i], format_bytes(FORMAT_BUFFER, memory->held_bytes));
+	}
+	if (held[0])
+		say(all, ATTR_NORMAL, "From before the attach, charged to who alone holds it: %s", held);
 }
 
 /* Of arenas (and of the heap, which is the main one's) with several users. */
@@ -418,6 +434,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_kept(&all);
 	all.count += blame_words(target, options->utf8, all.words + all.count, all.max - all.count);
 	say_churn(&all);
+	say_held(&all);
 	say_shared(&all);
 	say_unattributed(&all);
 	return all.count;

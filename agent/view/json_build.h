@@ -102,6 +102,7 @@ static inline json_t *build_bytes(const struct snapshot_bytes *bytes)
 	add(&memory, "resident_bytes", count(bytes->resident_bytes));
 	add(&memory, "mapped_bytes", count(bytes->mapped_bytes));
 	add(&memory, "orphaned_bytes", count(bytes->orphaned_bytes));
+	add(&memory, "held_bytes", count(bytes->held_bytes));
 	add(&memory, "grown_bytes", difference(bytes->grown_bytes));
 	add(&memory, "kept_bytes", count(bytes->kept_bytes));
 	add(&memory, "shared", json_boolean(bytes->shared));

@@ -54,3 +54,4 @@ def test_blocks(workload, name, tell):
     assert_adds_up(target)
     for thread in target["thread_list"]:
         assert thread["memory"]["grown_bytes"] in (0, None), "what evidence finds has not grown"
+        assert thread["memory"]["held_bytes"] == thread["memory"]["mmap"]["resident_bytes"], "not marked as held"

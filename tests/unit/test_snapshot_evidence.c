@@ -196,12 +196,17 @@ static void evidence_charges_what_nobody_was_seen_making(void **state)
 	assert_int_equal(thread(target, 201)->memory.resident[REGION_MMAP], MIB);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
 	assert_int_equal(thread(target, 200)->memory.grown_bytes, 0);
+	/* Marked as what it is, unlike what was seen being made. */
+	assert_int_equal(thread(target, 200)->memory.held_bytes, 3 * MIB);
+	assert_int_equal(thread(target, 201)->memory.held_bytes, 0);
+	assert_int_equal(pool(target, "w-*")->memory.held_bytes, 3 * MIB);
 	/* What is released is gone; what is mapped there then is the caller's. */
 	range(&s, FACT_RANGE_FREED, 201, AREA + 4 * MIB, MIB, 0, 0);
 	mapped(&s, 201, AREA + 5 * MIB, MIB);
 	range(&s, FACT_RANGE_OWNER, 200, AREA + 4 * MIB, 2 * MIB, 0, 0);
 	target = refresh(&s);
 	assert_int_equal(thread(target, 200)->memory.mapped[REGION_MMAP], MIB);
+	assert_int_equal(thread(target, 201)->memory.held_bytes, 0);
 	/* Of a thread that is not there it says nothing. */
 	range(&s, FACT_RANGE_OWNER, 999, AREA, MIB, 0, 0);
 	target = refresh(&s);
