@@ -276,6 +276,7 @@ static __always_inline int guest_exec(bool is_typed, struct task_struct *task, _
 		return 0;
 	process_add(tgid, &next);
 	birth_describe(is_typed, event, &next, task, 0);
+	event->header.flags |= EVENT_PROCESS_EXECED;
 	event->creator_tid = 0;
 	event->creator_start_ns = 0;
 	process_describe(event, task, BPF_CORE_READ(task, real_parent));

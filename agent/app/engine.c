@@ -253,13 +253,14 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 /* A followed child: the kernel has it in its filter already, its own events come after this one. */
 static int adopt(struct engine *engine, const struct fact *fact)
 {
+	enum seed_reason reason = fact->target_info.execed ? SEED_EXEC : SEED_INHERITED;
 	struct fact_target info = {0};
 	struct explain ignored;
 	int error = procfs_describe(engine->procfs, fact->target_info.pid, &info);
 
 	info.followed = true;
 	if (!error)
-		error = watch(engine, fact->target, &info, true, SEED_INHERITED, &ignored);
+		error = watch(engine, fact->target, &info, true, reason, &ignored);
 	if (error == -ENOMEM)
 		return error;
 	if (error) /* a child that lived for a moment only */

@@ -185,6 +185,7 @@ static void target_fill(const struct event_thread *event, struct fact *fact)
 	info->parent_pid = event->parent_pid;
 	info->start_ns = event->header.start_ns;
 	info->followed = event->header.kind == EVENT_PROCESS_BORN;
+	info->execed = event->header.flags & EVENT_PROCESS_EXECED;
 	memcpy(info->comm, event->name, sizeof(info->comm) - 1);
 }
 

@@ -47,6 +47,7 @@ enum event_thread_flag {
 	EVENT_THREAD_LAST = 1 << 2, /* EXITED: no thread of the process lives any more; exit_code is the process's */
 	EVENT_THREAD_OOM = 1 << 3,  /* EXITED: the out-of-memory killer chose it */
 	EVENT_THREAD_TOOK_OVER = 1 << 4, /* EXEC: another thread than the leader did it and is the leader now */
+	EVENT_PROCESS_EXECED = 1 << 5, /* PROCESS_BORN: by an exec, after a vfork: it has nothing of its parent's memory */
 };
 
 /* Of a mprotect: it met a hole, having changed what lies before that, or failed before it changed anything. */

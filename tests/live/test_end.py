@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
-from harness import assert_adds_up, assert_identity
+from harness import assert_adds_up, assert_identity, wait_for
 
 
 def test_exit_code(puppet, watch):
@@ -156,3 +158,21 @@ def test_children_that_live_for_a_moment_have_ended(agent, begetter, code):
     watching.process.send_signal(signal.SIGINT)
     shown = watching.wait().json()["targets"]
     assert [one["pid"] for one in shown if not one["ended"]] == [target.pid]
+
+
+@pytest.mark.parametrize("code", ["subprocess.Popen(['/bin/sleep', '60'])", "os.posix_spawn('/bin/sleep', ['sleep', '60'], {})",
+                                  "os.fork() or os.execl('/bin/sleep', 'sleep', '60')"], ids=["vfork", "posix_spawn", "fork"])
+def test_who_comes_by_an_exec_has_inherited_nothing(agent, begetter, code):
+    """Its stack and first heap are its own, whichever way it was made."""
+    target = begetter(code)
+    watching = agent("dump", "--json", "--after", "60", "-f", "-p", str(target.pid)).attached(target.pid)
+    begets(target)
+    child = wait_for(lambda: Path(f"/proc/{target.pid}/task/{target.pid}/children").read_text(), "its child")
+    wait_for(lambda: Path(f"/proc/{int(child)}/comm").read_text() == "sleep\n", "the exec")
+    time.sleep(0.5)  # it maps its libraries
+    watching.process.send_signal(signal.SIGINT)
+    made = next(one for one in watching.wait().json()["targets"] if one["pid"] == int(child))
+    os.kill(int(child), signal.SIGKILL)
+    assert made["memory"]["unattributed"]["inherited"] == 0
+    assert made["pools"][0]["memory"]["stack"]["resident_bytes"] > 0 and made["pools"][0]["memory"]["heap"]["resident_bytes"] > 0
+    assert_identity(made)

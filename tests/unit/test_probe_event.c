@@ -183,9 +183,13 @@ static void test_process_born_names_the_child_first(void **state)
 	assert_int_equal(facts[0].target_info.pid, 71);
 	assert_int_equal(facts[0].target_info.ns_pid, 2);
 	assert_true(facts[0].target_info.followed);
+	assert_false(facts[0].target_info.execed);
 	assert_string_equal(facts[0].target_info.comm, "xxxxxxxxxxxxxxx");
 	assert_int_equal(facts[1].kind, FACT_THREAD_BORN);
 	assert_true(facts[1].thread.is_leader);
+	event.header.flags |= EVENT_PROCESS_EXECED;
+	assert_int_equal(probe_event_facts(&event, 9, PAGE, facts), 2);
+	assert_true(facts[0].target_info.execed && facts[1].thread.is_leader);
 }
 
 static void test_stack_reaches_to_the_descriptor(void **state)
