@@ -300,9 +300,9 @@ void dashboard_draw_targets(const struct dashboard_state *ui, const struct snaps
 	}
 }
 
-/* Bytes of the longest beginning of text that fits and ends between words, if it can be, outside of brackets:
- * "(4 min)" stays together. */
-static size_t line_length(const char *text, unsigned int width)
+/* Bytes of the longest beginning of text that fits and ends between words, if it can be, outside of brackets
+ * ("(4 min)" stays together); between_parts: if it can be, after a comma. */
+static size_t line_length(const char *text, unsigned int width, bool between_parts)
 {
 	size_t length = strlen(text), best = 0, outside = 0;
 	int depth = 0;
@@ -314,7 +314,7 @@ static size_t line_length(const char *text, unsigned int width)
 		if (text[i] != ' ')
 			continue;
 		best = i;
-		if (depth <= 0)
+		if (depth <= 0 && (!between_parts || (i && strchr(",;:", text[i - 1]))))
 			outside = i;
 	}
 	return outside > width / 2 ? outside : best ? best : length;
@@ -334,11 +334,12 @@ unsigned int dashboard_draw_words(const struct word *words, size_t count, struct
 
 		while (*rest) {
 			unsigned int room = place.columns > indent ? place.columns - indent : 1;
-			size_t length = line_length(rest, room);
+			size_t length = line_length(rest, room, false);
 			char text[sizeof(words->text) + sizeof(more)];
 
 			if (line == last && room > sizeof(more)) {
-				length = line_length(rest, room - (unsigned int)strlen(more));
+				/* What is cut here is not at hand: no figure without its reason. */
+				length = line_length(rest, room - (unsigned int)strlen(more), true);
 				snprintf(text, sizeof(text), "%.*s%s", (int)length, rest, more);
 			} else {
 				snprintf(text, sizeof(text), "%.*s", (int)length, rest);

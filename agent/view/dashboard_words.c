@@ -108,7 +108,7 @@ static void say_losses(struct collector *all)
 	};
 	_Static_assert(ARRAY_SIZE(reasons) == LOSS_REASON_COUNT, "words for each reason of a loss");
 	const struct snapshot_target *target = all->target;
-	char by_reason[160] = "", lost[96] = "", healed[96] = "";
+	char by_reason[160] = "", lost[96] = "", healed[96] = "", unsure[64] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < LOSS_REASON_COUNT && used < sizeof(by_reason); i++) {
@@ -131,8 +131,10 @@ static void say_losses(struct collector *all)
 		snprintf(healed, sizeof(healed), "; read anew %s, last %s ago",
 			 format_counted(FORMAT_BUFFER, target->reseeds, "time"),
 			 format_duration(FORMAT_BUFFER, target->reseed_age_seconds));
-	say(all, ATTR_WARN, "LOST %s%s%s%s: owners of %s are unsure", lost, used ? "agent-wide " : "", by_reason, healed,
-	    format_bytes(FORMAT_BUFFER, target->unattributed[UNATTRIBUTED_LOST]));
+	if (target->unattributed[UNATTRIBUTED_LOST])
+		snprintf(unsure, sizeof(unsure), ": owners of %s are unsure",
+			 format_bytes(FORMAT_BUFFER, target->unattributed[UNATTRIBUTED_LOST]));
+	say(all, ATTR_WARN, "LOST %s%s%s%s%s", lost, used ? "agent-wide " : "", by_reason, healed, unsure);
 }
 
 /* What grows most, and what that means for the person who reads "41 minutes". */
@@ -278,13 +280,23 @@ static void say_kept(struct collector *all)
 		/* Where new heaps were not read yet, what was read is the least that is kept. */
 		bool is_least = memory->kept_bytes == UNKNOWN_U64;
 		uint64_t kept = is_least ? memory->kept_sum : memory->kept_bytes;
+		uint64_t managed = memory->resident[REGION_ARENA] + memory->resident[REGION_HEAP];
 		char name[NAME_SIZE], live[FORMAT_SIZE + 16] = "";
 
-		if (memory->resident_bytes == UNKNOWN_U64 || kept < KEPT_MIN || kept < memory->resident_bytes / 4 ||
-		    kept > memory->resident_bytes)
+		if (memory->resident_bytes == UNKNOWN_U64 || kept > memory->resident_bytes)
 			continue;
 		escape_text(all->target->pools[i].name, sizeof(all->target->pools[i].name), all->options->utf8, name,
 			    sizeof(name));
+		/* Heaps are read in turn: until all were, the part that was is a sample. */
+		if (is_least && managed >= KEPT_MIN && memory->kept_unread > managed / 4) {
+			say(all, ATTR_NORMAL, "%s: kept by malloc: %s of %s read so far, of that %s is free", name,
+			    format_bytes(FORMAT_BUFFER, managed - memory->kept_unread), format_bytes(FORMAT_BUFFER, managed),
+			    format_bytes(FORMAT_BUFFER, kept));
+			told++;
+			continue;
+		}
+		if (kept < KEPT_MIN || kept < memory->resident_bytes / 4)
+			continue;
 		if (!is_least)
 			snprintf(live, sizeof(live), "%s live, ", format_bytes(FORMAT_BUFFER, memory->resident_bytes - kept));
 		say(all, ATTR_NORMAL, "%s: %s resident, %s%s%s kept by malloc", name,
@@ -361,6 +373,15 @@ static bool has_children(const struct snapshot_target *target)
 	return target->children.count && target->children.count != UINT32_MAX;
 }
 
+/* The kernel counts faults of all kinds together. */
+static bool is_mostly_files(const struct snapshot_target *target)
+{
+	const struct fact_memory *memory = &target->memory;
+
+	return memory->rss_file != UNKNOWN_U64 && memory->rss_shmem != UNKNOWN_U64 &&
+	       memory->rss_file + memory->rss_shmem > memory->rss_anon;
+}
+
 static void say_churn(struct collector *all)
 {
 	double of_nobody = growth_of_nobody(all->target);
@@ -376,9 +397,10 @@ static void say_churn(struct collector *all)
 		/* What is written after a fork is copied, and was there before. */
 		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s", name,
 		    format_count(FORMAT_BUFFER, pool->faults_per_second),
-		    has_children(all->target) ? ", or copied for its children" :
-		    uses_malloc(pool)         ? "; glibc: raise MALLOC_TRIM_THRESHOLD_"
-					      : "");
+		    has_children(all->target)   ? ", or copied for its children" :
+		    is_mostly_files(all->target) ? ", or pages of files" :
+		    uses_malloc(pool)           ? "; glibc: raise MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_"
+						: "");
 		told++;
 	}
 }

@@ -212,6 +212,16 @@ static json_t *build_target(const struct snapshot_target *target)
 	return object.object;
 }
 
+/* All that this agent lost, of whatever target; what has no target, children that found no room, is nowhere else. */
+static json_t *build_losses(const struct snapshot *snapshot)
+{
+	struct builder object = builder_open();
+
+	for (enum loss_reason reason = 0; reason < LOSS_REASON_COUNT; reason++)
+		add(&object, loss_reason_name(reason), count(snapshot->lost[reason]));
+	return object.object;
+}
+
 static json_t *build_head(const struct snapshot *snapshot)
 {
 	struct builder object = builder_open();
@@ -219,6 +229,7 @@ static json_t *build_head(const struct snapshot *snapshot)
 	add(&object, "schema", json_integer(SCHEMA));
 	add(&object, "time", moment(snapshot->realtime_ns));
 	add(&object, "host", text(snapshot->host));
+	add(&object, "events_lost", build_losses(snapshot));
 	add(&object, "version", text(snapshot->version));
 	return object.object;
 }
