@@ -13,8 +13,8 @@
 #include "watched_list.h"
 
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn
- * the agent into a load of its own. */
-#define RESEED_SPACING_NS NSEC_PER_SEC
+ * the agent into a load of its own. Less than a usual interval, or a refresh that comes a moment early passes it over. */
+#define RESEED_SPACING_NS (NSEC_PER_SEC / 2)
 
 struct engine {
 	struct engine_options options;

@@ -147,6 +147,18 @@ static struct bpf_link *hook_attach(const struct hook *hook, struct bpf_program 
 	}
 }
 
+/* What only births and exits get of the ring: enough for those of some milliseconds, also of a small one. */
+#define THREAD_BYTES_LEAST (8U << 10)
+
+static uint32_t thread_bytes(uint32_t ring_bytes)
+{
+	uint32_t part = ring_bytes / 4;
+
+	if (part >= THREAD_BYTES_LEAST)
+		return part;
+	return ring_bytes / 2 < THREAD_BYTES_LEAST ? ring_bytes / 2 : THREAD_BYTES_LEAST;
+}
+
 static int set_open(struct probe_set *set, const struct probes_options *options)
 {
 	uint32_t bytes = options->ring_bytes ? options->ring_bytes : DEFAULT_RING_BYTES;
@@ -155,7 +167,7 @@ static int set_open(struct probe_set *set, const struct probes_options *options)
 	if (!object)
 		return -errno;
 	set->object = object;
-	object->rodata->memory_bytes = (uint64_t)bytes / 4 * 3;
+	object->rodata->memory_bytes = bytes - thread_bytes(bytes);
 	object->rodata->wake_bytes = bytes / 4;
 	object->rodata->page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 	object->rodata->thread_size = KERNEL_STACK_BYTES;

@@ -90,6 +90,20 @@ def test_whatever_is_lost_the_identity_comes_back(primitives):
             assert {t["tid"] for t in target["thread_list"]} == {t["tid"] for t in before["threads"]}, workload
 
 
+def test_the_first_refresh_of_a_target_that_stands_still_heals(puppet, exporter):
+    """Also where the last reseed was at the refresh before."""
+    workload = puppet()
+    workload.script("main spawn a\na mmap x 4M\na touch x")
+    serving = exporter("--ring", SMALLEST_RING, "-p", workload.pid)
+    wait_for(lambda: serving.value("poolscope_process_threads", process="puppet"), "the target")
+    for round_ in range(6):
+        workload.script(f"a mmap y{round_} 4M\na touch y{round_}\na storm 60000")
+        still = time.time()
+        wait_for(lambda: serving.value("poolscope_snapshot_timestamp_seconds") > still, "a refresh")
+        assert serving.value("poolscope_process_memory_unexplained_bytes", process="puppet") == 0
+    assert serving.value("poolscope_reseeds_total") > 0
+
+
 def test_a_running_agent_heals_by_itself(puppet, exporter):
     """Nobody asks for a last snapshot: once it stands still, refreshes bring it back."""
     workload = puppet()
