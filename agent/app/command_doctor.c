@@ -25,7 +25,7 @@ static size_t print_rights(void)
 	return bad;
 }
 
-/* Returns how many groups have no variant that loads. */
+/* Returns how many groups have no variant that loads, of those that may be used. */
 static size_t print_trials(const struct probe_trial *trials, size_t count)
 {
 	bool has[GROUP_COUNT] = {false};
@@ -39,7 +39,7 @@ static size_t print_trials(const struct probe_trial *trials, size_t count)
 		       trial->variant, trial->error ? trial->why : "");
 		if (trial->error && trial->remedy[0])
 			printf("  %-8s %-12s %-14s -> %s\n", "", "", "", trial->remedy);
-		has[trial->group] |= !trial->error;
+		has[trial->group] |= trial->used;
 	}
 	for (size_t group = 0; group < GROUP_COUNT; group++)
 		without += !has[group] && group != GROUP_ITERATOR;
@@ -59,7 +59,8 @@ int command_doctor(const struct options *options)
 	without = print_trials(trials, count);
 	putchar('\n');
 	if (without)
-		puts("poolscope cannot run here: a group of probes has no variant that loads.");
+		printf("poolscope cannot run here%s%s: a group of probes has no variant that loads.\n",
+		       options->variant ? " with --variant " : "", options->variant ? options->variant : "");
 	else if (bad)
 		puts("poolscope can run here; what is missing above limits what it can show.");
 	else

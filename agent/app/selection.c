@@ -321,7 +321,6 @@ int selection_attach_missed(struct selection *selection, struct engine *engine, 
 			return more;
 		attached += more;
 	} while (more && !unwatched);
-	engine_note_unwatched(engine, unwatched);
 	*ret_unwatched = unwatched;
 	return attached;
 }
@@ -337,6 +336,8 @@ int selection_attach(struct selection *selection, struct engine *engine, struct 
 	/* The children that are there already; later ones enter the kernel's filter at their birth. */
 	if (given >= 0 && found >= 0 && follows)
 		children = selection_attach_missed(selection, engine, &unwatched);
+	/* Those that are born later and find no room the kernel counts. */
+	engine_note_unwatched(engine, unwatched);
 	return given < 0 ? given : found < 0 ? found : children < 0 ? children : given + found + children;
 }
 

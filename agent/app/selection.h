@@ -25,7 +25,7 @@ void selection_set_procfs(struct selection *selection, struct procfs *procfs);
  * seconds: a signal that ends the agent cuts it short, as it does the other. */
 int selection_attach(struct selection *selection, struct engine *engine, struct explain *explain);
 /* Attaches to the children of followed targets that the engine does not have. Returns how many;
- * *ret_unwatched: for so many there was no room; the engine has noted them. */
+ * *ret_unwatched: for so many there was no room. */
 int selection_attach_missed(struct selection *selection, struct engine *engine, size_t *ret_unwatched);
 /* True if a selected process may come (back) later: by name, unit, cgroup, container or config. */
 bool selection_waits(const struct selection *selection);

@@ -105,6 +105,9 @@ static void settle(struct model *model, struct target *target, struct thread *th
 		struct pool *left = &target->pools.pool[before];
 
 		left->threads--;
+		/* What it had at the attach it had there: it has not grown by coming here. */
+		left->made_at_attach -= thread->made_at_attach;
+		pool->made_at_attach += thread->made_at_attach;
 		if (settling)
 			take_arrival_back(left, thread);
 	}

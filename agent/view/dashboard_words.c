@@ -102,7 +102,7 @@ static void say_losses(struct collector *all)
 {
 	static const char *const reasons[] = {
 		[LOSS_RING] = "ring full",
-		[LOSS_MAP] = "kernel map full",
+		[LOSS_MAP] = "processes without room (--max-processes)",
 		[LOSS_RECURSION] = "probe re-entered",
 		[LOSS_KRETPROBE] = "kretprobe missed",
 	};

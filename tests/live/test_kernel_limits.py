@@ -81,6 +81,7 @@ def test_a_variant_that_does_not_load_is_refused_in_words(puppet):
     assert set(fate) == {"fexit", "tracepoint", "kretprobe"} and "used" in fate.values()
     for variant, word in fate.items():
         done = run("dump", "--json", "--variant", variant, "-p", workload.pid)
+        assert run("doctor", "--variant", variant).code == (1 if word == "no" else 0)
         if word == "no":
             refused(done, 1, "cannot attach the kernel probes")
         else:
@@ -99,6 +100,9 @@ def test_children_that_find_no_room_at_attach_are_counted(puppet, exporter):
     served = exporter("-f", "--max-processes", "4", "-p", workload.pid)
     wait_for(lambda: served.series().get(("poolscope_processes", ("process", "puppet"))) == 4, "those that found room")
     assert served.series()[("poolscope_events_lost_total", ("reason", "map"))] == 3
+    alone = ("dump", "-f", "--max-processes", "4", "-p", workload.pid)
+    assert run(*alone, "--json").json()["events_lost"]["map"] == 3
+    assert "processes without room (--max-processes) 3" in run(*alone).out
 
 
 def test_a_full_map_is_counted_and_healed(puppet, exporter):

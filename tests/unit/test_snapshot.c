@@ -287,6 +287,12 @@ static void grown_is_since_the_first_whole_pass(void **state)
 	target = refresh(&s);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 8192 - 40960);
 	assert_int_equal(thread(target, 200)->memory.grown_bytes, 8192 - 40960);
+	/* Who turns out to be another pool's has not grown by that, nor has what it left shrunk. */
+	seen(&s, 202, "w-2");
+	renamed(&s, 200, "x-1");
+	target = refresh(&s);
+	assert_int_equal(pool(target, "x-*")->memory.grown_bytes, 8192 - 40960);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
 	script_end(&s);
 }
 
