@@ -35,6 +35,8 @@ void dashboard_say(struct dashboard_state *ui, const char *format, ...)
 	va_end(arguments);
 }
 
+#define ROWS_MANY 1000U /* more than any terminal has */
+
 static unsigned int smaller(unsigned int a, unsigned int b)
 {
 	return a < b ? a : b;
@@ -51,6 +53,25 @@ static struct rectangle take(struct rectangle *left, unsigned int rows)
 	return taken;
 }
 
+/* Of so many lines a part, or what the others leave if that is more. */
+static unsigned int share(unsigned int wanted, unsigned int rows, unsigned int part, unsigned int others)
+{
+	unsigned int left = rows > others ? rows - others : 0, least = rows / part;
+
+	return smaller(wanted, left > least ? left : least);
+}
+
+/* Title, names of the columns, and the threads of the largest pool: whichever is selected, the tables stay where they are. */
+static unsigned int threads_wanted(const struct snapshot_target *target)
+{
+	uint64_t largest = 1; /* "none" */
+
+	for (size_t i = 0; i < target->n_pools; i++)
+		if (target->pools[i].threads > largest)
+			largest = target->pools[i].threads;
+	return largest < ROWS_MANY ? (unsigned int)largest + 2 : ROWS_MANY;
+}
+
 static size_t collect_words(const struct dashboard_state *ui, const struct snapshot *snapshot,
 			    const struct snapshot_target *target, struct word *words)
 {
@@ -63,6 +84,15 @@ static size_t collect_words(const struct dashboard_state *ui, const struct snaps
 
 /* The other targets: a family as a table, where there is room for it; a line when there are others, or no room. */
 #define PROCESSES_ROWS_LEFT 16
+#define WORDS_USUAL 2
+
+/* The header is whole where it is a third. */
+static unsigned int below_wanted(const struct snapshot_target *target)
+{
+	unsigned int tables = (unsigned int)target->n_pools + 1 + threads_wanted(target) + WORDS_USUAL;
+
+	return HEADER_LINES + (tables > 2 * HEADER_LINES ? tables : 2 * HEADER_LINES);
+}
 
 static void arrange_processes(const struct snapshot *snapshot, const struct snapshot_target *target,
 			      struct rectangle *left, struct dashboard_layout *layout)
@@ -77,7 +107,7 @@ static void arrange_processes(const struct snapshot *snapshot, const struct snap
 	if (!has_table || processes.count - 1 < snapshot->n_targets)
 		layout->targets = take(left, 1);
 	if (has_table)
-		layout->processes = take(left, smaller((unsigned int)processes.count + 1, left->rows / 4));
+		layout->processes = take(left, share((unsigned int)processes.count + 1, left->rows, 4, below_wanted(target)));
 }
 
 void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *snapshot, unsigned int rows,
@@ -104,7 +134,7 @@ void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *
 	pools = smaller((unsigned int)target->n_pools + 1, left.rows);
 	threads = 0;
 	if (!ui->threads_hidden && left.rows >= 6) {
-		pools = smaller(pools, left.rows / 2);
+		pools = share(pools, left.rows, 2, threads_wanted(target));
 		threads = left.rows - pools;
 	}
 	if (!threads)

@@ -255,10 +255,42 @@ static void frames(void **state)
 				assert_non_null(strstr(text, pid));
 			/* The pools and their threads keep what they are there for. */
 			assert_true(layout.tables[TABLE_POOLS].rows > 1);
-			assert_true(layout.processes.rows <= rows / 4 + 1);
+			assert_true(layout.processes.rows <= rows / 4 + 1 || layout.header.rows == HEADER_LINES);
 			free(text);
 		}
 	}
+}
+
+/* 24 lines for 8 pools of a thread each and a family of four: what one table does not need, the other has. */
+static void no_row_is_hidden_beside_empty_lines(void **state)
+{
+	struct snapshot_pool many[8] = {{.threads = 1}};
+	struct dashboard_layout layout;
+	struct dashboard_state ui;
+
+	for (size_t i = 1; i < ARRAY_SIZE(many); i++)
+		many[i].threads = 1;
+	add(100, 1, 10);
+	targets[0].pools = many;
+	targets[0].n_pools = ARRAY_SIZE(many);
+	dashboard_init(&ui, true, 1000);
+	ui.target = 1;
+	dashboard_arrange(&ui, &snapshot, 24, 80, &layout);
+	assert_int_equal(layout.tables[TABLE_POOLS].rows, ARRAY_SIZE(many) + 1);
+	assert_true(layout.tables[TABLE_THREADS].rows >= 2);
+	/* Of a pool that fills the screen each table has its half. */
+	many[0].threads = 200;
+	dashboard_arrange(&ui, &snapshot, 24, 80, &layout);
+	assert_true(layout.tables[TABLE_POOLS].rows <= 9 && layout.tables[TABLE_THREADS].rows >= 7);
+	targets[0].n_pools = 1;
+	many[0].threads = 1;
+	for (uint32_t i = 1; i < 4; i++)
+		add(100 + i, 100, 10 + i);
+	dashboard_arrange(&ui, &snapshot, 24, 80, &layout);
+	assert_int_equal(layout.processes.rows, 4 + 2);
+	assert_int_equal(layout.tables[TABLE_POOLS].rows, 2);
+	targets[0].pools = NULL;
+	targets[0].n_pools = 0;
 }
 
 int main(void)
@@ -272,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup(roles, begin),
 		cmocka_unit_test_setup(readable_text, begin),
 		cmocka_unit_test_setup(frames, begin),
+		cmocka_unit_test_setup(no_row_is_hidden_beside_empty_lines, begin),
 	};
 
 	if (!setlocale(LC_ALL, "C.UTF-8"))
