@@ -115,7 +115,8 @@ def test_a_smaller_pool_is_advised_on_evidence_alone(executors, tmp_path):
         wait_for(lambda: prober.after(5)["busy"] == 0, "idleness")
         seen = prober.after(600)
         assert (seen["advised"], seen["busy_peak"], seen["workers"]) == (4, 3, 12)
-        assert seen["observed"] >= 1300 and seen["frees"] == seen["resident_mean"] * 8
+        # What the interpreter holds from before the attach is more than these workers could free, and may be theirs.
+        assert seen["observed"] >= 1300 and seen["frees"] == 2 ** 64 - 1 > seen["resident_mean"] * 8
         # All busy, and tasks that wait: this pool is not too large.
         program.ask("submit a 15")
         started(program, "a", 12)
