@@ -287,8 +287,8 @@ static void say_kept(struct collector *all)
 			continue;
 		escape_text(all->target->pools[i].name, sizeof(all->target->pools[i].name), all->options->utf8, name,
 			    sizeof(name));
-		/* Heaps are read in turn: until all were, the part that was is a sample. */
-		if (is_least && managed >= KEPT_MIN && memory->kept_unread > managed / 4) {
+		/* Heaps are read in turn: until all were, the part that was is a sample. None is where malloc is not glibc's. */
+		if (is_least && managed >= KEPT_MIN && memory->kept_unread > managed / 4 && memory->kept_unread < managed) {
 			say(all, ATTR_NORMAL, "%s: kept by malloc: %s of %s read so far, of that %s is free", name,
 			    format_bytes(FORMAT_BUFFER, managed - memory->kept_unread), format_bytes(FORMAT_BUFFER, managed),
 			    format_bytes(FORMAT_BUFFER, kept));

@@ -210,7 +210,17 @@ static void test_kept_and_churn_in_words(void **state)
 	fixture->pools[FIXTURE_ANYIO].memory.kept_bytes = UNKNOWN_U64; /* a new heap was not read yet */
 	fixture->pools[FIXTURE_ANYIO].memory.kept_sum = FIXTURE_MIB(1024);
 	assert_says(fixture, "anyio-worker-*: 2.53G resident, at least 1.00G kept by malloc");
+	memset(fixture->pools[FIXTURE_ANYIO].memory.resident, 0, sizeof(fixture->pools[FIXTURE_ANYIO].memory.resident));
+	fixture->pools[FIXTURE_ANYIO].memory.resident[REGION_ARENA] = FIXTURE_MIB(2048);
+	fixture->pools[FIXTURE_ANYIO].memory.kept_unread = FIXTURE_MIB(1536);
+	fixture->pools[FIXTURE_ANYIO].memory.kept_sum = FIXTURE_MIB(256);
+	assert_says(fixture, "anyio-worker-*: kept by malloc: 512M of 2.00G read so far, of that 256M is free");
+	/* Another's malloc, of which nothing can be read, ever. */
+	fixture->pools[FIXTURE_ANYIO].memory.kept_unread = FIXTURE_MIB(2048);
 	fixture->pools[FIXTURE_ANYIO].memory.kept_sum = 0;
+	text = words_of(fixture);
+	assert_null(strstr(text, "read so far"));
+	free(text);
 	fixture->pools[FIXTURE_ANYIO].memory.shared = true;
 	assert_says(fixture, "Shared arenas, divided equally where no living thread grew them: anyio-worker-*\n");
 	fixture->pools[FIXTURE_ANYIO].memory.held_bytes = FIXTURE_MIB(754);
