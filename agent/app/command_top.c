@@ -258,10 +258,8 @@ static int top_run(struct top *top)
 	if (!top->wants_terminal && error >= 0 && shown(top))
 		text_render_summary(shown(top), stdout);
 	terminal_end(top);
-	if (error == -ENOSPC || error == -EIO) {
-		fprintf(stderr, "poolscope: cannot write to standard output: %s\n", strerror(-error));
-		return EXIT_FAILED;
-	}
+	if (error == -ENOSPC || error == -EIO)
+		return output_failed(NULL, error);
 	if (error < 0 && error != -EPIPE) {
 		fprintf(stderr, "poolscope: cannot go on: %s\n", strerror(-error));
 		return EXIT_FAILED;

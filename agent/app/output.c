@@ -98,14 +98,46 @@ static int output_file(const char *path, const struct snapshot *snapshot,
 	return fd < 0 ? -errno : write_all(fd, snapshot, render);
 }
 
+static const char *output_remedy(int error)
+{
+	static const struct {
+		int error;
+		const char *remedy;
+	} remedies[] = {
+		{ ENOSPC, "make room on that file system, or write to another one" },
+		{ EDQUOT, "make room within the quota, or write to another file system" },
+		{ ENOENT, "the directory must be there already: make it, or choose another place" },
+		{ ENOTDIR, "a part of that path is no directory: choose another place" },
+		{ EISDIR, "name a file, not a directory" },
+		{ EROFS, "that file system is read-only: choose another place" },
+		{ EACCES, "choose a place that you may write to" },
+		{ EPERM, "choose a place that you may write to" },
+		{ EBADF, "standard output is closed: let it go to a terminal, a pipe or a file" },
+		{ ENAMETOOLONG, "choose a shorter name" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(remedies); i++)
+		if (remedies[i].error == error)
+			return remedies[i].remedy;
+	return "choose another place to write to";
+}
+
+int output_failed(const char *path, int error)
+{
+	struct explain explain = { 0 };
+
+	snprintf(explain.what, sizeof(explain.what), "cannot write %s", path ? path : "to standard output");
+	text_copy(explain.why, sizeof(explain.why), strerror(-error));
+	text_copy(explain.remedy, sizeof(explain.remedy), output_remedy(-error));
+	explain_print(&explain, stderr);
+	return EXIT_FAILED;
+}
+
 int output_done(int code)
 {
 	int error = finish(stdout, stream_error(stdout));
 
-	if (!error)
-		return code;
-	fprintf(stderr, "poolscope: cannot write to standard output: %s\n", strerror(-error));
-	return EXIT_FAILED;
+	return error ? output_failed(NULL, error) : code;
 }
 
 int output_write(const char *path, const struct snapshot *snapshot,
@@ -113,8 +145,5 @@ int output_write(const char *path, const struct snapshot *snapshot,
 {
 	int error = path ? output_file(path, snapshot, render) : finish(stdout, render(snapshot, stdout));
 
-	if (!error)
-		return EXIT_DONE;
-	fprintf(stderr, "poolscope: cannot write %s: %s\n", path ? path : "to standard output", strerror(-error));
-	return EXIT_FAILED;
+	return error ? output_failed(path, error) : EXIT_DONE;
 }

@@ -96,7 +96,7 @@ int config_load(const char *path, struct config **ret_config, struct problems *p
 		return -ENOMEM;
 	length = read_file(path, buffer, YAML_BYTES_MAX + 1);
 	if (length < 0) {
-		problem_add(problems, 0, 0, "cannot read the config: %s", strerror((int)-length));
+		problem_add(problems, 0, 0, "cannot read the config: %s; name a YAML file that you may read", strerror((int)-length));
 		return -EINVAL;
 	}
 	return config_parse(buffer, (size_t)length, ret_config, problems);

@@ -61,7 +61,7 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 {
 	for (size_t i = 0; i < n_limits; i++) {
 		const struct snapshot_limit *limit = &limits[i];
-		char percent[64] = "", since[96] = "";
+		char percent[64] = "", since[96] = "", excess[64] = "";
 		const char *bound_name = "";
 		uint64_t bound = natural_bound(all->target, pool, limit, &bound_name);
 
@@ -70,15 +70,18 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 		if (limit->is_percent && bound != UNKNOWN_U64 && bound && limit->max != UNKNOWN_U64)
 			snprintf(percent, sizeof(percent), " (%.3g %% of %s)",
 				 (double)limit->max * 100 / (double)bound, bound_name);
+		if (limit->value > limit->max && limit->value != UNKNOWN_U64 &&
+		    !strcmp(value_text(limit, FORMAT_BUFFER), max_text(limit, FORMAT_BUFFER)))
+			snprintf(excess, sizeof(excess), " by %s", format_bytes(FORMAT_BUFFER, limit->value - limit->max));
 		if (limit->since_realtime_ns)
 			snprintf(since, sizeof(since), " since %s (%s)",
 				 format_clock(FORMAT_BUFFER, limit->since_realtime_ns, all->snapshot->realtime_ns),
 				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
-		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s",
+		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s%s",
 		    state == LIMIT_OVER ? "OVER" : "NEAR", limit_subject(all, pool, NAME_BUFFER), limit_phrases[limit->kind].before,
 		    value_text(limit, FORMAT_BUFFER), limit_phrases[limit->kind].after,
 		    limit->value > limit->max ? ">" : "of",
-		    max_text(limit, FORMAT_BUFFER), percent, since);
+		    max_text(limit, FORMAT_BUFFER), excess, percent, since);
 	}
 }
 

@@ -275,9 +275,14 @@ def test_no_room_for_output(pools):
     for arguments in (("dump", "--json"), ("dump",)):
         with open("/dev/full", "wb") as full:
             done = run(*arguments, "-p", workload.pid, stdout=full)
-        assert done.code == 1 and "No space left" in done.err, done
+        assert done.code == 1 and "No space left" in done.err and "\n  make room" in done.err, done
     done = run("dump", "-p", workload.pid, "-o", "/dev/full")
     assert done.code == 1 and "No space left" in done.err, done
+    for path, why, remedy in (("/nosuch/x.json", "No such file or directory", "the directory must be there already"),
+                              ("/etc/hostname/x", "Not a directory", "choose another place"),
+                              ("/", "Is a directory", "name a file"), ("/proc/x", "No such file or directory", "directory")):
+        done = run("dump", "-p", workload.pid, "-o", path)
+        assert done.code == 1 and f"cannot write {path}: {why}\n  " in done.err and remedy in done.err, done
 
 
 @pytest.mark.parametrize("arguments", [["help"], ["version"], ["doctor"], ["check", ROOT / "tests/golden/config.yaml"],

@@ -403,9 +403,9 @@ static void unreadable_files(void **state)
 
 	assert_int_equal(config_load("/nonexistent/x.yaml", &config, &problems), -EINVAL);
 	assert_int_equal(problems.list[0].line, 0);
-	assert_string_equal(problems.list[0].text, "cannot read the config: No such file or directory");
+	assert_string_equal(problems.list[0].text, "cannot read the config: No such file or directory; name a YAML file that you may read");
 	assert_int_equal(config_load("/", &config, &problems), -EINVAL);
-	assert_string_equal(problems.list[1].text, "cannot read the config: Is a directory");
+	assert_string_equal(problems.list[1].text, "cannot read the config: Is a directory; name a YAML file that you may read");
 }
 
 static void printed_in_words(void **state)

@@ -69,7 +69,7 @@ static void test_words(void **state)
 	assert_says(fixture, "ENDED 12:05:09: killed by signal 15 (SIGTERM)");
 	fixture->process_limits[0].state = LIMIT_OVER;
 	fixture->process_limits[0].value = fixture->process_limits[0].max + 1;
-	assert_says(fixture, "OVER process: RES 3.60G > 3.60G (90 % of memory.max) since 12:00:59 (4 min)");
+	assert_says(fixture, "OVER process: RES 3.60G > 3.60G by 1B (90 % of memory.max) since 12:00:59 (4 min)");
 }
 
 /* 80 columns have no room for the reasons, and what each means stands nowhere else. */
