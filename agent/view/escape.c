@@ -76,7 +76,9 @@ char *escape_text(const char *raw, size_t raw_size, bool utf8, char *out, size_t
 	for (size_t at = 0; at < raw_size;) {
 		char32_t character = 0;
 		int length = utf8_decode(raw + at, raw_size - at, &character);
-		bool plain = length > 0 && (utf8 || character < 0x80) && character_width(character) &&
+		/* Blank at an end nobody sees: of a name of blanks alone there would be nothing. */
+		bool seen = raw[at] != ' ' || (at && at + 1 < raw_size);
+		bool plain = length > 0 && (utf8 || character < 0x80) && character_width(character) && seen &&
 			     !looks_escaped(raw + at, raw_size - at);
 		/* All bytes of a character in one go: half of one would not be told from an invalid byte. */
 		size_t taken = length > 0 ? (size_t)length : 1, written = plain ? taken : 4 * taken;

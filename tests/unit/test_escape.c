@@ -32,6 +32,8 @@ static void test_forms(void **state)
 	assert_escaped("\xed\xa0\x80", true, "\\xed\\xa0\\x80"); /* surrogate */
 	assert_escaped("\xc0\xaf", true, "\\xc0\\xaf");		/* overlong */
 	assert_escaped("", true, "");
+	assert_escaped(" ", true, "\\x20");
+	assert_escaped("  a b ", true, "\\x20 a b\\x20");
 }
 
 /* Names that differ look different. */
