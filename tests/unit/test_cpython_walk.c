@@ -317,9 +317,30 @@ static void assert_function_makes_sense(struct cpython_walk *walk)
 
 #define ROUNDS 20000
 #define SECONDS 12
+#define ROUNDS_UNTIL_CLEAN 50
 
-/* Each image by a walk of its own and by one that has seen all before it; then the true image again, which the latter
- * must read as if nothing had been. */
+/* The true image again, by a walk that has seen all before it: never another figure than the true one. False: not known. */
+static bool reads_clean_image(struct cpython_walk *lasting)
+{
+	bool known = true;
+
+	for (unsigned int pass = 0; pass < 3; pass++)
+		assert_int_equal(image_pass(&image, lasting), 0);
+	for (size_t i = 0; i < image.n_facts; i++) { /* numbers that were given stay; everything else is as it was */
+		const struct fact_executor *executor = &image.facts[i].executor;
+
+		if (image.facts[i].kind != FACT_EXECUTOR || executor->kind != EXECUTOR_POOL || executor->gone)
+			continue;
+		known &= executor->capacity != UNKNOWN_U64;
+		if (executor->capacity != UNKNOWN_U64)
+			assert_int_equal(executor->capacity, 2);
+	}
+	return known;
+}
+
+/* Each image by a walk of its own and by one that has seen all before it; now and then the true image, which the latter
+ * must read as if nothing had been. It may not know a function whose name was changed, which in a living interpreter
+ * is none's: until it has forgotten the names. */
 static void changed_images(void **state)
 {
 	struct image_block *clean = malloc(image.n_blocks * sizeof(*clean));
@@ -327,7 +348,7 @@ static void changed_images(void **state)
 	struct cpython_walk *lasting = image_walk(&image);
 	size_t n_blocks = image.n_blocks;
 	time_t end = time(NULL) + SECONDS;
-	unsigned int rounds = 0, told = 0;
+	unsigned int rounds = 0, told = 0, clean_images = 0, read = 0;
 
 	assert_non_null(clean);
 	assert_non_null(addresses);
@@ -353,17 +374,16 @@ static void changed_images(void **state)
 		memcpy(image.address, addresses, n_blocks * sizeof(*addresses));
 		image.torn = 0;
 		rounds++;
+		if (rounds % ROUNDS_UNTIL_CLEAN)
+			continue;
+		clean_images++;
+		read += reads_clean_image(lasting);
 	}
-	print_message("%u changed images, of which %u could be walked\n", rounds, told);
+	print_message("%u changed images, of which %u could be walked; the true one read %u times of %u\n", rounds, told,
+		      read, clean_images);
 	assert_true(rounds >= 100);
 	assert_true(told > 0 && told < rounds);
-	assert_int_equal(image_pass(&image, lasting), 0);
-	assert_int_equal(image_pass(&image, lasting), 0);
-	assert_int_equal(image_pass(&image, lasting), 0);
-	for (size_t i = 0; i < image.n_facts; i++) /* numbers that were given stay; everything else is as it was */
-		if (image.facts[i].kind == FACT_EXECUTOR && image.facts[i].executor.kind == EXECUTOR_POOL &&
-		    !image.facts[i].executor.gone)
-			assert_int_equal(image.facts[i].executor.capacity, 2);
+	assert_true(read >= clean_images - clean_images / 4);
 	cpython_walk_free(lasting);
 	free(clean);
 	free(addresses);
