@@ -48,6 +48,13 @@ void watched_learn_again(struct watched *watched)
 	watched->learn_next_ns = begun_ns + LEARN_SHARE * (boottime() - begun_ns);
 }
 
+/* The range that clone told ends below a static TLS, and where that is large nothing but the descriptor says that it lies
+ * on the same stack. */
+static bool has_whole_stack(const struct fact_thread *thread)
+{
+	return thread->stack_start && thread->tls_base - thread->stack_start < thread->stack_length;
+}
+
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count)
 {
 	struct fact_thread wanted[WATCHED_BATCH];
@@ -58,7 +65,7 @@ void watched_read_descriptors(struct watched *watched, struct fact_thread *threa
 	for (size_t i = 0; i < count; i++) {
 		const struct fact_thread *thread = &threads[i];
 
-		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !thread->stack_start)) {
+		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !has_whole_stack(thread))) {
 			at[n] = i;
 			wanted[n++] = *thread;
 		}

@@ -10,7 +10,7 @@
  * glibc 2.36; FACTS: within 512 bytes on all that were looked at). */
 #define TLS_BYTES 512
 #define TLS_WORDS (TLS_BYTES / 8)
-#define STATIC_TLS_MAX (1ULL << 20)
+#define STATIC_TLS_MAX (64ULL << 20) /* a sanity bound: what is found there must prove itself */
 #define MODULES_MAX 255
 #define LEARN_THREADS 3
 #define MISSES_MAX 3 /* a process without glibc's malloc is no reason to look at each birth */

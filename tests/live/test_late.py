@@ -154,6 +154,25 @@ def test_who_takes_an_arena_late_has_it_soon(workload, exporter):
     assert time.monotonic() - begun < 5, "a reading every ten seconds is not soon"
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["attach before", "late"])
+def test_wide_thread_local_variables(workload, watch, final, late):
+    """They lie on the thread's stack, above what clone is given of it; and malloc's own word lies below them."""
+    program = workload("wide_tls", "4")
+    watching = None if late else watch(program.pid)
+    program.ask("grow")
+    target = run("dump", "--json", "-p", program.pid).target() if late else final(watching, program)
+    wide = [thread for thread in target["thread_list"] if thread["name"].startswith("wide-")]
+    assert len(wide) == 4
+    for thread in wide:
+        assert thread["memory"]["stack"]["resident_bytes"] >= 3 << 20, thread
+        assert thread["memory"]["arena"]["resident_bytes"] >= 8 << 20, thread
+    others = [thread for thread in target["thread_list"] if thread not in wide]
+    assert sum(thread["memory"]["resident_bytes"] for thread in others) < 1 << 20, others
+    # The first thread's are the loader's making, which nobody saw.
+    assert target["memory"]["unattributed_bytes"] < (3 << 20) + (1 << 20), target["memory"]
+    assert_identity(target)
+
+
 def test_workers_that_die_and_are_replaced_keep_the_pools_figures(pools, watch, final):
     """An arena goes from a worker that ends to the next without any event."""
     workload = pools("batch:threads=4,arena=3M,churn=400ms,named")
