@@ -436,6 +436,8 @@ static int read_target(struct engine *engine, struct watched *watched, bool whol
 	struct fact_sink sink = sink_of(engine);
 	int error = watched_tell_runtime(watched, &sink);
 
+	if (!error)
+		error = watched_read_unread(watched, whole, &sink);
 	/* The kernel's own figure is read next to the page tables, so that they can agree. */
 	if (!error)
 		error = read_page_tables(engine, watched, whole);

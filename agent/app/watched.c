@@ -391,9 +391,27 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	watched->arenas_stir = true;
 	(void)watched_note(watched, fact, sink);
 	if (!watched->descriptor.stack_block && born.thread.tls_base)
-		watched_learn_again(watched);
+		watched_learn_again(watched, false);
+	watched->has_unread |= !watched->descriptor.stack_block && born.thread.tls_base;
 	watched_read_descriptors(watched, &born.thread, 1);
 	return emit_thread(watched, &born, sink);
+}
+
+int watched_read_unread(struct watched *watched, bool exact, const struct fact_sink *sink)
+{
+	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch};
+
+	/* At its exec the program had no libc yet, and a newborn may be gone before it is asked. */
+	if (!watched->has_unread && watched->was_sampled)
+		return 0;
+	if (!watched->descriptor.stack_block)
+		watched_learn_again(watched, exact);
+	watched->was_sampled = true;
+	if (!watched->has_unread || !watched->descriptor.stack_block)
+		return 0;
+	watched->has_unread = false;
+	/* Seen, as at a seed: their stacks are taken over before the page tables are read. */
+	return batch_all_by_age(&batch);
 }
 
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink)
@@ -406,10 +424,6 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 	 * and which the page tables did not have a moment ago. */
 	int error = procfs_memory(watched->procfs, watched->id, watched->info.pid, exact, sink);
 
-	/* At its exec the program had no libc yet, and a newborn may be gone before it is asked. */
-	if (!watched->was_sampled && !watched->descriptor.stack_block)
-		watched_learn_again(watched);
-	watched->was_sampled = true;
 	if (!error)
 		error = batch_all(&batch);
 	if (!error && reads_arenas)

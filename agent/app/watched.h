@@ -38,6 +38,7 @@ struct watched {
 	struct glibc_descriptor descriptor;
 	bool was_sampled;       /* its present image, once */
 	unsigned int runtime_looks; /* that are still to come: an exec's libraries are not there at once */
+	bool has_unread; /* births whose descriptors were not read, for want of a layout */
 	uint64_t learn_next_ns; /* before this its threads are not asked for the descriptor's layout again */
 	struct glibc_arenas arenas;
 	struct glibc_kept kept;
@@ -68,13 +69,15 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 /* What these threads show of the layout of their descriptors. */
 void watched_learn(struct watched *watched, const struct fact_thread *threads, size_t n_threads);
 /* The same of those that live now, when a birth finds the layout not yet known; not more often than is cheap. */
-void watched_learn_again(struct watched *watched);
+void watched_learn_again(struct watched *watched, bool exact);
 /* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
 /* Refreshes after an exec by which its libraries are mapped. */
 #define WATCHED_RUNTIME_LOOKS 5
 /* FACT_TARGET when it has another runtime now than at its exec, when no library was mapped yet. */
 int watched_tell_runtime(struct watched *watched, const struct fact_sink *sink);
+/* What births did not tell for want of a layout that is known by now, or shows itself by now. exact: asks at once. */
+int watched_read_unread(struct watched *watched, bool exact, const struct fact_sink *sink);
 /* State and CPU time of all threads; what its language runtime tells, within the share of CPU time, and RSS (exact:
  * both whatever that costs); cgroup, children. -ESRCH: it is gone. */
 int watched_sample(struct watched *watched, bool exact, const struct fact_sink *sink);

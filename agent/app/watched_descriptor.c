@@ -35,13 +35,13 @@ static int living_emit(void *context, const struct fact *fact)
 }
 
 /* The newborn may have ended by now; the leader lives, and shows nearly as much. */
-void watched_learn_again(struct watched *watched)
+void watched_learn_again(struct watched *watched, bool exact)
 {
 	uint64_t begun_ns = boottime();
 	struct living living = {.count = 0};
 	struct fact_sink sink = {.emit = living_emit, .context = &living};
 
-	if (begun_ns < watched->learn_next_ns)
+	if (begun_ns < watched->learn_next_ns && !exact)
 		return;
 	(void)probes_threads(watched->probes, watched->id, &sink);
 	watched_learn(watched, living.threads, living.count);

@@ -9,6 +9,10 @@
 #define STACK_MAX (1ULL << 40)
 #define STACK_TOP_MAX 65536      /* the descriptor is the first thing at the top of a stack */
 
+/* glibc's descriptor begins with the ABI's head of 704 bytes (tcbhead_t). Where the tid stands before that it is musl's, which
+ * keeps the stack there as well (map_base, map_size), but not the start routine: any word that is code would pass for it. */
+#define GLIBC_TID_MIN 64
+
 /* glibc 2.36 on x86-64, measured. A candidate only: it must prove itself. */
 static const struct glibc_descriptor known_layout = {720, 1592, 1680, 1688, 1696};
 
@@ -86,7 +90,7 @@ static uint32_t find_tid(const struct sample *samples, size_t count, uint32_t de
 	if (tid_fits(samples, count, known_layout.tid))
 		return known_layout.tid;
 	/* One number that equals a tid can be chance; in two threads it is none. */
-	for (uint32_t offset = 64; count > 1 && offset + 4 <= DESCRIPTOR_BYTES; offset += 4) {
+	for (uint32_t offset = 8; count > 1 && offset + 4 <= DESCRIPTOR_BYTES; offset += 4) {
 		if (tid_fits(samples, count, offset))
 			return offset;
 	}
@@ -133,7 +137,7 @@ int glibc_evidence(const struct sample *samples, size_t count, const struct code
 	if (!found.tid)
 		return -ENOENT;
 	if (has_others(samples, count)) {
-		if (!described_routine)
+		if (!described_routine && found.tid >= GLIBC_TID_MIN)
 			found.start_routine = find_routine(samples, count, found.tid, code);
 		found.stack_block = find_stack(samples, count, found.tid);
 	} else if (found.tid == known_layout.tid && described_routine == known_layout.start_routine) {

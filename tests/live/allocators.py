@@ -26,11 +26,11 @@ JEMALLOC, TCMALLOC, MIMALLOC = "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "
 PRELOADED = {"jemalloc": preload(JEMALLOC), "tcmalloc": preload(TCMALLOC), "mimalloc": preload(MIMALLOC)}
 
 
-def musl_static(folder):
+def musl_static(folder, name="allocators"):
     """The workload as a static program of musl's."""
-    binary = folder / "allocators-musl"
+    binary = folder / name
     subprocess.run(["musl-gcc", "-static", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-pthread", "-o", binary,
-                    ROOT / "tests/workloads/allocators.c"], check=True)
+                    ROOT / f"tests/workloads/{name}.c"], check=True)
     return binary
 
 
