@@ -165,7 +165,7 @@ int apply_arena(struct model *model, struct target *target, const struct fact *f
 
 int apply_arena_kept(struct model *model, struct target *target, const struct fact *fact)
 {
-	const struct arena_inside inside = {fact->arena.resident, fact->arena.kept};
+	const struct arena_inside inside = {fact->arena.resident, fact->arena.kept, fact->arena.unread};
 	int r = arenas_set_inside(&target->arenas, fact->arena.heap, fact->arena.is_main, inside);
 
 	return r == -ENOENT ? 0 : r; /* its arena will be told */

@@ -72,9 +72,14 @@ int arenas_set_inside(struct arenas *arenas, uint64_t heap, bool is_main, struct
 	return 0;
 }
 
-uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region region, uint64_t resident)
+static uint64_t part_of(uint64_t figure, uint64_t part, uint64_t whole)
 {
-	uint64_t heap = address - address % HEAP_MAX_SIZE;
+	return (uint64_t)((unsigned __int128)figure * part / whole);
+}
+
+struct arena_inside arenas_inside(const struct arenas *arenas, uint64_t address, enum region region, uint64_t resident)
+{
+	uint64_t heap = address - address % HEAP_MAX_SIZE, whole;
 	struct arena_inside inside = {0};
 	uint32_t at = heap_position(arenas, heap);
 
@@ -82,14 +87,16 @@ uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region 
 		inside = arenas->main ? arenas->main_inside : inside;
 	else if (at < arenas->count && arenas->heap[at].heap == heap)
 		inside = arenas->heap[at].inside;
-	if (!resident)
-		return 0;
-	if (!inside.resident)
-		return UNKNOWN_U64;
+	whole = inside.resident + inside.unread;
+	if (!inside.resident || whole < inside.resident)
+		return (struct arena_inside){.unread = resident};
 	/* Others than malloc take memory from brk, too. */
-	if (region == REGION_HEAP && resident > inside.resident)
-		resident = inside.resident;
-	return (uint64_t)((unsigned __int128)resident * inside.kept / inside.resident);
+	if (region == REGION_HEAP && resident > whole)
+		resident = whole;
+	inside.kept = part_of(inside.kept, resident, whole);
+	inside.unread = part_of(inside.unread, resident, whole);
+	inside.resident = resident - inside.unread;
+	return inside;
 }
 
 static uint32_t use_position(const struct arenas *arenas, uint64_t arena)
@@ -167,7 +174,7 @@ int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *thr
 }
 
 bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, const struct range *range, uint64_t resident,
-		       uint64_t kept)
+		       const struct arena_inside *inside)
 {
 	uint32_t at = TABLE_PLACE(sharing->member, sharing->count, arena, arena);
 
@@ -177,10 +184,8 @@ bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, const stru
 	sharing->member[at].mapped += range->end - range->start;
 	if (range->owner == OWNER_NONE)
 		sharing->member[at].unmade += resident;
-	if (kept == UNKNOWN_U64)
-		sharing->member[at].unread += resident;
-	else
-		sharing->member[at].kept += kept;
+	sharing->member[at].unread += inside->unread;
+	sharing->member[at].kept += inside->kept;
 	return true;
 }
 

@@ -14,6 +14,7 @@
 /* What was read of the inside of a heap. */
 struct arena_inside {
 	uint64_t resident, kept; /* kept: free for malloc; resident 0: not known */
+	uint64_t unread;         /* of a large heap, what is still to be read */
 };
 
 struct arena_heap {
@@ -48,8 +49,9 @@ void arenas_clear(struct arenas *arenas);
 uint64_t arenas_find(const struct arenas *arenas, uint64_t address, enum region region);
 /* -ENOENT: no such heap is known. */
 int arenas_set_inside(struct arenas *arenas, uint64_t heap, bool is_main, struct arena_inside inside);
-/* How much of these resident bytes malloc keeps, taking them for an average part of their heap; UNKNOWN_U64. */
-uint64_t arenas_kept(const struct arenas *arenas, uint64_t address, enum region region, uint64_t resident);
+/* How much of these resident bytes malloc keeps and of how much that is not known, taking them for an average part of
+ * their heap: `resident` of it is what was told of. */
+struct arena_inside arenas_inside(const struct arenas *arenas, uint64_t address, enum region region, uint64_t resident);
 /* The pool of the thread that was attached to the arena last; POOL_NONE: none was seen. */
 uint32_t arenas_last_pool(const struct arenas *arenas, uint64_t arena);
 int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool);
@@ -67,9 +69,9 @@ struct arena_sharing {
 };
 
 int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *threads);
-/* false: no living thread is attached to that arena. kept: UNKNOWN_U64. */
+/* false: no living thread is attached to that arena. inside: of the range. */
 bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, const struct range *range, uint64_t resident,
-		       uint64_t kept);
+		       const struct arena_inside *inside);
 /* rebase: not everything had a figure so far, so what the arenas hold now is their base. */
 void arena_sharing_end(struct arena_sharing *sharing, struct arenas *arenas, struct threads *threads, bool rebase);
 

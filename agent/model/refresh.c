@@ -91,7 +91,8 @@ static void figure_range(struct target *target, const struct range *range, struc
 	struct owner *owner = owned ? &threads->owner[range->owner] : NULL;
 	struct snapshot_bytes *bytes;
 	uint32_t pool = owner ? owner->pool : POOL_NONE, last;
-	uint64_t arena, kept = 0;
+	struct arena_inside inside = {0};
+	uint64_t arena;
 	bool inherited;
 
 	if (owner)
@@ -100,7 +101,7 @@ static void figure_range(struct target *target, const struct range *range, struc
 	if (!range->usable || (range->flags & (RANGE_SHARED | RANGE_HUGETLB)))
 		return;
 	if (range->region == REGION_ARENA || range->region == REGION_HEAP)
-		kept = arenas_kept(&target->arenas, range->start, range->region, resident);
+		inside = arenas_inside(&target->arenas, range->start, range->region, resident);
 	if (range->blame != BLAME_NONE && range->region != REGION_STACK && owner)
 		blame_add(&target->blame, maker_pool(target, owner), range->blame, resident);
 	if (owner && owner->thread != THREAD_NONE) {
@@ -109,7 +110,7 @@ static void figure_range(struct target *target, const struct range *range, struc
 		/* What a child inherited was made by its parent, whoever's arena word it has a copy of. */
 		inherited = !owner && range->reason == UNATTRIBUTED_INHERITED;
 		arena = inherited ? 0 : arenas_find(&target->arenas, range->start, range->region);
-		if (arena && arena_sharing_add(sharing, arena, range, resident, kept))
+		if (arena && arena_sharing_add(sharing, arena, range, resident, &inside))
 			return;
 		/* With nobody attached it is the orphan of who was attached last, whoever made it. */
 		last = arena ? arenas_last_pool(&target->arenas, arena) : POOL_NONE;
@@ -125,10 +126,8 @@ static void figure_range(struct target *target, const struct range *range, struc
 	bytes->mapped[range->region] += range->end - range->start;
 	if (range->held)
 		bytes->held_bytes += resident;
-	if (kept == UNKNOWN_U64)
-		bytes->kept_unread += resident;
-	else
-		bytes->kept_sum += kept;
+	bytes->kept_unread += inside.unread;
+	bytes->kept_sum += inside.kept;
 }
 
 /* Of a range that may come back, the owner's number (and the function's) must not go to another thread meanwhile. */

@@ -31,7 +31,7 @@ struct chase {
 	const struct memory_reader *reader;
 	struct window *window;
 	struct list lists[MALLOC_FASTBINS];
-	enum { LINKS_UNKNOWN, LINKS_MIXED, LINKS_PLAIN } links;
+	enum glibc_links links;
 	uint64_t start, end;
 	uint64_t bytes, chunks;
 };
@@ -118,31 +118,50 @@ static void advance(struct chase *chase, struct list *list)
 	list->chunk = is_there && list->room ? next_chunk(chase, list) : 0;
 }
 
+/* False: there is nothing to be chased. */
+static bool chase_begin(struct chase *chase, const struct malloc_layout *layout, uint64_t address, struct window *windows)
+{
+	uint64_t first[MALLOC_FASTBINS], any = 0;
+
+	if (!windows || !layout->fastbins ||
+	    memory_read_present(chase->reader, chase->reader->via, address + layout->fastbins, first, sizeof(first)) !=
+		    (ssize_t)sizeof(first))
+		return false;
+	chase->window = windows;
+	for (size_t i = 0; i < MALLOC_FASTBINS; i++) {
+		any |= first[i];
+		chase->lists[i] = (struct list){first[i], CHUNK_BYTES(i), (chase->end - chase->start) / CHUNK_BYTES(i)};
+	}
+	return any;
+}
+
+enum glibc_links glibc_links(const struct memory_reader *reader, const struct malloc_layout *layout, uint64_t address)
+{
+	_cleanup_(freep) struct window *windows = calloc(WINDOWS_KEPT, sizeof(*windows));
+	struct chase chase = {.reader = reader, .end = UINT64_MAX};
+
+	if (!chase_begin(&chase, layout, address, windows))
+		return LINKS_UNKNOWN;
+	for (size_t i = 0; i < MALLOC_FASTBINS && chase.links == LINKS_UNKNOWN; i++)
+		if (is_chunk(&chase, chase.lists[i].chunk, chase.lists[i].size))
+			(void)next_chunk(&chase, &chase.lists[i]);
+	return chase.links;
+}
+
 uint64_t glibc_fastbins(const struct memory_reader *reader, const struct malloc_layout *layout, uint64_t address,
 			uint64_t start, uint64_t end, uint64_t until_ns)
 {
-	_cleanup_(freep) struct window *windows = NULL;
+	_cleanup_(freep) struct window *windows = calloc(WINDOWS_KEPT, sizeof(*windows));
 	struct chase chase = {.reader = reader, .start = start, .end = end};
-	uint64_t first[MALLOC_FASTBINS], any = 0;
 	struct list *list;
 
-	if (!layout->fastbins ||
-	    memory_read_present(reader, reader->via, address + layout->fastbins, first, sizeof(first)) !=
-		    (ssize_t)sizeof(first))
+	if (!chase_begin(&chase, layout, address, windows))
 		return 0;
-	for (size_t i = 0; i < MALLOC_FASTBINS; i++)
-		any |= first[i];
-	windows = any ? calloc(WINDOWS_KEPT, sizeof(*windows)) : NULL;
-	if (!windows)
-		return 0;
-	chase.window = windows;
-	for (size_t i = 0; i < MALLOC_FASTBINS; i++)
-		chase.lists[i] = (struct list){first[i], CHUNK_BYTES(i), (end - start) / CHUNK_BYTES(i)};
 	while ((list = choose(&chase))) {
 		do {
 			advance(&chase, list);
 			if (++chase.chunks % CLOCK_EVERY == 0 && thread_cputime() > until_ns)
-				return chase.bytes;
+				return UNKNOWN_U64;
 		} while (list->chunk && is_kept(&chase, list->chunk));
 	}
 	return chase.bytes;

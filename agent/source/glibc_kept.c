@@ -2,9 +2,7 @@
 /* How much of glibc's heaps is free inside, though resident: kept by malloc. Reads them one by one within a share of
  * the time. It must not know whose they are. */
 #include "../boottime.h"
-#include "glibc_fastbins.h"
 #include "glibc_kept.h"
-#include "malloc_walk.h"
 #include "memory_pages.h"
 
 #include <errno.h>
@@ -20,6 +18,9 @@
 /* On the average it may take one part in so many of the time. */
 #define SHARE 200
 #define TRIES 2
+/* The heap of brk is read by such pieces. */
+#define PIECE_BYTES (64ULL << 20)
+#define FAILURES_MAX 4
 
 struct run {
 	uint64_t start, end;
@@ -30,6 +31,7 @@ struct heap_reading {
 	struct run *run; /* present pages, ascending */
 	size_t n_runs, room;
 	size_t at; /* the run that free chunks are in now: they ascend */
+	uint64_t covered; /* what lies below is counted already */
 	uint64_t resident, kept;
 };
 
@@ -39,7 +41,8 @@ static int add_run(void *context, const struct page_run *found)
 
 	if (!(found->categories & SCAN_PAGE_IS_PRESENT))
 		return 0;
-	reading->resident += found->end - found->start;
+	if (found->end > reading->covered)
+		reading->resident += found->end - (found->start > reading->covered ? found->start : reading->covered);
 	if (reading->n_runs && reading->run[reading->n_runs - 1].end == found->start) {
 		reading->run[reading->n_runs - 1].end = found->end;
 		return 0;
@@ -87,15 +90,16 @@ static const struct run *run_of(const struct heap_reading *reading, uint64_t add
 	return low < reading->n_runs && reading->run[low].start <= address ? &reading->run[low] : NULL;
 }
 
-/* Small chunks are read by large windows, large ones are skipped: the window grows while it is of use. */
-static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uint64_t began)
+/* Small chunks are read by large windows, large ones are skipped: the window grows while it is of use. Up to the header
+ * that lies at `stop` or behind it, or to the end: then walk->at is 0. */
+static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uint64_t stop, uint64_t began)
 {
 	enum malloc_walk_state state = MALLOC_WALK_ON;
 	uint64_t read_to = 0;
 	/* A small heap is read by one call. */
 	size_t smallest = reading->resident <= WINDOW_MAX * 8 ? WINDOW_MAX : WINDOW_MIN, window = smallest;
 
-	while (state == MALLOC_WALK_ON) {
+	while (state == MALLOC_WALK_ON && walk->at < stop) {
 		uint64_t at = walk->at & ~(PAGE - 1), room;
 		const struct run *run = run_of(reading, at);
 		struct memory_piece piece = {.address = at, .buffer = reading->pages->buffer};
@@ -116,7 +120,9 @@ static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uin
 		if (thread_cputime() - began > HEAP_NS)
 			return -ETIME;
 	}
-	return state == MALLOC_WALK_DONE ? 0 : -EAGAIN;
+	if (state == MALLOC_WALK_DONE)
+		walk->at = 0;
+	return state == MALLOC_WALK_BROKEN ? -EAGAIN : 0;
 }
 
 /* ---- what a heap looks like now ------------------------------------------------------------------------ */
@@ -177,45 +183,133 @@ static bool main_heap(struct memory_pages *pages, uint64_t top, struct malloc_wa
 	return true;
 }
 
-/* heap NULL: the main arena's. -EAGAIN: it changed meanwhile. */
+/* What the headers have as in use, though it is free. */
+static int add_fastbins(struct heap_reading *reading, const struct malloc_layout *layout, uint64_t arena, uint64_t start,
+			const struct malloc_walk *walk)
+{
+	uint64_t bytes;
+
+	if (walk->links_are_mixed)
+		return 0; /* the walk has seen it */
+	bytes = glibc_fastbins(&reading->pages->reader, layout, arena, start, walk->end, thread_cputime() + HEAP_NS);
+	if (bytes == UNKNOWN_U64)
+		return -ETIME;
+	reading->kept += bytes;
+	return 0;
+}
+
+static int tell(struct fact *fact, const struct fact_sink *sink)
+{
+	if (fact->arena.kept > fact->arena.resident) /* between the two the heap has changed */
+		fact->arena.kept = fact->arena.resident;
+	fact->time_ns = boottime();
+	return sink->emit(sink->context, fact);
+}
+
+/* What a thread makes. -EAGAIN: it changed meanwhile. */
 static int read_heap(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
-		     const struct glibc_heap *heap, struct fact *fact)
+		     const struct glibc_heap *heap, enum glibc_links links, struct fact *fact)
 {
 	struct heap_reading reading = {.pages = pages};
-	struct malloc_walk walk = {.found = add_free, .context = &reading};
+	struct malloc_walk walk = {.found = add_free, .context = &reading, .links_are_mixed = links == LINKS_MIXED};
 	struct run_sink runs = {add_run, &reading};
-	uint64_t began = thread_cputime(), top, start;
+	uint64_t began = thread_cputime(), top;
 	int r = -EAGAIN;
 
-	if (read_word(pages, arena->address + arenas->layout.top, &top) &&
-	    (heap ? thread_heap(pages, arenas, heap, top, &walk) : main_heap(pages, top, &walk))) {
-		start = heap ? heap->start : walk.at & ~(PAGE - 1);
-		r = memory_pages_runs(pages, start, walk.end, &runs);
+	if (read_word(pages, arena->address + arenas->layout.top, &top) && thread_heap(pages, arenas, heap, top, &walk)) {
+		r = memory_pages_runs(pages, heap->start, walk.end, &runs);
 		if (r == 0)
-			r = walk_heap(&reading, &walk, began);
+			r = walk_heap(&reading, &walk, UINT64_MAX, began);
 		if (r == 0)
-			reading.kept += glibc_fastbins(&pages->reader, &arenas->layout, arena->address, start, walk.end,
-						       thread_cputime() + HEAP_NS);
-		if (reading.kept > reading.resident) /* between the two the heap has changed */
-			reading.kept = reading.resident;
-		fact->arena = (struct fact_arena){.heap = start, .address = arena->address, .is_main = !heap,
+			r = add_fastbins(&reading, &arenas->layout, arena->address, heap->start, &walk);
+		fact->arena = (struct fact_arena){.heap = heap->start, .address = arena->address,
 						  .resident = reading.resident, .kept = reading.kept};
 	}
 	free(reading.run);
 	return r;
 }
 
+/* The next piece of the heap of brk, on from where the last one ended: what was found in it goes to `reading`. */
+static int read_piece(struct heap_reading *reading, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
+		      enum glibc_links links, struct glibc_kept_main *progress)
+{
+	struct malloc_walk walk = progress->walk, now = {.links_are_mixed = links == LINKS_MIXED};
+	struct run_sink runs = {add_run, reading};
+	uint64_t began = thread_cputime(), top, start, stop;
+	int r;
+
+	if (!read_word(reading->pages, arena->address + arenas->layout.top, &top) || !main_heap(reading->pages, top, &now))
+		return -EAGAIN;
+	if (!walk.at || walk.at > top) {
+		*progress = (struct glibc_kept_main){.told = progress->told};
+		walk = now;
+	}
+	walk.top = now.top;
+	walk.end = now.end;
+	walk.found = add_free;
+	walk.context = reading;
+	/* Whether the last chunk is free is known only now: all of it is looked at. */
+	start = (walk.before ? walk.before : walk.at) & ~(PAGE - 1);
+	stop = (walk.at & ~(PAGE - 1)) + PIECE_BYTES;
+	stop = stop < walk.end ? stop : walk.end;
+	reading->covered = progress->covered;
+	r = memory_pages_runs(reading->pages, start, stop, &runs);
+	if (r == 0)
+		r = walk_heap(reading, &walk, stop, began);
+	if (r < 0)
+		return r;
+	progress->walk = walk;
+	progress->covered = stop;
+	progress->resident += reading->resident;
+	progress->kept += reading->kept;
+	return 0;
+}
+
+static int tell_main(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
+		     struct glibc_kept_main *progress, struct fact *fact, const struct fact_sink *sink)
+{
+	struct heap_reading reading = {.pages = pages, .kept = progress->kept};
+	uint64_t unread = progress->walk.at ? progress->walk.end - progress->walk.at : 0;
+
+	if (unread && progress->resident <= progress->told)
+		return 0;
+	if (!unread && add_fastbins(&reading, &arenas->layout, arena->address, 0, &progress->walk) < 0)
+		return 0;
+	progress->told = unread ? progress->resident : UNKNOWN_U64;
+	fact->arena = (struct fact_arena){.address = arena->address, .is_main = true, .resident = progress->resident,
+					  .kept = reading.kept, .unread = unread};
+	return tell(fact, sink);
+}
+
+/* On as far as the time goes. */
+static int read_main(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
+		     struct glibc_kept *kept, struct fact *fact, const struct fact_sink *sink)
+{
+	struct glibc_kept_main *progress = &kept->main;
+	int r = 0;
+
+	do {
+		struct heap_reading reading = {.pages = pages};
+
+		r = read_piece(&reading, arenas, arena, kept->links, progress);
+		free(reading.run);
+		progress->failures = r < 0 ? progress->failures + 1 : 0;
+		if (progress->failures == FAILURES_MAX) /* where it goes on is no chunk any more */
+			*progress = (struct glibc_kept_main){.told = progress->told};
+	} while ((r == 0 && progress->walk.at && !memory_pages_spent(pages)) || (r == -EAGAIN && progress->failures));
+	return r < 0 && !progress->resident ? r : tell_main(pages, arenas, arena, progress, fact, sink);
+}
+
 static int read_one(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
-		    const struct glibc_heap *heap, struct fact *fact, const struct fact_sink *sink)
+		    const struct glibc_heap *heap, struct glibc_kept *kept, struct fact *fact, const struct fact_sink *sink)
 {
 	int r = -EAGAIN;
 
-	for (int i = 0; i < TRIES && r == -EAGAIN; i++)
-		r = read_heap(pages, arenas, arena, heap, fact);
-	if (r == 0) {
-		fact->time_ns = boottime();
-		return sink->emit(sink->context, fact);
-	}
+	if (kept->links == LINKS_UNKNOWN)
+		kept->links = glibc_links(&pages->reader, &arenas->layout, arena->address);
+	for (int i = 0; heap && i < TRIES && r == -EAGAIN; i++)
+		r = read_heap(pages, arenas, arena, heap, kept->links, fact);
+	r = !heap ? read_main(pages, arenas, arena, kept, fact, sink) : r == 0 ? tell(fact, sink) : r;
 	return r == -EAGAIN || r == -ETIME || r == -E2BIG ? 0 : r;
 }
 
@@ -237,9 +331,10 @@ int glibc_kept(uint32_t pid, const char *procfs, uint32_t target, const struct g
 		const struct glibc_heap *heap = at < arenas->n_heaps ? &arenas->heap[at] : NULL;
 		const struct glibc_arena *arena = heap ? glibc_arenas_find(arenas, heap->arena) : main_arena;
 
-		kept->cursor = at + 1;
 		if (arena && arena->read)
-			r = read_one(&pages, arenas, arena, heap, &fact, sink);
+			r = read_one(&pages, arenas, arena, heap, kept, &fact, sink);
+		/* The heap of brk is gone on with, once begun. */
+		kept->cursor = heap || !kept->main.walk.at ? at + 1 : at;
 	}
 	kept->next_ns = boottime() + (thread_cputime() - pages.began_ns) * SHARE;
 	return r;

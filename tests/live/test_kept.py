@@ -2,12 +2,13 @@
 """Of what is resident in glibc's arenas, how much is in use and how much merely kept by malloc: against a truth that
 the workload knows."""
 import os
+import re
 
 import pytest
 
 from harness import SANITIZED, assert_identity, run
 
-# Without the cache of each thread the truth is exact; with it, its chunks count as in use.
+# Without the cache of each thread the truth is exact; with it, its larger chunks count as in use.
 PLAIN = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
 CACHED_MAX = 1 << 20
 
@@ -20,6 +21,9 @@ CASES = {
     "given back inside": ("trimmed:30M", "main:trimmed:20M"),
     "small chunks": ("small:20M", "main:small:8M"),
     "several heaps": ("half:200M", "random:150M"),
+    "small chunks of several heaps": ("small:150M",),
+    "a list of the program's own": ("list:150M",),
+    "a list of the program's own in the main heap": ("main:list:60M",),
 }
 
 
@@ -62,6 +66,30 @@ def test_heaps_that_change_meanwhile(workload):
             assert memory["kept_bytes"] is None or 0 <= memory["kept_bytes"] <= managed
 
 
+
+def main_pool(target):
+    return next(pool for pool in target["pools"] if pool["name"] == "main")["memory"]
+
+
+def test_a_heap_that_takes_long(workload):
+    """What is read of it in the time that a dump has is told as that, and never as the whole."""
+    kept = workload("kept", "main:half:1500M", env=PLAIN)
+    truth = kept.ask("truth")["threads"][0]
+    kept.freeze()
+    done = run("dump", "-p", kept.pid, env=dict(os.environ, COLUMNS="200"))
+    said = re.search(r"main: kept by malloc: ([0-9.]+)M of [0-9.]+[MG] read so far, of that ([0-9.]+)M is free", done.out)
+    assert said, done.out
+    read, free = map(float, said.groups())
+    assert abs(free / read - 1 + truth["live"] / truth["resident"]) < 0.02, (said, truth)
+    assert main_pool(run("dump", "--json", "-p", kept.pid).target())["kept_bytes"] is None
+
+
+def test_a_heap_that_is_read_in_pieces(workload):
+    """Over several refreshes; and what is asked at the end goes on from there."""
+    kept = workload("kept", "main:half:400M", env=PLAIN)
+    truth = kept.ask("truth")["threads"][0]
+    target = run("dump", "--json", "-p", kept.pid, "--after", "15").target()
+    assert abs(main_pool(target)["kept_bytes"] - (truth["resident"] - truth["live"])) <= truth["resident"] // 50
 
 
 def test_what_others_take_from_brk_is_not_kept(puppet):

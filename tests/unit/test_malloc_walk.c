@@ -98,6 +98,55 @@ static void what_it_was_made_of(void **state)
 	}
 }
 
+#define SIZE 96
+
+/* Chunks of one size, all of them in use by their headers; returns the words of chunk i from its header on. */
+static uint64_t *make_row(struct malloc_walk *walk, size_t i)
+{
+	return heap + (walk->at - BASE + i * SIZE) / 8;
+}
+
+static uint64_t user_of(const struct malloc_walk *walk, size_t i)
+{
+	return walk->at + i * SIZE + 16;
+}
+
+/* Free in a fastbin or in a thread's cache: links that are mixed with where they stand; a program's are not. */
+static void linked_chunks(void **state)
+{
+	struct malloc_walk walk = {.at = BASE + 48, .end = BASE + 4096, .top = BASE + 48 + 20 * SIZE, .found = found};
+	uint64_t free_bytes = walk.end - walk.top;
+
+	memset(heap, 0, sizeof(heap));
+	for (size_t i = 0; i <= 20; i++)
+		make_row(&walk, i)[1] = (i < 20 ? SIZE : free_bytes) | 1;
+	make_row(&walk, 2)[2] = (user_of(&walk, 7) - 16) ^ user_of(&walk, 2) >> 12;
+	make_row(&walk, 7)[2] = user_of(&walk, 7) >> 12; /* the last of the list */
+	make_row(&walk, 9)[2] = user_of(&walk, 3);	 /* the program's own */
+	make_row(&walk, 10)[2] = (user_of(&walk, 3) + 8) ^ user_of(&walk, 10) >> 12;
+	make_row(&walk, 11)[2] = (user_of(&walk, 3) + (1ULL << 30)) ^ user_of(&walk, 11) >> 12;
+	for (unsigned int mixed = 0; mixed < 2; mixed++) {
+		struct malloc_walk again = walk;
+
+		again.links_are_mixed = mixed;
+		found_bytes = last_end = 0;
+		assert_int_equal(run(&again, 64), MALLOC_WALK_DONE);
+		assert_int_equal(found_bytes, free_bytes + mixed * 2 * SIZE);
+	}
+	/* Larger ones are the cache's alone, which marks them. */
+	memset(heap, 0, sizeof(heap));
+	walk.top = walk.at + 10 * SIZE;
+	for (size_t i = 0; i < 10; i += 2)
+		make_row(&walk, i)[1] = 2 * SIZE | 1;
+	make_row(&walk, 10)[1] = (walk.end - walk.top) | 1;
+	make_row(&walk, 2)[2] = make_row(&walk, 4)[2] = user_of(&walk, 2) >> 12;
+	make_row(&walk, 2)[3] = 0x1234;
+	walk.links_are_mixed = true;
+	found_bytes = last_end = 0;
+	assert_int_equal(run(&walk, 1000), MALLOC_WALK_DONE);
+	assert_int_equal(found_bytes, walk.end - walk.top + 2 * SIZE);
+}
+
 static void broken_heaps(void **state)
 {
 	struct malloc_walk walk;
@@ -128,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_it_was_made_of),
+		cmocka_unit_test(linked_chunks),
 		cmocka_unit_test(broken_heaps),
 	};
 

@@ -9,9 +9,9 @@
 #define THREADS_MAX 64
 #define HEAPS_MAX 64
 
-enum pattern { NONE, HALF, ALL, RANDOM, LARGE, TRIMMED, SMALL, BUSY, PATTERN_COUNT };
+enum pattern { NONE, HALF, ALL, RANDOM, LARGE, TRIMMED, SMALL, LIST, BUSY, PATTERN_COUNT };
 
-static const char *const names[PATTERN_COUNT] = { "none", "half", "all", "random", "large", "trimmed", "small", "busy" };
+static const char *const names[PATTERN_COUNT] = { "none", "half", "all", "random", "large", "trimmed", "small", "list", "busy" };
 
 struct user {
 	enum pattern pattern;
@@ -52,7 +52,7 @@ static size_t size_of(enum pattern pattern, uint64_t *state)
 {
 	if (pattern == LARGE || pattern == TRIMMED)
 		return 20000 + draw(state) % 40000;
-	if (pattern == SMALL) /* what is freed of it goes to the fastbins */
+	if (pattern == SMALL || pattern == LIST) /* what is freed of it goes to the fastbins */
 		return 20 + draw(state) % 100;
 	return 200 + draw(state) % (draw(state) % 8 ? 1500 : 9000);
 }
@@ -91,7 +91,7 @@ static void be_busy(struct user *user)
 
 static void use(struct user *user)
 {
-	size_t room = user->bytes / (user->pattern == SMALL ? 20 : 200) + 1, count = 0, asked = 0;
+	size_t room = user->bytes / (user->pattern == SMALL || user->pattern == LIST ? 20 : 200) + 1, count = 0, asked = 0;
 	char **chunks = mmap(NULL, room * sizeof(*chunks), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t state = 88172645463325252ULL + (uint64_t)(user - users);
 
@@ -102,6 +102,9 @@ static void use(struct user *user)
 		chunks[count] = malloc(size);
 		memset(chunks[count], 1, malloc_usable_size(chunks[count]));
 		note_heap(user, chunks[count]);
+		/* As a program's own list: in use, though each leads to one of its size. */
+		if (user->pattern == LIST && count)
+			*(char **)chunks[count] = chunks[count - 1 - draw(&state) % count % 50];
 		asked += size;
 		count++;
 	}
@@ -164,7 +167,7 @@ int main(int argc, char **argv)
 		while (size && pattern < PATTERN_COUNT && strncmp(names[pattern], word, size - word) != 0)
 			pattern++;
 		if (!size || pattern == PATTERN_COUNT)
-			DIE("usage: kept [main:]none|half|all|random|large|trimmed|small|busy:SIZE...");
+			DIE("usage: kept [main:]none|half|all|random|large|trimmed|small|list|busy:SIZE...");
 		user->pattern = pattern;
 		user->bytes = parse_size(size + 1);
 		threads += !user->is_main;
