@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <malloc.h>
 #include <nss.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "app/output.h"
@@ -67,6 +68,7 @@ int main(int argc, char **argv)
 
 	nss_without_modules();
 	memory_goes_back();
+	signal(SIGXFSZ, SIG_IGN); /* a file that is larger than allowed (ulimit -f) is an error like a full disk */
 	standard_streams_hold();
 	if (options_parse(argc, argv, &options, &explain)) {
 		explain_print(&explain, stderr);

@@ -98,8 +98,10 @@ static int serve_run(struct serve *serve)
 int command_serve(const struct options *options)
 {
 	struct serve serve = {0};
-	int error, code = session_open(options, true, &serve.session);
+	int error, code;
 
+	signal(SIGPIPE, SIG_IGN); /* who reads the log may go before us */
+	code = session_open(options, true, &serve.session);
 	serve.session.on_snapshot = on_snapshot;
 	serve.session.context = &serve;
 	if (code == EXIT_DONE)

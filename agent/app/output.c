@@ -105,6 +105,7 @@ static const char *output_remedy(int error)
 		const char *remedy;
 	} remedies[] = {
 		{ ENOSPC, "make room on that file system, or write to another one" },
+		{ EFBIG, "this user's or shell's files may not be larger (ulimit -f): raise that" },
 		{ EDQUOT, "make room within the quota, or write to another file system" },
 		{ ENOENT, "the directory must be there already: make it, or choose another place" },
 		{ ENOTDIR, "a part of that path is no directory: choose another place" },

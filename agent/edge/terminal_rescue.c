@@ -16,7 +16,10 @@
 #include "../view/escape.h"
 #include "terminal_rescue.h"
 
-static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT };
+/* All that end a process unless it says otherwise; those that the loop takes are blocked meanwhile. A pipe behind standard
+ * error that nobody reads any more (SIGPIPE) is no reason to end. */
+static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP, SIGSYS, SIGXCPU, SIGALRM,
+				     SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGIO, SIGPWR, SIGSTKFLT };
 
 /* What a signal handler needs. A handler gets no argument of ours, hence the one static object. */
 static struct {
@@ -26,7 +29,7 @@ static struct {
 	struct termios modes;
 	char sequence[256]; /* leaves the alternate screen, shows the cursor, ends attributes */
 	size_t length;
-	struct sigaction former[ARRAY_SIZE(crash_signals)];
+	struct sigaction former[ARRAY_SIZE(crash_signals)], former_pipe;
 } rescue;
 
 /* Async-signal-safe: write() and tcsetattr() alone. */
@@ -98,6 +101,7 @@ void terminal_rescue_begin(int output, const struct termios *modes)
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
 		sigaction(crash_signals[i], &action, &rescue.former[i]);
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, &rescue.former_pipe);
 	if (!rescue.registered)
 		rescue.registered = !atexit(rescue_terminal);
 	rescue.active = 1;
@@ -109,6 +113,7 @@ void terminal_rescue_end(void)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
 		sigaction(crash_signals[i], &rescue.former[i], NULL);
+	sigaction(SIGPIPE, &rescue.former_pipe, NULL);
 	rescue.active = 0;
 	tcsetattr(rescue.output, TCSANOW, &rescue.modes);
 }

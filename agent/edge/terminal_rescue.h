@@ -6,7 +6,7 @@
 
 #include <termios.h>
 
-/* From now on a crash signal or exit() gives the terminal back with these modes first; after newterm(). */
+/* From now on a signal that kills or exit() gives the terminal back with these modes first; after newterm(). */
 void terminal_rescue_begin(int output, const struct termios *modes);
 /* After endwin(): its modes as they were, and the signals to who had them before. */
 void terminal_rescue_end(void);

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -153,7 +154,7 @@ def test_sizes(screen, filled):
 
 
 @pytest.mark.parametrize("how", ["q", "C-c", "C-\\", signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV, signal.SIGABRT,
-                                 signal.SIGBUS])
+                                 signal.SIGBUS, signal.SIGTRAP, signal.SIGSYS, signal.SIGUSR1, signal.SIGXCPU])
 def test_terminal_is_given_back(screen, filled, how):
     window = screen()
     before = window.modes()
@@ -165,6 +166,29 @@ def test_terminal_is_given_back(screen, filled, how):
         window.press(how)
     window.assert_given_back()
     assert window.modes() == before
+
+
+def test_who_reads_the_log_goes(screen, filled):
+    """Limits are logged on standard error: a pipe there that nobody reads is no reason to end."""
+    window = screen()
+    window.top("-p", filled.pid, "--limit", "resize-*:threads=1", "2> >(sleep 0.1)")
+    window.until(r"^OVER resize-\*")
+    time.sleep(0.5)
+    assert window.value("alternate_on") == "1"
+    window.press("q")
+    window.assert_given_back()
+
+
+def test_a_file_that_may_not_grow(screen, filled, tmp_path):
+    window = screen()
+    window.shell(f"cd {tmp_path}; ulimit -f 1")
+    window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    window.press("w")
+    window.until(r"cannot write poolscope-\d+\.json: File too large")
+    window.press("q")
+    window.assert_given_back()
+    assert not list(tmp_path.glob("poolscope-*"))
 
 
 def test_suspend_and_go_on(screen, filled):
