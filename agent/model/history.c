@@ -85,8 +85,8 @@ int64_t history_growth(const struct history *history, size_t column, uint64_t wi
 	newest = row(history, 0);
 	if (newest[0] - oldest[0] < least_ns || newest[1 + column] == UNKNOWN_U64 || oldest[1 + column] == UNKNOWN_U64)
 		return UNKNOWN_I64;
-	/* hostile figures may be as large as they like: never overflow, lose precision instead */
-	double grown = (double)newest[1 + column] - (double)oldest[1 + column];
+	/* hostile figures may be as large as they like, and a figure may have gone below 0 */
+	double grown = (double)(int64_t)(newest[1 + column] - oldest[1 + column]);
 	double rate = grown * (60.0 * NSEC_PER_SEC) / (double)(newest[0] - oldest[0]);
 
 	return rate > 9e18 ? INT64_MAX : rate < -9e18 ? -INT64_MAX : (int64_t)rate;

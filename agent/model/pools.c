@@ -351,7 +351,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 	pools->room += !choice.reserved;
 	limit_tracks_bind(pool->limits, policy, pool->name, time_ns);
 	/* without memory for it the pool has no sparkline, and that is all */
-	(void)history_init(&pool->history, POOL_HISTORY_ROWS, 1);
+	(void)history_init(&pool->history, POOL_HISTORY_ROWS, POOL_HISTORY_COLUMNS);
 	*ret_pool = pool - pools->pool;
 	return 0;
 }

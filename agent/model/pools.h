@@ -11,6 +11,9 @@
 #include "runtime_rules.h"
 #include "threads.h"
 
+/* Resident bytes; and what grows of them: without the share of what arenas held before the attach, which moves as their
+ * users come and go. */
+enum pool_history { POOL_HISTORY_RESIDENT, POOL_HISTORY_MADE, POOL_HISTORY_COLUMNS };
 #define POOL_HISTORY_ROWS 60 /* points of the sparkline; a minute at one refresh a second */
 #define BIRTHS_SECONDS 60
 
@@ -39,7 +42,7 @@ struct pool {
 	uint64_t faults;                  /* page faults that its threads took since attach */
 	struct births births;
 	struct limit_track limits[LIMIT_KIND_COUNT];
-	struct history history; /* resident bytes */
+	struct history history; /* enum pool_history */
 	/* as of the last refresh; UNKNOWN_U64 unless a runtime tells */
 	uint64_t capacity, queued, busy, busy_peak, executor_peak;
 	uint64_t processes, processes_max, processes_pending; /* of a ProcessPoolExecutor whose manager is in it */

@@ -224,13 +224,15 @@ static uint64_t pool_fault_rate(const struct target *target, const struct pool *
 /* A pool that came since the first refresh held nothing before: its growth is over the same time as the target's. */
 static void pool_history_put(const struct target *target, struct pool *pool, uint64_t now_ns)
 {
-	const uint64_t nothing = 0, last_ns = target->last_refresh_ns;
+	const uint64_t nothing[POOL_HISTORY_COLUMNS] = {0}, last_ns = target->last_refresh_ns;
 
 	if (!pool->history.count && last_ns && target->whole) {
-		history_put(&pool->history, last_ns - history_span(&target->history, GROWTH_SHORT_NS), &nothing);
-		history_put(&pool->history, last_ns, &nothing);
+		history_put(&pool->history, last_ns - history_span(&target->history, GROWTH_SHORT_NS), nothing);
+		history_put(&pool->history, last_ns, nothing);
 	}
-	history_put(&pool->history, now_ns, &pool->memory.resident_bytes);
+	history_put(&pool->history, now_ns,
+		    (const uint64_t[]){[POOL_HISTORY_RESIDENT] = pool->memory.resident_bytes,
+				       [POOL_HISTORY_MADE] = pool->memory.resident_bytes - pool->memory.base});
 }
 
 static void figure_all(struct target *target, uint64_t now_ns)

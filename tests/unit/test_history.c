@@ -53,8 +53,10 @@ static void what_is_unknown_has_no_rate(void **state)
 	assert_int_equal(history_growth(&history, 0, 60 * SEC, 60 * SEC / 6), UNKNOWN_I64);
 	put(&history, 40, 6);
 	assert_int_equal(history_growth(&history, 0, 60 * SEC, 60 * SEC / 6), 1);
-	put(&history, 50, UINT64_MAX - 1);
+	put(&history, 50, INT64_MAX);
 	assert_int_equal(history_growth(&history, 0, 60 * SEC, 60 * SEC / 6), INT64_MAX);
+	put(&history, 60, (uint64_t)-7); /* it may go below 0 */
+	assert_int_equal(history_growth(&history, 0, 60 * SEC, 60 * SEC / 6), -12);
 	history_clear(&history);
 }
 

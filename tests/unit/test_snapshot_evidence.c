@@ -95,6 +95,10 @@ static void a_divided_base_is_no_growth(void **state)
 	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 0);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
 	assert_int_equal(thread(target, 201)->memory.grown_bytes, 0);
+	for (unsigned int second = 0; second < 20; second++)
+		target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->growth_per_minute, 0);
+	assert_int_equal(pool(target, "w-*")->growth_per_minute, 0);
 	/* What comes into it is: by its users' shares. */
 	resident(&s, HEAP, 32 * MIB, 12 * MIB);
 	target = refresh(&s);
