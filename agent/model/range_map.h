@@ -85,7 +85,8 @@ void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool 
 int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_t time_ns);
 void range_map_seed_end(struct range_map *map, uint64_t time_ns);
 
-/* A heap of glibc is proven there: neighbours that the kernel merged are told apart, what nobody owns is arena. */
+/* A heap of glibc is proven there: neighbours that the kernel merged are told apart, and all of it is
+ * arena: glibc reserves it without MAP_NORESERVE from 2.41 on, so that its growth did not show what it is. */
 void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint64_t time_ns);
 
 /* Evidence that `owner` made this: charges what is claimable of it, returns the resident bytes of that. */

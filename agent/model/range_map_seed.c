@@ -192,8 +192,10 @@ void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint
 	if (range_bounds(start, length, &end) < 0 || map_cut(map, start, end, time_ns) < 0)
 		return;
 	for (node = range_tree_at(&map->tree, start); node && node->range.start < end; node = range_tree_next(node)) {
-		if (range_is_claimable(&node->range))
-			node->range.region = REGION_ARENA;
+		struct range *range = &node->range;
+
+		if (range->usable && range->region == REGION_MMAP && is_private_anonymous(range->flags))
+			range->region = REGION_ARENA;
 	}
 	map_join(map, start, end);
 }

@@ -8,12 +8,16 @@
 #define PAGE 4096ULL
 #define PAGES_NAMED 2 /* posix_memalign() may return an address in the second */
 #define IS_MMAPPED 2ULL
+#define HEADER_BYTES 16
 #define BLOCK_MIN (64ULL << 10) /* M_MMAP_THRESHOLD is 128 KiB unless set lower */
 
 uint64_t block_length(uint64_t previous, uint64_t size, uint64_t room)
 {
 	uint64_t length = size & ~7ULL;
 
+	/* From glibc 2.43 on the size of such a chunk is without its header. */
+	if (length % PAGE == PAGE - HEADER_BYTES)
+		length += HEADER_BYTES;
 	if ((size & 7) != IS_MMAPPED || previous || length < BLOCK_MIN || length % PAGE || length > room)
 		return 0;
 	return length;

@@ -241,7 +241,7 @@ static int read_piece(struct heap_reading *reading, const struct glibc_arenas *a
 	if (!read_word(reading->pages, arena->address + arenas->layout.top, &top) || !main_heap(reading->pages, top, &now))
 		return -EAGAIN;
 	if (!walk.at || walk.at > top) {
-		*progress = (struct glibc_kept_main){.told = progress->told};
+		*progress = (struct glibc_kept_main){.told = progress->told, .failures = progress->failures};
 		walk = now;
 	}
 	walk.top = now.top;
@@ -294,9 +294,10 @@ static int read_main(struct memory_pages *pages, const struct glibc_arenas *aren
 		r = read_piece(&reading, arenas, arena, kept->links, progress);
 		free(reading.run);
 		progress->failures = r < 0 ? progress->failures + 1 : 0;
-		if (progress->failures == FAILURES_MAX) /* where it goes on is no chunk any more */
-			*progress = (struct glibc_kept_main){.told = progress->told};
-	} while ((r == 0 && progress->walk.at && !memory_pages_spent(pages)) || (r == -EAGAIN && progress->failures));
+	} while (!memory_pages_spent(pages) &&
+		 ((r == 0 && progress->walk.at) || (r == -EAGAIN && progress->failures < FAILURES_MAX)));
+	if (progress->failures >= FAILURES_MAX) /* where it goes on is no chunk any more */
+		*progress = (struct glibc_kept_main){.told = progress->told};
 	return r < 0 && !progress->resident ? r : tell_main(pages, arenas, arena, progress, fact, sink);
 }
 

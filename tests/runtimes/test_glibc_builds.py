@@ -32,6 +32,19 @@ BUILDS = {f"{SUITE}'s": (newer, "user_main", True), "static": (static, "user_mai
           "static, stripped": (lambda folder: static(folder, "-s"), None, False)}
 
 
+def assert_arena(thread, user, heap_is_known):
+    memory = thread["memory"]
+    held = memory["heap" if user["main"] else "arena"]["resident_bytes"]
+    free = user["resident"] - user["live"]
+    print(f"{user['pattern']}: {held >> 10}K of {user['resident'] >> 10}K, "
+          f"kept {(memory['kept_bytes'] or 0) >> 10}K of {free >> 10}K")
+    assert abs(held - user["resident"]) <= 64 << 10
+    if user["main"] and not heap_is_known:
+        assert memory["kept_bytes"] is None
+    else:
+        assert free - CACHED <= memory["kept_bytes"] <= free + (64 << 10)
+
+
 @pytest.mark.parametrize("name", BUILDS)
 def test_stacks_routines_and_arenas_of_threads_from_before(name, tmp_path):
     make, routine, heap_is_known = BUILDS[name]
@@ -51,17 +64,29 @@ def test_stacks_routines_and_arenas_of_threads_from_before(name, tmp_path):
     assert_adds_up(target)
     listed = {thread["tid"]: thread for thread in target["thread_list"]}
     for user in truth["threads"]:
-        memory = listed[user["tid"]]["memory"]
-        held = memory["heap" if user["main"] else "arena"]["resident_bytes"]
-        free = user["resident"] - user["live"]
-        print(f"{name}: {user['pattern']}: {held >> 10}K of {user['resident'] >> 10}K, "
-              f"kept {(memory['kept_bytes'] or 0) >> 10}K of {free >> 10}K")
-        assert abs(held - user["resident"]) <= 64 << 10
-        if user["main"] and not heap_is_known:
-            assert memory["kept_bytes"] is None
-        else:
-            assert free - CACHED <= memory["kept_bytes"] <= free + (64 << 10)
-        assert memory["stack"]["resident_bytes"] > 0
+        assert_arena(listed[user["tid"]], user, heap_is_known)
+        assert listed[user["tid"]]["memory"]["stack"]["resident_bytes"] > 0
         if not user["main"]:
             assert (listed[user["tid"]]["start_routine"], listed[user["tid"]]["module"]) == (routine, "kept")
             assert listed[user["tid"]]["stack_used_bytes"] < 64 << 10
+
+
+def test_heaps_that_are_seen_being_made(watch, final, tmp_path):
+    """From 2.41 on their reservation looks like any other's."""
+    command = newer(tmp_path)
+    watching = []
+
+    class Loaded(Workload):
+        program = staticmethod(lambda _: command)
+
+    kept = Loaded("kept", *USERS, held=lambda pid: watching.append(watch(pid)))
+    try:
+        truth = kept.ask("truth")
+        target = final(watching[0], kept)
+    finally:
+        kept.close()
+    listed = {thread["tid"]: thread for thread in target["thread_list"]}
+    for user in truth["threads"]:
+        assert_arena(listed[user["tid"]], user, True)
+    assert_identity(target)
+    assert_adds_up(target)

@@ -57,6 +57,9 @@ static void headers(void **state)
 	assert_int_equal(block_length(0, MIB, 4 * MIB), 0);
 	assert_int_equal(block_length(0, MIB | 3, 4 * MIB), 0);
 	assert_int_equal(block_length(0, (MIB + 16) | 2, 4 * MIB), 0);
+	assert_int_equal(block_length(0, (MIB - 16) | 2, 4 * MIB), MIB); /* glibc 2.43 */
+	assert_int_equal(block_length(0, (MIB - 16) | 2, MIB - 4096), 0);
+	assert_int_equal(block_length(0, (MIB - 8) | 2, 4 * MIB), 0);
 	assert_int_equal(block_length(0, 4096 | 2, 4 * MIB), 0);
 	assert_int_equal(block_length(0, UINT64_MAX & ~5ULL, 4 * MIB), 0);
 }
