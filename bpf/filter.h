@@ -45,6 +45,13 @@ struct {
 } wishes SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, EVENT_PYTHON_THREADS);
+	__type(key, __u32); /* tid */
+	__type(value, struct python_thread);
+} python_threads SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
 } ring SEC(".maps");

@@ -4,7 +4,7 @@
 #ifndef POOLSCOPE_BPF_MEMORY_H
 #define POOLSCOPE_BPF_MEMORY_H
 
-#include "filter.h"
+#include "python.h"
 
 struct call {
 	__u64 arg[5];
@@ -106,31 +106,14 @@ static __always_inline struct event_memory *memory_reserve(const struct process 
 	return event;
 }
 
-/* The registers and the upper end of the caller's stack, before the record of its growth, which wakes the reader. One
- * that does not fit is no loss: of that growth it is not known then who asked for it. Apart from the callers, who come
- * here 20 times a second at most. */
-static __noinline int stack_submit(const struct process *process, __u64 start, __u64 length)
+/* Where there is no interpreter: the registers and the upper end of the caller's stack. How many bytes of it. */
+static __always_inline __u32 stack_take(struct task_struct *typed, struct event_stack *event)
 {
+	__u32 read = 0;
 #if defined(__TARGET_ARCH_x86)
-	struct task_struct *typed = task_typed();
-	__u64 filled = ring_filled();
-	struct event_stack *event;
 	struct pt_regs regs = {};
-	__u32 tid, read = 0;
-	__u64 start_ns;
 
-	/* In a ring that fills there is no room but for what must not be lost. */
-	if (process->flags & PROCESS_VFORK || filled + sizeof(*event) > wake_bytes)
-		return 0;
-	tid = current_number(typed);
-	start_ns = current_start(typed);
 	bpf_probe_read_kernel(&regs, sizeof(regs), current_regs(typed));
-	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
-	if (!event)
-		return 0;
-	event_fill(&event->header, process, EVENT_STACK, tid, start_ns, bpf_ktime_get_boot_ns() + 1);
-	event->grown_start = start;
-	event->grown_length = length;
 	registers_take(&regs, event->registers);
 #pragma unroll
 	for (__u32 at = 0; at < EVENT_STACK_BYTES; at += EVENT_STACK_PIECE) {
@@ -138,9 +121,37 @@ static __noinline int stack_submit(const struct process *process, __u64 start, _
 		if (read == at && !bpf_probe_read_user(event->stack + at, EVENT_STACK_PIECE, (void *)(regs.sp + at)))
 			read = at + EVENT_STACK_PIECE;
 	}
-	event->header.flags = read;
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 #endif
+	return read;
+}
+
+/* What the caller does, before the record of its growth, which wakes the reader. One that does not fit is no loss: of that
+ * growth it is not known then who asked for it. Apart from the callers, who come here 20 times a second at most. */
+static __noinline int stack_submit(const struct process *process, __u64 start, __u64 length)
+{
+	struct task_struct *typed = task_typed();
+	__u64 filled = ring_filled();
+	struct event_stack *event;
+	__u64 start_ns;
+	__u32 tid;
+
+	/* In a ring that fills there is no room but for what must not be lost. */
+	if (process->flags & PROCESS_VFORK || filled + sizeof(*event) > wake_bytes)
+		return 0;
+	tid = current_number(typed);
+	start_ns = current_start(typed);
+	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+	if (!event)
+		return 0;
+	event_fill(&event->header, process, EVENT_STACK, tid, start_ns, bpf_ktime_get_boot_ns() + 1);
+	event->grown_start = start;
+	event->grown_length = length;
+	event->header.flags = 0;
+	if (!python_codes(process, tid, start_ns, event->codes)) {
+		__builtin_memset(event->codes, 0, sizeof(event->codes));
+		event->header.flags = stack_take(typed, event);
+	}
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

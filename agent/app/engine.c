@@ -314,7 +314,9 @@ static int route(void *context, const struct fact *fact)
 	case FACT_TARGET:
 		return image_changed(engine, watched);
 	case FACT_THREAD_BORN:
-		return watched_birth(watched, fact, &sink);
+		error = watched_birth(watched, fact, &sink);
+		engine->grew |= watched->grew;
+		return error;
 	case FACT_TARGET_GONE:
 		return ended(engine, watched, fact);
 	default:

@@ -246,7 +246,7 @@ struct grower *growers_next(struct growers *growers, uint64_t now_ns)
 
 		if (grower->who.tid)
 			forget_old_calls(grower, now_ns);
-		if (grower->who.tid && grower->bytes >= GROWERS_SIZEABLE_BYTES &&
+		if (grower->who.tid && !grower->is_seen_at_call && grower->bytes >= GROWERS_SIZEABLE_BYTES &&
 		    grower->time_ns + GROWERS_FRESH_NS >= now_ns && (!largest || grower->bytes > largest->bytes))
 			largest = grower;
 	}

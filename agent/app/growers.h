@@ -19,6 +19,7 @@ struct grower {
 	struct thread_id who; /* tid 0: free */
 	uint64_t bytes;       /* of all pieces */
 	uint64_t time_ns;     /* of the newest */
+	bool is_seen_at_call; /* what it does is copied at its calls: it is not asked later */
 	uint64_t quiet_ns;    /* nobody can say what it does: it is not asked before; 0 */
 	struct grower_piece {
 		uint64_t start, length;

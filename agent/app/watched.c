@@ -68,7 +68,7 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	memset(&watched->golang, 0, sizeof(watched->golang));
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
 	watched->learn_next_ns = 0;
-	watched->was_sampled = false;
+	watched->was_sampled = watched->python_is_told = false;
 	error = residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, explain);
 	watched->residency = residency;
 	if (!symbols_new(watched->info.pid, watched->procfs_path, &symbols))
@@ -237,7 +237,8 @@ static int read_runtime(const struct batch *batch)
 
 	if (error || !batch->reads_runtime)
 		return error;
-	return cpython_read(watched->cpython, watched->symbols, batch->sink);
+	error = cpython_read(watched->cpython, watched->symbols, batch->sink);
+	return error ? error : watched_tell_python(watched);
 }
 
 static int batch_all(struct batch *batch)

@@ -36,6 +36,9 @@ struct watched {
 	struct growers *growers; /* NULL: no memory for it */
 	double runtime_share;    /* of one core's time, for reading the language runtime; 0: without bound */
 	struct glibc_descriptor descriptor;
+	bool has_python_newborns; /* whose states the kernel is not told of yet */
+	uint64_t meet_next_ns;    /* not looked for before */
+	bool python_is_told;    /* to the kernel: where its threads' frames are */
 	bool was_sampled;       /* its present image, once */
 	unsigned int runtime_looks; /* that are still to come: an exec's libraries are not there at once */
 	bool has_unread; /* births whose descriptors were not read, for want of a layout */
@@ -86,6 +89,8 @@ int watched_blame_begin(struct watched *watched);
 /* A fact of the target, as it comes and after it was passed on: what a program without Python did when it grew is told at
  * once (FACT_BLAME). True: watched_blame() has something to do, once the drain is over. */
 bool watched_note(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
+/* Tells the kernel of its Python threads, as far as they are news. */
+int watched_tell_python(struct watched *watched);
 /* Asks the threads of a Python program that have just made much usable what they do: FACT_BLAME. */
 int watched_blame(struct watched *watched, const struct fact_sink *sink);
 /* A thread began there. -ENOMEM. */

@@ -8,6 +8,13 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+/* A thread of Python that the kernel does not know yet is asked what it does now: so long after its growth that is what it
+ * did, as a rule. */
+#define ASKED_AT_ONCE_NS (2 * NSEC_PER_MSEC)
+/* Looking for the states of newborns takes no more than this part of a core, however many are born. */
+#define MEET_SHARE 100
+#define MEET_SPACING_NS (5 * NSEC_PER_MSEC)
+
 int watched_blame_begin(struct watched *watched)
 {
 	/* Losing sight of it in the kernel (-ESRCH) is an end that comes by itself. */
@@ -39,19 +46,27 @@ static int emit_pieces(const struct grower *grower, bool calls_too, struct fact 
 	return error;
 }
 
-/* Who is asked by the stack that the kernel copied at the call: a call that is sizeable by itself is that function's,
- * exactly; of smaller ones it is the sample for what its thread made by such since the last. */
-static int blame_native(struct watched *watched, const struct stack_copy *stack, const struct fact_sink *sink)
+/* Who asked for it, by what the kernel copied at the call. */
+static int stack_caller(struct watched *watched, const struct stack_copy *stack, struct fact_blame *blame)
+{
+	if (stack->is_python)
+		return watched->cpython ? cpython_codes(watched->cpython, stack->codes, ARRAY_SIZE(stack->codes), blame) : -ENOENT;
+	return watched->symbols ? unwind_caller(watched->symbols, stack, blame) : -ENOENT;
+}
+
+/* A call that is sizeable by itself is that function's, exactly; of smaller ones it is the sample for what its thread made
+ * by such since the last. */
+static int blame_stack(struct watched *watched, const struct stack_copy *stack, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_BLAME, .target = watched->id, .time_ns = boottime(), .blame.who = stack->who};
 	struct grower *grower = growers_of(watched->growers, stack->who);
 	uint64_t begin;
 	int error;
 
-	if (!watched->symbols || !growers_may_read(watched->growers, fact.time_ns))
+	if (!growers_may_read(watched->growers, fact.time_ns))
 		return 0;
 	begin = thread_cputime();
-	error = unwind_caller(watched->symbols, stack, &fact.blame);
+	error = stack_caller(watched, stack, &fact.blame);
 	growers_paid(watched->growers, thread_cputime() - begin);
 	if (stack->grown_length >= GROWERS_SIZEABLE_BYTES) {
 		fact.blame.start = stack->grown_start;
@@ -67,14 +82,43 @@ static int blame_native(struct watched *watched, const struct stack_copy *stack,
 	return error;
 }
 
+/* From then on the kernel sees what they do at the call itself. */
+int watched_tell_python(struct watched *watched)
+{
+	struct python_layout layout;
+	struct thread_id id;
+	uint64_t address;
+	size_t at = 0;
+	int error;
+
+	if (!watched->growers || !watched->cpython || !cpython_layout(watched->cpython, &layout))
+		return 0;
+	error = watched->python_is_told ? 0 : probes_set_python(watched->probes, watched->id, &layout);
+	watched->python_is_told = !error;
+	while (!error && cpython_next_thread(watched->cpython, &at, &id, &address))
+		error = probes_note_python_thread(watched->probes, id, address);
+	return error == -ENOMEM ? error : 0;
+}
+
+/* Of whom the kernel knows it sees what it does at the call, or nothing: by now it may do something else. */
+static bool is_to_be_asked(struct watched *watched, struct thread_id who)
+{
+	struct grower *grower = growers_of(watched->growers, who);
+
+	if (grower)
+		grower->is_seen_at_call = cpython_is_told(watched->cpython, who);
+	return grower && !grower->is_seen_at_call;
+}
+
 bool watched_note(struct watched *watched, const struct fact *fact, const struct fact_sink *sink)
 {
 	struct stack_copy stack;
 	bool is_sizeable;
 
 	/* Without memory for it, a newborn is asked after the next reading. */
-	if (fact->kind == FACT_THREAD_BORN && watched->growers && watched->cpython)
-		(void)cpython_note_birth(watched->cpython, &fact->thread);
+	if (fact->kind == FACT_THREAD_BORN && watched->growers && runs_python(watched) &&
+	    !cpython_note_birth(watched->cpython, &fact->thread))
+		watched->grew = watched->has_python_newborns = true;
 	if (fact->kind == FACT_THREAD_EXITED)
 		workers_remove(&watched->workers, fact->thread.id);
 	watched->arenas_stir |= fact->kind == FACT_RANGE_PROTECTED; /* so do the heaps of glibc's threads grow */
@@ -84,12 +128,12 @@ bool watched_note(struct watched *watched, const struct fact *fact, const struct
 	if (!watched->growers)
 		return false;
 	is_sizeable = growers_note(watched->growers, fact);
-	if (runs_python(watched))
-		return is_sizeable;
 	/* At once, before the thread's next call is noted: that may be another function's. */
-	if (probes_take_stack_of(watched->probes, fact, &stack))
-		(void)blame_native(watched, &stack, sink);
-	return false;
+	if (probes_take_stack_of(watched->probes, fact, runs_python(watched), &stack)) {
+		(void)blame_stack(watched, &stack, sink);
+		return false;
+	}
+	return is_sizeable && runs_python(watched) && is_to_be_asked(watched, fact->range.who);
 }
 
 /* A thread that runs no Python; the last of its stacks may be of its last growth but one. */
@@ -100,7 +144,7 @@ static int blame_foreign(struct watched *watched, struct grower *grower, uint64_
 
 	while (!error && probes_take_stack(watched->probes, watched->id, grower->who, &stack)) {
 		if (stack.time_ns + GROWERS_FRESH_NS >= now_ns)
-			error = blame_native(watched, &stack, sink);
+			error = blame_stack(watched, &stack, sink);
 	}
 	growers_forget(grower);
 	return error;
@@ -120,6 +164,7 @@ static int blame_python(struct watched *watched, const struct fact_sink *sink)
 		if (!grower || !growers_may_read(watched->growers, fact.time_ns))
 			break;
 		fact.blame = (struct fact_blame){.who = grower->who};
+		watched->has_python_newborns = true; /* else the kernel would have told */
 		error = cpython_function(watched->cpython, grower->who, &fact.blame, &cost_ns);
 		growers_paid(watched->growers, cost_ns);
 		if (error == -ENOMEM)
@@ -133,17 +178,33 @@ static int blame_python(struct watched *watched, const struct fact_sink *sink)
 			error = 0;
 			continue;
 		}
-		/* What it did when it grew is over: that stays unseen. */
-		error = error ? 0 : emit_pieces(grower, true, &fact, sink);
+		/* What it did when it grew is over, or may be: that stays unseen. */
+		error = error || grower->time_ns + ASKED_AT_ONCE_NS < fact.time_ns ? 0 : emit_pieces(grower, true, &fact, sink);
 		growers_forget(grower);
 	}
 	return error;
 }
 
+/* Their interpreter has states for newborns before they run. */
+static int meet_newborns(struct watched *watched)
+{
+	uint64_t began_ns = boottime(), cost_ns = 0;
+
+	if (!watched->has_python_newborns || began_ns < watched->meet_next_ns)
+		return 0;
+	watched->has_python_newborns = false;
+	cpython_meet(watched->cpython, &cost_ns);
+	watched->meet_next_ns = began_ns + MEET_SPACING_NS + cost_ns * MEET_SHARE;
+	return watched_tell_python(watched);
+}
+
 int watched_blame(struct watched *watched, const struct fact_sink *sink)
 {
+	int error;
+
 	watched->grew = false;
-	if (!watched->growers || watched->ended)
+	if (!watched->growers || watched->ended || !runs_python(watched))
 		return 0;
-	return runs_python(watched) ? blame_python(watched, sink) : 0;
+	error = blame_python(watched, sink);
+	return error ? error : meet_newborns(watched);
 }

@@ -320,6 +320,37 @@ int cpython_function(struct cpython *cpython, struct thread_id id, struct fact_b
 	return r;
 }
 
+int cpython_codes(struct cpython *cpython, const uint64_t *codes, size_t count, struct fact_blame *ret_blame)
+{
+	return cpython->walk ? cpython_walk_codes(cpython->walk, codes, count, ret_blame) : -ENOENT;
+}
+
+void cpython_meet(struct cpython *cpython, uint64_t *ret_cost_ns)
+{
+	uint64_t begin = thread_cputime();
+
+	if (cpython->walk)
+		cpython_walk_meet(cpython->walk, cpython->listed, cpython->n_listed);
+	*ret_cost_ns = thread_cputime() - begin;
+}
+
+bool cpython_layout(const struct cpython *cpython, struct python_layout *ret_layout)
+{
+	if (cpython->walk)
+		cpython_walk_layout(cpython->walk, ret_layout);
+	return cpython->walk;
+}
+
+bool cpython_next_thread(struct cpython *cpython, size_t *at, struct thread_id *ret_id, uint64_t *ret_address)
+{
+	return cpython->walk && cpython_walk_next_thread(cpython->walk, at, ret_id, ret_address);
+}
+
+bool cpython_is_told(struct cpython *cpython, struct thread_id id)
+{
+	return cpython->walk && cpython_walk_is_told(cpython->walk, id);
+}
+
 /* Without executors a reader of the frame shall not think that there are none. */
 static int tell_unread(const struct cpython *cpython, const struct fact_sink *sink)
 {

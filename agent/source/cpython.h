@@ -6,6 +6,7 @@
 
 #include "../fact.h"
 #include "cpython_memory.h"
+#include "poolscope/event.h"
 #include "symbols.h"
 
 struct cpython;
@@ -28,6 +29,15 @@ int cpython_note_birth(struct cpython *cpython, const struct fact_thread *thread
 bool cpython_is_found(const struct cpython *cpython);
 /* What one thread does now, as cpython_walk_function() has it. ret_cost_ns: CPU time, also of a failure. */
 int cpython_function(struct cpython *cpython, struct thread_id id, struct fact_blame *ret_blame, uint64_t *ret_cost_ns);
+/* What a thread did by the code objects that it stood in, as cpython_walk_codes() has it. */
+int cpython_codes(struct cpython *cpython, const uint64_t *codes, size_t count, struct fact_blame *ret_blame);
+/* Newborns that were noted get to be known before the next reading, if their interpreter has them already. */
+void cpython_meet(struct cpython *cpython, uint64_t *ret_cost_ns);
+/* Where an interpreter that was found has its threads' frames; and the threads' states, as far as they are news; whether
+ * that thread's was told. */
+bool cpython_layout(const struct cpython *cpython, struct python_layout *ret_layout);
+bool cpython_is_told(struct cpython *cpython, struct thread_id id);
+bool cpython_next_thread(struct cpython *cpython, size_t *at, struct thread_id *ret_id, uint64_t *ret_address);
 /* CPU time of the last reading; 0: there was none. For the bench. */
 uint64_t cpython_cost_ns(const struct cpython *cpython);
 /* What was read so far. */

@@ -10,6 +10,41 @@
  * stack is had by one call. */
 #define STACK_BYTES 4096U
 
+/* The innermost of the layer that is nearest to the program. True: there is no better. */
+static bool consider(const struct code_info *code, const struct code_info **best)
+{
+	if (!*best || code->layer < (*best)->layer)
+		*best = code;
+	return (*best)->layer == LAYER_PROGRAM;
+}
+
+static int result(const struct code_info *best, const struct code_info **ret_code)
+{
+	if (!best)
+		return -ENOENT;
+	if (best->layer == LAYER_RUNTIME)
+		return -ENODATA;
+	*ret_code = best;
+	return 0;
+}
+
+int codes_function(const uint64_t *codes, size_t count, const struct cpython_image *image, struct code_table *table,
+		   const struct code_info **ret_code)
+{
+	const struct code_info *best = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		/* 3.14 marks in the lowest bits whether a reference is counted. */
+		const struct code_info *code = codes[i] ? code_table_get(table, image, codes[i] & ~7ULL) : NULL;
+
+		if (codes[i] && !code)
+			return -EFAULT;
+		if (code && consider(code, &best))
+			break;
+	}
+	return result(best, ret_code);
+}
+
 int stack_function(struct py_thread *thread, const struct cpython_image *image, struct code_table *codes,
 		   const struct code_info **ret_code)
 {
@@ -25,18 +60,8 @@ int stack_function(struct py_thread *thread, const struct cpython_image *image, 
 		if (r < 0)
 			return r;
 		at = frame.previous;
-		if (!frame.code || (best && frame.code->layer >= best->layer))
-			continue;
-		best = frame.code;
-		if (best->layer == LAYER_PROGRAM)
+		if (frame.code && consider(frame.code, &best))
 			break;
 	}
-	if (r < 0)
-		return r;
-	if (!best)
-		return -ENOENT;
-	if (best->layer == LAYER_RUNTIME)
-		return -ENODATA;
-	*ret_code = best;
-	return 0;
+	return r < 0 ? r : result(best, ret_code);
 }

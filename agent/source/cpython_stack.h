@@ -10,4 +10,8 @@
 int stack_function(struct py_thread *thread, const struct cpython_image *image, struct code_table *codes,
 		   const struct code_info **ret_code);
 
+/* The same of code objects that a thread stood in, the innermost first, 0: none. -EFAULT: one is gone. */
+int codes_function(const uint64_t *codes, size_t count, const struct cpython_image *image, struct code_table *table,
+		   const struct code_info **ret_code);
+
 #endif

@@ -49,6 +49,7 @@ struct py_thread {
 		pthread; /* of its state; the number that no other thread gets; pthread_self() */
 	uint32_t native; /* gettid(), as it sees itself; 0: not told */
 	uint32_t tid; /* of the thread that was listed at its place in the last pass; 0: none */
+	uint64_t start_ns, told_start_ns; /* of that; as it was told to who asked for news */
 	bool is_leader; /* of the process */
 	uint64_t pass; /* in which it was in the interpreter's list */
 	uint64_t cframe; /* where its innermost frame stands, of the last reading */

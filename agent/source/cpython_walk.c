@@ -1,33 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The passes over one CPython: lists its threads, locates them, tells executors, makes facts of it all. It
  * must not know where the memory lies. */
-#include "cpython_walk.h"
+#include "cpython_walk_internal.h"
 
 #include <errno.h>
 
-#include "cpython_code.h"
-#include "cpython_executor.h"
-#include "cpython_role.h"
 #include "cpython_root.h"
-#include "cpython_stack.h"
-#include "cpython_thread.h"
 
 #define ROUNDS 4U
 /* Passes that tell nothing, one after another, until what was told before counts as unknown. */
 #define FAILURES_MAX 3U
-
-struct cpython_walk {
-	struct cpython_site site;
-	struct cpython_image image;
-	struct memory_view *view;
-	struct code_table *codes;
-	struct py_threads threads;
-	struct executors executors;
-	struct process_role_state role;
-	struct fact_runtime counts;
-	uint32_t failures; /* of the last passes, in a row */
-	uint32_t frames; /* of deep stacks, that the next pass may read */
-};
 
 int cpython_walk_new(const struct memory_source *source, const struct cpython_offsets *offsets,
 		     const struct cpython_site *site, struct cpython_walk **ret_walk)
@@ -71,7 +53,7 @@ const struct memory_counts *cpython_walk_memory(const struct cpython_walk *walk)
 }
 
 /* A list that changes under the reading is read again from its head. */
-static int list_threads(struct cpython_walk *walk)
+int cpython_walk_list(struct cpython_walk *walk)
 {
 	int r = -EFAULT;
 
@@ -87,7 +69,7 @@ bool cpython_walk_proves(struct cpython_walk *walk)
 {
 	bool proven = false;
 
-	if (list_threads(walk) < 0)
+	if (cpython_walk_list(walk) < 0)
 		return false;
 	py_threads_locate(&walk->threads, &walk->image, walk->codes);
 	for (size_t i = 0; i < walk->threads.count && !proven; i++)
@@ -218,6 +200,7 @@ static bool is_the_one(const struct cpython_walk *walk, struct py_thread *thread
 	uint32_t before = thread->tid;
 
 	thread->tid = listed->id.tid;
+	thread->start_ns = listed->id.start_ns;
 	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid
 						      : before == listed->id.tid;
 }
@@ -339,7 +322,7 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 	_cleanup_(listing_clear) struct listing listing = {0};
 	struct fact fact = {.target = target, .time_ns = time_ns};
 	const struct py_thread *leader;
-	int told = list_threads(walk), r;
+	int told = cpython_walk_list(walk), r;
 
 	walk->counts.passes++;
 	if (told == -ENOMEM)
@@ -374,76 +357,4 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
 		r = emit_workers(walk, told < 0, &listing, &fact, sink);
 	return r ? r : told;
-}
-
-/* ---- one thread, between two passes -------------------------------------------------------------- */
-
-/* As the last pass had it. */
-static struct py_thread *thread_passed(struct cpython_walk *walk, uint32_t tid)
-{
-	for (size_t i = 0; i < walk->threads.count; i++) {
-		struct py_thread *thread = walk->threads.thread[i];
-
-		if (thread->tid == tid && py_thread_is_same(thread, &walk->image))
-			return thread;
-	}
-	return NULL;
-}
-
-static struct py_thread *thread_listed(struct cpython_walk *walk, const struct listed_thread *listed)
-{
-	for (size_t i = 0; i < walk->threads.count; i++) {
-		struct py_thread *thread = walk->threads.thread[i];
-
-		if (walk->site.same_pids && thread->native ? thread->native == listed->id.tid
-							   : listed->tls_base && thread->pthread == listed->tls_base)
-			return thread;
-	}
-	return NULL;
-}
-
-static const struct listed_thread *listed_find(const struct listed_thread *threads, size_t n_threads,
-					       struct thread_id id)
-{
-	/* The newest of that number stands last. */
-	for (size_t i = n_threads; i--;) {
-		if (thread_id_equal(threads[i].id, id))
-			return &threads[i];
-	}
-	return NULL;
-}
-
-int cpython_walk_function(struct cpython_walk *walk, const struct listed_thread *threads, size_t n_threads,
-			  struct thread_id id, struct fact_blame *ret_blame)
-{
-	const struct listed_thread *listed = listed_find(threads, n_threads, id);
-	const struct code_info *code;
-	struct py_thread *thread;
-	int r = -EFAULT;
-
-	if (!listed)
-		return -ENOENT;
-	memory_view_begin(walk->view);
-	code_table_begin(walk->codes);
-	thread = thread_passed(walk, id.tid);
-	if (!thread) {
-		r = list_threads(walk);
-		if (r < 0)
-			return r;
-		thread = thread_listed(walk, listed);
-		if (!thread)
-			return -ENOENT;
-	}
-	for (unsigned int round = 0; round < ROUNDS; round++) {
-		r = stack_function(thread, &walk->image, walk->codes, &code);
-		if (r == 0 || r == -ENOENT || r == -ENODATA)
-			break;
-		memory_view_begin(walk->view);
-	}
-	if (r < 0)
-		return r;
-	memcpy(ret_blame->function, code->function, sizeof(ret_blame->function));
-	memcpy(ret_blame->file, code->file, sizeof(ret_blame->file));
-	ret_blame->line = code->first_line;
-	return 0;
 }

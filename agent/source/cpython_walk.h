@@ -7,6 +7,7 @@
 #include "../fact.h"
 #include "cpython_memory.h"
 #include "cpython_object.h"
+#include "poolscope/event.h"
 
 struct cpython_walk;
 
@@ -45,6 +46,15 @@ void cpython_walk_ask_all(struct cpython_walk *walk);
  * -ENODATA: nothing of its program's; -ENOENT: it is not known to Python, or runs none; -EFAULT, -EINVAL: too much changed meanwhile. */
 int cpython_walk_function(struct cpython_walk *walk, const struct listed_thread *threads, size_t n_threads,
 			  struct thread_id id, struct fact_blame *ret_blame);
+/* The same of code objects that a thread stood in at some time, the innermost first. -EFAULT: one is gone. */
+int cpython_walk_codes(struct cpython_walk *walk, const uint64_t *codes, size_t count, struct fact_blame *ret_blame);
+/* Threads that have come since the last pass are found among those listed. */
+void cpython_walk_meet(struct cpython_walk *walk, const struct listed_thread *threads, size_t n_threads);
+/* Where its threads' frames are. */
+void cpython_walk_layout(const struct cpython_walk *walk, struct python_layout *ret_layout);
+/* The state of each thread that the last pass told for the first time, from *at on; false: no more. */
+bool cpython_walk_is_told(const struct cpython_walk *walk, struct thread_id id);
+bool cpython_walk_next_thread(struct cpython_walk *walk, size_t *at, struct thread_id *ret_id, uint64_t *ret_address);
 const struct fact_runtime *cpython_walk_counts(const struct cpython_walk *walk);
 /* Calls and blocks read so far. */
 const struct memory_counts *cpython_walk_memory(const struct cpython_walk *walk);

@@ -27,6 +27,10 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	kept->copy.grown_start = event->grown_start;
 	kept->copy.grown_length = event->grown_length;
 	memcpy(kept->copy.registers, event->registers, sizeof(kept->copy.registers));
+	memcpy(kept->copy.codes, event->codes, sizeof(kept->copy.codes));
+	kept->copy.is_python = false;
+	for (size_t i = 0; i < ARRAY_SIZE(event->codes); i++)
+		kept->copy.is_python |= event->codes[i] != 0;
 	kept->copy.size = event->header.flags;
 	memcpy(kept->copy.bytes, event->stack, event->header.flags);
 }
@@ -48,7 +52,7 @@ static bool is_of(const struct kept_stack *kept, const struct fact *fact)
 	       copy->grown_start >= fact->range.start && copy->grown_start - fact->range.start < fact->range.length;
 }
 
-bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, struct stack_copy *ret_copy)
+bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, bool python_only, struct stack_copy *ret_copy)
 {
 	bool is_range = fact->kind == FACT_RANGE_MADE || fact->kind == FACT_RANGE_PROTECTED ||
 			fact->kind == FACT_RANGE_MOVED || fact->kind == FACT_BRK;
@@ -57,7 +61,7 @@ bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, 
 	if (!is_range || !stacks->count || fact->time_ns + PROBE_STACKS_CALL_NS < stacks->newest_ns)
 		return false;
 	for (uint32_t i = 0; i < PROBE_STACKS_MAX; i++) {
-		if (is_of(&stacks->kept[i], fact))
+		if (is_of(&stacks->kept[i], fact) && (!python_only || stacks->kept[i].copy.is_python))
 			return take(stacks, &stacks->kept[i], ret_copy);
 	}
 	return false;

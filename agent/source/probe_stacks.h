@@ -23,8 +23,8 @@ struct probe_stacks {
 void probe_stacks_clear(struct probe_stacks *stacks);
 /* Of a checked record; one that contradicts itself is passed over. Without memory for the table there are none. */
 void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struct event_stack *event);
-/* Takes that of the call which this fact tells: its record comes at once after the stack's. */
-bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, struct stack_copy *ret_copy);
+/* Takes that of the call which this fact tells: its record comes at once after the stack's. python_only: if it is one. */
+bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, bool python_only, struct stack_copy *ret_copy);
 /* Takes the newest of this thread, or with tid 0 the oldest of the target. */
 bool probe_stacks_take(struct probe_stacks *stacks, uint32_t target, struct thread_id who, struct stack_copy *ret_copy);
 

@@ -337,9 +337,9 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
 	return wish_tell(probes, space);
 }
 
-bool probes_take_stack_of(struct probes *probes, const struct fact *fact, struct stack_copy *ret_copy)
+bool probes_take_stack_of(struct probes *probes, const struct fact *fact, bool python_only, struct stack_copy *ret_copy)
 {
-	return probe_stacks_take_of(&probes->stacks, fact, ret_copy);
+	return probe_stacks_take_of(&probes->stacks, fact, python_only, ret_copy);
 }
 
 bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy)
@@ -355,4 +355,22 @@ int probes_want_growth(struct probes *probes, uint32_t target)
 		return -ESRCH;
 	space->wish.growth = 1;
 	return wish_tell(probes, space);
+}
+
+int probes_set_python(struct probes *probes, uint32_t target, const struct python_layout *layout)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+
+	if (!space)
+		return -ESRCH;
+	space->wish.python = *layout;
+	return wish_tell(probes, space);
+}
+
+int probes_note_python_thread(struct probes *probes, struct thread_id id, uint64_t address)
+{
+	const struct python_thread thread = {.address = address, .start_ns = id.start_ns};
+
+	return bpf_map_update_elem(bpf_map__fd(probes->set.object->maps.python_threads), &id.tid, &thread, BPF_ANY) < 0
+		       ? -errno : 0;
 }

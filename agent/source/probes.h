@@ -82,8 +82,11 @@ int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start
 int probes_want_growth(struct probes *probes, uint32_t target);
 /* With it comes a copy of the thread's stack, where the kernel had room and the architecture is known; the last of all
  * targets wait to be taken: the newest of this thread, or with tid 0 the oldest of the target. of: that of the call which this
- * fact tells, when it comes. */
-bool probes_take_stack_of(struct probes *probes, const struct fact *fact, struct stack_copy *ret_copy);
+ * fact tells, when it comes; python_only: if it names functions of Python. */
+bool probes_take_stack_of(struct probes *probes, const struct fact *fact, bool python_only, struct stack_copy *ret_copy);
 bool probes_take_stack(struct probes *probes, uint32_t target, struct thread_id who, struct stack_copy *ret_copy);
+/* From then on, and until the target calls exec, such copies of threads that are noted are of what they do in Python. */
+int probes_set_python(struct probes *probes, uint32_t target, const struct python_layout *layout);
+int probes_note_python_thread(struct probes *probes, struct thread_id id, uint64_t address);
 
 #endif

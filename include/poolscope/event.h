@@ -22,6 +22,10 @@
  * stack costs one of them. */
 #define EVENT_STACK_PIECE 256
 #define EVENT_STACK_BYTES 2048
+/* Of a thread that runs Python: so many of its functions, the innermost first. */
+#define EVENT_CODES 32
+/* Threads of Python, of all targets, that growth can be asked of; beyond that the longest quiet is not. 1 MiB. */
+#define EVENT_PYTHON_THREADS 8192
 
 enum event_kind {
 	EVENT_THREAD_BORN = 1,
@@ -98,7 +102,8 @@ struct event_stack {
 	struct event_header header; /* flags: how many bytes could be read */
 	__u64 grown_start, grown_length;
 	__u64 registers[EVENT_REGISTERS];
-	__u8 stack[EVENT_STACK_BYTES]; /* from the stack pointer up */
+	__u64 codes[EVENT_CODES]; /* addresses of code objects; 0: a frame without one, or none */
+	__u8 stack[EVENT_STACK_BYTES]; /* from the stack pointer up; where there are codes nothing is copied */
 };
 
 /* Value of the map `processes`, by kernel tgid. */
@@ -121,11 +126,25 @@ struct process {
 	__u64 execs;          /* since it is watched */
 };
 
+/* Where an interpreter keeps its threads' frames: offsets into its structures (agent/source/cpython_offsets.h). */
+struct python_layout {
+	__u16 thread_frame, cframe_frame, frame_previous, frame_code, frame_owner;
+	__u8 has_cframe, is_known;
+};
+
+/* Value of the map `python_threads`, by tid. */
+struct python_thread {
+	__u64 address;  /* of its state */
+	__u64 start_ns; /* tells a reused tid; cut to whole ticks where only procfs told it */
+};
+
 /* Value of the map `wishes`, by space: what the reader, who alone writes it, has learnt or wants of one image. */
 struct wish {
 	__u64 start_ns, execs; /* of the process that it is about; of another it says nothing */
 	__u32 routine_offset;  /* 0: not known */
 	__u32 growth;          /* 1: to hear of sizeable growth at once */
+	struct python_layout python;
+	__u32 unused;
 };
 
 /* Bytes in the ring that were put there while it was filling are produced - consumed; each side writes its own only. */

@@ -53,6 +53,21 @@ def test_who_keeps_is_blamed(workload, watch, final):
     assert_blamed(pools["arenas_*"], "keep_small", arenas, 24 * 4000 * 752)
 
 
+def test_who_waits_afterwards_is_not_blamed(workload, watch, final):
+    """The kernel notes what the thread did at the call: where it is when that is read is another matter."""
+    program = workload("growers.py")
+    program.ask("executor requests 2")
+    watching = watch(program.pid)
+    program.ask("run requests look_up 2")
+    line = program.ask("run requests answer 6")["line"]
+    pool = pools_of(final(watching, program))["requests_*"]
+    print(pool["blame"], pool["blame_other_bytes"], pool["blame_unseen_bytes"])
+    assert [entry["function"] for entry in pool["blame"]] == ["fill"], "another function made nothing"
+    assert pool["blame"][0]["line"] < line
+    assert total(pool) >= 24 * 4 * 1200000 - ROOM
+    assert seen(pool) >= 0.7 * total(pool)
+
+
 def test_the_library_is_not_blamed(workload, watch, final):
     """Nor is what a block was before it moved, with another way of growing, forgotten."""
     program = workload("growers.py")

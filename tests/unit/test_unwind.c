@@ -370,7 +370,7 @@ static void a_stack_goes_with_the_record_of_its_call(void **state)
 	struct stack_copy taken;
 	struct fact other;
 
-	assert_false(probe_stacks_take_of(&stacks, &fact, &taken));
+	assert_false(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	probe_stacks_keep(&stacks, 1, &event);
 	event.grown_start = 0x9000;
 	event.header.time_ns = 1002;
@@ -382,17 +382,17 @@ static void a_stack_goes_with_the_record_of_its_call(void **state)
 		other.range.start += i == 2 ? 0x2000 : 0; /* begins behind it */
 		other.range.length = i == 3 ? 0x1000 : fact.range.length; /* ends before it */
 		other.time_ns = i == 4 ? 999 : i == 5 ? 1002 + PROBE_STACKS_CALL_NS : fact.time_ns;
-		assert_false(probe_stacks_take_of(&stacks, &other, &taken));
+		assert_false(probe_stacks_take_of(&stacks, &other, false, &taken));
 	}
 	other = fact;
 	other.kind = FACT_RANGE_FREED;
-	assert_false(probe_stacks_take_of(&stacks, &other, &taken));
-	assert_true(probe_stacks_take_of(&stacks, &fact, &taken));
+	assert_false(probe_stacks_take_of(&stacks, &other, false, &taken));
+	assert_true(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	assert_int_equal(taken.grown_start, 0x5000);
-	assert_false(probe_stacks_take_of(&stacks, &fact, &taken));
+	assert_false(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	fact.range.start = 0x9000;
 	fact.time_ns = 1003;
-	assert_true(probe_stacks_take_of(&stacks, &fact, &taken));
+	assert_true(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	assert_int_equal(taken.grown_start, 0x9000);
 	assert_int_equal(stacks.count, 0);
 	probe_stacks_clear(&stacks);

@@ -3,6 +3,7 @@
 with a line of JSON. Runs with every Python from 3.7 on, without packages."""
 import ctypes
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from commands import serve
@@ -37,6 +38,23 @@ def extend():
     for _ in range(8):
         block.extend(bytes(256 << 10))
     KEPT.append(block)
+
+
+def fill():
+    for _ in range(4):
+        KEPT.append(bytearray(1200000))
+
+
+def look_up():
+    """Waits, as for a database; makes nothing."""
+    time.sleep(0.25)
+
+
+def answer():
+    """A request, as services have them: what grows is over soon, and then it waits."""
+    for _ in range(4):
+        fill()
+        look_up()
 
 
 def churn():

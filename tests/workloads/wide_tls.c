@@ -19,14 +19,17 @@
 #define BLOCK 4000U
 
 static __thread char locals[LOCALS];
+static __thread char *last;
 static pthread_barrier_t grown;
 
 static void *run(void *unused)
 {
 	prctl(PR_SET_NAME, "wide-1");
 	memset(locals, 1, sizeof(locals));
-	for (size_t taken = 0; taken < BLOCKS; taken += BLOCK)
-		memset(malloc(BLOCK), 1, BLOCK);
+	for (size_t taken = 0; taken < BLOCKS; taken += BLOCK) {
+		last = malloc(BLOCK);
+		memset(last, 1, BLOCK);
+	}
 	pthread_barrier_wait(&grown);
 	for (;;)
 		pause();

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What functions of Python a thread stands in, as its interpreter's frames have it at a call that the thread makes: it
+ * changes none of them meanwhile. It must not know what a code object looks like. */
+#ifndef POOLSCOPE_BPF_PYTHON_H
+#define POOLSCOPE_BPF_PYTHON_H
+
+#include "filter.h"
+
+/* _PyInterpreterFrame.owner from 3.12 on: above these there is no function. */
+#define OWNER_C_STACK 3
+/* How far apart a start is that procfs told (sysconf(_SC_CLK_TCK) is 100). */
+#define TICK_NS 10000000ULL
+
+static __always_inline __u64 user_word(__u64 address)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_user(&word, sizeof(word), (void *)address);
+	return word;
+}
+
+/* True when the thread runs Python: then codes are filled, the rest of them is 0. */
+static __always_inline bool python_codes(const struct process *process, __u32 tid, __u64 start_ns, __u64 *codes)
+{
+	const struct python_thread *thread = bpf_map_lookup_elem(&python_threads, &tid);
+	const struct wish *wish = wish_of(process);
+	__u64 frame;
+
+	if (!thread || !wish || !wish->python.is_known || start_ns - thread->start_ns + TICK_NS > 2 * TICK_NS)
+		return false;
+	frame = user_word(thread->address + wish->python.thread_frame);
+	if (wish->python.has_cframe)
+		frame = frame ? user_word(frame + wish->python.cframe_frame) : 0;
+	if (!frame)
+		return false;
+#pragma unroll
+	for (int i = 0; i < EVENT_CODES; i++) {
+		__u8 owner = 0;
+
+		codes[i] = 0;
+		if (!frame)
+			continue;
+		if (wish->python.frame_owner)
+			bpf_probe_read_user(&owner, sizeof(owner), (void *)(frame + wish->python.frame_owner));
+		if (owner < OWNER_C_STACK)
+			codes[i] = user_word(frame + wish->python.frame_code);
+		frame = user_word(frame + wish->python.frame_previous);
+	}
+	return true;
+}
+
+#endif
