@@ -159,6 +159,10 @@ static uint32_t thread_bytes(uint32_t ring_bytes)
 	return ring_bytes / 2 < THREAD_BYTES_LEAST ? ring_bytes / 2 : THREAD_BYTES_LEAST;
 }
 
+/* A ring so small fills before its reader has a CPU: accounts are kept from the first record on, so that more is left for
+ * those who ask for little. */
+#define SMALL_RING_BYTES (16U << 10)
+
 static int set_open(struct probe_set *set, const struct probes_options *options)
 {
 	uint32_t bytes = options->ring_bytes ? options->ring_bytes : DEFAULT_RING_BYTES;
@@ -168,7 +172,7 @@ static int set_open(struct probe_set *set, const struct probes_options *options)
 		return -errno;
 	set->object = object;
 	object->rodata->memory_bytes = bytes - thread_bytes(bytes);
-	object->rodata->wake_bytes = bytes / 4;
+	object->rodata->wake_bytes = bytes > SMALL_RING_BYTES ? bytes / 4 : 0;
 	object->rodata->page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 	object->rodata->thread_size = KERNEL_STACK_BYTES;
 	object->rodata->growth_bytes = PROBES_GROWTH_BYTES;

@@ -45,11 +45,12 @@ def test_owners_births_and_exits_survive_losses(puppet, watch, final):
     assert target["threads"] == len(truth["threads"]) + 1
 
 
-def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent):
+@pytest.mark.parametrize("pages", [1, 16])
+def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent, pages):
     noisy, quiet = puppet(), puppet()
     noisy.script("main spawn a")
     quiet.script("main spawn a\nmain spawn b")
-    watching = agent("dump", "--json", "--after", PATIENCE, "--ring", 16 * SMALLEST_RING, "-p", noisy.pid, "-p", quiet.pid)
+    watching = agent("dump", "--json", "--after", PATIENCE, "--ring", pages * SMALLEST_RING, "-p", noisy.pid, "-p", quiet.pid)
     for workload in noisy, quiet:
         watching.attached(workload.pid)
     noisy.send("a storm 30000")
