@@ -272,6 +272,7 @@ static void history_sample(struct target *target, uint64_t now_ns)
 		[HISTORY_FILE] = memory->rss_file,
 		[HISTORY_SHMEM] = memory->rss_shmem,
 		[HISTORY_TOTAL] = UNKNOWN_U64,
+		[HISTORY_CGROUP] = target->cgroup.memory_current,
 	};
 
 	if (memory->rss_anon != UNKNOWN_U64 && memory->rss_file != UNKNOWN_U64 &&

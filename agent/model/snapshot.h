@@ -185,6 +185,7 @@ struct snapshot_target {
 	double growth_1m_seconds, growth_5m_seconds; /* what the rates are over by now: less, at first */
 	int64_t growth_anon, growth_file, growth_shmem; /* the parts of growth_1m */
 	double seconds_to_memory_max;         /* at growth_1m; NAN: does not grow, or no bound */
+	double cgroup_seconds_to_memory_max;  /* as it grows as a whole: NAN unless that is clearly sooner */
 	uint64_t events_received, events_lost; /* of this target; UNKNOWN_U64: not told apart */
 	uint64_t reseeds;
 	double reseed_age_seconds; /* NAN: none */

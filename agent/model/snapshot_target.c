@@ -282,9 +282,17 @@ static int functions_fill(const struct target *target, struct snapshot_target *r
 	return 0;
 }
 
+static double seconds_to_max(const struct fact_cgroup *cgroup, int64_t bytes_a_minute)
+{
+	return cgroup->memory_max > cgroup->memory_current
+		       ? (double)(cgroup->memory_max - cgroup->memory_current) * 60.0 / (double)bytes_a_minute
+		       : 0;
+}
+
 static void growth_fill(const struct target *target, struct snapshot_target *ret_target)
 {
 	const struct fact_cgroup *cgroup = &target->cgroup;
+	int64_t of_all;
 
 	ret_target->growth_1m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
 	ret_target->growth_5m = history_growth(&target->history, HISTORY_TOTAL, GROWTH_LONG_NS, GROWTH_LONG_LEAST_NS);
@@ -293,14 +301,14 @@ static void growth_fill(const struct target *target, struct snapshot_target *ret
 	ret_target->growth_shmem = history_growth(&target->history, HISTORY_SHMEM, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
 	ret_target->growth_1m_seconds = (double)history_span(&target->history, GROWTH_SHORT_NS) / NSEC_PER_SEC;
 	ret_target->growth_5m_seconds = (double)history_span(&target->history, GROWTH_LONG_NS) / NSEC_PER_SEC;
-	ret_target->seconds_to_memory_max = NAN;
+	ret_target->seconds_to_memory_max = ret_target->cgroup_seconds_to_memory_max = NAN;
 	if (ret_target->growth_1m == UNKNOWN_I64 || ret_target->growth_1m <= 0 ||
 	    cgroup->memory_max == UNKNOWN_U64 || cgroup->memory_current == UNKNOWN_U64)
 		return;
-	ret_target->seconds_to_memory_max = cgroup->memory_max > cgroup->memory_current
-						    ? (double)(cgroup->memory_max - cgroup->memory_current) *
-							      60.0 / (double)ret_target->growth_1m
-						    : 0;
+	ret_target->seconds_to_memory_max = seconds_to_max(cgroup, ret_target->growth_1m);
+	of_all = history_growth(&target->history, HISTORY_CGROUP, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
+	if (of_all != UNKNOWN_I64 && of_all / 5 > ret_target->growth_1m / 4)
+		ret_target->cgroup_seconds_to_memory_max = seconds_to_max(cgroup, of_all);
 }
 
 static uint64_t sum_of(const uint64_t *values, size_t count)

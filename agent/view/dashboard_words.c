@@ -156,6 +156,13 @@ static void say_rate(struct collector *all)
 
 	if (target->ended || !isfinite(target->seconds_to_memory_max))
 		return;
+	/* Others share the bound; what they read of files counts with it. */
+	if (isfinite(target->cgroup_seconds_to_memory_max)) {
+		say(all, ATTR_BOLD, "memory.max in about %s as its cgroup grows, file cache too; in %s at this process's rate alone (rates, not verdicts)",
+		    format_duration(FORMAT_BUFFER, target->cgroup_seconds_to_memory_max),
+		    format_duration(FORMAT_BUFFER, target->seconds_to_memory_max));
+		return;
+	}
 	say(all, ATTR_BOLD, "memory.max in about %s at this rate (a rate, not a verdict)%s%s",
 	    format_duration(FORMAT_BUFFER, target->seconds_to_memory_max), part[0] ? ": " : "", part);
 }

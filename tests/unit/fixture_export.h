@@ -130,7 +130,7 @@ static struct snapshot_target fixture_targets[] = {
 		.cgroup = {.path = "/system.slice/recsys-api.service", .memory_max = 1024 * FIXTURE_MIB,
 			   .memory_current = 512 * FIXTURE_MIB, .oom_kills = 0, .pids_max = 4915,
 			   .cpu_quota_cores = 2.5, .cpus_allowed = 40, .cpus_online = 64},
-		.growth_1m = 60, .growth_5m = UNKNOWN_I64, .seconds_to_memory_max = NAN,
+		.growth_1m = 60, .growth_5m = UNKNOWN_I64, .seconds_to_memory_max = NAN, .cgroup_seconds_to_memory_max = NAN,
 		.events_received = 1000, .events_lost = 1, .reseeds = 1,
 		.limits = fixture_limits, .n_limits = 1,
 		.unmatched = fixture_unmatched, .n_unmatched = ARRAY_SIZE(fixture_unmatched),
@@ -149,7 +149,7 @@ static struct snapshot_target fixture_targets[] = {
 		.unexplained_bytes = UNKNOWN_I64, .age_seconds = NAN,
 		.cgroup = {.memory_max = UNKNOWN_U64, .memory_current = UNKNOWN_U64, .oom_kills = UNKNOWN_U64,
 			   .pids_max = UNKNOWN_U64, .cpu_quota_cores = NAN},
-		.growth_1m = UNKNOWN_I64, .growth_5m = UNKNOWN_I64, .seconds_to_memory_max = NAN,
+		.growth_1m = UNKNOWN_I64, .growth_5m = UNKNOWN_I64, .seconds_to_memory_max = NAN, .cgroup_seconds_to_memory_max = NAN,
 		.events_received = UNKNOWN_U64, .events_lost = UNKNOWN_U64,
 	},
 };

@@ -155,6 +155,7 @@ static inline void fixture_target(struct fixture *fixture)
 		.growth_anon = (int64_t)FIXTURE_MIB(19.4),
 		.growth_file = (int64_t)FIXTURE_MIB(0.1),
 		.seconds_to_memory_max = 41.9 * 60,
+		.cgroup_seconds_to_memory_max = NAN,
 		.events_received = 12345,
 		.reseed_age_seconds = NAN,
 		.ranges = 812,

@@ -296,6 +296,31 @@ static void grown_is_since_the_first_whole_pass(void **state)
 	script_end(&s);
 }
 
+/* Others may share the bound: then it is nearer than this process's growth alone would have it. */
+static void memory_max_is_the_whole_cgroups(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target = NULL;
+
+	for (uint64_t others = 0; others < 2; others++) {
+		script_begin(&s);
+		leader(&s);
+		for (uint64_t second = 0; second <= 30; second++) {
+			memory(&s, (100 + second) * MIB, 0, 0);
+			feed(&s, (struct fact){.kind = FACT_CGROUP,
+					       .cgroup = {.memory_current = (200 + second * (1 + 3 * others)) * MIB,
+							  .memory_max = 560 * MIB}});
+			target = refresh(&s);
+		}
+		if (others)
+			assert_true(fabs(target->cgroup_seconds_to_memory_max - (560 - 320) / 4.0) < 3);
+		else
+			assert_true(isnan(target->cgroup_seconds_to_memory_max));
+		assert_true(fabs(target->seconds_to_memory_max - (others ? 240 : 330)) < 10);
+		script_end(&s);
+	}
+}
+
 /* What fills a new pool is its growth over the target's own window, not over what the pool has lived so far. */
 static void a_later_pool_held_nothing_before(void **state)
 {
@@ -367,6 +392,7 @@ int main(void)
 		cmocka_unit_test(faults_by_the_second),
 		cmocka_unit_test(grown_is_since_the_first_whole_pass),
 		cmocka_unit_test(a_later_pool_held_nothing_before),
+		cmocka_unit_test(memory_max_is_the_whole_cgroups),
 		cmocka_unit_test(the_observer_is_told_of_too),
 	};
 

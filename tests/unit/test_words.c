@@ -40,6 +40,9 @@ static void test_words(void **state)
 
 	assert_says(fixture, "OVER anyio-worker-*: 41 threads > 40 since 12:03:11 (2 min)");
 	assert_says(fixture, "memory.max in about 42 min at this rate (a rate, not a verdict)\n");
+	target->cgroup_seconds_to_memory_max = 56;
+	assert_says(fixture, "memory.max in about 56 s as its cgroup grows, file cache too; in 42 min at this process's rate alone (rates, not verdicts)\n");
+	target->cgroup_seconds_to_memory_max = NAN;
 	target->growth_file = FIXTURE_MIB(300);
 	assert_says(fixture, "file pages grow most");
 	target->growth_file = 0;
