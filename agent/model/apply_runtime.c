@@ -208,6 +208,7 @@ static void watch_busy(struct pool *pool, uint64_t now_ns)
 		.started = pool->started,
 		.busy = pool->busy,
 		.queued = pool->queued,
+		.active = pool->active,
 	};
 
 	busy_watch_look(&pool->busy_watch, &look);

@@ -76,6 +76,7 @@ static void thread_sample(struct thread *thread, const struct fact_thread *told,
 		if (thread->cpu_ns != UNKNOWN_U64 && told->cpu_ns >= thread->cpu_ns)
 			thread->cpu_percent = 100.0 * (double)(told->cpu_ns - thread->cpu_ns) /
 					      (double)(time_ns - thread->cpu_time_ns);
+		thread->had_cpu |= thread->cpu_ns != UNKNOWN_U64 && told->cpu_ns > thread->cpu_ns;
 		thread->cpu_ns = told->cpu_ns;
 		thread->cpu_time_ns = time_ns;
 	}

@@ -40,6 +40,8 @@ void busy_watch_look(struct busy_watch *watch, const struct busy_look *look)
 	watch->last_ns = look->time_ns;
 	watch->looks++;
 	keep_largest(&watch->busy_peak, look->busy);
+	if (watch->looks > 1) /* else it is of a time that was not watched */
+		keep_largest(&watch->active_peak, look->active);
 	keep_largest(&watch->demand_peak,
 		     look->queued > UNKNOWN_U64 - look->busy ? UNKNOWN_U64 : look->busy + look->queued);
 }
@@ -66,5 +68,6 @@ struct snapshot_right_size busy_watch_advise(const struct busy_watch *watch, uin
 		.looks = watch->looks,
 		.busy_peak = watch->busy_peak,
 		.demand_peak = demand,
+		.active_peak = watch->active_peak,
 	};
 }

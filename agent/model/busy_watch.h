@@ -12,6 +12,7 @@ struct busy_look {
 	uint64_t workers;       /* that live */
 	uint64_t started;       /* so far */
 	uint64_t busy, queued;  /* UNKNOWN_U64: not proven this time */
+	uint64_t active;        /* workers that had CPU time since the look before */
 };
 
 /* Since the last worker came: who adds one found all others taken, however rarely that is looked at. */
@@ -19,6 +20,7 @@ struct busy_watch {
 	uint64_t since_ns, last_ns, looks; /* looks 0: not watching */
 	uint64_t executor, workers, started;
 	uint64_t busy_peak, demand_peak; /* demand: busy, and the tasks that waited then */
+	uint64_t active_peak;
 };
 
 void busy_watch_look(struct busy_watch *watch, const struct busy_look *look);

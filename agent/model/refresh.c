@@ -64,7 +64,7 @@ static void figures_reset(struct target *target)
 
 		memset(&pool->memory, 0, sizeof(pool->memory));
 		pool->thread_resident_max = pool->thread_resident_sum = 0;
-		pool->shown_threads = pool->running = 0;
+		pool->shown_threads = pool->running = pool->active = 0;
 		pool->faults = add_saturated(pool->faults, pool->faults_left);
 		pool->faults_new = pool->faults_left;
 		pool->has_fault_rate = pool->faults_left;
@@ -207,6 +207,8 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 	pool->has_fault_rate |= thread->fault_rate != UNKNOWN_U64;
 	thread->faults_new = 0;
 	pool->running += thread->state == 'R';
+	pool->active += thread->had_cpu;
+	thread->had_cpu = false;
 	pool->thread_resident_sum += thread->memory.resident_bytes;
 	if (thread->memory.resident_bytes > pool->thread_resident_max)
 		pool->thread_resident_max = thread->memory.resident_bytes;

@@ -96,6 +96,7 @@ struct snapshot_right_size {
 	uint64_t frees_bytes; /* UNKNOWN_U64: too much of the memory is from before the attach, or lost */
 	uint64_t observed_seconds, looks;
 	uint64_t busy_peak, demand_peak; /* in these looks; demand: busy, and the tasks that waited then */
+	uint64_t active_peak; /* workers that had CPU time between two looks: at once or one after another */
 };
 
 /* A function under which memory was made that is still resident. */

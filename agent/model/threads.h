@@ -30,6 +30,7 @@ struct thread {
 	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
 	uint64_t cpu_ns, cpu_time_ns;
 	double cpu_percent;
+	bool had_cpu; /* some, since the last refresh */
 	uint64_t faults, faults_time_ns; /* so far; as of the last sample */
 	uint64_t faults_new;             /* since the last refresh; not yet in a pool */
 	uint64_t fault_rate;             /* a second, at the last sample; UNKNOWN_U64 */

@@ -18,7 +18,7 @@ struct words_options {
 
 struct word {
 	enum attribute attribute;
-	char text[320]; /* printable */
+	char text[400]; /* printable */
 };
 
 /* The worst first; at most `max`. Returns their number. */

@@ -56,6 +56,7 @@ static json_t *build_right_size(const struct snapshot_right_size *size)
 	add(&object, "looks", count(size->looks));
 	add(&object, "busy_peak", count(size->busy_peak));
 	add(&object, "busy_or_queued_peak", count(size->demand_peak));
+	add(&object, "active_peak", count(size->active_peak));
 	return object.object;
 }
 

@@ -14,7 +14,7 @@ size_t right_size_words(const struct snapshot_target *target, const struct words
 	for (size_t i = 0; i < target->n_pools && count < max; i++) {
 		const struct snapshot_pool *pool = &target->pools[i];
 		const struct snapshot_right_size *size = &pool->right_size;
-		char name[80], frees[128];
+		char name[80], frees[128], active[96] = "";
 
 		if (!size->workers)
 			continue;
@@ -26,13 +26,17 @@ size_t right_size_words(const struct snapshot_target *target, const struct words
 		else /* an arena that others share stays */
 			snprintf(frees, sizeof(frees), " and free %s %s", pool->memory.shared ? "at most" : "about",
 				 format_bytes(FORMAT_BUFFER, size->frees_bytes));
+		/* A burst that is over before the next look is not seen, but leaves that. */
+		if (size->active_peak > size->workers)
+			snprintf(active, sizeof(active), "; between two looks up to %s had work, at once or in turn",
+				 format_count(FORMAT_BUFFER, size->active_peak));
 		words[count].attribute = ATTR_NORMAL;
 		snprintf(words[count].text, sizeof(words->text),
-			 "%s: %s workers, at most %s seen busy%s in %s (%s looks) at this load; %s would do%s",
+			 "%s: %s workers, at most %s seen busy%s in %s (%s looks) at this load; %s would do%s%s",
 			 name, format_count(FORMAT_BUFFER, pool->threads), format_count(FORMAT_BUFFER, size->demand_peak),
 			 size->demand_peak > size->busy_peak ? " or asked for" : "",
 			 format_duration(FORMAT_BUFFER, (double)size->observed_seconds),
-			 format_count(FORMAT_BUFFER, size->looks), format_count(FORMAT_BUFFER, size->workers), frees);
+			 format_count(FORMAT_BUFFER, size->looks), format_count(FORMAT_BUFFER, size->workers), frees, active);
 		count++;
 	}
 	return count;

@@ -18,7 +18,7 @@ MEMORY = {**BYTES, "orphaned_bytes": COUNT, "grown_bytes": SIGNED,
 # max is null where a percentage refers to a bound that is not there; then nothing is judged, and state is null too
 LIMIT = {"limit": TEXT, "value": (COUNT,), "max": (COUNT,), "state": (TEXT,), "since": (MOMENT,), "source": TEXT}
 VERDICT = ({"state": TEXT, "confidence": NUMBER, "projected_resident_bytes": (COUNT,), "why": TEXT},)
-RIGHT_SIZE = {"workers": COUNT, "frees_bytes": COUNT, "observed_seconds": COUNT}
+RIGHT_SIZE = {"workers": COUNT, "frees_bytes": COUNT, "observed_seconds": COUNT, "active_peak": COUNT}
 FIT = {"size": COUNT, "unit": TEXT, "formula": TEXT, "fits": COUNT, "setting": TEXT}
 POOL = {"name": TEXT, "kind": (TEXT,), "parent": (TEXT,), "threads": COUNT, "threads_peak": COUNT, "threads_started": COUNT,
         "threads_exited": COUNT, "capacity": (COUNT,), "cpu_fit": (FIT,),

@@ -53,6 +53,32 @@ static void what_would_do(void **state)
 	assert_int_equal(size.demand_peak, 7);
 }
 
+/* Bursts that are over before a look sees them: what had work meanwhile is told beside what was seen. */
+static void bursts_between_looks(void **state)
+{
+	struct snapshot_pool pool = {.name = "resize_*", .threads = 40};
+	const struct snapshot_target target = {.pools = &pool, .n_pools = 1};
+	const struct words_options options = {.utf8 = true};
+	struct watching all = watching();
+	struct word words[1];
+
+	all.look.active = 40; /* before the watch */
+	look_for(&all, 1);
+	all.look.active = 7;
+	look_for(&all, 5 * MINUTES);
+	all.look.active = 9;
+	look_for(&all, 1);
+	all.look.active = 3;
+	look_for(&all, 5 * MINUTES);
+	pool.right_size = advice(&all);
+	assert_int_equal(pool.right_size.active_peak, 9);
+	assert_int_equal(right_size_words(&target, &options, words, 1), 1);
+	assert_non_null(strstr(words[0].text, "8 would do and free about 2.00G; between two looks up to 9 had work, at once or in turn"));
+	pool.right_size.active_peak = 8;
+	assert_int_equal(right_size_words(&target, &options, words, 1), 1);
+	assert_null(strstr(words[0].text, "between two looks"));
+}
+
 static void too_short_a_time_says_nothing(void **state)
 {
 	struct watching all = watching();
@@ -320,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_freed_is_told_where_memory_is_known),
 		cmocka_unit_test(what_would_do),
+		cmocka_unit_test(bursts_between_looks),
 		cmocka_unit_test(too_short_a_time_says_nothing),
 		cmocka_unit_test(the_peak_counts_and_not_the_present),
 		cmocka_unit_test(little_to_gain_is_not_told),
