@@ -5,6 +5,8 @@
 
 #include <fnmatch.h>
 
+#define FALL_NS NSEC_PER_SEC
+
 static const struct limit_rule *rule_find(const struct policy_entry *entry, const char *pool,
 					  enum limit_kind kind)
 {
@@ -88,8 +90,14 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 	/* An empty pool is not near a limit of 0; `over` is beyond any warning. */
 	bool warn = over || (value > 0 && (double)value >= track->rule->warn_ratio * (double)track->max);
 
+	uint64_t fell_ns = track->over.contrary_since_ns;
+
 	latch_update(&track->over, over, now_ns, track->rule->for_ns, track->rule->clear_for_ns);
 	latch_update(&track->warn, warn, now_ns, track->rule->for_ns, track->rule->clear_for_ns);
+	/* What fell through both at once ends at once: no warning of a value that is far from it. */
+	if (before == LIMIT_OVER && !track->over.on && track->warn.contrary &&
+	    track->warn.contrary_since_ns - fell_ns <= FALL_NS)
+		track->warn = (struct latch){.on = false};
 	enum limit_state state = limit_track_state(track);
 
 	if (state == before)

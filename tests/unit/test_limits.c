@@ -126,6 +126,31 @@ static void a_state_rises_after_for_and_falls_after_clear_for(void **state)
 	script_end(&s);
 }
 
+/* A pool that ends within moments falls through the warning: that is one change, not a warning of what is gone. */
+static void a_fall_through_both_is_one(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "w-*", LIMIT_THREADS, 5);
+	s.limits[0].clear_for_ns = 30 * SEC;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	workers(&s, 200, 6);
+	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_WARN, 4);
+	expect_transition(&s, "w-*", LIMIT_WARN, LIMIT_OVER, 6);
+	for (uint32_t thread = 200; thread < 205; thread++) {
+		exited(&s, thread);
+		pass(&s, 2 * MSEC);
+	}
+	s.now = model_deadline(s.model);
+	model_judge(s.model, s.now);
+	expect_transition(&s, "w-*", LIMIT_OVER, LIMIT_OK, 1);
+	expect_no_transition(&s);
+	assert_int_equal(model_deadline(s.model), UINT64_MAX);
+	script_end(&s);
+}
+
 static void a_limit_tells_how_long_it_waits(void **state)
 {
 	struct script s = {0};
@@ -313,6 +338,7 @@ int main(void)
 		cmocka_unit_test(those_that_were_there_are_judged_when_all_are_listed),
 		cmocka_unit_test(a_violation_between_two_refreshes_counts),
 		cmocka_unit_test(a_state_rises_after_for_and_falls_after_clear_for),
+		cmocka_unit_test(a_fall_through_both_is_one),
 		cmocka_unit_test(a_limit_tells_how_long_it_waits),
 		cmocka_unit_test(the_first_matching_rule_counts),
 		cmocka_unit_test(the_largest_thread_is_what_counts_per_thread),
