@@ -133,6 +133,7 @@ struct fact_target {
 	uint32_t policy;     /* index of the policy entry that matched (struct policy) */
 	bool followed;       /* came by --follow-forks */
 	bool execed;         /* it came by an exec: it has inherited nothing */
+	bool search_cut;     /* who holds large blocks from before the attach was not looked for to the end */
 	bool memory_hidden;  /* its memory may not be read: what stands in it is no evidence */
 	char name[64];       /* the group: the label `process` */
 	char comm[FACT_NAME_SIZE];

@@ -176,7 +176,9 @@ static int search(struct engine *engine, struct watched *watched)
 	size_t count = 0;
 	int error = model_unowned(engine->model, watched->id, &unowned, &count);
 
-	return error ? error : watched_search(watched, unowned, count, &sink);
+	if (!error)
+		error = watched_search(watched, unowned, count, &sink);
+	return error || !watched->info.search_cut ? error : apply_target(engine, watched);
 }
 
 static struct fact unheard_end(uint32_t id)

@@ -362,8 +362,8 @@ int watched_seed(struct watched *watched, enum seed_reason reason, const struct 
 	return error ? error : seed_threads(watched, sink);
 }
 
-/* CPU time; at the speed of memory it is enough for half a GiB of stacks, arenas and data. */
-#define SEARCH_NS (150 * NSEC_PER_MSEC)
+/* CPU time; at the speed of memory it is enough for one or two GiB of stacks, arenas and data. */
+#define SEARCH_NS (500 * NSEC_PER_MSEC)
 
 static int search_batch(struct batch *batch)
 {
@@ -382,6 +382,7 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),
 				     list.threads, list.count, &watched->arenas, unowned, n_unowned,
 				     &watched->descriptor, SEARCH_NS, sink);
+	watched->info.search_cut = error == -ETIME;
 	return error == -ENOMEM ? error : 0;
 }
 

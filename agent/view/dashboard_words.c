@@ -424,6 +424,7 @@ static void say_unattributed(struct collector *all)
 		[UNATTRIBUTED_LOST] = "lost (with events)",
 	};
 	_Static_assert(ARRAY_SIZE(reasons) == UNATTRIBUTED_COUNT, "words for each reason");
+	static const char *const cut = "before attach (its maker was not seen, and too much lies there to look for its holders)";
 	const struct snapshot_target *target = all->target;
 	char text[sizeof(all->words->text)] = "";
 	size_t used = 0;
@@ -434,7 +435,8 @@ static void say_unattributed(struct collector *all)
 	for (size_t i = 0; i < UNATTRIBUTED_COUNT && used < sizeof(text); i++)
 		if (target->unattributed[i])
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %s", used ? ", " : "",
-						 format_bytes(FORMAT_BUFFER, target->unattributed[i]), reasons[i]);
+						 format_bytes(FORMAT_BUFFER, target->unattributed[i]),
+						 i == UNATTRIBUTED_BEFORE_ATTACH && target->info.search_cut ? cut : reasons[i]);
 	say(all, ATTR_NORMAL, "Unattributed: %s", text);
 }
 

@@ -60,6 +60,9 @@ static void test_words(void **state)
 	assert_says(fixture, "1 child holds 3.42G, this process 3.11G: take them in with -f");
 	fixture->snapshot.targets = target;
 	fixture->snapshot.n_targets = 1;
+	target->info.search_cut = true;
+	target->unattributed[UNATTRIBUTED_BEFORE_ATTACH] = target->unattributed_bytes = target->memory.rss_anon / 2;
+	assert_says(fixture, "before attach (its maker was not seen, and too much lies there to look for its holders)");
 	target->info.memory_hidden = true;
 	assert_says(fixture, "its memory may not be read (CAP_SYS_PTRACE is missing)");
 	target->stopped = true;
