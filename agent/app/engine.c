@@ -237,6 +237,8 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 		return error;
 	error = procfs_describe(engine->procfs, pid, &info);
 	if (!error)
+		error = probes_check_guest(engine->probes, pid, info.parent_pid, explain);
+	if (!error)
 		error = watch(engine, id, &info, follow_forks, SEED_ATTACH, explain);
 	if (error) {
 		probes_remove_target(engine->probes, id);

@@ -221,6 +221,20 @@ static bool is_guest(const struct probes *probes, uint32_t tgid)
 	       process.flags & PROCESS_GUEST;
 }
 
+int probes_check_guest(struct probes *probes, uint32_t pid, uint32_t parent, struct explain *explain)
+{
+	struct task_record record = {0}, host = {0};
+	char what[64], why[128], remedy[128];
+
+	if (!parent || translate(probes, pid, &record) || record.vfork || !record.memory ||
+	    translate(probes, parent, &host) || record.memory != host.memory)
+		return 0;
+	snprintf(what, sizeof(what), "cannot attach to PID %u", pid);
+	snprintf(why, sizeof(why), "it lives in the memory of process %u (CLONE_VM)", parent);
+	snprintf(remedy, sizeof(remedy), "attach to that, which shows both: -p %u", parent);
+	return fail(explain, -EINVAL, what, why, remedy);
+}
+
 int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
 		      struct explain *explain)
 {

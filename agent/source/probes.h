@@ -41,6 +41,9 @@ size_t probes_try_all(const struct probes_options *options, struct probe_trial *
 /* The variants in use. */
 size_t probes_in_use(const struct probes *probes, struct probe_trial *trials, size_t max);
 
+/* -EINVAL, explained: it lives in its parent's memory (CLONE_VM, and is not about to exec), which would be taken for its own;
+ * attached to the parent, both are shown. 0: no, or not to be told. */
+int probes_check_guest(struct probes *probes, uint32_t pid, uint32_t parent, struct explain *explain);
 /* From now on, events of this process (PID of the procfs in use) are reported, under *ret_target.
  * -ESRCH: no such process; -EXDEV: its PID cannot be translated to the kernel's; -E2BIG: the map is full; -EEXIST (not
  * explained): it is in the memory of one that is a target already. */

@@ -62,6 +62,15 @@ def test_a_thread_is_not_a_process(puppet):
     refused(run("dump", "-p", tid), 4, tid, workload.pid)
 
 
+def test_a_process_in_anothers_memory(puppet):
+    """By CLONE_VM: attached to by its own PID, what its creator has was shown as its own."""
+    workload = puppet()
+    guest = workload.ask("main vm-clone")["child"]
+    refused(run("dump", "-p", guest), 4, guest, workload.pid)
+    target = run("dump", "--json", "-p", workload.pid).target()
+    assert guest in [thread["tid"] for thread in target["thread_list"]]
+
+
 def test_zombie():
     zombie = subprocess.Popen(["true"])
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
