@@ -259,7 +259,7 @@ struct fact_executor {
 	/* As a thread's name: digits fold ("resize_0"). "": named by function and file. */
 	char name[64];
 	char function[FACT_SYMBOL_SIZE], file[64];
-	uint32_t instance; /* of executors of one kind and name that live: 1, 2, ... */
+	uint32_t instance; /* of those of one name that live: 1, 2, ... */
 	/* UNKNOWN_U64: not known. EXECUTOR_PROCESSES: capacity is of processes, queued is what they have not done yet. */
 	uint64_t capacity, queued, busy, idle, workers;
 	uint64_t processes; /* EXECUTOR_PROCESSES: that it has */

@@ -291,13 +291,33 @@ static int pool_slot(struct pools *pools, struct pool **ret_pool)
 
 static void pool_take_rule(struct pool *pool, const struct runtime_rule *rule)
 {
-	if (!rule)
-		return;
+	static const struct runtime_rule none;
+
+	rule = rule ? rule : &none;
 	pool->has_parallelism = rule->has_parallelism;
 	pool->is_teams = rule->is_teams;
 	pool->is_programs_main = rule->is_programs_main;
 	pool->has_creators_argument = rule->has_creators_argument;
 	pool->is_runtimes_own = rule->is_runtimes_own;
+}
+
+static bool is_executors_kind(const char *kind)
+{
+	for (enum executor_kind i = 0; i < EXECUTOR_KIND_COUNT; i++) {
+		if (!strcmp(kind, executor_kind_name(i)))
+			return true;
+	}
+	return false;
+}
+
+/* A name may come before the routine that tells what the threads are, and stay when they have left; of executors the
+ * runtime gives no two one name: what its last word says, all of them are. */
+static bool pool_takes_kind(const struct pool *pool, const struct pool_choice *choice)
+{
+	if (pool->reserved || !strcmp(choice->kind, KIND_THREADS))
+		return false;
+	return !pool->threads || !strcmp(pool->kind, KIND_THREADS) ||
+	       (is_executors_kind(pool->kind) && is_executors_kind(choice->kind));
 }
 
 uint32_t pools_find(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject)
@@ -328,8 +348,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		known = pool_by_name(pools, choice.name);
 	}
 	if (known) {
-		/* A name may come before the routine that tells what the threads are. */
-		if (!known->reserved && !strcmp(known->kind, KIND_THREADS)) {
+		if (pool_takes_kind(known, &choice)) {
 			known->kind = choice.kind;
 			pool_take_rule(known, choice.rule);
 		}

@@ -243,10 +243,11 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 	executor->fact.instance = 0;
 }
 
+/* Of whatever kind: plain threads may carry the names that an executor gives to its workers. */
 static bool is_namesake(const struct executor *a, const struct executor *b)
 {
-	return a != b && a->in_use && !a->fact.gone && a->identity && a->fact.kind == b->fact.kind &&
-	       !strcmp(a->fact.name, b->fact.name);
+	return a != b && a->in_use && !a->fact.gone && !strcmp(a->fact.name, b->fact.name) &&
+	       !strcmp(a->fact.function, b->fact.function) && !strcmp(a->fact.file, b->fact.file);
 }
 
 static uint32_t free_number(const struct executors *executors, const struct executor *executor)
@@ -278,7 +279,7 @@ static void number_executors(struct executors *executors)
 		}
 		if (!next)
 			return;
-		next->fact.instance = next->identity ? free_number(executors, next) : 1;
+		next->fact.instance = free_number(executors, next);
 	}
 }
 

@@ -4,6 +4,7 @@ names, what each worker runs; queues that build up and drain; everything under c
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,27 @@ def test_instances_apart(executors):
     assert ({t["tid"]: t["pool"] for t in target["thread_list"]} == {t["tid"]: t["pool"] for t in again["thread_list"]})
     readings = again["runtime_readings"]
     assert readings["passes"] >= 1 and readings["failed_passes"] == 0 and readings["unread_threads"] == 0
+
+
+@pytest.mark.parametrize("oldest", ("executor", "threads"))
+def test_plain_threads_are_no_workers_of_a_namesake(executors, watch, oldest):
+    """Threads that carry the names that an executor gives to its workers."""
+    program = executors()
+    executor, threads = ("executor a 4 worker", "submit a 4"), ("threads w 2 worker _",)
+    expected = [("worker_*", ("ThreadPoolExecutor", 4, 4, 4, 0)), ("worker_*#2", ("threading.Thread", 2, None, None, None))]
+    if oldest == "threads":
+        expected = [("worker_*", expected[1][1]), ("worker_*#2", expected[0][1])]
+    early = watch(program.pid, "--limit", "worker_*:threads=100%", after=4)
+    for command in executor + threads if oldest == "executor" else threads + executor:
+        program.ask(command)
+        time.sleep(1.2)  # the agent that is there already sees the one before the other
+    started(program, "a", 4)
+    started(program, "w", 2)
+    early = early.wait()
+    assert "OVER" not in early.err
+    for target in (early.target(), run("dump", "--json", "-p", program.pid).target()):
+        pools = pools_of(target)
+        assert [(name, figures(pools[name])) for name in sorted(pools) if name.startswith("worker")] == expected
 
 
 def test_one_at_a_time_is_one_pool(executors, watch):

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "source/cpython_executor.h"
@@ -136,6 +137,26 @@ static void one_that_is_not_told_leaves_busy_unknown(void **state)
 	scene_end(&s);
 }
 
+/* Neither they nor it are the other's: who has the oldest thread has the name. */
+static void plain_threads_of_its_name_are_not_its_own(void **state)
+{
+	for (uint32_t oldest = 0; oldest < 2; oldest++) {
+		struct scene s;
+
+		scene_new(&s, ROOT_ANYIO, 4);
+		for (size_t i = oldest; i < 4; i += 2) {
+			s.thread[i].root = (struct root){.kind = ROOT_PLAIN};
+			snprintf(s.thread[i].root.name, sizeof(s.thread[i].root.name), "anyio-worker-%zu", i);
+		}
+		pass(&s);
+		for (size_t i = 0; i < 4; i++) {
+			assert_int_equal(executor_of(&s, i)->kind, i % 2 == oldest ? EXECUTOR_THREAD : EXECUTOR_ANYIO);
+			assert_int_equal(executor_of(&s, i)->instance, 1 + i % 2);
+		}
+		scene_end(&s);
+	}
+}
+
 /* Nothing proves that the worker waits. */
 static void what_cannot_be_read_is_not_idle(void **state)
 {
@@ -162,6 +183,7 @@ int main(void)
 		cmocka_unit_test(with_all_workers_new_it_is_another),
 		cmocka_unit_test(a_pool_may_replace_all_its_workers),
 		cmocka_unit_test(one_that_is_not_told_leaves_busy_unknown),
+		cmocka_unit_test(plain_threads_of_its_name_are_not_its_own),
 		cmocka_unit_test(what_cannot_be_read_is_not_idle),
 	};
 

@@ -321,6 +321,32 @@ static void named_late(void **state)
 	script_end(&s);
 }
 
+/* Workers may look like plain threads until all of their stack could be read; and others had the name before. */
+static void what_is_told_last_is_the_kind(void **state)
+{
+	struct script s = {0};
+	struct fact plain = executor_fact(1, EXECUTOR_THREAD, "resize_0", 1);
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t number = 101; number <= 102; number++)
+		python_thread(&s, number);
+	for (int round = 0; round < 2; round++) {
+		feed(&s, plain);
+		for (uint32_t number = 101; number <= 102; number++)
+			worker(&s, number, 1, WORKER_UNKNOWN);
+		assert_string_equal(pool(refresh(&s), "resize_*")->kind, "threading.Thread");
+		executor(&s, 2, "resize_0", 1, 4, 0);
+		for (uint32_t number = 101; number <= 102; number++)
+			worker(&s, number, 2, WORKER_IDLE);
+		assert_string_equal(pool(refresh(&s), "resize_*")->kind, "ThreadPoolExecutor");
+		assert_int_equal(pool(refresh(&s), "resize_*")->threads, 2);
+		for (uint32_t number = 101; number <= 102; number++)
+			worker(&s, number, 0, WORKER_UNKNOWN);
+	}
+	script_end(&s);
+}
+
 /* A limit in percent of a pool's capacity can be judged once a runtime tells it. */
 static void limits_by_capacity(void **state)
 {
@@ -436,6 +462,7 @@ int main(void)
 		cmocka_unit_test(pools_by_executor), cmocka_unit_test(births_are_the_executors),
 		cmocka_unit_test(rules_win),         cmocka_unit_test(several_in_one_pool_add_up),
 		cmocka_unit_test(names),             cmocka_unit_test(named_late),
+		cmocka_unit_test(what_is_told_last_is_the_kind),
 		cmocka_unit_test(limits_by_capacity), cmocka_unit_test(refused),
 		cmocka_unit_test(many),              cmocka_unit_test(exec_forgets),
 		cmocka_unit_test(processes_are_no_threads), cmocka_unit_test(a_role_out_of_range_is_none),

@@ -173,11 +173,11 @@ def main():
             ready = threading.Event()
             threading.Thread(target=in_loop, args=(rest[0], ready), daemon=True).start()
             ready.wait()
-        elif word == "threads":  # NAME COUNT [THREAD NAME]
+        elif word == "threads":  # NAME COUNT [THREAD NAME [WHAT STANDS BEFORE ITS NUMBER]]
             GATES[rest[0]], STARTED[rest[0]] = threading.Event(), 0
             for i in range(int(rest[1])):
                 threading.Thread(target=consume, args=(rest[0],), daemon=True,
-                                 name=f"{rest[2]}-{i}" if rest[2:] else None).start()
+                                 name=f"{rest[2]}{'-' if not rest[3:] else rest[3]}{i}" if rest[2:] else None).start()
         elif word == "watcher":
             STARTED["watcher"] = 0
             GATES["watcher"] = threading.Event()
