@@ -10,6 +10,7 @@
  * hostile until escaped by a view. */
 #define FACT_NAME_SIZE 16
 #define FACT_SYMBOL_SIZE 128
+#define FACT_PLACE "+0x" /* and the address as the file has it: stands for a symbol */
 #define FACT_PATH_SIZE 256
 
 /* A thread. The tid is the one that the procfs in use (--procfs) shows; start_ns is boottime. A start
@@ -187,7 +188,7 @@ struct fact_thread {
 
 struct fact_routine {
 	struct thread_id id;
-	char symbol[FACT_SYMBOL_SIZE]; /* "" if it has none */
+	char symbol[FACT_SYMBOL_SIZE]; /* of a start routine that has none its place in the file: FACT_PLACE; else "" */
 	char module[FACT_NAME_SIZE * 4]; /* base name of the object file, "" if unknown */
 };
 

@@ -4,6 +4,7 @@
 #include "routines.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Start routines of one program are few; what comes after is resolved each time anew. */
@@ -31,6 +32,15 @@ static int remember(struct routines *routines, uint64_t address, const struct fa
 	return 0;
 }
 
+/* Without a symbol the place in its file tells it from others of that file. */
+static void name_by_place(struct symbols *symbols, uint64_t address, struct fact_routine *routine)
+{
+	struct symbols_place place;
+
+	if (!*routine->symbol && symbols_place(symbols, address, false, &place) == 0)
+		snprintf(routine->symbol, sizeof(routine->symbol), FACT_PLACE "%llx", (unsigned long long)place.address);
+}
+
 int routines_name(struct routines *routines, struct symbols *symbols, uint64_t address, struct fact_routine *ret_routine)
 {
 	struct fact_routine found = {0};
@@ -44,6 +54,7 @@ int routines_name(struct routines *routines, struct symbols *symbols, uint64_t a
 	}
 	if (symbols_resolve(symbols, address, &found))
 		return -ENOENT;
+	name_by_place(symbols, address, &found);
 	error = remember(routines, address, &found);
 	if (error)
 		return error;

@@ -12,7 +12,7 @@ struct routines {
 };
 
 void routines_clear(struct routines *routines);
-/* Its name and module. -ENOENT: nothing is known there; -ENOMEM. */
+/* Its name, or its place in its file (FACT_PLACE), and module. -ENOENT: nothing is known there; -ENOMEM. */
 int routines_name(struct routines *routines, struct symbols *symbols, uint64_t address, struct fact_routine *ret_routine);
 
 #endif

@@ -2,6 +2,7 @@
 /* Makes pool names out of thread names and start routines.
  * It must not know which pools exist. */
 #include "pool_names.h"
+#include "../fact.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -134,7 +135,7 @@ void pool_name_routine(const char *module, const char *symbol, char ret_name[POO
 	/* The version behind ".so" and the compiler's suffix (".constprop.0") change with each update. */
 	text_add_folded(&text, module, so && (!so[3] || so[3] == '.') ? so + 3 : module + strlen(module),
 			isdigit, MODULE_RANDOM_DIGITS);
-	if (*module && *symbol)
+	if (*module && *symbol && strncmp(symbol, FACT_PLACE, strlen(FACT_PLACE)) != 0)
 		text_add(&text, ':');
 	text_add_folded(&text, symbol, suffix && suffix > symbol ? suffix : symbol + strlen(symbol), isxdigit,
 			SYMBOL_HASH_DIGITS);

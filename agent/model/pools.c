@@ -194,6 +194,8 @@ static bool choose_by_runtime(struct pools *pools, const struct pool_subject *su
 	choice->reserved = rule->naming == RULE_MAIN;
 	if (choice->reserved)
 		strcpy(choice->name, POOL_NAME_MAIN);
+	else if (rule->naming == RULE_MODULE)
+		pool_name_routine(evidence.module, "", choice->name);
 	else if (rule->naming != RULE_FIXED && *evidence.name)
 		choose_by_name(pools, evidence.name, rule->naming, choice);
 	else

@@ -9,6 +9,7 @@
 #define FIXED(text) .naming = RULE_FIXED, .pool = text
 #define FAMILY(text) .naming = RULE_FAMILY, .pool = text
 #define LITERAL(text) .naming = RULE_LITERAL, .pool = text
+#define MODULE .naming = RULE_MODULE
 #define MAIN .naming = RULE_MAIN
 #define OWN .is_runtimes_own = true
 #define JVM .module = "libjvm.so*"
@@ -131,6 +132,10 @@ static const struct runtime_rule rules[] = {
 	{ .program = "nginx", .module = "nginx", FIXED("nginx-pool"), .kind = "nginx thread pool" },
 	{ .program = "postgres", .creator = "postgres", MAIN, .kind = "PostgreSQL child process" },
 	{ .program = "postgres", MAIN, .kind = "PostgreSQL postmaster" },
+
+	/* CPython: one start routine for all, too. Executors and names of threads, where they can be read, come before. */
+	{ .name = "", .routine = FACT_PLACE "*", .module = "python3*", MODULE, .kind = "Python threads" },
+	{ .name = "", .routine = FACT_PLACE "*", .module = "libpython3*.so*", MODULE, .kind = "Python threads" },
 
 	/* C++: one start routine for every std::thread. Threads with a name of their own go by that. */
 	{ .name = "", .module = "libstdc++.so*", FIXED("std::thread"), .kind = "std::thread" },

@@ -4,6 +4,7 @@
 #include "worker_waits.h"
 
 #include <fnmatch.h>
+#include <string.h>
 
 /* Theirs is what anybody waits by, and what a thread begins and ends in: they say nothing of tasks. */
 static const char *const everybodys[] = {
@@ -36,11 +37,16 @@ static bool is_own(const struct wait_walk *walk, const struct fact_routine *fram
 					     matches(walk->waits->function, frame->symbol);
 }
 
+static bool has_symbol(const struct fact_routine *routine)
+{
+	return *routine->symbol && strncmp(routine->symbol, FACT_PLACE, strlen(FACT_PLACE)) != 0;
+}
+
 /* Without symbols any function of the file may be the one that the thread began in. */
 static bool may_be_routine(const struct wait_walk *walk, const struct fact_routine *frame)
 {
 	return !walk->waits->module && !strcmp(frame->module, walk->routine->module) &&
-	       (!*frame->symbol || !*walk->routine->symbol || !strcmp(frame->symbol, walk->routine->symbol));
+	       (!has_symbol(frame) || !has_symbol(walk->routine) || !strcmp(frame->symbol, walk->routine->symbol));
 }
 
 /* A task may end in a jump into the C library, and has left no frame then: what it waits by tells it from the runtime. */

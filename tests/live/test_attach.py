@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Attached before memory grows, poolscope's figures are the workload's own; attached later, it charges
 what there is evidence for and says of the rest that it does not know."""
+import re
 import signal
+import subprocess
 
 import pytest
 
-from harness import POOLSCOPE, REGIONS, SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of, run
+from harness import BUILD, POOLSCOPE, REGIONS, SANITIZED, assert_adds_up, assert_identity, close_enough, regions_of, run
 
 THREE = ("resize:threads=6,stack=256K,mmap=1M,arena=2M,start_every=50ms,routine=resize_main,named",
          "decode:threads=4,stack=64K,mmap=3M,arena=512K,routine=decode_main",
@@ -139,6 +141,30 @@ def test_leader_is_gone_but_threads_live(puppet, watch, final):
     # Attached only now: what /proc shows of the leader is closed, what it shows of the thread is not.
     late = next(t for t in run("dump", "--json", "-p", workload.pid).target()["thread_list"] if t["tid"] == tid)
     assert late["start_routine"] and (late["start_routine"], late["pool"]) == (thread["start_routine"], thread["pool"])
+
+
+def test_without_symbols_two_routines_are_two_pools(workload, watch, tmp_path):
+    """By their places in the file, which every start of the program has in common."""
+    stripped = tmp_path / "dec0der7"
+    subprocess.run(["strip", "-o", stripped, BUILD / "workloads/pools"], check=True)
+    symbols = subprocess.run(["nm", BUILD / "workloads/pools"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    places = {name: f"+{int(value, 16):#x}" for value, _, name in re.findall(r"^(\w+) (\w) (\w+)$", symbols, re.M)}
+    expected = {f"dec0der7{places['decode_main']}": [(places["decode_main"], "dec0der7")] * 3,
+                f"dec0der7{places['upload_main']}": [(places["upload_main"], "dec0der7")] * 2}
+    for _ in range(2):
+        program = workload(str(stripped), "--control", "--wait", "--pool", "decode:threads=3,routine=decode_main",
+                           "--pool", "upload:threads=2,routine=upload_main")
+        watching = watch(program.pid, *(f"--limit={pool}:threads=1" for pool in expected), after=2)
+        for command in ("start", "full", "still"):
+            program.ask(command)
+        early, late = watching.wait().target(), run("dump", "--json", "-p", program.pid).target()
+        for target in (early, late):
+            found = {}
+            for thread in target["thread_list"]:
+                found.setdefault(thread["pool"], []).append((thread["start_routine"], thread["module"]))
+            assert found.pop("main") and found == expected
+        over = {pool["name"] for pool in early["pools"] for limit in pool["limits"] if limit["state"] == "over"}
+        assert over == set(expected), "a name is a glob of itself"
 
 
 def test_all_processes_of_a_name(pools):

@@ -77,6 +77,13 @@ static void every_name_is_a_glob_that_matches_itself_and_its_threads(void **stat
 	assert_string_equal(family("\x1b[2J"), "\x1b?*J");
 }
 
+static void without_a_symbol_the_place_tells_routines_apart(void **state)
+{
+	assert_string_equal(by_routine("app2", "+0x1139"), "app2+0x1139");
+	assert_string_equal(by_routine("app2", "+0x117d5"), "app2+0x117d5");
+	assert_string_equal(by_routine("libfoo3.so.1.2.34", "+0x4020"), "libfoo3.so+0x4020");
+}
+
 static void start_routines_lose_what_changes_between_builds(void **state)
 {
 	char longest[400];
@@ -461,6 +468,7 @@ int main(void)
 		cmocka_unit_test(families_fold_the_last_digits),
 		cmocka_unit_test(reserved_names_stay_reserved),
 		cmocka_unit_test(every_name_is_a_glob_that_matches_itself_and_its_threads),
+		cmocka_unit_test(without_a_symbol_the_place_tells_routines_apart),
 		cmocka_unit_test(start_routines_lose_what_changes_between_builds),
 		cmocka_unit_test(named_threads_make_families),
 		cmocka_unit_test(the_seventeenth_family_of_a_pattern_folds),

@@ -101,13 +101,19 @@ static const struct {
 	{"a_long_name.rb:", "", "libruby-3.1.so.3.1.2", "a_long_name.rb:*", "Ruby threads", false},
 	{"mailer-1", "", "libruby-3.1.so.3.1.2", "mailer-*", "Ruby threads", false},
 	{"app", "", "libruby-3.1.so.3.1.2", "ruby-threads", "Ruby threads", false},
+	{"app", "+0x1f8a50", "python3.11", "python3.11", "Python threads", false},
+	{"app", "+0x2a1450", "libpython3.12.so.1.0", "libpython3.12.so", "Python threads", false},
 	{"app", "", "libstdc++.so.6.0.30", "std::thread", "std::thread", false},
+	{"app", "+0xd44a0", "libstdc++.so.6.0.30", "std::thread", "std::thread", false},
 	{"app", "execute_native_thread_routine", "app", "std::thread", "std::thread", false},
 	/* none's: as ever */
 	{"decoder-3", "", "libstdc++.so.6.0.30", "decoder-*", "threads", false},
 	{"app", "decode_frames", "app", "app:decode_frames", "threads", false},
 	{"GC Thread#1", "worker", "app", "GC Thread#*", "threads", false},
 	{"app", "worker", "app", "app:worker", "threads", false},
+	{"app", "+0x11f9", "app", "app+0x11f9", "threads", false},
+	{"app", "thread_run", "python3.13", "python3.13:thread_run", "threads", false},
+	{"taker-3", "+0x2b8c10", "python3.14", "taker-*", "threads", false},
 };
 
 static void threads_of_each_runtime(void **state)
@@ -282,7 +288,7 @@ static void every_rule_is_tried(void **state)
 				 rules[i].module);
 		assert_non_null(rules[i].kind);
 		assert_true(strlen(rules[i].kind) < sizeof(((struct snapshot_pool *)0)->kind));
-		assert_true(rules[i].naming == RULE_MAIN || strlen(rules[i].pool) < 64);
+		assert_true(rules[i].naming == RULE_MAIN || rules[i].naming == RULE_MODULE || strlen(rules[i].pool) < 64);
 	}
 }
 

@@ -104,6 +104,12 @@ static void where_they_stand(void **state)
 		activity = walked(waits, &stacks[i].routine, stacks[i].frames, !stacks[i].cut);
 		if (activity != stacks[i].activity)
 			fail_msg("%s: %d instead of %d", stacks[i].what, activity, stacks[i].activity);
+		/* The place in its file says no more than that there is no symbol. */
+		if (!*stacks[i].routine.symbol) {
+			const struct frame place = {"+0x1a2b", stacks[i].routine.module};
+
+			assert_int_equal(walked(waits, &place, stacks[i].frames, !stacks[i].cut), activity);
+		}
 		/* Of a part of its stack nothing else is said than of all of it, unless nothing. */
 		for (size_t n = 0; stacks[i].frames[n].module; n++) {
 			struct frame part[ARRAY_SIZE(stacks[0].frames) + 1] = {{NULL}};
