@@ -30,18 +30,18 @@ bool object_is(const struct cpython_image *image, uint64_t object, uint64_t type
 	return type && object_type(image, object, &found) == 0 && found == type;
 }
 
-/* A NUL-terminated C string; nothing may be read beyond its end, where memory may end too. */
-static int read_name(const struct cpython_image *image, uint64_t address, char *ret_name, size_t size)
+/* Nothing may be read beyond its end, where memory may end too. */
+int object_c_text(const struct cpython_image *image, uint64_t address, char *ret_text, size_t size)
 {
 	for (size_t i = 0; i + 1 < size; i++) {
-		int r = memory_view_read(image->view, address + i, &ret_name[i], 1);
+		int r = memory_view_read(image->view, address + i, &ret_text[i], 1);
 
 		if (r < 0)
 			return r;
-		if (!ret_name[i])
+		if (!ret_text[i])
 			return 0;
 	}
-	ret_name[size - 1] = '\0';
+	ret_text[size - 1] = '\0';
 	return 0;
 }
 
@@ -52,7 +52,7 @@ int object_type_name(const struct cpython_image *image, uint64_t object, char *r
 
 	if (r == 0)
 		r = object_pointer(image, type + image->offsets.type_name, &name);
-	return r ? r : read_name(image, name, ret_name, size);
+	return r ? r : object_c_text(image, name, ret_name, size);
 }
 
 struct text_shape {

@@ -23,6 +23,8 @@ struct cpython_image {
 int object_pointer(const struct cpython_image *image, uint64_t address, uint64_t *ret_pointer);
 int object_word(const struct cpython_image *image, uint64_t address, uint32_t *ret_word);
 int object_type(const struct cpython_image *image, uint64_t object, uint64_t *ret_type);
+/* A NUL-terminated text of C's; cut at size. */
+int object_c_text(const struct cpython_image *image, uint64_t address, char *ret_text, size_t size);
 /* The type's name as C has it: "_queue.SimpleQueue". */
 int object_type_name(const struct cpython_image *image, uint64_t object, char *ret_name, size_t size);
 bool object_is(const struct cpython_image *image, uint64_t object, uint64_t type);

@@ -43,7 +43,8 @@ struct cpython_offsets { /* bytes; what a version does not have is 0 */
 	uint32_t code_filename, code_name, code_qualname, code_first_line, code_local_names,
 		code_instructions, code_lines;
 	uint32_t type_name, type_basic_size, type_flags, type_dict_offset, type_dict, type_cached_keys;
-	uint32_t function_globals;
+	uint32_t function_globals, function_code, bound_function, bound_self;
+	uint32_t builtin_method, builtin_self, builtin_module, method_name; /* of functions of C */
 	uint32_t text_length, text_state, text_kind_bit, text_ascii_bit, text_ascii_size, text_size;
 	uint32_t var_size, bytes_data, list_items, tuple_items, set_used, float_value, weakref_object;
 	uint32_t long_size, long_digits;

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cpython_target.h"
+
 /* All threads' frames are read a level at a time so far; beyond that the deep stacks one by one, while the pass has frames
  * left: whose turn does not come has it in the next. One that cost many and ended in nothing is not read again at once. */
 #define LEVELS 64U
@@ -274,6 +276,22 @@ static int tell_by_role(const struct chain *chain, const struct cpython_image *i
 	return -ENOENT;
 }
 
+/* By what Thread.run() was given, while it is in there: of a function of C, for good. What else it was given may be about to
+ * be called: then its frames tell more. */
+static int tell_target(const struct cpython_image *image, struct code_table *codes, struct root *root)
+{
+	struct target_name target = {.is_builtin = false};
+	int r = target_name(image, codes, root->object, &target);
+
+	if (r < 0)
+		return r;
+	memcpy(root->function, target.function, sizeof(root->function));
+	memcpy(root->file, target.file, sizeof(root->file));
+	root->kind = ROOT_PLAIN;
+	root->is_provisional = !target.is_builtin;
+	return 0;
+}
+
 /* True when the thread has stood in this frame for a while; where it is found first, since it began. */
 static bool has_stayed(struct py_thread *thread, uint64_t frame, uint64_t now_ns)
 {
@@ -287,8 +305,8 @@ static bool has_stayed(struct py_thread *thread, uint64_t frame, uint64_t now_ns
 /* The function that Thread.run() calls: with it the thread is told for good. A run() of a class of its own is
  * told at once, but may turn out to be a wrapper; Thread.run() that calls nothing is about to, or calls a
  * function of C. */
-static void tell_by_function(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns,
-			     struct root *root)
+static void tell_by_function(const struct chain *chain, const struct cpython_image *image, struct code_table *codes,
+			     uint64_t now_ns, struct root *root)
 {
 	const struct frame *frame, *own = outer(chain, 2), *called = NULL;
 	bool has_stayed_there;
@@ -309,12 +327,14 @@ static void tell_by_function(const struct chain *chain, const struct cpython_ima
 	has_stayed_there = has_stayed(chain->thread, own->address, now_ns);
 	if (own->code->role == CODE_THREAD_RUN && !has_stayed_there)
 		return;
+	if (own->code->role == CODE_THREAD_RUN && tell_target(image, codes, root) == 0)
+		return;
 	tell_plain(image, own, root);
 	root->is_provisional = !has_stayed_there || own->code->role == CODE_THREAD_RUN;
 }
 
 /* What one walk says; kind ROOT_UNKNOWN: nothing. */
-static void tell(const struct chain *chain, const struct cpython_image *image, uint64_t now_ns,
+static void tell(const struct chain *chain, const struct cpython_image *image, struct code_table *codes, uint64_t now_ns,
 		 struct root *root)
 {
 	const struct frame *first = outer(chain, 0), *second = outer(chain, 1);
@@ -339,7 +359,7 @@ static void tell(const struct chain *chain, const struct cpython_image *image, u
 	    object_text(image, name, root->name, sizeof(root->name)) < 0)
 		return;
 	if (tell_by_role(chain, image, root) == -ENOENT)
-		tell_by_function(chain, image, now_ns, root);
+		tell_by_function(chain, image, codes, now_ns, root);
 }
 
 static bool is_to_be_told(const struct py_thread *thread, uint64_t now_ns)
@@ -384,7 +404,7 @@ static void tell_twice(struct chain *chains, size_t count, const struct cpython_
 
 			if (walk && roots[i].kind == ROOT_UNKNOWN)
 				continue;
-			tell(&chains[i], image, now_ns, walk ? second : &roots[i]);
+			tell(&chains[i], image, codes, now_ns, walk ? second : &roots[i]);
 			if (walk && memcmp(second, &roots[i], sizeof(*second)) != 0)
 				roots[i].kind = ROOT_UNKNOWN;
 		}

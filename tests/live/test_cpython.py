@@ -137,6 +137,26 @@ def test_instances_apart(executors):
     assert readings["passes"] >= 1 and readings["failed_passes"] == 0 and readings["unread_threads"] == 0
 
 
+def functions_given(program):
+    """Threads without a frame of the program's own are told by what they were given."""
+    program.ask("given")
+    wait_for(lambda: program.ask("wait_threads 5")["count"] >= 5, "the threads to begin")
+    expected = {"main": 1, "time.sleep": 2, "_thread.lock.acquire": 1, "threading.py:Event.wait": 1}
+    threads = []
+
+    def told():
+        threads[:] = [(pool["name"], pool["threads"]) for pool in run("dump", "--json", "-p", program.pid).target()["pools"]]
+        return dict(threads) == expected
+    try:
+        wait_for(told, "the functions to be told")
+    except AssertionError:
+        raise AssertionError(threads) from None
+
+
+def test_functions_given(executors):
+    functions_given(executors())
+
+
 @pytest.mark.parametrize("oldest", ("executor", "threads"))
 def test_plain_threads_are_no_workers_of_a_namesake(executors, watch, oldest):
     """Threads that carry the names that an executor gives to its workers."""

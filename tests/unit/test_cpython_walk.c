@@ -16,6 +16,7 @@ static struct image image;
 
 static void assert_facts_are_right(void)
 {
+	static const char *const given[] = {"time.sleep", "_thread.lock.acquire", "Event.wait"};
 	const struct fact_executor *first = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 1);
 	const struct fact_executor *second = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 2);
 	const struct fact_executor *unnamed = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor-0_0", 1);
@@ -64,6 +65,11 @@ static void assert_facts_are_right(void)
 	assert_non_null(plain);
 	assert_int_equal(plain->workers, 2);
 	assert_non_null(image_executor(&image, EXECUTOR_THREAD, "Watcher.run", 1));
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		plain = image_executor(&image, EXECUTOR_THREAD, given[i], 1);
+		assert_non_null(plain);
+		assert_int_equal(plain->workers, i ? 1 : 2);
+	}
 }
 
 /* One that nobody holds has the name of its workers. */
@@ -140,6 +146,7 @@ static int record(void **state)
 	image_wait_started(&image, "x", 2);
 	image_say(&image, "threads y 3 consumer");
 	image_wait_started(&image, "y", 3);
+	image_say(&image, "given");
 	image_say(&image, "watcher");
 	image_wait_started(&image, "watcher", 1);
 	image_find(&image);

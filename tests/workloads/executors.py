@@ -178,6 +178,11 @@ def main():
             for i in range(int(rest[1])):
                 threading.Thread(target=consume, args=(rest[0],), daemon=True,
                                  name=f"{rest[2]}{'-' if not rest[3:] else rest[3]}{i}" if rest[2:] else None).start()
+        elif word == "given":   # threads that were given functions of C, or of threading.py
+            held = threading.Lock()
+            held.acquire()
+            for target, *given in ((time.sleep, 3600), (time.sleep, 3600), (held.acquire,), (threading.Event().wait,)):
+                threading.Thread(target=target, args=given, daemon=True).start()
         elif word == "watcher":
             STARTED["watcher"] = 0
             GATES["watcher"] = threading.Event()
