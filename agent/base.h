@@ -60,6 +60,15 @@ static inline void freep(void *slot)
 	*pointer = NULL;
 }
 
+static inline uint64_t text_hash(const char *text)
+{
+	uint64_t hash = 14695981039346656037ULL; /* FNV-1a */
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211ULL;
+	return hash;
+}
+
 /* Room for one element more: 0 or -ENOMEM, which leaves the table as it was. By doubling, so that n elements
  * cost n copies in all; `least` is the first capacity. A macro, for the table's own type. */
 #define TABLE_GROW(table, count, capacity, least)                                                \

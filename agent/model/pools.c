@@ -245,11 +245,9 @@ bool pools_any_matches(const struct pools *pools, const char *glob)
 
 static int note_dropped(struct pools *pools, const char *name)
 {
-	uint64_t hash = 14695981039346656037ULL; /* FNV-1a */
+	uint64_t hash = text_hash(name);
 	uint32_t place;
 
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 1099511628211ULL;
 	place = TABLE_PLACE_BY(pools->dropped_names, pools->n_dropped, , hash);
 	if (place < pools->n_dropped && pools->dropped_names[place] == hash)
 		return 0;

@@ -173,6 +173,7 @@ static int code_read(const struct cpython_image *image, struct code_info *code)
 	code->process_role = process_role_of(path, name);
 	code->layer = code_layer(path, name);
 	short_file(path, code->file, sizeof(code->file));
+	code->path = text_hash(path);
 	return 0;
 }
 

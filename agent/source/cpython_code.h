@@ -41,6 +41,7 @@ struct code_info {
 	enum code_layer layer;
 	uint64_t pass; /* in which it was proven */
 	char function[FACT_SYMBOL_SIZE], file[64];
+	uint64_t path; /* a hash of the whole path of its file: there are many files of one name */
 	unsigned char *table; /* its line table; NULL: not read yet */
 	size_t table_length;
 	uint32_t last_offset, last_line;

@@ -85,6 +85,7 @@ static bool wanted_of(const struct py_thread *thread, struct executor *ret_wante
 		if (is_default_name(thread->root.name)) {
 			memcpy(wanted.fact.function, thread->root.function, sizeof(wanted.fact.function));
 			memcpy(wanted.fact.file, thread->root.file, sizeof(wanted.fact.file));
+			wanted.path = thread->root.path;
 		} else {
 			memcpy(wanted.fact.name, thread->root.name, sizeof(wanted.fact.name));
 			fold_number(wanted.fact.name);
@@ -103,7 +104,7 @@ static bool is_same(const struct executor *known, const struct executor *wanted)
 		return false;
 	if (known->identity)
 		return known->goes_on;
-	return !strcmp(known->fact.name, wanted->fact.name) && !strcmp(known->fact.function, wanted->fact.function) &&
+	return known->path == wanted->path && !strcmp(known->fact.name, wanted->fact.name) && !strcmp(known->fact.function, wanted->fact.function) &&
 	       !strcmp(known->fact.file, wanted->fact.file);
 }
 

@@ -8,6 +8,7 @@
 
 struct executor {
 	uint64_t identity; /* the object that is this instance's alone; 0: threads of one function or name */
+	uint64_t path; /* of that function's file, as code_info.path */
 	uint64_t reference; /* by which a worker reaches the executor's object; as of this pass */
 	uint64_t worker_frame;
 	uint64_t object; /* ThreadPoolExecutor: found once; 0: not found yet */

@@ -251,6 +251,7 @@ static void tell_plain(const struct cpython_image *image, const struct frame *fr
 
 	memcpy(root->function, frame->code->function, sizeof(root->function));
 	memcpy(root->file, frame->code->file, sizeof(root->file));
+	root->path = frame->code->path;
 	/* Before 3.11 a method does not know its class. */
 	if (!image->offsets.code_qualname && !strcmp(root->function, "run") &&
 	    object_type_name(image, root->object, type, sizeof(type)) == 0)
@@ -287,6 +288,7 @@ static int tell_target(const struct cpython_image *image, struct code_table *cod
 		return r;
 	memcpy(root->function, target.function, sizeof(root->function));
 	memcpy(root->file, target.file, sizeof(root->file));
+	root->path = target.path;
 	root->kind = ROOT_PLAIN;
 	root->is_provisional = !target.is_builtin;
 	return 0;

@@ -55,6 +55,7 @@ static int name_function(const struct cpython_image *image, struct code_table *c
 	if (!code)
 		return -EINVAL;
 	memcpy(ret_name->file, code->file, sizeof(ret_name->file));
+	ret_name->path = code->path;
 	/* Before 3.11 code does not know its class. */
 	if (self && !image->offsets.code_qualname && object_type_name(image, self, type, sizeof(type)) == 0)
 		snprintf(ret_name->function, sizeof(ret_name->function), "%s.%.60s", type, code->function);

@@ -8,6 +8,7 @@
 struct target_name {
 	bool is_builtin; /* of C: it never has a frame */
 	char function[FACT_SYMBOL_SIZE], file[64];
+	uint64_t path; /* as code_info.path */
 };
 
 /* What is still to be filled is zero before. -ENOENT: it was given none; -EINVAL: neither a function nor a bound method;

@@ -33,6 +33,7 @@ struct root {
 	bool has_initializer; /* which may not be over yet, and may be a function of C */
 	char name[64]; /* as Python has it */
 	char function[FACT_SYMBOL_SIZE], file[64]; /* ROOT_PLAIN: of its own function */
+	uint64_t path; /* likewise, as code_info.path */
 };
 
 #define EXECUTOR_NONE UINT32_MAX

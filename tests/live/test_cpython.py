@@ -157,6 +157,28 @@ def test_functions_given(executors):
     functions_given(executors())
 
 
+TWO_PACKAGES = """
+import json, os, sys, threading
+from pk1 import tasks as first
+from pk2 import tasks as second
+for tasks in (first, second, first, second, first):
+    threading.Thread(target=tasks.run, daemon=True).start()
+print(json.dumps({"ready": os.getpid()}), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_functions_of_one_name_in_two_packages(workload, tmp_path):
+    for package in ("pk1", "pk2"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "tasks.py").write_text("import time\ndef run():\n    time.sleep(3600)\n")
+    (tmp_path / "app.py").write_text(TWO_PACKAGES)
+    program = workload(str(tmp_path / "app.py"))
+    for _ in range(2):
+        pools = pools_of(run("dump", "--json", "-p", program.pid).target())
+        assert {name: pool["threads"] for name, pool in pools.items()} == {"main": 1, "tasks.py:run": 3, "tasks.py:run#2": 2}
+
+
 @pytest.mark.parametrize("oldest", ("executor", "threads"))
 def test_plain_threads_are_no_workers_of_a_namesake(executors, watch, oldest):
     """Threads that carry the names that an executor gives to its workers."""

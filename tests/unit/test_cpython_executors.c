@@ -157,6 +157,24 @@ static void plain_threads_of_its_name_are_not_its_own(void **state)
 	}
 }
 
+static void functions_of_two_files_are_two(void **state)
+{
+	struct scene s;
+
+	scene_new(&s, ROOT_PLAIN, 4);
+	for (size_t i = 0; i < 4; i++)
+		s.thread[i].root = (struct root){.kind = ROOT_PLAIN, .function = "run", .file = "tasks.py", .path = i % 2 ? 7 : 8};
+	for (int again = 0; again < 2; again++) {
+		pass(&s);
+		for (size_t i = 0; i < 4; i++) {
+			assert_int_equal(executor_of(&s, i)->id, 1 + i % 2);
+			assert_int_equal(executor_of(&s, i)->instance, 1 + i % 2);
+			assert_int_equal(executor_of(&s, i)->workers, 2);
+		}
+	}
+	scene_end(&s);
+}
+
 /* Nothing proves that the worker waits. */
 static void what_cannot_be_read_is_not_idle(void **state)
 {
@@ -184,6 +202,7 @@ int main(void)
 		cmocka_unit_test(a_pool_may_replace_all_its_workers),
 		cmocka_unit_test(one_that_is_not_told_leaves_busy_unknown),
 		cmocka_unit_test(plain_threads_of_its_name_are_not_its_own),
+		cmocka_unit_test(functions_of_two_files_are_two),
 		cmocka_unit_test(what_cannot_be_read_is_not_idle),
 	};
 
