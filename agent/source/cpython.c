@@ -253,6 +253,8 @@ static int look_for(struct cpython *cpython, struct symbols *symbols, uint64_t n
 	if (cpython->retry_after_ns < RETRY_LAST_NS)
 		cpython->retry_after_ns *= 2;
 	r = cpython_find(symbols, cpython->info.exe, &found);
+	if (r == -ENOENT && cpython_is_older(symbols, cpython->info.exe))
+		strcpy(cpython->unread, "cpython before 3.7 (executors not read)");
 	return r ? r : settle_version(cpython, &found, &cpython->walk);
 }
 

@@ -74,6 +74,16 @@ int cpython_find(struct symbols *symbols, const char *exe, struct cpython_found 
 	return r;
 }
 
+bool cpython_is_older(struct symbols *symbols, const char *exe)
+{
+	char exe_glob[256];
+	uint64_t address;
+
+	literal_glob(exe, exe_glob, sizeof(exe_glob));
+	return symbols_find(symbols, "libpython*", "_PyThreadState_Current", &address) == 0 ||
+	       (*exe_glob && symbols_find(symbols, exe_glob, "_PyThreadState_Current", &address) == 0);
+}
+
 const struct cpython_offsets *cpython_offsets_of(uint32_t minor)
 {
 	for (size_t i = 0; i < cpython_offsets_count; i++) {

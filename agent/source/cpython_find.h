@@ -15,6 +15,8 @@ struct cpython_found {
 
 /* -ENOENT: no CPython from 3.7 on is mapped. exe: path of the executable. */
 int cpython_find(struct symbols *symbols, const char *exe, struct cpython_found *ret_found);
+/* One from before 3.7 is mapped, which is not read: what it keeps of its threads stands in variables of their own. */
+bool cpython_is_older(struct symbols *symbols, const char *exe);
 #define CPYTHON_DESCRIPTION_BYTES 512 /* holds all words of which cpython_offsets tells the place */
 
 /* The offsets that the runtime describes itself (3.13 on); where it says nothing, the table's: those of its version, or of

@@ -289,6 +289,32 @@ def build_embedded(folder):
     return folder / "re[size]d"
 
 
+OLDER = """#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+void *_PyThreadState_Current;
+static void *t_bootstrap(void *none) { return pause(), none; }
+int main(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, NULL, t_bootstrap, NULL);
+	printf("{\\"ready\\": %d}\\n", getpid());
+	fflush(stdout);
+	return getchar();
+}
+"""
+
+
+def test_one_from_before_3_7_says_that_it_is_not_read(workload, tmp_path):
+    """Debian has none: by the one symbol that shows it."""
+    (tmp_path / "older.c").write_text(OLDER)
+    subprocess.run(["cc", "-pthread", "-rdynamic", "-o", tmp_path / "older", tmp_path / "older.c"], check=True)
+    program = workload(str(tmp_path / "older"))
+    target = run("dump", "--json", "-p", program.pid).target()
+    assert target["runtime"] == "cpython before 3.7 (executors not read)"
+    assert {pool: figures["threads"] for pool, figures in pools_of(target).items()} == {"main": 1, "older:t_bootstrap": 1}
+
+
 class Embedded(harness.Workload):
     def __init__(self, program):
         self.embedded = program
