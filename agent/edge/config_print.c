@@ -23,7 +23,10 @@ static void print_rules(const struct policy_entry *entry, FILE *out)
 	for (size_t i = 0; i < entry->n_rules; i++) {
 		const struct pool_rule *rule = &entry->rules[i];
 
-		fprintf(out, "  pool %s holds threads with", rule->pool);
+		fprintf(out, "  pool %s", rule->pool);
+		if (rule->kind[0])
+			fprintf(out, " (%s)", rule->kind);
+		fputs(" holds threads with", out);
 		if (rule->thread_name[0])
 			fprintf(out, " thread_name '%s'", rule->thread_name);
 		if (rule->start_routine[0])

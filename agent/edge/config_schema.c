@@ -183,6 +183,7 @@ static int read_pools(struct reader *reader, const struct key *key, const struct
 
 static const struct key rule_keys[] = {
 	{ .name = "pool", .read = read_text, KEY_FIELD(struct pool_rule, pool) },
+	{ .name = "kind", .read = read_text, KEY_FIELD(struct pool_rule, kind) },
 	{ .name = "thread_name", .read = read_text, KEY_FIELD(struct pool_rule, thread_name) },
 	{ .name = "start_routine", .read = read_text, KEY_FIELD(struct pool_rule, start_routine) },
 	{ .name = "module", .read = read_text, KEY_FIELD(struct pool_rule, module) },

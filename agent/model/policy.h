@@ -37,6 +37,7 @@ struct limit_rule {
 /* Puts threads into a pool. Empty patterns match anything; the others are ANDed. */
 struct pool_rule {
 	char pool[64];
+	char kind[32]; /* what the pool is shown as; "": nothing is said of it */
 	char thread_name[64], start_routine[128], module[64]; /* globs */
 	char creator[64]; /* glob on the name of the thread that made it; not known of those that were there before */
 };

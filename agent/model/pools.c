@@ -79,6 +79,16 @@ static bool creator_matches(const struct pool_rule *rule, const struct pool_subj
 	return !*rule->creator || (*subject->creator && !subject->leader && glob_matches(rule->creator, subject->creator));
 }
 
+/* Of several rules for one pool the first that says it, whichever took the first thread. */
+static const char *kind_by_rules(const struct policy_entry *policy, const char *pool)
+{
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		if (*policy->rules[i].kind && !strcmp(policy->rules[i].pool, pool))
+			return policy->rules[i].kind;
+	}
+	return KIND_THREADS;
+}
+
 static bool choose_by_rule(const struct policy_entry *policy, const struct pool_subject *subject,
 			   struct pool_choice *ret_choice)
 {
@@ -89,7 +99,7 @@ static bool choose_by_rule(const struct policy_entry *policy, const struct pool_
 		    !glob_matches(rule->start_routine, subject->symbol) ||
 		    !glob_matches(rule->module, subject->module) || !creator_matches(rule, subject))
 			continue;
-		*ret_choice = (struct pool_choice){.kind = KIND_THREADS, .reserved = true};
+		*ret_choice = (struct pool_choice){.kind = kind_by_rules(policy, rule->pool), .reserved = true};
 		snprintf(ret_choice->name, sizeof(ret_choice->name), "%s", rule->pool);
 		return true;
 	}

@@ -240,10 +240,10 @@ def test_rules_of_the_config_win(executors, tmp_path):
     started(program, "a", 2)
     config = tmp_path / "poolscope.yaml"
     config.write_text("targets:\n  - name: x\n    match: { name: python3 }\n"
-                      "    pool_rules:\n      - { pool: mine, module: \"python3*\" }\n")
+                      "    pool_rules:\n      - { pool: mine, kind: our workers, module: \"python3*\" }\n")
     done = run("dump", "--json", "-c", config, "-p", program.pid)
     pools = pools_of(done.target())
-    assert set(pools) == {"main", "mine"} and figures(pools["mine"])[1:] == (2, 2, 2, 0)
+    assert set(pools) == {"main", "mine"} and figures(pools["mine"]) == ("our workers", 2, 2, 2, 0)
 
 
 def test_limit_in_percent_of_the_capacity(executors):

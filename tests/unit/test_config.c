@@ -127,7 +127,7 @@ static void inheritance(void **state)
 		     "  follow_forks: true\n"
 		     "  max_pools: 9\n"
 		     "  pools: [ { pool: y*, threads: 99, resident_bytes: 1MiB } ]\n"
-		     "  pool_rules: [ { pool: z, module: libz*, creator: stage* } ]\n");
+		     "  pool_rules: [ { pool: z, kind: zip pool, module: libz*, creator: stage* } ]\n");
 	const struct policy_entry *entries = config->policy->entries;
 
 	check_limit(&entries[1], "x", LIMIT_THREADS, 1, false, 0.5, 7, 60);
@@ -146,6 +146,7 @@ static void inheritance(void **state)
 	assert_int_equal(entries[0].n_limits, 4);
 	assert_int_equal(entries[0].n_rules, 1);
 	assert_string_equal(entries[0].rules[0].creator, "stage*");
+	assert_string_equal(entries[0].rules[0].kind, "zip pool");
 }
 
 static void options_come_first(void **state)
@@ -259,6 +260,8 @@ static const struct {
 	{ "defaults:\n  pool_rules:\n    - { pool: x, thread_name: \"pool-of-resizers-*\" }\n",
 	  "3:7: thread_name 'pool-of-resizers-*' can match no thread: the kernel keeps 15 characters of a name; write "
 	  "'pool-of-resizer*'" },
+	{ "defaults:\n  pool_rules:\n    - { pool: x, kinds: y, module: z }\n",
+	  "3:18: an item of pool_rules has no key 'kinds'; did you mean 'kind'?" },
 	{ "defaults:\n  pool_rules:\n    - { pool: main, module: x }\n", "3:7: the pool name 'main' is reserved; choose another" },
 	{ "[1, 2]\n", "1:1: a config must be a mapping, not a list; write its keys: listen, defaults, targets" },
 	{ "a: &x 1\n", "1:7: anchors (&name) are not taken here; write the value out" },
@@ -422,7 +425,7 @@ static void printed_in_words(void **state)
 	assert_non_null(strstr(text, "listen: 127.0.0.1:10464\ntarget recsys-api (line 11)\n"
 				     "  matches unit 'recsys-api.service', and the children that they fork\n"));
 	assert_non_null(strstr(text, "  matches exe 'java' and cmdline '*orders.jar*'\n"
-				     "  pool http holds threads with thread_name 'http-nio-*'\n"
+				     "  pool http (Tomcat connector) holds threads with thread_name 'http-nio-*'\n"
 				     "  process: resident_bytes at most 6GiB, warn at 80%, after 0s, clear after 1m (config)\n"));
 	assert_non_null(strstr(text, "  pool http: threads at most 200, warn at 95%, after 2m, clear after 1m (config)\n"));
 	assert_non_null(strstr(text, "  process: threads at most 90% of pids.max, warn at 80%, after 0s, clear after 1m (config)\n"));

@@ -148,10 +148,11 @@ static void the_seventeenth_family_of_a_pattern_folds(void **state)
 
 static void rules_come_first_and_in_order(void **state)
 {
-	struct script s = {.entry.n_rules = 3,
+	struct script s = {.entry.n_rules = 4,
 			   .rules = {{.pool = "http", .thread_name = "http-nio-*"},
 				     {.pool = "native", .start_routine = "job_*", .module = "libjobs*"},
-				     {.pool = "http2", .thread_name = "http-*"}}};
+				     {.pool = "http2", .thread_name = "http-*"},
+				     {.pool = "http", .thread_name = "nio-*", .kind = "Tomcat connector"}}};
 	const struct snapshot_target *target;
 
 	script_begin(&s);
@@ -164,6 +165,8 @@ static void rules_come_first_and_in_order(void **state)
 	routine(&s, 203, "libother.so.1", "job_loop");
 	target = refresh(&s);
 	assert_string_equal(pool_name_of(target, 200), "http");
+	assert_string_equal(pool(target, "http")->kind, "Tomcat connector"); /* whichever rule took the thread */
+	assert_string_equal(pool(target, "http2")->kind, "threads");
 	assert_string_equal(pool_name_of(target, 201), "http2");
 	assert_string_equal(pool_name_of(target, 202), "native");
 	assert_string_equal(pool_name_of(target, 203), "libother.so:job_loop");
