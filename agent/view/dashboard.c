@@ -61,17 +61,6 @@ static unsigned int share(unsigned int wanted, unsigned int rows, unsigned int p
 	return smaller(wanted, left > least ? left : least);
 }
 
-/* Title, names of the columns, and the threads of the largest pool: whichever is selected, the tables stay where they are. */
-static unsigned int threads_wanted(const struct snapshot_target *target)
-{
-	uint64_t largest = 1; /* "none" */
-
-	for (size_t i = 0; i < target->n_pools; i++)
-		if (target->pools[i].threads > largest)
-			largest = target->pools[i].threads;
-	return largest < ROWS_MANY ? (unsigned int)largest + 2 : ROWS_MANY;
-}
-
 static size_t collect_words(const struct dashboard_state *ui, const struct snapshot *snapshot,
 			    const struct snapshot_target *target, struct word *words)
 {
@@ -82,32 +71,90 @@ static size_t collect_words(const struct dashboard_state *ui, const struct snaps
 	return words_collect(snapshot, target, &options, words, WORDS_MAX);
 }
 
+/* What the tables would need to show all of their rows. */
+struct wish {
+	unsigned int processes, pools, threads;
+	unsigned int threads_largest; /* of the largest pool: whichever is selected, what is sized by it stays as it is */
+};
+
+static unsigned int lines_of(uint64_t rows)
+{
+	return rows < ROWS_MANY ? (unsigned int)rows : ROWS_MANY;
+}
+
+static struct wish find_wish(const struct dashboard_state *ui, const struct snapshot_target *target)
+{
+	size_t counts[TABLE_COUNT];
+	uint64_t largest = 1;
+
+	dashboard_count_rows(ui, target, counts);
+	for (size_t i = 0; i < target->n_pools; i++)
+		if (target->pools[i].threads > largest)
+			largest = target->pools[i].threads;
+	/* "none" takes a line, too */
+	return (struct wish){ .pools = 1 + lines_of(counts[TABLE_POOLS] ? counts[TABLE_POOLS] : 1),
+			      .threads = 1 + lines_of(counts[TABLE_THREADS] ? counts[TABLE_THREADS] : 1),
+			      .threads_largest = ui->threads_hidden ? 0 : 2 + lines_of(largest) };
+}
+
+/* Lines of the parts of a screen below its title. */
+struct heights {
+	unsigned int targets, processes, header, words, pools, threads_title, threads;
+};
+
 /* The other targets: a family as a table, where there is room for it; a line when there are others, or no room. */
 #define PROCESSES_ROWS_LEFT 16
 #define WORDS_USUAL 2
 
-/* The header is whole where it is a third. */
-static unsigned int below_wanted(const struct snapshot_target *target)
-{
-	unsigned int tables = (unsigned int)target->n_pools + 1 + threads_wanted(target) + WORDS_USUAL;
-
-	return HEADER_LINES + (tables > 2 * HEADER_LINES ? tables : 2 * HEADER_LINES);
-}
-
-static void arrange_processes(const struct snapshot *snapshot, const struct snapshot_target *target,
-			      struct rectangle *left, struct dashboard_layout *layout)
+static void size_processes(const struct snapshot *snapshot, const struct snapshot_target *target, unsigned int rows,
+			   struct wish *wish, struct heights *heights)
 {
 	_cleanup_(process_rows_free) struct process_rows processes = { 0 };
+	unsigned int tables = wish->pools + wish->threads_largest + WORDS_USUAL;
 	bool has_table;
 
-	if (snapshot->n_targets < 2 || left->rows <= 8)
+	if (snapshot->n_targets < 2 || rows <= 8)
 		return;
-	has_table = left->rows >= PROCESSES_ROWS_LEFT && !processes_collect(snapshot, target, &processes) &&
-		    processes.count;
-	if (!has_table || processes.count - 1 < snapshot->n_targets)
-		layout->targets = take(left, 1);
-	if (has_table)
-		layout->processes = take(left, share((unsigned int)processes.count + 1, left->rows, 4, below_wanted(target)));
+	has_table = rows >= PROCESSES_ROWS_LEFT && !processes_collect(snapshot, target, &processes) && processes.count;
+	heights->targets = !has_table || processes.count - 1 < snapshot->n_targets;
+	if (!has_table)
+		return;
+	wish->processes = lines_of(processes.count) + 1;
+	/* The header is whole where it is a third. */
+	heights->processes = share(wish->processes, rows - heights->targets, 4,
+				   HEADER_LINES + (tables > 2 * HEADER_LINES ? tables : 2 * HEADER_LINES));
+}
+
+/* Up to what is wanted. */
+static void give(unsigned int *spare, unsigned int wanted, unsigned int *lines)
+{
+	unsigned int more = *lines && *lines < wanted ? smaller(*spare, wanted - *lines) : 0;
+
+	*lines += more;
+	*spare -= more;
+}
+
+/* What the threads of the selected pool do not need, the pools have; what those do not need, header and processes. */
+static void size_tables(const struct dashboard_state *ui, unsigned int rows, const struct wish *wish,
+			struct heights *heights)
+{
+	unsigned int spare;
+
+	heights->pools = smaller(wish->pools, rows);
+	if (!ui->threads_hidden && rows >= 6) {
+		heights->pools = share(wish->pools, rows, 2, wish->threads);
+		heights->threads = smaller(wish->threads, rows - heights->pools);
+	}
+	spare = rows - heights->pools - heights->threads;
+	give(&spare, HEADER_LINES, &heights->header);
+	give(&spare, wish->processes, &heights->processes);
+	/* The title is worth a line where that hides no row, or where most are hidden anyhow. */
+	if (heights->threads && (spare || (heights->threads > 7 && heights->threads < wish->threads)))
+		heights->threads_title = 1;
+	if (heights->threads)
+		heights->threads += spare - heights->threads_title;
+	else
+		heights->pools += spare;
 }
 
 void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *snapshot, unsigned int rows,
@@ -115,8 +162,10 @@ void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *
 {
 	const struct snapshot_target *target = dashboard_target(ui, snapshot);
 	struct rectangle left = { 0, 0, rows, columns };
-	unsigned int n_words, pools, threads;
+	struct heights heights = { 0 };
 	struct word words[WORDS_MAX];
+	unsigned int below, n_words;
+	struct wish wish;
 
 	*layout = (struct dashboard_layout){ .title = take(&left, 1) };
 	if (left.rows > 2) {
@@ -125,26 +174,25 @@ void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *
 	}
 	if (!target)
 		return;
-	arrange_processes(snapshot, target, &left, layout);
+	wish = find_wish(ui, target);
+	size_processes(snapshot, target, left.rows, &wish, &heights);
+	below = left.rows - heights.targets - heights.processes;
 	/* Below 80x24 the tables keep two thirds: a header without them answers nothing. */
-	layout->header = take(&left, smaller(HEADER_LINES, left.rows > 5 ? left.rows / 3 : 0));
+	heights.header = smaller(HEADER_LINES, below > 5 ? below / 3 : 0);
+	below -= heights.header;
 	n_words = dashboard_draw_words(words, collect_words(ui, snapshot, target, words), left, NULL);
-	layout->words = take(&left, smaller(n_words, ui->all_words ? left.rows : left.rows > 3 ? left.rows / 4 : 0));
+	heights.words = ui->all_words	? smaller(n_words, below)
+			: below > 3 ? share(n_words, below, 4, wish.pools + wish.threads_largest)
+				    : 0;
+	size_tables(ui, below - heights.words, &wish, &heights);
 
-	pools = smaller((unsigned int)target->n_pools + 1, left.rows);
-	threads = 0;
-	if (!ui->threads_hidden && left.rows >= 6) {
-		pools = share(pools, left.rows, 2, threads_wanted(target));
-		threads = left.rows - pools;
-	}
-	if (!threads)
-		pools = left.rows;
-	layout->tables[TABLE_POOLS] = take(&left, pools);
-	if (threads > 7)
-		layout->threads_title = take(&left, 1);
-	layout->tables[TABLE_THREADS] = take(&left, left.rows);
-	if (!threads)
-		layout->tables[TABLE_THREADS].rows = 0;
+	layout->targets = take(&left, heights.targets);
+	layout->processes = take(&left, heights.processes);
+	layout->header = take(&left, heights.header);
+	layout->words = take(&left, heights.words);
+	layout->tables[TABLE_POOLS] = take(&left, heights.pools);
+	layout->threads_title = take(&left, heights.threads_title);
+	layout->tables[TABLE_THREADS] = take(&left, heights.threads);
 }
 
 static void draw_threads_title(const struct dashboard_state *ui, const struct snapshot_target *target,

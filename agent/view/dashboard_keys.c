@@ -19,9 +19,6 @@ static void select_row(struct dashboard_state *ui, const struct snapshot *snapsh
 	struct dashboard_layout layout;
 	unsigned int height;
 
-	dashboard_arrange(ui, snapshot, ui->rows, ui->columns, &layout);
-	height = layout.tables[ui->focus].rows;
-	height = height > 1 ? height - 1 : 1;
 	view->chosen = true;
 	view->at = index;
 	if (ui->focus == TABLE_POOLS) {
@@ -31,6 +28,10 @@ static void select_row(struct dashboard_state *ui, const struct snapshot *snapsh
 	} else {
 		view->thread = ((const struct snapshot_thread *)rows->rows[index])->id;
 	}
+	/* By the pool that is selected now: the tables share the lines by its threads. */
+	dashboard_arrange(ui, snapshot, ui->rows, ui->columns, &layout);
+	height = layout.tables[ui->focus].rows;
+	height = height > 1 ? height - 1 : 1;
 	if (view->top + height > rows->count)
 		view->top = rows->count > height ? rows->count - height : 0;
 	if (index < view->top)

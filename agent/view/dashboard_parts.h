@@ -26,17 +26,25 @@ const struct snapshot_target *dashboard_target(const struct dashboard_state *ui,
 /* Filtered, sorted, with the selection found; for threads those of the selected pool. -ENOMEM. */
 int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_target *target, enum table table,
 		   struct table_rows *ret_rows);
+/* How many rows each of the tables has: pools, and threads of the selected one. */
+void dashboard_count_rows(const struct dashboard_state *ui, const struct snapshot_target *target,
+			  size_t ret_counts[TABLE_COUNT]);
 bool dashboard_row_matches(enum table table, const void *row, const char *text);
 void dashboard_draw_table(const struct dashboard_state *ui, const struct snapshot_target *target,
 			  enum table table, const struct table_rows *rows, struct rectangle place,
 			  struct cells *cells);
+
+/* Rows of a table that stand on the screen, of all. */
+struct shown_part {
+	size_t first, shown, of;
+};
 
 /* One line of a table, and its head; sort: the column that is marked, n_columns: none. */
 void dashboard_draw_row(const struct column *columns, size_t n_columns, const unsigned int *widths,
 			const struct column_context *context, const void *item, struct rectangle place,
 			struct cells *cells);
 void dashboard_draw_titles(const struct column *columns, size_t n_columns, const unsigned int *widths, size_t sort,
-			   struct rectangle place, struct cells *cells);
+			   const struct shown_part *part, struct rectangle place, struct cells *cells);
 /* A title, then rows; whatever the place, the totals are in its last line. -ENOMEM. */
 int dashboard_draw_processes(const struct process_rows *processes, bool utf8, bool marks_shown, struct rectangle place,
 			     struct cells *cells);

@@ -14,6 +14,7 @@ int dashboard_draw_processes(const struct process_rows *processes, bool utf8, bo
 	size_t n_columns, living = processes->count ? processes->count - 1 : 0, top = 0;
 	const struct column *columns = columns_of(TABLE_PROCESSES, &n_columns);
 	unsigned int widths[COLUMN_COUNT_MAX], height = place.rows > 2 ? place.rows - 2 : 0;
+	struct shown_part part;
 
 	if (!rows)
 		return -ENOMEM;
@@ -22,10 +23,11 @@ int dashboard_draw_processes(const struct process_rows *processes, bool utf8, bo
 	for (size_t i = 0; i < processes->count; i++)
 		rows[i] = &processes->rows[i];
 	columns_fit(TABLE_PROCESSES, &context, rows, processes->count, place.columns, widths);
-	dashboard_draw_titles(columns, n_columns, widths, n_columns, place, cells);
-	if (height < living && processes->shown >= height)
+	if (height && height < living && processes->shown >= height)
 		top = processes->shown - height + 1;
-	for (size_t i = 0; i < height && top + i < living; i++) {
+	part = (struct shown_part){ top, height < living ? height : living, living };
+	dashboard_draw_titles(columns, n_columns, widths, n_columns, &part, place, cells);
+	for (size_t i = 0; i < part.shown; i++) {
 		struct rectangle line = { place.row + 1 + (unsigned int)i, place.column, 1, place.columns };
 
 		dashboard_draw_row(columns, n_columns, widths, &context, rows[top + i], line, cells);

@@ -2,6 +2,7 @@
 /* The tables of the dashboard: which rows in which order, which is selected, and how they are drawn.
  * It must not know keys; what a column says is in columns.c. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dashboard_parts.h"
@@ -89,14 +90,30 @@ static void collect(const struct dashboard_table *ui, enum table table, const vo
 	}
 }
 
-static uint32_t selected_pool(const struct dashboard_state *ui, const struct snapshot_target *target)
+/* UINT32_MAX: none. */
+static uint32_t selected_pool(const struct dashboard_state *ui, const struct snapshot_target *target, size_t *ret_pools)
 {
 	_cleanup_(table_rows_free) struct table_rows pools = { 0 };
+	int error = dashboard_rows(ui, target, TABLE_POOLS, &pools);
 
-	if (dashboard_rows(ui, target, TABLE_POOLS, &pools) || !pools.count)
+	*ret_pools = pools.count;
+	if (error || !pools.count)
 		return UINT32_MAX;
 	return (uint32_t)((const struct snapshot_pool *)pools.rows[pools.selected] -
 			  (pools.sums ? pools.sums : target->pools));
+}
+
+void dashboard_count_rows(const struct dashboard_state *ui, const struct snapshot_target *target,
+			  size_t ret_counts[TABLE_COUNT])
+{
+	const char *filter = ui->tables[TABLE_THREADS].filter;
+	uint32_t pool = selected_pool(ui, target, &ret_counts[TABLE_POOLS]);
+
+	ret_counts[TABLE_THREADS] = 0;
+	for (const struct snapshot_thread *thread = target->threads_list;
+	     thread < target->threads_list + target->n_threads_list; thread++)
+		ret_counts[TABLE_THREADS] += thread->pool == pool &&
+					     (!filter[0] || dashboard_row_matches(TABLE_THREADS, thread, filter));
 }
 
 int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_target *target, enum table table,
@@ -108,6 +125,7 @@ int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_targe
 	struct order order = { table, &columns[view->sort < n_columns ? view->sort : 0], view->inverted };
 	const struct snapshot_pool *pools = target->pools;
 	struct table_rows rows = { 0 };
+	size_t n_pools;
 
 	rows.rows = calloc(count + 1, sizeof(*rows.rows));
 	if (!rows.rows)
@@ -124,7 +142,7 @@ int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_targe
 		collect(view, table, pools, sizeof(*target->pools), count, 0, &rows);
 	else
 		collect(view, table, target->threads_list, sizeof(*target->threads_list), count,
-			selected_pool(ui, target), &rows);
+			selected_pool(ui, target, &n_pools), &rows);
 	if (rows.count)
 		qsort_r(rows.rows, rows.count, sizeof(*rows.rows), compare_rows, &order);
 	if (table == TABLE_POOLS)
@@ -174,15 +192,39 @@ void dashboard_draw_row(const struct column *columns, size_t n_columns, const un
 	}
 }
 
-void dashboard_draw_titles(const struct column *columns, size_t n_columns, const unsigned int *widths, size_t sort,
-			   struct rectangle place, struct cells *cells)
+/* "POOL 1-5/28": rows that are not on the screen must not look like rows that are not there. Where that has no room, the
+ * figures alone. */
+static const char *part_text(const char *title, const struct shown_part *part, unsigned int width,
+			     char buffer[COLUMN_TEXT_SIZE])
 {
+	char figures[64];
+
+	if (part->shown)
+		snprintf(figures, sizeof(figures), "%zu-%zu/%zu", part->first + 1, part->first + part->shown, part->of);
+	else
+		snprintf(figures, sizeof(figures), "0/%zu", part->of);
+	snprintf(buffer, COLUMN_TEXT_SIZE, "%s %s", title, figures);
+	return text_width(buffer) <= width ? buffer : strcpy(buffer, figures);
+}
+
+void dashboard_draw_titles(const struct column *columns, size_t n_columns, const unsigned int *widths, size_t sort,
+			   const struct shown_part *part, struct rectangle place, struct cells *cells)
+{
+	bool is_told = part->shown >= part->of;
+
 	cells_paint(cells, place.row, place.column, place.columns, ATTR_HEADER);
 	for (size_t i = 0, at = place.column; i < n_columns; i++) {
+		const char *title = columns[i].title;
+		char text[COLUMN_TEXT_SIZE];
+
 		if (!widths[i])
 			continue;
+		if (!is_told && columns[i].left) { /* the names' */
+			title = part_text(title, part, widths[i], text);
+			is_told = true;
+		}
 		aligned(cells, place.row, (unsigned int)at, widths[i], columns[i].left,
-			i == sort ? ATTR_SORTED : ATTR_HEADER, columns[i].title);
+			i == sort ? ATTR_SORTED : ATTR_HEADER, title);
 		if (i == sort)
 			cells_paint(cells, place.row, (unsigned int)at, widths[i], ATTR_SORTED);
 		at += widths[i] + 1;
@@ -199,18 +241,20 @@ void dashboard_draw_table(const struct dashboard_state *ui, const struct snapsho
 	unsigned int widths[COLUMN_COUNT_MAX], height = place.rows ? place.rows - 1 : 0;
 	size_t n_columns, top = view->top;
 	const struct column *columns = columns_of(table, &n_columns);
+	struct shown_part part;
 
 	if (!place.rows)
 		return;
 	columns_fit(table, &context, rows->rows, rows->count, place.columns, widths);
-	dashboard_draw_titles(columns, n_columns, widths, view->sort, place, cells);
 	if (top + height > rows->count)
 		top = rows->count > height ? rows->count - height : 0;
 	if (rows->selected < top)
 		top = rows->selected;
 	if (height && rows->selected >= top + height)
 		top = rows->selected - height + 1;
-	for (size_t i = 0; i < height && top + i < rows->count; i++) {
+	part = (struct shown_part){ top, height < rows->count ? height : rows->count, rows->count };
+	dashboard_draw_titles(columns, n_columns, widths, view->sort, &part, place, cells);
+	for (size_t i = 0; i < part.shown; i++) {
 		struct rectangle line = { place.row + 1 + (unsigned int)i, place.column, 1, place.columns };
 
 		context.sums = rows->sums &&

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixture_frame.h"
 #include "view/dashboard_parts.h"
 #include "view/text.h"
 
@@ -261,36 +262,133 @@ static void frames(void **state)
 	}
 }
 
+/* So many pools of a thread each, of which the first has more. */
+static void fill_target(struct snapshot_target *target, size_t n_pools, size_t n_threads)
+{
+	static struct snapshot_pool many[40];
+	static struct snapshot_thread threads[300];
+
+	memset(many, 0, sizeof(many));
+	memset(threads, 0, sizeof(threads));
+	for (size_t i = 0; i < n_pools; i++) {
+		snprintf(many[i].name, sizeof(many[i].name), "pool-%02zu", i);
+		many[i].parent = -1;
+		many[i].threads = i ? 1 : n_threads;
+		many[i].memory.grown_bytes = -(int64_t)i; /* sorted as they stand here */
+	}
+	for (size_t i = 0; i < n_threads + n_pools - 1; i++)
+		threads[i] = (struct snapshot_thread){ .id = { (uint32_t)i + 1, i },
+						       .pool = i < n_threads ? 0 : (uint32_t)(i - n_threads) + 1 };
+	target->pools = many;
+	target->n_pools = n_pools;
+	target->threads_list = threads;
+	target->n_threads_list = n_threads + n_pools - 1;
+}
+
 /* 24 lines for 8 pools of a thread each and a family of four: what one table does not need, the other has. */
 static void no_row_is_hidden_beside_empty_lines(void **state)
 {
-	struct snapshot_pool many[8] = {{.threads = 1}};
 	struct dashboard_layout layout;
 	struct dashboard_state ui;
 
-	for (size_t i = 1; i < ARRAY_SIZE(many); i++)
-		many[i].threads = 1;
 	add(100, 1, 10);
-	targets[0].pools = many;
-	targets[0].n_pools = ARRAY_SIZE(many);
+	fill_target(&targets[0], 8, 1);
 	dashboard_init(&ui, true, 1000);
 	ui.target = 1;
 	dashboard_arrange(&ui, &snapshot, 24, 80, &layout);
-	assert_int_equal(layout.tables[TABLE_POOLS].rows, ARRAY_SIZE(many) + 1);
+	assert_int_equal(layout.tables[TABLE_POOLS].rows, 8 + 1);
 	assert_true(layout.tables[TABLE_THREADS].rows >= 2);
 	/* Of a pool that fills the screen each table has its half. */
-	many[0].threads = 200;
+	fill_target(&targets[0], 8, 200);
 	dashboard_arrange(&ui, &snapshot, 24, 80, &layout);
 	assert_true(layout.tables[TABLE_POOLS].rows <= 9 && layout.tables[TABLE_THREADS].rows >= 7);
-	targets[0].n_pools = 1;
-	many[0].threads = 1;
+	/* Another is selected, of one thread: the pools have what that one does not need. */
+	dashboard_key(&ui, &snapshot, KEY_CURSOR_DOWN);
+	dashboard_arrange(&ui, &snapshot, 24, 80, &layout);
+	assert_int_equal(layout.tables[TABLE_POOLS].rows, 8 + 1);
+	dashboard_init(&ui, true, 1000);
+	ui.target = 1;
+	fill_target(&targets[0], 1, 1);
 	for (uint32_t i = 1; i < 4; i++)
 		add(100 + i, 100, 10 + i);
 	dashboard_arrange(&ui, &snapshot, 24, 80, &layout);
 	assert_int_equal(layout.processes.rows, 4 + 2);
 	assert_int_equal(layout.tables[TABLE_POOLS].rows, 2);
-	targets[0].pools = NULL;
-	targets[0].n_pools = 0;
+}
+
+/* Whatever a family, its pools and their threads are: lines stay empty only where every row is shown. */
+static void all_lines_are_used(void **state)
+{
+	struct dashboard_state ui;
+
+	dashboard_init(&ui, true, 1000);
+	for (uint32_t n_targets = 1; n_targets < 16; n_targets += 3)
+		for (size_t i = 0; i < 8 * 6 * 2; i++) {
+			static const size_t thread_counts[] = { 1, 2, 6, 7, 8, 200 };
+			size_t n_pools = 1 + i % 8 * 5, n_threads = thread_counts[i / 8 % 6];
+
+			begin(NULL);
+			add(100, 1, 10);
+			for (uint32_t child = 1; child < n_targets; child++)
+				add(100 + child, 100, 10 + child);
+			fill_target(&targets[0], n_pools, n_threads);
+			ui.target = 1;
+			ui.tables[TABLE_POOLS].chosen = false;
+			if (i >= 8 * 6)
+				dashboard_key(&ui, &snapshot, KEY_BOTTOM);
+			for (unsigned int rows = 10; rows < 80; rows++) {
+				size_t threads = i >= 8 * 6 && n_pools > 1 ? 1 : n_threads;
+				struct dashboard_layout layout;
+				bool hides;
+
+				dashboard_arrange(&ui, &snapshot, rows, 80, &layout);
+				hides = layout.tables[TABLE_POOLS].rows < n_pools + 1 ||
+					(layout.processes.rows && layout.processes.rows < n_targets + 2);
+				assert_int_equal(layout.tables[TABLE_THREADS].row + layout.tables[TABLE_THREADS].rows,
+						 layout.bar.row);
+				if (layout.tables[TABLE_THREADS].rows > threads + 1 && hides)
+					fail_msg("%u lines, %u processes, %zu pools, %zu threads: %u, %u, %u", rows,
+						 n_targets, n_pools, threads, layout.processes.rows,
+						 layout.tables[TABLE_POOLS].rows, layout.tables[TABLE_THREADS].rows);
+			}
+		}
+}
+
+static void assert_shows(const struct dashboard_state *ui, const char *words)
+{
+	char *text = frame(&snapshot, ui);
+
+	if (!strstr(text, words))
+		fail_msg("no \"%s\" in\n%s", words, text);
+	free(text);
+}
+
+/* A table that hides rows says which of how many it shows, and says so anew while one scrolls. */
+static void what_is_hidden_is_told(void **state)
+{
+	struct dashboard_state ui;
+	char *text;
+
+	add(100, 1, 10);
+	fill_target(&targets[0], 28, 9);
+	dashboard_init(&ui, true, 1000);
+	assert_shows(&ui, "\nPOOL 1-7/28 ");
+	assert_shows(&ui, " NAME 1-6/9 ");
+	dashboard_key(&ui, &snapshot, KEY_BOTTOM); /* of one thread: the pools have more room */
+	assert_shows(&ui, "\nPOOL 16-28/28 ");
+	dashboard_key(&ui, &snapshot, KEY_TOP);
+	assert_shows(&ui, "\nPOOL 1-7/28 ");
+	dashboard_resize(&ui, 60, 80);
+	text = frame(&snapshot, &ui);
+	assert_non_null(strstr(text, "\nPOOL   "));
+	assert_non_null(strstr(text, " NAME   "));
+	free(text);
+	for (uint32_t i = 1; i < 12; i++)
+		add(100 + i, 100, 10 + i);
+	dashboard_resize(&ui, 24, 80);
+	assert_shows(&ui, "  PID 1-3/12 ");
+	ui.target = 12;
+	assert_shows(&ui, "  PID 3-12/12 "); /* one pool of one thread: the processes have the rest */
 }
 
 int main(void)
@@ -305,6 +403,8 @@ int main(void)
 		cmocka_unit_test_setup(readable_text, begin),
 		cmocka_unit_test_setup(frames, begin),
 		cmocka_unit_test_setup(no_row_is_hidden_beside_empty_lines, begin),
+		cmocka_unit_test_setup(all_lines_are_used, begin),
+		cmocka_unit_test_setup(what_is_hidden_is_told, begin),
 	};
 
 	if (!setlocale(LC_ALL, "C.UTF-8"))
