@@ -61,8 +61,8 @@ static unsigned int share(unsigned int wanted, unsigned int rows, unsigned int p
 	return smaller(wanted, left > least ? left : least);
 }
 
-static size_t collect_words(const struct dashboard_state *ui, const struct snapshot *snapshot,
-			    const struct snapshot_target *target, struct word *words)
+size_t dashboard_collect_words(const struct dashboard_state *ui, const struct snapshot *snapshot,
+			       const struct snapshot_target *target, struct word words[WORDS_MAX])
 {
 	struct words_options options = { .utf8 = ui->utf8,
 					 .follows_forks = ui->follows_forks,
@@ -125,6 +125,21 @@ static void size_processes(const struct snapshot *snapshot, const struct snapsho
 				   HEADER_LINES + (tables > 2 * HEADER_LINES ? tables : 2 * HEADER_LINES));
 }
 
+/* A quarter, or the half when all are asked for, and what the others leave: of that as much as is used. */
+static unsigned int words_height(const struct dashboard_state *ui, const struct snapshot *snapshot,
+				 const struct snapshot_target *target, struct rectangle below, unsigned int others,
+				 bool *ret_whole)
+{
+	struct rectangle place = { 0, 0, ROWS_MANY, below.columns };
+	struct word words[WORDS_MAX];
+	size_t count = dashboard_collect_words(ui, snapshot, target, words);
+	unsigned int all = dashboard_draw_words(words, count, place, NULL);
+
+	place.rows = below.rows > 3 ? share(all, below.rows, ui->all_words ? 2 : 4, others) : 0;
+	*ret_whole = place.rows == all;
+	return dashboard_draw_words(words, count, place, NULL);
+}
+
 /* Up to what is wanted. */
 static void give(unsigned int *spare, unsigned int wanted, unsigned int *lines)
 {
@@ -163,8 +178,7 @@ void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *
 	const struct snapshot_target *target = dashboard_target(ui, snapshot);
 	struct rectangle left = { 0, 0, rows, columns };
 	struct heights heights = { 0 };
-	struct word words[WORDS_MAX];
-	unsigned int below, n_words;
+	unsigned int below;
 	struct wish wish;
 
 	*layout = (struct dashboard_layout){ .title = take(&left, 1) };
@@ -180,10 +194,8 @@ void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *
 	/* Below 80x24 the tables keep two thirds: a header without them answers nothing. */
 	heights.header = smaller(HEADER_LINES, below > 5 ? below / 3 : 0);
 	below -= heights.header;
-	n_words = dashboard_draw_words(words, collect_words(ui, snapshot, target, words), left, NULL);
-	heights.words = ui->all_words	? smaller(n_words, below)
-			: below > 3 ? share(n_words, below, 4, wish.pools + wish.threads_largest)
-				    : 0;
+	heights.words = words_height(ui, snapshot, target, (struct rectangle){ 0, 0, below, columns },
+				     wish.pools + wish.threads_largest, &layout->words_whole);
 	size_tables(ui, below - heights.words, &wish, &heights);
 
 	layout->targets = take(&left, heights.targets);
@@ -257,13 +269,8 @@ int dashboard_render(const struct snapshot *snapshot, const struct dashboard_sta
 	dashboard_arrange(ui, snapshot, cells->rows, cells->columns, &layout);
 	dashboard_draw_title(ui, snapshot, target, layout.title, cells);
 	dashboard_draw_bar(ui, layout.bar, cells);
-	if (ui->mode == MODE_HELP || (ui->mode == MODE_BLAME && target)) {
-		struct rectangle rest = { 1, 0, cells->rows > 2 ? cells->rows - 2 : 0, cells->columns };
-
-		if (ui->mode == MODE_HELP)
-			dashboard_draw_help(ui, rest, cells);
-		else
-			dashboard_draw_blame(ui, target, rest, cells);
+	if (ui->mode == MODE_HELP || (dashboard_mode_is_text(ui->mode) && target)) {
+		dashboard_draw_text(ui, snapshot, dashboard_text_place(cells->rows, cells->columns), cells);
 		return 0;
 	}
 	if (!target) {
@@ -292,7 +299,7 @@ int dashboard_render(const struct snapshot *snapshot, const struct dashboard_sta
 	if (layout.words.rows) {
 		struct word words[WORDS_MAX];
 
-		dashboard_draw_words(words, collect_words(ui, snapshot, target, words), layout.words, cells);
+		dashboard_draw_words(words, dashboard_collect_words(ui, snapshot, target, words), layout.words, cells);
 	}
 	return draw_tables(ui, target, &layout, cells);
 }

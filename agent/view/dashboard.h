@@ -38,7 +38,7 @@ enum dashboard_action {
 	DASHBOARD_INTERVAL,       /* `refresh_ms` has changed */
 };
 
-enum dashboard_mode { MODE_TABLES, MODE_SEARCH, MODE_FILTER, MODE_SORT, MODE_HELP, MODE_BLAME };
+enum dashboard_mode { MODE_TABLES, MODE_SEARCH, MODE_FILTER, MODE_SORT, MODE_HELP, MODE_BLAME, MODE_WORDS };
 
 struct dashboard_table {
 	size_t sort; /* index of a column */
@@ -60,13 +60,14 @@ struct dashboard_state {
 	bool paused;
 	unsigned int refresh_ms;
 	enum dashboard_mode mode;
-	bool threads_hidden, all_words;
+	bool threads_hidden;
+	bool all_words; /* up to the half of what the header leaves; more are MODE_WORDS */
 	bool counts_children; /* the memory of a pool that another made counts to that one, too */
 	enum table focus;
 	struct dashboard_table tables[TABLE_COUNT];
 	uint32_t target; /* id; 0: the first */
 	char input[48]; /* text of MODE_SEARCH and MODE_FILTER */
-	size_t cursor;   /* MODE_SORT: the column; MODE_HELP, MODE_BLAME: the first line shown */
+	size_t cursor;   /* MODE_SORT: the column; a text that fills the screen: the first line shown */
 	char message[160];
 };
 

@@ -87,21 +87,7 @@ size_t blame_words(const struct snapshot_target *target, bool utf8, struct word 
 
 /* ---- the panel ---------------------------------------------------------------------------------- */
 
-struct panel {
-	unsigned int line, first; /* that comes next; that is shown first */
-	struct rectangle place;
-	struct cells *cells; /* NULL: lines are counted only */
-};
-
-static void put(struct panel *panel, enum attribute attribute, const char *text)
-{
-	unsigned int at = panel->line++;
-
-	if (!panel->cells || at < panel->first || at - panel->first >= panel->place.rows)
-		return;
-	cells_write(panel->cells, panel->place.row + at - panel->first, panel->place.column + 1,
-		    panel->place.columns > 1 ? panel->place.columns - 1 : 0, attribute, text);
-}
+#define SHARE_INDENT 17 /* below the name */
 
 static void put_share(struct panel *panel, uint64_t bytes, uint64_t total, const char *what)
 {
@@ -111,7 +97,7 @@ static void put_share(struct panel *panel, uint64_t bytes, uint64_t total, const
 		return;
 	snprintf(text, sizeof(text), "%8s %3.0f %%  %s", format_bytes(FORMAT_BUFFER, bytes),
 		 (double)bytes * 100 / (double)total, what);
-	put(panel, ATTR_NORMAL, text);
+	panel_put(panel, ATTR_NORMAL, SHARE_INDENT, text);
 }
 
 static void put_pool(struct panel *panel, const struct snapshot_pool *pool, bool utf8)
@@ -120,50 +106,30 @@ static void put_pool(struct panel *panel, const struct snapshot_pool *pool, bool
 	char text[NAME_SIZE + 32], name[NAME_SIZE], function[FUNCTION_SIZE];
 
 	snprintf(text, sizeof(text), "%8s        %s", format_bytes(FORMAT_BUFFER, total), name_text(pool, utf8, name));
-	put(panel, ATTR_BOLD, text);
+	panel_put(panel, ATTR_BOLD, SHARE_INDENT, text);
 	for (size_t i = 0; i < pool->n_blame; i++)
 		put_share(panel, pool->blame[i].bytes, total, function_text(&pool->blame[i], utf8, function));
 	put_share(panel, pool->blame_other, total, "under other functions");
 	put_share(panel, pool->blame_unseen, total, "not seen at it");
-	put(panel, ATTR_NORMAL, "");
+	panel_put(panel, ATTR_NORMAL, 0, "");
 }
 
-static void put_all(struct panel *panel, const struct snapshot_target *target, bool utf8)
+void dashboard_put_blame(const struct snapshot_target *target, bool utf8, struct panel *panel)
 {
-	static const char *const notes[] = {
-		"What a pool's threads made usable since the attach and is resident now, by",
-		"function. Of Python: the function of the program itself that the thread",
-		"was in when that was seen, within 50 ms of the call, with the line where",
-		"it begins. Of other threads: the one that called the C library or the",
-		"allocator, with its module. Up to 20 times a second, each for 1 MiB or",
-		"more; the rest is not seen.",
-	};
+	static const char note[] =
+		"What a pool's threads made usable since the attach and is resident now, by function. Of Python: the function of "
+		"the program itself that the thread was in when that was seen, within 50 ms of the call, with the line where it "
+		"begins. Of other threads: the one that called the C library or the allocator, with its module. Up to 20 times a "
+		"second, each for 1 MiB or more; the rest is not seen.";
 	const struct snapshot_pool *pool = next_pool(target, NULL);
 
-	put(panel, ATTR_BOLD, "Under which functions the pools grew");
-	put(panel, ATTR_NORMAL, "");
+	panel_put(panel, ATTR_BOLD, 0, "Under which functions the pools grew");
+	panel_put(panel, ATTR_NORMAL, 0, "");
 	if (!pool) {
-		put(panel, ATTR_NORMAL, "Nothing has grown yet.");
-		put(panel, ATTR_NORMAL, "");
+		panel_put(panel, ATTR_NORMAL, 0, "Nothing has grown yet.");
+		panel_put(panel, ATTR_NORMAL, 0, "");
 	}
 	for (; pool; pool = next_pool(target, pool))
 		put_pool(panel, pool, utf8);
-	for (size_t i = 0; i < ARRAY_SIZE(notes); i++)
-		put(panel, ATTR_NORMAL, notes[i]);
-}
-
-unsigned int dashboard_blame_lines(const struct snapshot_target *target)
-{
-	struct panel panel = { 0 };
-
-	put_all(&panel, target, false);
-	return panel.line;
-}
-
-void dashboard_draw_blame(const struct dashboard_state *ui, const struct snapshot_target *target,
-			  struct rectangle place, struct cells *cells)
-{
-	struct panel panel = { 0, (unsigned int)ui->cursor, place, cells };
-
-	put_all(&panel, target, ui->utf8);
+	panel_put(panel, ATTR_NORMAL, 0, note);
 }

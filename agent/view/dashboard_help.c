@@ -15,11 +15,9 @@ static const char *const about[] = {
 
 static const char *const notes[] = {
 	"",
-	"A byte of anonymous memory belongs to the thread that made it usable.",
-	"`Unattributed` is what no thread could be charged with: from before attach,",
-	"copied pages of files, inherited, lost. n/a is a figure that nobody could",
-	"read; it is not zero. Growth and time to memory.max are rates, not verdicts:",
-	"a pool that still fills grows too, and stops.",
+	"A byte of anonymous memory belongs to the thread that made it usable. `Unattributed` is what no thread could be "
+	"charged with: from before attach, copied pages of files, inherited, lost. n/a is a figure that nobody could read; "
+	"it is not zero. Growth and time to memory.max are rates, not verdicts: a pool that still fills grows too, and stops.",
 };
 
 /* Line `index` of the help; false after the last. */
@@ -64,26 +62,12 @@ static bool help_line(size_t index, char *text, size_t size)
 	return true;
 }
 
-unsigned int dashboard_help_lines(void)
+void dashboard_put_help(struct panel *panel)
 {
-	unsigned int lines = 0;
-	char text[160];
+	char text[512];
 
-	while (help_line(lines, text, sizeof(text)))
-		lines++;
-	return lines;
-}
-
-void dashboard_draw_help(const struct dashboard_state *ui, struct rectangle place, struct cells *cells)
-{
-	for (unsigned int i = 0; i < place.rows; i++) {
-		char text[160];
-
-		if (!help_line(ui->cursor + i, text, sizeof(text)))
-			break;
-		cells_write(cells, place.row + i, place.column + 1, place.columns > 1 ? place.columns - 1 : 0,
-			    text[0] == ' ' ? ATTR_NORMAL : ATTR_BOLD, text);
-	}
+	for (size_t i = 0; help_line(i, text, sizeof(text)); i++)
+		panel_put(panel, text[0] == ' ' ? ATTR_NORMAL : ATTR_BOLD, text[0] == ' ' ? 4 : 0, text);
 }
 
 void dashboard_draw_sort_menu(const struct dashboard_state *ui, struct rectangle place, struct cells *cells)
@@ -146,7 +130,7 @@ void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place
 		return;
 	if (ui->mode == MODE_SORT) {
 		draw_items(menu, ARRAY_SIZE(menu), place, at, cells);
-	} else if (ui->mode == MODE_HELP || ui->mode == MODE_BLAME) {
+	} else if (dashboard_mode_is_text(ui->mode)) {
 		draw_items(help, ARRAY_SIZE(help), place, at, cells);
 	} else if (ui->mode == MODE_SEARCH || ui->mode == MODE_FILTER) {
 		at += cells_write(cells, place.row, at, place.columns, ATTR_BOLD, prompt);

@@ -219,15 +219,25 @@ static enum dashboard_action run_target(struct dashboard_state *ui, const struct
 	return DASHBOARD_REDRAW;
 }
 
+/* Above the tables as far as they have the half of the room; beyond that on a screen of their own. */
 static enum dashboard_action run_words(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
+	bool was_all = ui->all_words;
 	struct dashboard_layout before, after;
 
 	dashboard_arrange(ui, snapshot, ui->rows, ui->columns, &before);
-	ui->all_words = !ui->all_words;
+	ui->all_words = true;
 	dashboard_arrange(ui, snapshot, ui->rows, ui->columns, &after);
-	if (before.words.rows == after.words.rows)
+	if (dashboard_target(ui, snapshot) && !after.words_whole) {
+		ui->mode = MODE_WORDS;
+		ui->cursor = 0;
+	} else if (!was_all && !before.words_whole) {
+		dashboard_say(ui, "F2 again: the worst of it alone");
+		return DASHBOARD_REDRAW;
+	} else if (!was_all) {
 		dashboard_say(ui, after.words.rows ? "all that is to be said stands there already" : "nothing is to be said");
+	}
+	ui->all_words = false;
 	return DASHBOARD_REDRAW;
 }
 
@@ -372,15 +382,6 @@ static enum dashboard_action key_sort(struct dashboard_state *ui, const struct s
 	return DASHBOARD_REDRAW;
 }
 
-static size_t text_lines(const struct dashboard_state *ui, const struct snapshot *snapshot)
-{
-	const struct snapshot_target *target = dashboard_target(ui, snapshot);
-
-	if (ui->mode == MODE_HELP)
-		return dashboard_help_lines();
-	return target ? dashboard_blame_lines(target) : 0;
-}
-
 static const struct binding *binding_of(int key)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bindings); i++)
@@ -390,12 +391,31 @@ static const struct binding *binding_of(int key)
 	return NULL;
 }
 
+/* Another mode is a key away from each that fills the screen. */
+static bool opens_mode(const struct binding *binding, enum dashboard_mode but)
+{
+	static const struct {
+		enum dashboard_mode mode;
+		enum dashboard_action (*run)(struct dashboard_state *, const struct snapshot *, int);
+	} opens[] = {
+		{ MODE_HELP, run_help },     { MODE_BLAME, run_blame },   { MODE_WORDS, run_words },
+		{ MODE_SEARCH, run_search }, { MODE_FILTER, run_filter }, { MODE_SORT, run_sort },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(opens); i++)
+		if (binding && binding->run == opens[i].run)
+			return opens[i].mode != but;
+	return false;
+}
+
 /* A text that fills the screen: moves in it, and any other key leaves it. */
 static enum dashboard_action key_text(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
 {
-	size_t height = ui->rows > 2 ? ui->rows - 2 : 1, lines = text_lines(ui, snapshot);
+	struct rectangle place = dashboard_text_place(ui->rows, ui->columns);
+	size_t height = place.rows ? place.rows : 1, lines = dashboard_draw_text(ui, snapshot, place, NULL);
 	size_t last = lines > height ? lines - height : 0;
 	const struct binding *binding = binding_of(key);
+	enum dashboard_mode mode = ui->mode;
 
 	if (key == KEY_CURSOR_DOWN || key == KEY_PAGE_DOWN || key == ' ')
 		ui->cursor += key == KEY_CURSOR_DOWN ? 1 : height;
@@ -403,13 +423,11 @@ static enum dashboard_action key_text(struct dashboard_state *ui, const struct s
 		ui->cursor -= key == KEY_CURSOR_UP ? ui->cursor > 0 : ui->cursor < height ? ui->cursor : height;
 	else if (key == KEY_TOP || key == KEY_BOTTOM)
 		ui->cursor = key == KEY_TOP ? 0 : last;
-	else if (ui->mode != MODE_HELP && binding && binding->run == run_help)
-		return run_help(ui, snapshot, key);
 	else
 		ui->mode = MODE_TABLES;
 	if (ui->cursor > last)
 		ui->cursor = last;
-	return DASHBOARD_REDRAW;
+	return ui->mode == MODE_TABLES && opens_mode(binding, mode) ? binding->run(ui, snapshot, key) : DASHBOARD_REDRAW;
 }
 
 enum dashboard_action dashboard_key(struct dashboard_state *ui, const struct snapshot *snapshot, int key)
@@ -420,6 +438,7 @@ enum dashboard_action dashboard_key(struct dashboard_state *ui, const struct sna
 		[MODE_SORT] = key_sort,
 		[MODE_HELP] = key_text,
 		[MODE_BLAME] = key_text,
+		[MODE_WORDS] = key_text,
 	};
 
 	const struct binding *binding;

@@ -52,6 +52,7 @@ int dashboard_draw_processes(const struct process_rows *processes, bool utf8, bo
 /* Where everything stands on a screen of this size. A rectangle without rows is not shown. */
 struct dashboard_layout {
 	struct rectangle title, targets, processes, header, words, tables[TABLE_COUNT], threads_title, bar;
+	bool words_whole; /* no sentence is left out */
 };
 void dashboard_arrange(const struct dashboard_state *ui, const struct snapshot *snapshot, unsigned int rows,
 		       unsigned int columns, struct dashboard_layout *layout);
@@ -64,16 +65,37 @@ void dashboard_draw_header(const struct snapshot *snapshot, const struct snapsho
 			   struct rectangle place, struct cells *cells);
 void dashboard_draw_targets(const struct dashboard_state *ui, const struct snapshot *snapshot,
 			    struct rectangle place, struct cells *cells);
-/* Wraps between words. Returns the lines needed; draws those that fit when cells is not NULL. */
+/* Text that is wrapped between words, from the top of a place on. */
+struct panel {
+	struct rectangle place;
+	unsigned int first, line; /* the first line that is shown; the next one */
+	unsigned int used;        /* columns of the last one */
+	struct cells *cells;      /* NULL: lines are counted only */
+};
+/* indent: of the lines after the first. */
+void panel_put(struct panel *panel, enum attribute attribute, unsigned int indent, const char *text);
+
+/* As many sentences as have room whole, and how many others there are. Returns the lines used; cells: NULL: counts only. */
 unsigned int dashboard_draw_words(const struct word *words, size_t count, struct rectangle place,
 				  struct cells *cells);
+size_t dashboard_collect_words(const struct dashboard_state *ui, const struct snapshot *snapshot,
+			       const struct snapshot_target *target, struct word words[WORDS_MAX]);
 
-void dashboard_draw_help(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
-unsigned int dashboard_help_lines(void);
-/* Under which functions the pools grew, from line ui->cursor on. */
-void dashboard_draw_blame(const struct dashboard_state *ui, const struct snapshot_target *target,
-			  struct rectangle place, struct cells *cells);
-unsigned int dashboard_blame_lines(const struct snapshot_target *target);
+/* What a mode fills the screen with, from line ui->cursor on. Returns its lines; cells: NULL: counts only. */
+unsigned int dashboard_draw_text(const struct dashboard_state *ui, const struct snapshot *snapshot, struct rectangle place,
+				 struct cells *cells);
+static inline bool dashboard_mode_is_text(enum dashboard_mode mode)
+{
+	return mode == MODE_HELP || mode == MODE_BLAME || mode == MODE_WORDS;
+}
+/* Where it stands: between title and bottom line. */
+static inline struct rectangle dashboard_text_place(unsigned int rows, unsigned int columns)
+{
+	return (struct rectangle){ 1, columns > 1, rows > 2 ? rows - 2 : 0, columns > 1 ? columns - 1 : columns };
+}
+void dashboard_put_help(struct panel *panel);
+/* Under which functions the pools grew. */
+void dashboard_put_blame(const struct snapshot_target *target, bool utf8, struct panel *panel);
 
 void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
 void dashboard_draw_sort_menu(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);

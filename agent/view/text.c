@@ -37,7 +37,7 @@ static int render_head(const struct dashboard_state *ui, unsigned int columns, c
 	size_t count = words_collect(snapshot, target, &options, words, WORDS_MAX);
 	struct rectangle title = { 0, 0, 1, columns };
 	struct rectangle header = { 1, 0, HEADER_LINES, columns };
-	struct rectangle below = { 1 + HEADER_LINES, 0, 0, columns };
+	struct rectangle below = { 1 + HEADER_LINES, 0, UINT32_MAX, columns };
 	int error;
 
 	below.rows = dashboard_draw_words(words, count, below, NULL);

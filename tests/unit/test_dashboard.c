@@ -129,7 +129,7 @@ static void test_every_size(void **state)
 
 	dashboard_init(&ui, true, 1000);
 	snprintf(fixture->pools[FIXTURE_IO_URING].name, sizeof(fixture->pools->name), "日本語の長い名前-*");
-	for (int mode = MODE_TABLES; mode <= MODE_HELP; mode++) {
+	for (int mode = MODE_TABLES; mode <= MODE_WORDS; mode++) {
 		ui.mode = (enum dashboard_mode)mode;
 		for (unsigned int rows = 1; rows <= 100; rows += rows < 30 ? 1 : 14)
 			for (unsigned int columns = 1; columns <= 400; columns += columns < 100 ? 3 : 37)

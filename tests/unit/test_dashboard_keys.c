@@ -215,6 +215,60 @@ static void test_words_on_and_off(void **state)
 	assert_non_null(strstr(frame(NULL, 0), "At capacity"));
 }
 
+static void assert_frame(const char *words, bool is_there)
+{
+	const char *text = frame(NULL, 0);
+
+	if (!strstr(text, words) == is_there)
+		fail_msg("\"%s\" is %s in\n%s", words, is_there ? "missing" : "there", text);
+}
+
+/* More than the half of the screen: on a screen of their own, that scrolls; a key of another mode closes it. */
+static void test_many_words_fill_the_screen(void **state)
+{
+	static struct snapshot_unmatched unmatched[40];
+
+	for (size_t i = 0; i < ARRAY_SIZE(unmatched); i++)
+		snprintf(unmatched[i].pool, sizeof(unmatched->pool), "absent-%02zu", i);
+	fixture->targets[0].unmatched = unmatched;
+	fixture->targets[0].n_unmatched = ARRAY_SIZE(unmatched);
+	press(KEY_FUNCTION + 2);
+	assert_int_equal(ui.mode, MODE_WORDS);
+	assert_frame("OVER anyio-worker-*", true);
+	assert_frame("EscBack", true);
+	assert_frame("absent-39", false);
+	assert_frame("more: F2", false);
+	press(KEY_PAGE_DOWN);
+	assert_frame("OVER anyio-worker-*", false);
+	press(KEY_BOTTOM);
+	assert_frame("At capacity", true);
+	assert_frame("absent-39", true);
+	press(KEY_CURSOR_UP);
+	press(KEY_TOP);
+	assert_frame("OVER anyio-worker-*", true);
+	press(KEY_FUNCTION + 6);
+	assert_int_equal(ui.mode, MODE_SORT);
+	assert_frame("Sort by", true);
+	press(KEY_ESCAPE);
+	press('l');
+	press(KEY_FUNCTION + 2);
+	assert_int_equal(ui.mode, MODE_TABLES);
+	assert_frame("more: F2", true);
+	/* They became fewer, or the screen larger: above the tables; then more again. */
+	fixture->targets[0].n_unmatched = 0;
+	press(KEY_FUNCTION + 2);
+	assert_int_equal(ui.mode, MODE_TABLES);
+	assert_frame("F2 again: the worst of it alone", true);
+	press(KEY_FUNCTION + 6);
+	assert_frame("Sort by", true);
+	press(KEY_ESCAPE);
+	fixture->targets[0].n_unmatched = ARRAY_SIZE(unmatched);
+	assert_frame("more: F2", true);
+	press(KEY_FUNCTION + 2);
+	assert_int_equal(ui.mode, MODE_WORDS);
+	assert_int_equal(dashboard_key(&ui, NULL, KEY_PAGE_DOWN), DASHBOARD_REDRAW);
+}
+
 static void test_actions(void **state)
 {
 	assert_int_equal(press('q'), DASHBOARD_QUIT);
@@ -254,6 +308,31 @@ static void test_help_scrolls_to_its_end(void **state)
 	assert_non_null(strstr(frame(NULL, 0), "and stops."));
 	press('q');
 	assert_int_equal(ui.mode, MODE_TABLES);
+}
+
+/* On the smallest screen nothing of the help is cut, and all of it can be reached. */
+static void test_help_is_whole_on_a_small_screen(void **state)
+{
+	size_t lines = 0;
+
+	dashboard_resize(&ui, 10, 40);
+	press('?');
+	assert_frame("again: the next", true);
+	for (size_t before = SIZE_MAX; ui.cursor != before; lines++) {
+		char *text = frame(NULL, 0);
+
+		before = ui.cursor;
+		*strrchr(text, '\n') = '\0';
+		if (strstr(strchr(text, '\n'), "…"))
+			fail_msg("cut: %s", text);
+		press(KEY_CURSOR_DOWN);
+	}
+	assert_true(lines > 100);
+	assert_frame("\n stops.\n", true);
+	press('b');
+	assert_int_equal(ui.mode, MODE_BLAME);
+	press(KEY_BOTTOM);
+	assert_frame(" is not seen.\n", true);
 }
 
 static void test_blame_fills_the_screen_and_goes(void **state)
@@ -309,9 +388,11 @@ int main(void)
 		cmocka_unit_test_setup(test_q_is_text_while_one_types, setup),
 		cmocka_unit_test_setup(test_threads_on_and_off, setup),
 		cmocka_unit_test_setup(test_words_on_and_off, setup),
+		cmocka_unit_test_setup(test_many_words_fill_the_screen, setup),
 		cmocka_unit_test_setup(test_actions, setup),
 		cmocka_unit_test_setup(test_message_goes_with_the_next_key, setup),
 		cmocka_unit_test_setup(test_help_scrolls_to_its_end, setup),
+		cmocka_unit_test_setup(test_help_is_whole_on_a_small_screen, setup),
 		cmocka_unit_test_setup(test_blame_fills_the_screen_and_goes, setup),
 		cmocka_unit_test_setup(test_tab_goes_round_the_targets, setup),
 	};

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "fixture_frame.h"
-#include "view/dashboard_words.h"
+#include "view/dashboard_parts.h"
 
 /* A frame with room for every word. */
 static char *words_of(struct fixture *fixture)
@@ -286,6 +286,74 @@ static void test_no_word_without_need(void **state)
 	}
 }
 
+/* What such sentences look like in 60 columns and so many lines. */
+static char *drawn(const char *const *sentences, size_t count, unsigned int rows)
+{
+	struct rectangle place = { 0, 0, rows, 60 };
+	struct word words[8] = { 0 };
+	struct cells *cells = NULL;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	unsigned int used;
+
+	for (size_t i = 0; i < count; i++)
+		snprintf(words[i].text, sizeof(words->text), "%s", sentences[i]);
+	used = dashboard_draw_words(words, count, place, NULL);
+	assert_int_equal(cells_new(rows + 1, place.columns, true, &cells), 0);
+	assert_int_equal(dashboard_draw_words(words, count, place, cells), used);
+	for (unsigned int row = used; row <= rows; row++)
+		assert_int_equal(cells_at(cells, row, 0)->character, U' ');
+	cells->rows = used;
+	cells_print(cells, out);
+	cells->rows = rows + 1;
+	cells_free(cells);
+	fclose(out);
+	return text;
+}
+
+static void assert_drawn(const char *const *sentences, size_t count, unsigned int rows, const char *expected)
+{
+	char *text = drawn(sentences, count, rows);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+/* A sentence is there whole or not at all: its first half says something else. */
+static void test_a_sentence_is_whole_or_left_out(void **state)
+{
+	static const char *const sentences[] = {
+		"STOPPED: the target stands still",
+		"pools:decode_main: of 92.6M that this pool grew, 60.1M under decode_main (pools)",
+		"libgomp: 40.0M resident, 20.0M live, 20.0M kept by malloc",
+		"one more",
+	};
+	static const char *const first = "STOPPED: the target stands still (3 more: F2)\n";
+
+	assert_drawn(sentences, 4, 1, first);
+	assert_drawn(sentences, 4, 2, first); /* the next takes two lines, and what is left out needs room */
+	assert_drawn(sentences, 4, 3,
+		     "STOPPED: the target stands still\n"
+		     "pools:decode_main: of 92.6M that this pool grew, 60.1M under\n"
+		     "  decode_main (pools) (2 more: F2)\n");
+	/* The third fills its line: beside it there is no room for what tells of the others, below it there is. */
+	assert_drawn(sentences, 4, 4,
+		     "STOPPED: the target stands still\n"
+		     "pools:decode_main: of 92.6M that this pool grew, 60.1M under\n"
+		     "  decode_main (pools) (2 more: F2)\n");
+	assert_drawn(sentences, 3, 4,
+		     "STOPPED: the target stands still\n"
+		     "pools:decode_main: of 92.6M that this pool grew, 60.1M under\n"
+		     "  decode_main (pools)\n"
+		     "libgomp: 40.0M resident, 20.0M live, 20.0M kept by malloc\n");
+	assert_drawn(sentences + 2, 2, 1, "libgomp: 40.0M resident, 20.0M live, (2 more: F2)\n");
+	assert_drawn(sentences + 1, 2, 1, "pools:decode_main: of 92.6M that this pool (2 more: F2)\n");
+	assert_drawn((const char *const[]){ sentences[2], sentences[0], sentences[1] }, 3, 3,
+		     "libgomp: 40.0M resident, 20.0M live, 20.0M kept by malloc\n"
+		     "STOPPED: the target stands still (1 more: F2)\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_kept_and_churn_in_words),
 		cmocka_unit_test(test_blame_in_words),
 		cmocka_unit_test(test_no_word_without_need),
+		cmocka_unit_test(test_a_sentence_is_whole_or_left_out),
 	};
 
 	setenv("TZ", "UTC", 1);
