@@ -265,6 +265,7 @@ struct fact_executor {
 	uint64_t capacity, queued, busy, idle, workers;
 	uint64_t processes; /* EXECUTOR_PROCESSES: that it has */
 	bool may_have_more; /* workers that are not told to be its own */
+	bool is_runtimes_own; /* threads that do none of the program's work: a pool's helpers */
 };
 
 enum worker_activity { WORKER_UNKNOWN, WORKER_IDLE, WORKER_BUSY };

@@ -139,7 +139,10 @@ static void choose_family(const struct pools *pools, const char *name, struct po
 static void choose_executor(const struct pools *pools, const struct fact_executor *executor,
 			    struct pool_choice *choice)
 {
+	static const struct runtime_rule own = {.is_runtimes_own = true};
+
 	choice->kind = executor_kind_name(executor->kind);
+	choice->rule = executor->is_runtimes_own ? &own : NULL;
 	if (*executor->name)
 		choose_family(pools, executor->name, choice);
 	else

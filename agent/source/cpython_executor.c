@@ -78,6 +78,7 @@ static bool wanted_of(const struct py_thread *thread, struct executor *ret_wante
 	case ROOT_POOL_KEEPER:
 	case ROOT_POOL_HELPER:
 		strcpy(wanted.fact.name, "Pool-helpers");
+		wanted.fact.is_runtimes_own = true;
 		break;
 	case ROOT_PLAIN:
 		if (is_default_name(thread->root.name) && !*thread->root.function)

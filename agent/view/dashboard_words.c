@@ -259,7 +259,8 @@ static void say_notes(struct collector *all)
 			 format_count(FORMAT_BUFFER, pool->capacity));
 		if (pool->capacity != UNKNOWN_U64 && pool->capacity && pool->threads >= pool->capacity)
 			append_pool(all, full, pool, figures);
-		if (isfinite(cores) && cores > 0 && (double)pool->threads > cores && pool->threads > 1)
+		/* Those that the runtime keeps for itself nobody sizes. */
+		if (isfinite(cores) && cores > 0 && (double)pool->threads > cores && pool->threads > 1 && !pool->is_runtimes_own)
 			append_pool(all, wide, pool, format_count(FORMAT_BUFFER, pool->threads));
 	}
 	say_of_pools(all, pool_team_words);

@@ -129,6 +129,7 @@ def test_instances_apart(executors):
         started(program, name, count)
     target = run("dump", "--json", "-p", program.pid).target()
     assert {name: figures(pool) for name, pool in pools_of(target).items()} == expected
+    assert [name for name, pool in pools_of(target).items() if pool["runtime_threads"]] == ["Pool-helpers"]
     harness.assert_adds_up(target)
     # The same threads have the same pools in the eyes of another agent.
     again = run("dump", "--json", "-p", program.pid).target()

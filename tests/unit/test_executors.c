@@ -261,6 +261,29 @@ static void several_in_one_pool_add_up(void **state)
 	script_end(&s);
 }
 
+/* A pool's helpers do none of the program's work, and a view leaves them out where a size is asked about. */
+static void helpers_are_the_runtimes_own(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 1; i <= 2; i++) {
+		fact = executor_fact(i, EXECUTOR_THREAD, i == 1 ? "Pool-helpers" : "consumer-0", 1);
+		fact.executor.is_runtimes_own = i == 1;
+		python_thread(&s, 100 + i);
+		feed(&s, fact);
+		worker(&s, 100 + i, i, WORKER_UNKNOWN);
+	}
+	target = refresh(&s);
+	for (size_t i = 0; i < target->n_pools; i++)
+		assert_int_equal(target->pools[i].is_runtimes_own, !strcmp(target->pools[i].name, "Pool-helpers"));
+	assert_int_equal(target->n_pools, 3);
+	script_end(&s);
+}
+
 static void names(void **state)
 {
 	static const struct {
@@ -461,6 +484,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pools_by_executor), cmocka_unit_test(births_are_the_executors),
 		cmocka_unit_test(rules_win),         cmocka_unit_test(several_in_one_pool_add_up),
+		cmocka_unit_test(helpers_are_the_runtimes_own),
 		cmocka_unit_test(names),             cmocka_unit_test(named_late),
 		cmocka_unit_test(what_is_told_last_is_the_kind),
 		cmocka_unit_test(limits_by_capacity), cmocka_unit_test(refused),

@@ -198,6 +198,8 @@ static void test_capacity_is_no_fault(void **state)
 	assert_says(fixture, "40/-/40 full");
 	assert_says(fixture, "At capacity: anyio-worker-* (40 of 40)");
 	assert_says(fixture, "More threads than the CPU quota of 2: anyio-worker-* (40)");
+	fixture->pools[FIXTURE_OPENMP].is_runtimes_own = true; /* nobody sizes it */
+	assert_says(fixture, "More threads than the CPU quota of 2: anyio-worker-* (40), ThreadPoolExecutor-0_* (7)\n");
 	pool->fit = (struct snapshot_fit){ 32, 6, "workers", "min(32, 40 CPUs + 4)", "max_workers=6" };
 	fixture->targets[0].cgroup.cpus_allowed = 40;
 	assert_says(fixture, "anyio-worker-*: 32 workers = min(32, 40 CPUs + 4), but the cgroup's CPU quota is 2: 6 would fit "
