@@ -134,7 +134,7 @@ static unsigned int wanted_width(const struct column *column, const struct colum
 		char text[COLUMN_TEXT_SIZE];
 		size_t width = text_width(column_text(column, context, rows[i], column->width, text, sizeof(text)));
 
-		knows |= strcmp(text, "n/a") != 0;
+		knows |= strcmp(text, "n/a") && strcmp(text, "-");
 		if (width > wanted)
 			wanted = (unsigned int)width;
 	}
@@ -161,7 +161,7 @@ void columns_fit(enum table table, const struct column_context *context, const v
 
 	for (size_t i = 0; i < count; i++) {
 		wanted[i] = wanted_width(&columns[i], context, rows, n_rows);
-		widths[i] = wanted[i] ? columns[i].width : 0;
+		widths[i] = columns[i].whole || !wanted[i] ? wanted[i] : columns[i].width;
 		/* A name is worth more than the last column: it may have a quarter of the line at once. */
 		if (!columns[i].rank && widths[i] + 1 < width / 4)
 			widths[i] = wanted[i] < width / 4 ? wanted[i] : width / 4 - 1;

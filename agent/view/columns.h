@@ -40,7 +40,8 @@ struct column {
 	unsigned int width, width_max; /* the least; grows with its contents up to width_max */
 	unsigned int rank;             /* 0: always there; the highest go first on a narrow screen */
 	bool left;                     /* aligned to the left */
-	bool optional;                 /* not shown while it knows nothing in any row */
+	bool optional;                 /* not shown while it knows or has nothing in any row */
+	bool whole;                    /* a word that is not to be cut: others go rather */
 	bool stretches;                /* takes what width is left over */
 };
 

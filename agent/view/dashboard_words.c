@@ -9,6 +9,7 @@
 #include "escape.h"
 #include "format.h"
 #include "limit_words.h"
+#include "memory_words.h"
 #include "pool_words.h"
 #include "right_size.h"
 
@@ -272,175 +273,6 @@ static void say_notes(struct collector *all)
 	say_of_pools(all, pool_fit_words);
 }
 
-/* Below these nobody needs to be told. */
-#define KEPT_MIN (16ULL << 20)
-#define HELD_MIN (1ULL << 20)
-#define CHURN_MIN 500 /* page faults a second */
-#define PAGE_BYTES 4096
-#define POOLS_TOLD 3
-
-static void say_kept(struct collector *all)
-{
-	size_t told = 0;
-
-	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
-		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
-		/* Where new heaps were not read yet, what was read is the least that is kept. */
-		bool is_least = memory->kept_bytes == UNKNOWN_U64;
-		uint64_t kept = is_least ? memory->kept_sum : memory->kept_bytes;
-		uint64_t managed = memory->resident[REGION_ARENA] + memory->resident[REGION_HEAP];
-		char name[NAME_SIZE], live[FORMAT_SIZE + 16] = "";
-
-		if (memory->resident_bytes == UNKNOWN_U64 || kept > memory->resident_bytes)
-			continue;
-		escape_text(all->target->pools[i].name, sizeof(all->target->pools[i].name), all->options->utf8, name,
-			    sizeof(name));
-		/* Heaps are read in turn: until all were, the part that was is a sample. None is where malloc is not glibc's. */
-		if (is_least && managed >= KEPT_MIN && memory->kept_unread > managed / 4 && memory->kept_unread < managed) {
-			say(all, ATTR_NORMAL, "%s: kept by malloc: %s of %s read so far, of that %s is free", name,
-			    format_bytes(FORMAT_BUFFER, managed - memory->kept_unread), format_bytes(FORMAT_BUFFER, managed),
-			    format_bytes(FORMAT_BUFFER, kept));
-			told++;
-			continue;
-		}
-		if (kept < KEPT_MIN || kept < memory->resident_bytes / 4)
-			continue;
-		if (!is_least)
-			snprintf(live, sizeof(live), "%s live, ", format_bytes(FORMAT_BUFFER, memory->resident_bytes - kept));
-		say(all, ATTR_NORMAL, "%s: %s resident, %s%s%s kept by malloc", name,
-		    format_bytes(FORMAT_BUFFER, memory->resident_bytes), live, is_least ? "at least " : "",
-		    format_bytes(FORMAT_BUFFER, kept));
-		told++;
-	}
-}
-
-/* Evidence is no proof of who made it. */
-static void say_held(struct collector *all)
-{
-	char held[POOL_LIST_SIZE] = "";
-
-	for (size_t i = 0; i < all->target->n_pools; i++) {
-		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
-
-		if (memory->held_bytes != UNKNOWN_U64 && memory->held_bytes >= HELD_MIN)
-			append_pool(all, held, &all->target->pools[i], format_bytes(FORMAT_BUFFER, memory->held_bytes));
-	}
-	if (held[0])
-		say(all, ATTR_NORMAL, "From before the attach, charged to who alone holds it: %s", held);
-}
-
-/* Of arenas (and of the heap, which is the main one's) with several users. */
-static void say_shared(struct collector *all)
-{
-	char shared[POOL_LIST_SIZE] = "";
-
-	for (size_t i = 0; i < all->target->n_pools; i++) {
-		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
-		uint64_t bytes = memory->resident[REGION_ARENA] + memory->resident[REGION_HEAP];
-
-		if (memory->shared && bytes >= memory->resident_bytes / 4)
-			append_pool(all, shared, &all->target->pools[i], "");
-	}
-	if (shared[0])
-		say(all, ATTR_NORMAL, "Shared arenas, divided equally where no living thread grew them: %s", shared);
-}
-
-/* What grows and is no pool's: files, shared memory, and mappings whose maker was not seen. NAN: not known. */
-static double growth_of_nobody(const struct snapshot_target *target)
-{
-	double anon = (double)target->growth_anon;
-
-	if (target->growth_anon == UNKNOWN_I64 || target->growth_file == UNKNOWN_I64 || target->growth_shmem == UNKNOWN_I64)
-		return NAN;
-	for (size_t i = 0; i < target->n_pools; i++) {
-		if (target->pools[i].growth_per_minute == UNKNOWN_I64)
-			return NAN;
-		anon -= (double)target->pools[i].growth_per_minute;
-	}
-	return fmax(anon, 0) + fmax((double)target->growth_file, 0) + fmax((double)target->growth_shmem, 0);
-}
-
-/* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled what is no
- * pool's nobody knows: each pool's may have. */
-static bool churns(const struct snapshot_pool *pool, double of_nobody)
-{
-	double taken = (double)pool->faults_per_second * PAGE_BYTES * 60;
-
-	return pool->faults_per_second != UNKNOWN_U64 && pool->faults_per_second >= CHURN_MIN &&
-	       taken > 10 * (fabs((double)pool->growth_per_minute) + of_nobody);
-}
-
-/* What it maps itself, and its stacks, no setting of malloc's changes. */
-static bool uses_malloc(const struct snapshot_pool *pool)
-{
-	return pool->memory.resident[REGION_ARENA] || pool->memory.resident[REGION_HEAP];
-}
-
-static bool has_children(const struct snapshot_target *target)
-{
-	return target->children.count && target->children.count != UINT32_MAX;
-}
-
-/* The kernel counts faults of all kinds together. */
-static bool is_mostly_files(const struct snapshot_target *target)
-{
-	const struct fact_memory *memory = &target->memory;
-
-	return memory->rss_file != UNKNOWN_U64 && memory->rss_shmem != UNKNOWN_U64 &&
-	       memory->rss_file + memory->rss_shmem > memory->rss_anon;
-}
-
-static void say_churn(struct collector *all)
-{
-	double of_nobody = growth_of_nobody(all->target);
-	size_t told = 0;
-
-	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
-		const struct snapshot_pool *pool = &all->target->pools[i];
-		char name[NAME_SIZE];
-
-		if (!churns(pool, of_nobody))
-			continue;
-		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
-		/* What is written after a fork is copied, and was there before. */
-		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s", name,
-		    format_count(FORMAT_BUFFER, pool->faults_per_second),
-		    has_children(all->target)   ? ", or copied for its children" :
-		    is_mostly_files(all->target) ? ", or pages of files" :
-		    uses_malloc(pool)           ? "; glibc: raise MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_"
-						: "");
-		told++;
-	}
-}
-
-/* What the header has room for on a wide terminal only. */
-#define UNATTRIBUTED_MIN (4ULL << 20)
-
-static void say_unattributed(struct collector *all)
-{
-	static const char *const reasons[] = {
-		[UNATTRIBUTED_BEFORE_ATTACH] = "before attach (its maker was not seen)",
-		[UNATTRIBUTED_IMAGE] = "image (what the program's files and their data became)",
-		[UNATTRIBUTED_INHERITED] = "inherited (there at the fork)",
-		[UNATTRIBUTED_LOST] = "lost (with events)",
-	};
-	_Static_assert(ARRAY_SIZE(reasons) == UNATTRIBUTED_COUNT, "words for each reason");
-	static const char *const cut = "before attach (its maker was not seen, and too much lies there to look for its holders)";
-	const struct snapshot_target *target = all->target;
-	char text[sizeof(all->words->text)] = "";
-	size_t used = 0;
-
-	if (target->unattributed_bytes == UNKNOWN_U64 || target->unattributed_bytes < UNATTRIBUTED_MIN ||
-	    target->unattributed_bytes < target->memory.rss_anon / 10)
-		return;
-	for (size_t i = 0; i < UNATTRIBUTED_COUNT && used < sizeof(text); i++)
-		if (target->unattributed[i])
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %s", used ? ", " : "",
-						 format_bytes(FORMAT_BUFFER, target->unattributed[i]),
-						 i == UNATTRIBUTED_BEFORE_ATTACH && target->info.search_cut ? cut : reasons[i]);
-	say(all, ATTR_NORMAL, "Unattributed: %s", text);
-}
-
 size_t words_collect(const struct snapshot *snapshot, const struct snapshot_target *target,
 		     const struct words_options *options, struct word *words, size_t max)
 {
@@ -466,6 +298,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_kept(&all);
 	all.count += blame_words(target, options->utf8, all.words + all.count, all.max - all.count);
 	say_churn(&all);
+	say_orphaned(&all);
 	say_held(&all);
 	say_shared(&all);
 	say_unattributed(&all);

@@ -74,6 +74,12 @@ static bool pool_is_full(const struct snapshot_pool *pool)
 	return pool->capacity != UNKNOWN_U64 && pool->capacity && pool->threads >= pool->capacity;
 }
 
+/* What it holds is its ended threads'. */
+static bool pool_is_orphaned(const struct snapshot_pool *pool)
+{
+	return !pool->threads && pool->memory.orphaned_bytes && pool->memory.orphaned_bytes != UNKNOWN_U64;
+}
+
 static bool any_judged(const struct snapshot_pool *pool)
 {
 	for (size_t i = 0; i < pool->n_limits; i++)
@@ -92,6 +98,7 @@ static void format_state(const struct column_context *context, const void *row, 
 	snprintf(buffer, size, "%s",
 		 worst != LIMIT_OK	? words[worst]
 		 : pool_is_full(pool) ? "full"
+		 : pool_is_orphaned(pool) ? "orphaned"
 		 : any_judged(pool)	? words[LIMIT_OK]
 		 : pool->n_limits	? "n/a"
 					: "-");
@@ -148,8 +155,9 @@ static const struct column columns[] = {
 	  .format = format_name, .attribute = pool_attribute, .width = 14, .width_max = 40, .rank = 0, .left = true },
 	{ "THR/LIM/CAP", "threads now / the limit you set / capacity the runtime tells", COLUMN_CUSTOM,
 	  .format = format_threads, .key = key_threads, .attribute = pool_attribute, .width = 11, .width_max = 17, .rank = 1 },
-	{ "STATE", "worst of its limits; n/a: not judged; full: at capacity", COLUMN_CUSTOM,
-	  .format = format_state, .key = key_state, .attribute = pool_attribute, .width = 5, .width_max = 5, .rank = 2, .left = true },
+	{ "STATE", "worst limit; n/a: not judged; full: at capacity; orphaned: ended", COLUMN_CUSTOM,
+	  .format = format_state, .key = key_state, .attribute = pool_attribute, .width = 5, .width_max = 8, .rank = 2, .left = true,
+	  .whole = true },
 	{ "KIND", "what kind of pool it is", COLUMN_TEXT, POOL_TEXT(kind), .width = 10, .width_max = 28, .rank = 10, .left = true },
 	{ "RUN", "threads on a CPU or ready for one", COLUMN_COUNT, POOL(running), .width = 3, .width_max = 5, .rank = 5 },
 	{ "RES", "resident anonymous memory charged to the pool", COLUMN_BYTES, POOL(memory.resident_bytes),

@@ -53,6 +53,56 @@ def test_frame_shows_pools_threads_and_limits(screen, filled):
     window.assert_given_back()
 
 
+MANY = """
+import threading, time
+for letter in range(27):
+    threading.Thread(target=time.sleep, args=(600,), name=3 * chr(96 + letter) + "-1" if letter else "a-1", daemon=True).start()
+time.sleep(600)
+"""
+
+
+def test_what_has_no_room_is_told(screen, tmp_path):
+    """28 pools at 80x24: which of them are shown, all lines used; 28 sentences scroll, and F6 closes them."""
+    (tmp_path / "many.py").write_text(MANY)
+    window = screen()
+    window.top("--limit", "'*:threads=0'", "--", "/usr/bin/python3", "many.py")
+    window.until(r"^POOL 1-\d+/28 ")
+    window.press("End")
+    text = window.until(r"^POOL \d+-28/28 ")
+    assert all(line.strip() for line in text.splitlines()), text
+    assert re.search(r"^(OVER .*)?\(\d+ more: F2\)$", text, re.M), text
+    window.press("F2")
+    text = window.until(r"EscBack$")
+    assert len(re.findall(r"^ OVER ", text, re.M)) == 22 and "zzz-" not in text, text
+    window.press("PageDown")
+    window.until(r"^ OVER zzz-\*: 1 thread > 0")
+    window.press("F6")
+    window.until(r"^Sort by")
+    window.press("Escape", "q")
+    window.assert_given_back()
+
+
+ENDS = """
+import threading, time
+kept = []
+time.sleep(2)
+thread = threading.Thread(target=lambda: kept.append(b"x" * (32 << 20)))
+thread.start()
+thread.join()
+time.sleep(600)
+"""
+
+
+def test_memory_of_ended_threads_says_so_in_80_columns(screen, tmp_path):
+    (tmp_path / "ends.py").write_text(ENDS)
+    window = screen()
+    window.top("--", "/usr/bin/python3", "ends.py")
+    window.until(r"^Held by threads that have ended \(orphaned\): .* \(32\.0M\)")
+    assert re.search(r" 0/-/- orphaned +0 32\.0M", window.text()), window.text()
+    window.press("q")
+    window.assert_given_back()
+
+
 def test_keys(screen, filled, tmp_path):
     window = screen()
     window.top("-p", filled.pid)

@@ -96,6 +96,31 @@ static void test_unattributed_is_explained_where_it_is_much(void **state)
 	free(text);
 }
 
+/* 80 columns have no room for ORPHAN: without a word such a pool has memory and no threads. */
+static void test_orphaned_is_said(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct snapshot_pool *pool = &fixture->pools[FIXTURE_EXECUTOR];
+	struct dashboard_state ui;
+	char *text;
+
+	pool->threads = 0;
+	pool->memory.orphaned_bytes = FIXTURE_MIB(373);
+	fixture->pools[FIXTURE_MAIN].memory.orphaned_bytes = FIXTURE_MIB(0.9); /* little */
+	fixture->pools[FIXTURE_IO_URING].memory.orphaned_bytes = UNKNOWN_U64;
+	assert_says(fixture, "Held by threads that have ended (orphaned): anyio-worker-* (12.0M), ThreadPoolExecutor-0_* (373M)\n");
+	dashboard_init(&ui, true, 1000);
+	dashboard_resize(&ui, 40, 80);
+	text = frame(&fixture->snapshot, &ui);
+	assert_non_null(strstr(text, " 0/40/- orphaned "));
+	free(text);
+	fixture->pools[FIXTURE_ANYIO].memory.orphaned_bytes = 0;
+	pool->memory.orphaned_bytes = 0;
+	text = words_of(fixture);
+	assert_null(strstr(text, "orphaned"));
+	free(text);
+}
+
 /* A limit that watches nothing says so, and says so once. */
 static void test_limits_that_watch_nothing(void **state)
 {
@@ -361,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_unattributed_is_explained_where_it_is_much),
+		cmocka_unit_test(test_orphaned_is_said),
 		cmocka_unit_test(test_limits_that_watch_nothing),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
