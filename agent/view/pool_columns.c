@@ -189,7 +189,7 @@ static const struct column columns[] = {
 	  .width = 3, .width_max = 4, .rank = 3, .optional = true },
 	{ "QUEUE", "tasks that wait for a thread", COLUMN_COUNT, POOL(queued), .width = 5, .width_max = 5, .rank = 3, .optional = true },
 	{ "LIMITS", "each limit with its state", COLUMN_CUSTOM, .format = format_limits, .key = key_state,
-	  .attribute = pool_attribute, .width = 12, .width_max = 40, .rank = 10, .left = true },
+	  .attribute = pool_attribute, .width = 12, .width_max = 40, .rank = 10, .left = true, .optional = true },
 	{ "TREND", "resident memory since attach, newest at the right", COLUMN_CUSTOM, .format = format_history,
 	  .key = key_resident, .width = 6, .width_max = 60, .rank = 6, .left = true, .stretches = true },
 };

@@ -189,7 +189,7 @@ def test_full_disk(screen, filled, tiny):
 
 def test_sizes(screen, filled):
     window = screen()
-    window.top("-p", filled.pid)
+    window.top("-p", filled.pid, "--limit", "'resize-*:threads=9'")
     window.until(r"^resize-\*")
     assert "ORPHAN" not in window.text()
     window.resize(200, 50)

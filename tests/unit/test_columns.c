@@ -97,6 +97,33 @@ static void test_fit(void **state)
 	assert_true(widths[columns_find(TABLE_POOLS, "QUEUE")] > 0);
 }
 
+/* With every optional column and long names there is still room for what kind a pool is: limits that nobody set take none. */
+static void test_kind_is_whole_at_200_columns(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct column_context context = { &fixture->targets[0], true, .mixed = false };
+	size_t kind = columns_find(TABLE_POOLS, "KIND"), limits = columns_find(TABLE_POOLS, "LIMITS");
+	unsigned int widths[COLUMN_COUNT_MAX];
+	const void *rows[FIXTURE_POOLS];
+
+	for (size_t i = 0; i < FIXTURE_POOLS; i++) {
+		struct snapshot_pool *pool = &fixture->pools[i];
+
+		rows[i] = pool;
+		pool->n_limits = 0;
+		pool->teams = pool->busy = pool->queued = pool->faults_per_second = pool->memory.kept_bytes = 1;
+		snprintf(pool->kind, sizeof(pool->kind), "ThreadPoolExecutor");
+		snprintf(pool->name, sizeof(pool->name), "a_pool_with_quite_a_long_name_of_its_%zu", i);
+	}
+	columns_fit(TABLE_POOLS, &context, rows, FIXTURE_POOLS, 200, widths);
+	assert_int_equal(widths[kind], strlen("ThreadPoolExecutor"));
+	assert_int_equal(widths[limits], 0);
+	fixture->pools[FIXTURE_ANYIO].n_limits = 2;
+	columns_fit(TABLE_POOLS, &context, rows, FIXTURE_POOLS, 260, widths);
+	assert_int_equal(widths[kind], strlen("ThreadPoolExecutor"));
+	assert_true(widths[limits] >= strlen("threads OVER, per thread warn"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +131,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_threads_limit_capacity),
 		cmocka_unit_test(test_fit),
+		cmocka_unit_test(test_kind_is_whole_at_200_columns),
 	};
 
 	if (!setlocale(LC_ALL, "C.UTF-8"))
