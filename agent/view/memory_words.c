@@ -123,10 +123,14 @@ static bool churns(const struct snapshot_pool *pool, double of_nobody)
 	       taken > 10 * (fabs((double)pool->growth_per_minute) + of_nobody);
 }
 
-/* What it maps itself, and its stacks, no setting of malloc's changes. */
+/* What it maps itself, its stacks and another allocator no setting of glibc's malloc changes: what that manages can be
+ * looked into. */
 static bool uses_malloc(const struct snapshot_pool *pool)
 {
-	return pool->memory.resident[REGION_ARENA] || pool->memory.resident[REGION_HEAP];
+	const struct snapshot_bytes *memory = &pool->memory;
+
+	return (memory->resident[REGION_ARENA] || memory->resident[REGION_HEAP]) &&
+	       (memory->kept_bytes != UNKNOWN_U64 || memory->kept_sum);
 }
 
 static bool has_children(const struct snapshot_target *target)
@@ -156,12 +160,12 @@ void say_churn(struct collector *all)
 			continue;
 		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
 		/* What is written after a fork is copied, and was there before. */
-		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s", name,
+		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s%s%s", name,
 		    format_count(FORMAT_BUFFER, pool->faults_per_second),
-		    has_children(all->target)   ? ", or copied for its children" :
-		    is_mostly_files(all->target) ? ", or pages of files" :
-		    uses_malloc(pool)           ? "; glibc: raise MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_"
-						: "");
+		    has_children(all->target) ? ", or copied for its children" : "",
+		    is_mostly_files(all->target) ? ", or pages of files" : "",
+		    uses_malloc(pool) && !has_children(all->target)
+			    ? "; if it is glibc's malloc: raise MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_" : "");
 		told++;
 	}
 }
