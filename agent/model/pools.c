@@ -167,6 +167,21 @@ static void choose_by_name(const struct pools *pools, const char *name, enum rul
 	choice_fold(pools, choice);
 }
 
+/* Of a program that makes threads of ever other routines the first stay apart, as those of a pattern do. */
+static void choose_by_routine(const struct pools *pools, const struct pool_subject *subject, struct pool_choice *choice)
+{
+	size_t length;
+
+	pool_name_routine(subject->module, subject->symbol, choice->name);
+	if (strncmp(subject->symbol, FACT_PLACE, strlen(FACT_PLACE)) != 0)
+		return;
+	pool_name_routine(subject->module, FACT_PLACE, choice->pattern);
+	length = strlen(choice->pattern);
+	if (length + 1 < POOL_NAME_SIZE && choice->pattern[length - 1] != '*')
+		strcpy(choice->pattern + length, "*");
+	choice_fold(pools, choice);
+}
+
 static const struct rule_set *rules_for(struct pools *pools, const struct rule_evidence *evidence)
 {
 	struct rule_memo *memo;
@@ -235,7 +250,7 @@ static void choose(struct pools *pools, const struct policy_entry *policy,
 	} else if (*subject->name && !subject->own_name) {
 		choose_family(pools, subject->name, choice);
 	} else if (*subject->symbol || *subject->module) {
-		pool_name_routine(subject->module, subject->symbol, choice->name);
+		choose_by_routine(pools, subject, choice);
 	} else {
 		pool_name_literal(*subject->process ? subject->process : NAME_NONE, choice->name);
 	}

@@ -146,6 +146,27 @@ static void the_seventeenth_family_of_a_pattern_folds(void **state)
 	script_end(&s);
 }
 
+static void routines_without_symbols_fold_at_sixteen(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	char place[16];
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 20; i++) {
+		snprintf(place, sizeof(place), "+0x%x", 0x1100 + 16 * i);
+		seen(&s, 200 + i, "app");
+		routine(&s, 200 + i, "app", place);
+	}
+	target = refresh(&s);
+	assert_string_equal(pool_name_of(target, 200), "app+0x1100");
+	assert_string_equal(pool_name_of(target, 215), "app+0x11f0");
+	assert_string_equal(pool_name_of(target, 216), "app+0x*");
+	assert_int_equal(pool(target, "app+0x*")->threads, 4);
+	script_end(&s);
+}
+
 static void rules_come_first_and_in_order(void **state)
 {
 	struct script s = {.entry.n_rules = 4,
@@ -472,6 +493,7 @@ int main(void)
 		cmocka_unit_test(reserved_names_stay_reserved),
 		cmocka_unit_test(every_name_is_a_glob_that_matches_itself_and_its_threads),
 		cmocka_unit_test(without_a_symbol_the_place_tells_routines_apart),
+		cmocka_unit_test(routines_without_symbols_fold_at_sixteen),
 		cmocka_unit_test(start_routines_lose_what_changes_between_builds),
 		cmocka_unit_test(named_threads_make_families),
 		cmocka_unit_test(the_seventeenth_family_of_a_pattern_folds),
