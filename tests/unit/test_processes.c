@@ -9,6 +9,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "fixture_frame.h"
@@ -36,6 +37,7 @@ static struct snapshot_target *add(uint32_t pid, uint32_t parent, uint64_t start
 		.info = { .pid = pid, .parent_pid = parent, .start_ns = start, .name = "python3", .comm = "python3" },
 		.threads = 2,
 		.memory = { .rss_anon = 5 * MIB },
+		.cgroup_seconds_to_memory_max = NAN,
 		.attributed_bytes = 3 * MIB,
 		.growth_anon = (int64_t)MIB,
 		.pools = pool,
