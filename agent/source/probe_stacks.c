@@ -58,7 +58,8 @@ bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, 
 			fact->kind == FACT_RANGE_MOVED || fact->kind == FACT_BRK;
 
 	/* Most facts have no stack. */
-	if (!is_range || !stacks->count || fact->time_ns + PROBE_STACKS_CALL_NS < stacks->newest_ns)
+	if (!is_range || !stacks->count || fact->time_ns + PROBE_STACKS_CALL_NS < stacks->newest_ns ||
+	    fact->time_ns > stacks->newest_ns + PROBE_STACKS_CALL_NS)
 		return false;
 	for (uint32_t i = 0; i < PROBE_STACKS_MAX; i++) {
 		if (is_of(&stacks->kept[i], fact) && (!python_only || stacks->kept[i].copy.is_python))
