@@ -215,7 +215,7 @@ struct fact_arena {
 	uint64_t heap, address; /* ARENA: heap_info's address; address: ar_ptr */
 	bool is_main;           /* ARENA: the one that grows by brk; `heap` is its top chunk, which proves it */
 	uint64_t resident, kept; /* ARENA_KEPT: bytes of the heap that were read, and those of them that are free inside */
-	uint64_t unread;         /* bytes at most that were not read yet */
+	uint64_t unread;         /* bytes of it that are there and were not read yet */
 };
 
 /* Names for a pool's `kind` stand in the model. */

@@ -19,34 +19,28 @@ static __always_inline __u64 user_word(__u64 address)
 	return word;
 }
 
-/* True when the thread runs Python: then codes are filled, the rest of them is 0. */
-static __always_inline bool python_codes(const struct process *process, __u32 tid, __u64 start_ns, __u64 *codes)
+/* How many frames the thread stands in; 0: it runs no Python. */
+static __always_inline __u32 python_codes(const struct process *process, __u32 tid, __u64 start_ns, __u64 *codes)
 {
 	const struct python_thread *thread = bpf_map_lookup_elem(&python_threads, &tid);
 	const struct wish *wish = wish_of(process);
+	__u32 count = 0;
 	__u64 frame;
 
 	if (!thread || !wish || !wish->python.is_known || start_ns - thread->start_ns + TICK_NS > 2 * TICK_NS)
-		return false;
+		return 0;
 	frame = user_word(thread->address + wish->python.thread_frame);
 	if (wish->python.has_cframe)
 		frame = frame ? user_word(frame + wish->python.cframe_frame) : 0;
-	if (!frame)
-		return false;
-#pragma unroll
-	for (int i = 0; i < EVENT_CODES; i++) {
+	for (; frame && count < EVENT_CODES; count++) {
 		__u8 owner = 0;
 
-		codes[i] = 0;
-		if (!frame)
-			continue;
 		if (wish->python.frame_owner)
 			bpf_probe_read_user(&owner, sizeof(owner), (void *)(frame + wish->python.frame_owner));
-		if (owner < OWNER_C_STACK)
-			codes[i] = user_word(frame + wish->python.frame_code);
+		codes[count] = owner < OWNER_C_STACK ? user_word(frame + wish->python.frame_code) : 0;
 		frame = user_word(frame + wish->python.frame_previous);
 	}
-	return true;
+	return count;
 }
 
 #endif

@@ -49,8 +49,8 @@ static int emit_pieces(const struct grower *grower, bool calls_too, struct fact 
 /* Who asked for it, by what the kernel copied at the call. */
 static int stack_caller(struct watched *watched, const struct stack_copy *stack, struct fact_blame *blame)
 {
-	if (stack->is_python)
-		return watched->cpython ? cpython_codes(watched->cpython, stack->codes, ARRAY_SIZE(stack->codes), blame) : -ENOENT;
+	if (stack->n_codes)
+		return watched->cpython ? cpython_codes(watched->cpython, stack->codes, stack->n_codes, blame) : -ENOENT;
 	return watched->symbols ? unwind_caller(watched->symbols, stack, blame) : -ENOENT;
 }
 
@@ -97,6 +97,8 @@ int watched_tell_python(struct watched *watched)
 	watched->python_is_told = !error;
 	while (!error && cpython_next_thread(watched->cpython, &at, &id, &address))
 		error = probes_note_python_thread(watched->probes, id, address);
+	if (error)
+		cpython_tell_anew(watched->cpython);
 	return error == -ENOMEM ? error : 0;
 }
 
@@ -133,7 +135,12 @@ bool watched_note(struct watched *watched, const struct fact *fact, const struct
 		(void)blame_stack(watched, &stack, sink);
 		return false;
 	}
-	return is_sizeable && runs_python(watched) && is_to_be_asked(watched, fact->range.who);
+	if (!is_sizeable || !runs_python(watched) || is_to_be_asked(watched, fact->range.who))
+		return is_sizeable && runs_python(watched);
+	/* It has a state and stands in no function of Python: it runs C of its own. */
+	if (probes_take_stack_of(watched->probes, fact, false, &stack))
+		(void)blame_stack(watched, &stack, sink);
+	return false;
 }
 
 /* A thread that runs no Python; the last of its stacks may be of its last growth but one. */

@@ -16,10 +16,9 @@
 #include "../view/escape.h"
 #include "terminal_rescue.h"
 
-/* All that end a process unless it says otherwise; those that the loop takes are blocked meanwhile. A pipe behind standard
- * error that nobody reads any more (SIGPIPE) is no reason to end. */
-static const int crash_signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP, SIGSYS, SIGXCPU, SIGALRM,
-				     SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGIO, SIGPWR, SIGSTKFLT };
+/* All but these end a process unless it says otherwise; those that the loop takes are blocked meanwhile. A pipe behind
+ * standard error that nobody reads any more (SIGPIPE) is no reason to end. */
+static const int harmless[] = { SIGKILL, SIGSTOP, SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, SIGPIPE };
 
 /* What a signal handler needs. A handler gets no argument of ours, hence the one static object. */
 static struct {
@@ -29,7 +28,8 @@ static struct {
 	struct termios modes;
 	char sequence[256]; /* leaves the alternate screen, shows the cursor, ends attributes */
 	size_t length;
-	struct sigaction former[ARRAY_SIZE(crash_signals)], former_pipe;
+	struct sigaction former[NSIG];
+	bool taken[NSIG];
 } rescue;
 
 /* Async-signal-safe: write() and tcsetattr() alone. */
@@ -52,13 +52,40 @@ static void rescue_terminal(void)
 	tcsetattr(rescue.output, TCSANOW, &rescue.modes);
 }
 
+static void give_signals_back(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		if (rescue.taken[number])
+			sigaction(number, &rescue.former[number], NULL);
+	memset(rescue.taken, 0, sizeof(rescue.taken));
+}
+
+static bool is_harmless(int number)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+		if (harmless[i] == number)
+			return true;
+	return false;
+}
+
+/* What is ignored stays so: whoever started us wants it. Those that glibc keeps for itself refuse. */
+static void take_signals(const struct sigaction *action)
+{
+	for (int number = 1; number < NSIG; number++) {
+		if (is_harmless(number) || sigaction(number, NULL, &rescue.former[number]) ||
+		    rescue.former[number].sa_handler == SIG_IGN)
+			continue;
+		rescue.taken[number] = !sigaction(number, action, NULL);
+	}
+	rescue.taken[SIGPIPE] = !sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, &rescue.former[SIGPIPE]);
+}
+
 static void crash_handler(int signal_number)
 {
 	int saved = errno;
 
 	rescue_terminal();
-	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
-		sigaction(crash_signals[i], &rescue.former[i], NULL);
+	give_signals_back();
 	/* Delivered when this handler returns, to whoever would have had it without us. */
 	raise(signal_number);
 	errno = saved;
@@ -99,9 +126,7 @@ void terminal_rescue_begin(int output, const struct termios *modes)
 		rescue.sequence[rescue.length++] = '\n';
 	sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, NULL);
 	sigemptyset(&action.sa_mask);
-	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
-		sigaction(crash_signals[i], &action, &rescue.former[i]);
-	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, &rescue.former_pipe);
+	take_signals(&action);
 	if (!rescue.registered)
 		rescue.registered = !atexit(rescue_terminal);
 	rescue.active = 1;
@@ -111,9 +136,7 @@ void terminal_rescue_end(void)
 {
 	if (!rescue.active)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(crash_signals); i++)
-		sigaction(crash_signals[i], &rescue.former[i], NULL);
-	sigaction(SIGPIPE, &rescue.former_pipe, NULL);
+	give_signals_back();
 	rescue.active = 0;
 	tcsetattr(rescue.output, TCSANOW, &rescue.modes);
 }

@@ -348,6 +348,12 @@ bool cpython_next_thread(struct cpython *cpython, size_t *at, struct thread_id *
 	return cpython->walk && cpython_walk_next_thread(cpython->walk, at, ret_id, ret_address);
 }
 
+void cpython_tell_anew(struct cpython *cpython)
+{
+	if (cpython->walk)
+		cpython_walk_tell_anew(cpython->walk);
+}
+
 bool cpython_is_told(struct cpython *cpython, struct thread_id id)
 {
 	return cpython->walk && cpython_walk_is_told(cpython->walk, id);

@@ -36,6 +36,7 @@ void cpython_meet(struct cpython *cpython, uint64_t *ret_cost_ns);
 /* Where an interpreter that was found has its threads' frames; and the threads' states, as far as they are news; whether
  * that thread's was told. */
 bool cpython_layout(const struct cpython *cpython, struct python_layout *ret_layout);
+void cpython_tell_anew(struct cpython *cpython); /* all of them are news again */
 bool cpython_is_told(struct cpython *cpython, struct thread_id id);
 bool cpython_next_thread(struct cpython *cpython, size_t *at, struct thread_id *ret_id, uint64_t *ret_address);
 /* CPU time of the last reading; 0: there was none. For the bench. */

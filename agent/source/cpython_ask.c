@@ -134,13 +134,21 @@ void cpython_walk_meet(struct cpython_walk *walk, const struct listed_thread *th
 	}
 }
 
+void cpython_walk_tell_anew(struct cpython_walk *walk)
+{
+	for (size_t i = 0; i < walk->threads.count; i++)
+		walk->threads.thread[i]->told_start_ns = 0;
+}
+
 bool cpython_walk_is_told(const struct cpython_walk *walk, struct thread_id id)
 {
 	for (size_t i = 0; i < walk->threads.count; i++) {
 		const struct py_thread *thread = walk->threads.thread[i];
 
-		if (thread->tid == id.tid && thread->told_start_ns == id.start_ns)
-			return id.start_ns;
+		const struct thread_id told = {.tid = thread->tid, .start_ns = thread->told_start_ns};
+
+		if (thread->told_start_ns && thread_id_equal(told, id))
+			return true;
 	}
 	return false;
 }

@@ -53,6 +53,7 @@ void cpython_walk_meet(struct cpython_walk *walk, const struct listed_thread *th
 /* Where its threads' frames are. */
 void cpython_walk_layout(const struct cpython_walk *walk, struct python_layout *ret_layout);
 /* The state of each thread that the last pass told for the first time, from *at on; false: no more. */
+void cpython_walk_tell_anew(struct cpython_walk *walk);
 bool cpython_walk_is_told(const struct cpython_walk *walk, struct thread_id id);
 bool cpython_walk_next_thread(struct cpython_walk *walk, size_t *at, struct thread_id *ret_id, uint64_t *ret_address);
 const struct fact_runtime *cpython_walk_counts(const struct cpython_walk *walk);

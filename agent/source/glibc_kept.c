@@ -60,6 +60,12 @@ static int add_run(void *context, const struct page_run *found)
 	return 0;
 }
 
+static int count_run(void *context, const struct page_run *found)
+{
+	*(uint64_t *)context += found->categories & SCAN_PAGE_IS_PRESENT ? found->end - found->start : 0;
+	return 0;
+}
+
 /* Of a free chunk only what is resident is kept: pages inside may have been given back. */
 static void add_free(void *context, uint64_t start, uint64_t end)
 {
@@ -241,8 +247,12 @@ static int read_piece(struct heap_reading *reading, const struct glibc_arenas *a
 	if (!read_word(reading->pages, arena->address + arenas->layout.top, &top) || !main_heap(reading->pages, top, &now))
 		return -EAGAIN;
 	if (!walk.at || walk.at > top) {
-		*progress = (struct glibc_kept_main){.told = progress->told, .failures = progress->failures};
+		/* Of one that has shrunk below that, what was told is of no use any more. */
+		*progress = (struct glibc_kept_main){.told = walk.at ? 0 : progress->told, .failures = progress->failures};
 		walk = now;
+		r = memory_pages_runs(reading->pages, walk.at & ~(PAGE - 1), walk.end, &(struct run_sink){count_run, &progress->whole});
+		if (r < 0)
+			return r;
 	}
 	walk.top = now.top;
 	walk.end = now.end;
@@ -251,7 +261,8 @@ static int read_piece(struct heap_reading *reading, const struct glibc_arenas *a
 	/* Whether the last chunk is free is known only now: all of it is looked at. */
 	start = (walk.before ? walk.before : walk.at) & ~(PAGE - 1);
 	stop = (walk.at & ~(PAGE - 1)) + PIECE_BYTES;
-	stop = stop < walk.end ? stop : walk.end;
+	/* The top is not walked: it is taken as one. */
+	stop = top < stop ? walk.end : stop;
 	reading->covered = progress->covered;
 	r = memory_pages_runs(reading->pages, start, stop, &runs);
 	if (r == 0)
@@ -269,7 +280,8 @@ static int tell_main(struct memory_pages *pages, const struct glibc_arenas *aren
 		     struct glibc_kept_main *progress, struct fact *fact, const struct fact_sink *sink)
 {
 	struct heap_reading reading = {.pages = pages, .kept = progress->kept};
-	uint64_t unread = progress->walk.at ? progress->walk.end - progress->walk.at : 0;
+	uint64_t rest = progress->whole > progress->resident ? progress->whole - progress->resident : 0;
+	uint64_t unread = !progress->walk.at ? 0 : rest ? rest : PAGE;
 
 	if (unread && progress->resident <= progress->told)
 		return 0;
@@ -298,7 +310,9 @@ static int read_main(struct memory_pages *pages, const struct glibc_arenas *aren
 		 ((r == 0 && progress->walk.at) || (r == -EAGAIN && progress->failures < FAILURES_MAX)));
 	if (progress->failures >= FAILURES_MAX) /* where it goes on is no chunk any more */
 		*progress = (struct glibc_kept_main){.told = progress->told};
-	return r < 0 && !progress->resident ? r : tell_main(pages, arenas, arena, progress, fact, sink);
+	if ((r < 0 && r != -EAGAIN && r != -ETIME && r != -E2BIG) || !progress->resident)
+		return r;
+	return tell_main(pages, arenas, arena, progress, fact, sink);
 }
 
 static int read_one(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,

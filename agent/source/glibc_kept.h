@@ -12,6 +12,7 @@
 struct glibc_kept_main {
 	struct malloc_walk walk;  /* where the last piece ended; at 0: at the beginning */
 	uint64_t covered;         /* the address up to which pages were counted */
+	uint64_t whole;           /* pages of the heap that were there when it was begun, in bytes */
 	uint64_t resident, kept;  /* of the pieces before */
 	uint64_t told;            /* of a heap that was never read whole, so much was told as read; UNKNOWN_U64: it was */
 	unsigned int failures;    /* in a row, of the next piece */

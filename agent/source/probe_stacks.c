@@ -16,7 +16,8 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 
 	if (!stacks->kept)
 		stacks->kept = calloc(PROBE_STACKS_MAX, sizeof(*stacks->kept));
-	if (!stacks->kept || !target || !event->header.tid || event->header.flags > sizeof(event->stack))
+	if (!stacks->kept || !target || !event->header.tid || event->header.flags > sizeof(event->stack) ||
+	    event->n_codes > EVENT_CODES)
 		return;
 	kept = &stacks->kept[stacks->next++ % PROBE_STACKS_MAX];
 	stacks->count += !kept->target;
@@ -27,12 +28,9 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	kept->copy.grown_start = event->grown_start;
 	kept->copy.grown_length = event->grown_length;
 	memcpy(kept->copy.registers, event->registers, sizeof(kept->copy.registers));
-	memcpy(kept->copy.codes, event->codes, sizeof(kept->copy.codes));
-	kept->copy.is_python = false;
-	for (size_t i = 0; i < ARRAY_SIZE(event->codes); i++)
-		kept->copy.is_python |= event->codes[i] != 0;
+	kept->copy.n_codes = event->n_codes;
 	kept->copy.size = event->header.flags;
-	memcpy(kept->copy.bytes, event->stack, event->header.flags);
+	memcpy(kept->copy.bytes, event->stack, event->n_codes ? event->n_codes * sizeof(event->codes[0]) : event->header.flags);
 }
 
 static bool take(struct probe_stacks *stacks, struct kept_stack *kept, struct stack_copy *ret_copy)
@@ -62,7 +60,7 @@ bool probe_stacks_take_of(struct probe_stacks *stacks, const struct fact *fact, 
 	    fact->time_ns > stacks->newest_ns + PROBE_STACKS_CALL_NS)
 		return false;
 	for (uint32_t i = 0; i < PROBE_STACKS_MAX; i++) {
-		if (is_of(&stacks->kept[i], fact) && (!python_only || stacks->kept[i].copy.is_python))
+		if (is_of(&stacks->kept[i], fact) && (!python_only || stacks->kept[i].copy.n_codes))
 			return take(stacks, &stacks->kept[i], ret_copy);
 	}
 	return false;

@@ -12,10 +12,12 @@ struct stack_copy {
 	uint64_t time_ns;
 	uint64_t grown_start, grown_length; /* what the call made usable */
 	uint64_t registers[EVENT_REGISTERS];
-	bool is_python; /* then codes[] says what it did, and nothing else was copied */
-	uint64_t codes[EVENT_CODES];
+	uint32_t n_codes; /* not 0: codes[] says what it did in Python, and no stack was copied */
 	uint32_t size; /* of bytes[], which stood at the stack pointer */
-	unsigned char bytes[EVENT_STACK_BYTES];
+	union {
+		uint64_t codes[EVENT_CODES];
+		unsigned char bytes[EVENT_STACK_BYTES];
+	};
 };
 
 #endif

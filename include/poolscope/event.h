@@ -23,7 +23,7 @@
 #define EVENT_STACK_PIECE 256
 #define EVENT_STACK_BYTES 2048
 /* Of a thread that runs Python: so many of its functions, the innermost first. */
-#define EVENT_CODES 32
+#define EVENT_CODES (EVENT_STACK_BYTES / 8)
 /* Threads of Python, of all targets, that growth can be asked of; beyond that the longest quiet is not. 1 MiB. */
 #define EVENT_PYTHON_THREADS 8192
 
@@ -99,11 +99,15 @@ struct event_move {
 enum event_register { EVENT_BX, EVENT_BP, EVENT_SP, EVENT_R12, EVENT_R13, EVENT_R14, EVENT_R15, EVENT_IP, EVENT_REGISTERS };
 
 struct event_stack {
-	struct event_header header; /* flags: how many bytes could be read */
+	struct event_header header; /* flags: how many bytes of stack[] could be read */
 	__u64 grown_start, grown_length;
 	__u64 registers[EVENT_REGISTERS];
-	__u64 codes[EVENT_CODES]; /* addresses of code objects; 0: a frame without one, or none */
-	__u8 stack[EVENT_STACK_BYTES]; /* from the stack pointer up; where there are codes nothing is copied */
+	__u32 n_codes; /* 0: the thread runs no Python, or is not known to */
+	__u32 unused;
+	union {
+		__u64 codes[EVENT_CODES]; /* addresses of code objects; 0: a frame without one */
+		__u8 stack[EVENT_STACK_BYTES]; /* from the stack pointer up */
+	};
 };
 
 /* Value of the map `processes`, by kernel tgid. */

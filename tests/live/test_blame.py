@@ -68,6 +68,19 @@ def test_who_waits_afterwards_is_not_blamed(workload, watch, final):
     assert seen(pool) >= 0.7 * total(pool)
 
 
+def test_a_deep_stack(workload, watch, final):
+    """120 functions of the library stand between what is told and the program's own."""
+    program = workload("growers.py")
+    program.ask("executor deep 1")
+    watching = watch(program.pid)
+    program.ask("run deep look_up 2")
+    program.ask("run deep deepen 4")
+    pool = pools_of(final(watching, program))["deep_*"]
+    print(pool["blame"], pool["blame_other_bytes"], pool["blame_unseen_bytes"])
+    assert [entry["function"] for entry in pool["blame"]] == ["deepen"]
+    assert seen(pool) >= 4 << 20
+
+
 def test_the_library_is_not_blamed(workload, watch, final):
     """Nor is what a block was before it moved, with another way of growing, forgotten."""
     program = workload("growers.py")

@@ -173,8 +173,18 @@ __attribute__((noinline)) static void own_much(void)
 	__asm__ volatile("" : : "r"(memory) : "memory");
 }
 
+extern int PyGILState_Ensure(void) __attribute__((weak));
+extern void *PyEval_SaveThread(void) __attribute__((weak));
+static int has_state;
+
 static void *own_thread(void *argument)
 {
+	/* As a thread of a program that embeds Python: known to it, but in no function of it. */
+	if (has_state) {
+		PyGILState_Ensure();
+		PyEval_SaveThread();
+		sleep(2);
+	}
 	for (int i = 0; i < *(int *)argument; i++)
 		own_much();
 	sem_post(&done);
@@ -191,10 +201,17 @@ void own(int count)
 	pthread_setname_np(thread, "own-0");
 	sem_wait(&done);
 }
+
+void own_known(int count)
+{
+	has_state = 1;
+	own(count);
+}
 """
 
 
-def test_a_thread_without_python_in_a_python_process(workload, watch, final, tmp_path):
+@pytest.mark.parametrize("function", ["own", "own_known"])
+def test_a_thread_without_python_in_a_python_process(workload, watch, final, tmp_path, function):
     """A library's own thread, beside one that runs Python: each is blamed by what it runs."""
     library = tmp_path / "libown.so"
     subprocess.run(["cc", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-pthread", "-o", library, "-xc", "-"], check=True,
@@ -202,7 +219,7 @@ def test_a_thread_without_python_in_a_python_process(workload, watch, final, tmp
     program = workload("growers.py")
     program.ask("executor blocks 1")
     watching = watch(program.pid)
-    program.ask(f"library {library} own 3")
+    program.ask(f"library {library} {function} 3")
     program.ask("run blocks keep_much 3")
     pools = pools_of(final(watching, program))
     own = pools["own-*"]

@@ -20,6 +20,7 @@ CASES = {
     "large chunks": ("large:30M", "main:large:20M"),
     "given back inside": ("trimmed:30M", "main:trimmed:20M"),
     "small chunks": ("small:20M", "main:small:8M"),
+    "a large top": ("main:top:200M",),
     "several heaps": ("half:200M", "random:150M"),
     "small chunks of several heaps": ("small:150M",),
     "a list of the program's own": ("list:150M",),

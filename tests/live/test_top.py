@@ -204,7 +204,7 @@ def test_sizes(screen, filled):
 
 
 @pytest.mark.parametrize("how", ["q", "C-c", "C-\\", signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV, signal.SIGABRT,
-                                 signal.SIGBUS, signal.SIGTRAP, signal.SIGSYS, signal.SIGUSR1, signal.SIGXCPU])
+                                 signal.SIGBUS, signal.SIGTRAP, signal.SIGSYS, signal.SIGUSR1, signal.SIGXCPU, signal.SIGRTMIN])
 def test_terminal_is_given_back(screen, filled, how):
     window = screen()
     before = window.modes()
@@ -226,6 +226,20 @@ def test_who_reads_the_log_goes(screen, filled):
     time.sleep(0.5)
     assert window.value("alternate_on") == "1"
     window.press("q")
+    window.assert_given_back()
+
+
+def test_what_is_ignored_stays_ignored(screen, filled):
+    window = screen()
+    window.shell("trap '' USR1")
+    pid = window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    os.kill(pid, signal.SIGUSR1)
+    time.sleep(0.3)
+    assert window.value("alternate_on") == "1"
+    window.press("F1")
+    window.until("this help")
+    window.press("q", "q")
     window.assert_given_back()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Functions that make memory grow in various ways, run by executors under command: each line on stdin is answered
 with a line of JSON. Runs with every Python from 3.7 on, without packages."""
+import copy
 import ctypes
 import json
 import time
@@ -55,6 +56,14 @@ def answer():
     for _ in range(4):
         fill()
         look_up()
+
+
+def deepen():
+    """Grows under more functions of the library than most programs have."""
+    nested = bytearray(2 << 20)
+    for _ in range(60):
+        nested = [nested]
+    KEPT.append(copy.deepcopy(nested))
 
 
 def churn():

@@ -9,9 +9,9 @@
 #define THREADS_MAX 64
 #define HEAPS_MAX 64
 
-enum pattern { NONE, HALF, ALL, RANDOM, LARGE, TRIMMED, SMALL, LIST, BUSY, PATTERN_COUNT };
+enum pattern { NONE, HALF, ALL, RANDOM, LARGE, TRIMMED, SMALL, LIST, TOP, BUSY, PATTERN_COUNT };
 
-static const char *const names[PATTERN_COUNT] = { "none", "half", "all", "random", "large", "trimmed", "small", "list", "busy" };
+static const char *const names[PATTERN_COUNT] = { "none", "half", "all", "random", "large", "trimmed", "small", "list", "top", "busy" };
 
 struct user {
 	enum pattern pattern;
@@ -67,6 +67,8 @@ static bool is_freed(enum pattern pattern, size_t i, size_t count, uint64_t *sta
 		return i % 2;
 	case ALL:
 		return i + 1 < count; /* the last pins the rest */
+	case TOP:
+		return true; /* so all that the brk heap grew by is one chunk */
 	case RANDOM:
 		return draw(state) % 10 < 7;
 	default:
@@ -167,7 +169,7 @@ int main(int argc, char **argv)
 		while (size && pattern < PATTERN_COUNT && strncmp(names[pattern], word, size - word) != 0)
 			pattern++;
 		if (!size || pattern == PATTERN_COUNT)
-			DIE("usage: kept [main:]none|half|all|random|large|trimmed|small|list|busy:SIZE...");
+			DIE("usage: kept [main:]none|half|all|random|large|trimmed|small|list|top|busy:SIZE...");
 		user->pattern = pattern;
 		user->bytes = parse_size(size + 1);
 		threads += !user->is_main;
