@@ -122,7 +122,9 @@ def test_grpc(program):
     assert (kind, is_own) == ("gRPC internal", True) and threads >= 1
     assert found["default-executo*"][0] == "gRPC threads"
     assert found["main"] == MAIN["main"]
-    assert {pool[0] for pool in found.values()} == {"gRPC internal", "gRPC threads", "threads", "threading.Thread"}
+    kinds = {pool[0] for pool in found.values()}
+    # One of Python's that was not read yet is Python's by its start routine.
+    assert kinds - {"Python threads"} == {"gRPC internal", "gRPC threads", "threads", "threading.Thread"}
 
 
 def test_ruby(program):
