@@ -38,8 +38,10 @@ def test_idle_busy_idle(program, tmp_path, name):
     assert until(started, name, 0)["threads"] == workers
     for count in (1, workers, 2):
         started.ask(f"in {count} 0")
-        pool = until(started, name, count)
-        assert (pool["threads"], pool["running"]) == (workers, 0)
+        until(started, name, count)
+        # Who was woken for its task may still be on its way into it.
+        pool = pools_of(dump_until(started, lambda pools: not pools[name]["running"], "all to stand in their tasks"))[name]
+        assert (pool["threads"], pool["busy"]) == (workers, count)
         for _ in range(3):  # it stays so, as long as they wait
             assert told(started, name) == (workers, count, ["False"] * (workers - count) + ["True"] * count)
         assert pool["right_size"] is None and pool["queued"] is None
