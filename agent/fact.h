@@ -186,6 +186,11 @@ struct fact_thread {
 	uint64_t faults;                    /* SEEN, SAMPLED, EXITED: page faults so far; UNKNOWN_U64: not known */
 };
 
+static inline bool symbol_is_place(const char *symbol)
+{
+	return !strncmp(symbol, FACT_PLACE, sizeof(FACT_PLACE) - 1);
+}
+
 struct fact_routine {
 	struct thread_id id;
 	char symbol[FACT_SYMBOL_SIZE]; /* of a start routine that has none its place in the file: FACT_PLACE; else "" */

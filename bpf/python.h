@@ -6,8 +6,6 @@
 
 #include "filter.h"
 
-/* _PyInterpreterFrame.owner from 3.12 on: above these there is no function. */
-#define OWNER_C_STACK 3
 /* How far apart a start is that procfs told (sysconf(_SC_CLK_TCK) is 100). */
 #define TICK_NS 10000000ULL
 
@@ -37,7 +35,7 @@ static __always_inline __u32 python_codes(const struct process *process, __u32 t
 
 		if (wish->python.frame_owner)
 			bpf_probe_read_user(&owner, sizeof(owner), (void *)(frame + wish->python.frame_owner));
-		codes[count] = owner < OWNER_C_STACK ? user_word(frame + wish->python.frame_code) : 0;
+		codes[count] = owner < PYTHON_OWNER_C_STACK ? user_word(frame + wish->python.frame_code) : 0;
 		frame = user_word(frame + wish->python.frame_previous);
 	}
 	return count;

@@ -135,7 +135,7 @@ void pool_name_routine(const char *module, const char *symbol, char ret_name[POO
 	/* The version behind ".so" and the compiler's suffix (".constprop.0") change with each update. */
 	text_add_folded(&text, module, so && (!so[3] || so[3] == '.') ? so + 3 : module + strlen(module),
 			isdigit, MODULE_RANDOM_DIGITS);
-	if (*module && *symbol && strncmp(symbol, FACT_PLACE, strlen(FACT_PLACE)) != 0)
+	if (*module && *symbol && !symbol_is_place(symbol))
 		text_add(&text, ':');
 	text_add_folded(&text, symbol, suffix && suffix > symbol ? suffix : symbol + strlen(symbol), isxdigit,
 			SYMBOL_HASH_DIGITS);

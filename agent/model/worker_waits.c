@@ -39,7 +39,7 @@ static bool is_own(const struct wait_walk *walk, const struct fact_routine *fram
 
 static bool has_symbol(const struct fact_routine *routine)
 {
-	return *routine->symbol && strncmp(routine->symbol, FACT_PLACE, strlen(FACT_PLACE)) != 0;
+	return *routine->symbol && !symbol_is_place(routine->symbol);
 }
 
 /* Without symbols any function of the file may be the one that the thread began in. */

@@ -7,8 +7,6 @@
 
 #include "cpython_stack.h"
 
-#define ROUNDS 4U
-
 static bool is_listed_as(const struct cpython_walk *walk, const struct py_thread *thread, const struct listed_thread *listed)
 {
 	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid

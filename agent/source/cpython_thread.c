@@ -2,6 +2,7 @@
 /* The Python threads of an interpreter, and where each is now. It must not know executors, nor trust a list
  * to end or a frame to be one. */
 #include "cpython_thread.h"
+#include "poolscope/event.h"
 
 #include <errno.h>
 
@@ -10,9 +11,6 @@
 #define FRAME_BYTES 128U
 #define SHIMS_MAX 8U
 #define ROUNDS 3U
-
-/* _PyInterpreterFrame.owner from 3.12 on: above these there is no function. */
-#define OWNER_C_STACK 3U
 
 void py_threads_clear(struct py_threads *threads)
 {
@@ -209,7 +207,7 @@ int frame_read(const struct cpython_image *image, struct code_table *codes, uint
 		r = memory_view_read(image->view, address + at->frame_owner, &owner, 1);
 		if (r < 0)
 			return r;
-		if (owner >= OWNER_C_STACK) {
+		if (owner >= PYTHON_OWNER_C_STACK) {
 			*ret_frame = frame;
 			return 0;
 		}

@@ -7,7 +7,6 @@
 
 #include "cpython_root.h"
 
-#define ROUNDS 4U
 /* Passes that tell nothing, one after another, until what was told before counts as unknown. */
 #define FAILURES_MAX 3U
 

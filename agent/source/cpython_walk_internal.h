@@ -9,6 +9,8 @@
 #include "cpython_thread.h"
 #include "cpython_walk.h"
 
+#define ROUNDS 4U /* what changes while it is read is read again so often */
+
 struct cpython_walk {
 	struct cpython_site site;
 	struct cpython_image image;

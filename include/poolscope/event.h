@@ -130,6 +130,8 @@ struct process {
 	__u64 execs;          /* since it is watched */
 };
 
+/* _PyInterpreterFrame.owner of CPython from 3.12 on: from this on there is no function. */
+#define PYTHON_OWNER_C_STACK 3
 /* Where an interpreter keeps its threads' frames: offsets into its structures (agent/source/cpython_offsets.h). */
 struct python_layout {
 	__u16 thread_frame, cframe_frame, frame_previous, frame_code, frame_owner;
