@@ -268,11 +268,14 @@ int dashboard_render(const struct snapshot *snapshot, const struct dashboard_sta
 		cells->grid[i] = (struct cell){ U' ', ATTR_NORMAL };
 	dashboard_arrange(ui, snapshot, cells->rows, cells->columns, &layout);
 	dashboard_draw_title(ui, snapshot, target, layout.title, cells);
-	dashboard_draw_bar(ui, layout.bar, cells);
 	if (ui->mode == MODE_HELP || (dashboard_mode_is_text(ui->mode) && target)) {
-		dashboard_draw_text(ui, snapshot, dashboard_text_place(cells->rows, cells->columns), cells);
+		struct rectangle place = dashboard_text_place(cells->rows, cells->columns);
+		unsigned int lines = dashboard_draw_text(ui, snapshot, place, cells);
+
+		dashboard_draw_bar(ui, lines > ui->cursor + place.rows, layout.bar, cells);
 		return 0;
 	}
+	dashboard_draw_bar(ui, false, layout.bar, cells);
 	if (!target) {
 		draw_nothing(ui, cells);
 		return 0;

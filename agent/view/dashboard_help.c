@@ -113,12 +113,26 @@ static void draw_items(const struct bar_item *items, size_t count, struct rectan
 	cells_paint(cells, place.row, at, place.columns > at ? place.columns - at : 0, ATTR_KEY_LABEL);
 }
 
-void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place, struct cells *cells)
+/* Where a text that fills the screen goes on, and the way out of it. */
+static void draw_text_items(const struct dashboard_state *ui, bool goes_on, struct rectangle place, unsigned int at,
+			    struct cells *cells)
+{
+	struct bar_item items[3];
+	size_t count = 0;
+
+	if (goes_on)
+		items[count++] = (struct bar_item){ "PgDn", "More" };
+	if (ui->cursor)
+		items[count++] = (struct bar_item){ "PgUp", "Up" };
+	items[count++] = (struct bar_item){ "Esc", "Back" };
+	draw_items(items, count, place, at, cells);
+}
+
+void dashboard_draw_bar(const struct dashboard_state *ui, bool text_goes_on, struct rectangle place, struct cells *cells)
 {
 	static const struct bar_item search[] = { { "F3", "Next" }, { "Enter", "Done" }, { "Esc", "Done" } };
 	static const struct bar_item filter[] = { { "Enter", "Done" }, { "Esc", "Clear" } };
 	static const struct bar_item menu[] = { { "Enter", "Sort" }, { "Esc", "Cancel" } };
-	static const struct bar_item help[] = { { "PgDn", "More" }, { "Esc", "Back" } };
 	const char *prompt = ui->mode == MODE_SEARCH ? "Search: " : "Filter: ";
 	struct bar_item items[24];
 	size_t count, n_items = 0;
@@ -131,7 +145,7 @@ void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place
 	if (ui->mode == MODE_SORT) {
 		draw_items(menu, ARRAY_SIZE(menu), place, at, cells);
 	} else if (dashboard_mode_is_text(ui->mode)) {
-		draw_items(help, ARRAY_SIZE(help), place, at, cells);
+		draw_text_items(ui, text_goes_on, place, at, cells);
 	} else if (ui->mode == MODE_SEARCH || ui->mode == MODE_FILTER) {
 		at += cells_write(cells, place.row, at, place.columns, ATTR_BOLD, prompt);
 		at += cells_write(cells, place.row, at, place.columns - at, ATTR_BOLD, ui->input);

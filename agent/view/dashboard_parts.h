@@ -97,7 +97,8 @@ void dashboard_put_help(struct panel *panel);
 /* Under which functions the pools grew. */
 void dashboard_put_blame(const struct snapshot_target *target, bool utf8, struct panel *panel);
 
-void dashboard_draw_bar(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
+/* text_goes_on: below what is shown of a text that fills the screen there is more. */
+void dashboard_draw_bar(const struct dashboard_state *ui, bool text_goes_on, struct rectangle place, struct cells *cells);
 void dashboard_draw_sort_menu(const struct dashboard_state *ui, struct rectangle place, struct cells *cells);
 #define SORT_MENU_COLUMNS 16
 

@@ -235,12 +235,14 @@ static void test_many_words_fill_the_screen(void **state)
 	press(KEY_FUNCTION + 2);
 	assert_int_equal(ui.mode, MODE_WORDS);
 	assert_frame("OVER anyio-worker-*", true);
-	assert_frame("EscBack", true);
+	assert_frame("PgDnMore EscBack", true);
 	assert_frame("absent-39", false);
 	assert_frame("more: F2", false);
 	press(KEY_PAGE_DOWN);
 	assert_frame("OVER anyio-worker-*", false);
+	assert_frame("PgDnMore PgUpUp EscBack", true);
 	press(KEY_BOTTOM);
+	assert_frame("\nPgUpUp EscBack", true);
 	assert_frame("At capacity", true);
 	assert_frame("absent-39", true);
 	press(KEY_CURSOR_UP);
