@@ -21,10 +21,10 @@ static __always_inline void name_read(char *name, struct task_struct *task, bool
 }
 
 static __always_inline struct event_thread *thread_event(bool is_typed, const struct process *process, __u8 kind,
-							  struct task_struct *task)
+							  struct task_struct *task, __u64 time_ns)
 {
 	struct event_thread *event = event_reserve(process, sizeof(*event), kind, true, task_number(task, is_typed),
-						   FOLLOW(is_typed, task, start_boottime), bpf_ktime_get_boot_ns());
+						   FOLLOW(is_typed, task, start_boottime), time_ns);
 
 	if (event) {
 		__builtin_memset(&event->header + 1, 0, sizeof(*event) - sizeof(event->header));
@@ -57,17 +57,14 @@ static __always_inline __u64 task_sp(struct task_struct *task, bool is_typed)
 	return regs_sp(task_regs(task));
 }
 
-static __always_inline __u64 current_sp(void)
+static __always_inline __u64 current_sp(const struct pt_regs *regs)
 {
-	const struct pt_regs *regs = current_regs(task_typed());
-
 	return has_task_pt_regs ? regs->sp : regs_sp(regs);
 }
 
 /* The stack that clone3 was given; other calls tell its top only. */
-static __always_inline void clone3_stack(struct event_thread *event)
+static __always_inline void clone3_stack(struct event_thread *event, const struct pt_regs *regs)
 {
-	const struct pt_regs *regs = current_regs(task_typed());
 	__u64 number = 0, args = 0, stack[2] = {};
 
 #if defined(__TARGET_ARCH_x86)
@@ -113,9 +110,11 @@ static __always_inline void birth_describe(bool is_typed, struct event_thread *e
 	}
 	event->stack_pointer = task_sp(child, is_typed);
 	if (flags & CLONE_VM) {
-		if (event->stack_pointer == current_sp())
+		const struct pt_regs *regs = current_regs(creator);
+
+		if (event->stack_pointer == current_sp(regs))
 			event->stack_pointer = 0;
-		clone3_stack(event);
+		clone3_stack(event, regs);
 	}
 	if (!(flags & CLONE_VM) || flags & CLONE_SETTLS)
 		event->tls_base = task_tls(child, is_typed);
@@ -173,7 +172,8 @@ static __always_inline int on_birth(bool is_typed, struct task_struct *child, __
 		process_add(tgid, &next);
 		return 0;
 	}
-	event = thread_event(is_typed, &next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child);
+	event = thread_event(is_typed, &next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child,
+			     FOLLOW(is_typed, child, start_boottime));
 	/* One test of event right here: before 6.2 the verifier takes a second one for a lost reference. A child
 	 * that the reader never hears of must not be watched: its events would have no owner. */
 	if (!event) {
@@ -192,8 +192,21 @@ static __always_inline int on_birth(bool is_typed, struct task_struct *child, __
 	return 0;
 }
 
+static __always_inline struct event_exit *exit_event(bool is_typed, const struct process *process, struct task_struct *task)
+{
+	struct event_exit *event = event_reserve(process, sizeof(*event), EVENT_THREAD_EXITED, true, task_number(task, is_typed),
+						 FOLLOW(is_typed, task, start_boottime), bpf_ktime_get_boot_ns());
+
+	if (event) {
+		event->faults = FOLLOW(is_typed, task, min_flt) + FOLLOW(is_typed, task, maj_flt);
+		event->exit_code = 0;
+		name_read(event->name, task, is_typed);
+	}
+	return event;
+}
+
 /* How the process ended, by its last thread. */
-static __always_inline void end_describe(struct event_thread *event, struct task_struct *task,
+static __always_inline void end_describe(struct event_exit *event, struct task_struct *task,
 					 struct signal_struct *signal)
 {
 	event->header.flags |= EVENT_THREAD_LAST;
@@ -212,7 +225,7 @@ static __always_inline int on_exit(bool is_typed, struct task_struct *task)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process = process_find(tgid);
 	struct signal_struct *signal;
-	struct event_thread *event;
+	struct event_exit *event;
 	bool guest, last;
 
 	if (!process)
@@ -224,9 +237,8 @@ static __always_inline int on_exit(bool is_typed, struct task_struct *task)
 	signal = FOLLOW(is_typed, task, signal);
 	last = FOLLOW(is_typed, signal, live.counter) == 0;
 	guest = process->flags & PROCESS_GUEST;
-	event = thread_event(is_typed, process, EVENT_THREAD_EXITED, task);
+	event = exit_event(is_typed, process, task);
 	if (event) {
-		event->faults = FOLLOW(is_typed, task, min_flt) + FOLLOW(is_typed, task, maj_flt);
 		if (last && !guest)
 			end_describe(event, task, signal);
 		event_submit_urgent(event);
@@ -244,7 +256,7 @@ static __always_inline int on_rename(bool is_typed, struct task_struct *task, co
 	/* What a vfork child renames is its image to be, not a thread of its parent. */
 	if (!process || process->flags & PROCESS_VFORK)
 		return 0;
-	event = thread_event(is_typed, process, EVENT_THREAD_RENAMED, task);
+	event = thread_event(is_typed, process, EVENT_THREAD_RENAMED, task, bpf_ktime_get_boot_ns());
 	if (!event)
 		return 0;
 	__builtin_memset(event->name, 0, sizeof(event->name));
@@ -258,11 +270,12 @@ static __always_inline int guest_exec(bool is_typed, struct task_struct *task, _
 {
 	struct process next = *process;
 	struct event_thread *event;
+	struct event_exit *end;
 
 	if (!(next.flags & PROCESS_VFORK)) {
-		event = thread_event(is_typed, process, EVENT_THREAD_EXITED, task);
-		if (event)
-			event_submit_urgent(event);
+		end = exit_event(is_typed, process, task);
+		if (end)
+			event_submit_urgent(end);
 	}
 	process_remove(tgid);
 	if (!(next.flags & PROCESS_FOLLOW))
@@ -271,7 +284,7 @@ static __always_inline int guest_exec(bool is_typed, struct task_struct *task, _
 	next.flags = PROCESS_FOLLOW;
 	next.routine_offset = 0;
 	next.execs = 0;
-	event = thread_event(is_typed, &next, EVENT_PROCESS_BORN, task);
+	event = thread_event(is_typed, &next, EVENT_PROCESS_BORN, task, bpf_ktime_get_boot_ns());
 	if (!event)
 		return 0;
 	process_add(tgid, &next);
@@ -297,7 +310,7 @@ static __always_inline int on_exec(bool is_typed, struct task_struct *task, __u3
 	process->routine_offset = 0;
 	process->brk = 0;
 	process->execs++;
-	event = thread_event(is_typed, process, EVENT_EXEC, task);
+	event = thread_event(is_typed, process, EVENT_EXEC, task, bpf_ktime_get_boot_ns());
 	if (!event)
 		return 0;
 	process_describe(event, task, BPF_CORE_READ(task, real_parent));
@@ -307,7 +320,7 @@ static __always_inline int on_exec(bool is_typed, struct task_struct *task, __u3
 		event->old_tid = procfs_level ? 0 : old_tid;
 	}
 	event->tls_base = task_tls(task, is_typed);
-	event->stack_pointer = current_sp();
+	event->stack_pointer = current_sp(current_regs(task_typed()));
 	event_submit_urgent(event);
 	return 0;
 }

@@ -25,7 +25,7 @@ static const struct {
 } kinds[] = {
 	[EVENT_THREAD_BORN] = {FACT_THREAD_BORN, PROBE_THREAD_BORN, sizeof(struct event_thread)},
 	[EVENT_PROCESS_BORN] = {FACT_TARGET, PROBE_THREAD_BORN, sizeof(struct event_thread)},
-	[EVENT_THREAD_EXITED] = {FACT_THREAD_EXITED, PROBE_THREAD_EXITED, sizeof(struct event_thread)},
+	[EVENT_THREAD_EXITED] = {FACT_THREAD_EXITED, PROBE_THREAD_EXITED, sizeof(struct event_exit)},
 	[EVENT_THREAD_RENAMED] = {FACT_THREAD_RENAMED, PROBE_THREAD_RENAMED, sizeof(struct event_thread)},
 	[EVENT_EXEC] = {FACT_TARGET, PROBE_EXEC, sizeof(struct event_thread)},
 	[EVENT_MMAP] = {FACT_RANGE_MADE, PROBE_MMAP, sizeof(struct event_memory)},
@@ -39,6 +39,14 @@ static const struct {
 	[EVENT_STACK] = {.size = sizeof(struct event_stack)}, /* no fact, and no event of its own */
 };
 _Static_assert(ARRAY_SIZE(kinds) == EVENT_KIND_COUNT, "every kind has a row");
+
+#define FILLS_LINES(record) \
+	_Static_assert((sizeof(struct record) + EVENT_RING_HEADER) % EVENT_CACHE_LINE == 0, #record " fills whole cache lines")
+FILLS_LINES(event_thread);
+FILLS_LINES(event_exit);
+FILLS_LINES(event_memory);
+FILLS_LINES(event_move);
+FILLS_LINES(event_stack);
 
 static const struct {
 	uint32_t bit;
@@ -157,14 +165,22 @@ static void stack_fill(const struct event_thread *event, uint64_t page_size, str
 	thread->stack_length = length;
 }
 
-static void thread_fill(const struct event_thread *event, uint64_t page_size, struct fact *fact, enum fact_kind kind)
+static void identity_fill(const struct event_header *header, const char *name, struct fact *fact, enum fact_kind kind)
 {
 	struct fact_thread *thread = &fact->thread;
 
 	fact->kind = kind;
-	thread->id = (struct thread_id){.tid = event->header.tid, .start_ns = event->header.start_ns};
+	thread->id = (struct thread_id){.tid = header->tid, .start_ns = header->start_ns};
+	memcpy(thread->name, name, sizeof(thread->name) - 1);
+	thread->cpu_ns = thread->faults = UNKNOWN_U64;
+}
+
+static void thread_fill(const struct event_thread *event, uint64_t page_size, struct fact *fact, enum fact_kind kind)
+{
+	struct fact_thread *thread = &fact->thread;
+
+	identity_fill(&event->header, event->name, fact, kind);
 	thread->creator = (struct thread_id){.tid = event->creator_tid, .start_ns = event->creator_start_ns};
-	memcpy(thread->name, event->name, sizeof(thread->name) - 1);
 	/* A guest of the address space leads its own thread group, not the target. */
 	thread->is_leader = event->header.flags & EVENT_THREAD_LEADER && event->pid == event->header.tid;
 	thread->is_io_worker = event->header.flags & EVENT_THREAD_IO_WORKER;
@@ -172,8 +188,6 @@ static void thread_fill(const struct event_thread *event, uint64_t page_size, st
 	thread->stack_pointer = event->stack_pointer;
 	stack_fill(event, page_size, thread);
 	thread->start_routine = event->start_routine;
-	thread->cpu_ns = UNKNOWN_U64;
-	thread->faults = kind == FACT_THREAD_EXITED ? event->faults : UNKNOWN_U64;
 }
 
 static void target_fill(const struct event_thread *event, struct fact *fact)
@@ -190,7 +204,7 @@ static void target_fill(const struct event_thread *event, struct fact *fact)
 }
 
 /* The status as wait(2) encodes it. */
-static void gone_fill(const struct event_thread *event, struct fact *fact)
+static void gone_fill(const struct event_exit *event, struct fact *fact)
 {
 	int signal_number = event->exit_code & 0x7f;
 
@@ -225,24 +239,27 @@ static int thread_facts(const struct event_thread *event, uint64_t page_size, st
 		facts[2].thread.id.tid = event->old_tid;
 		facts[2].thread.cpu_ns = facts[2].thread.faults = UNKNOWN_U64;
 		return 3;
-	case EVENT_THREAD_EXITED:
-		thread_fill(event, page_size, &facts[0], FACT_THREAD_EXITED);
-		if (!(event->header.flags & EVENT_THREAD_LAST))
-			return 1;
-		gone_fill(event, &facts[1]);
-		return 2;
 	default:
 		thread_fill(event, page_size, &facts[0], kinds[event->header.kind].fact);
 		return 1;
 	}
 }
 
+static int exit_facts(const struct event_exit *event, struct fact *facts)
+{
+	identity_fill(&event->header, event->name, &facts[0], FACT_THREAD_EXITED);
+	facts[0].thread.faults = event->faults;
+	if (!(event->header.flags & EVENT_THREAD_LAST))
+		return 1;
+	gone_fill(event, &facts[1]);
+	return 2;
+}
+
 int probe_event_facts(const void *data, uint32_t target, uint64_t page_size,
 		      struct fact ret_facts[PROBE_EVENT_MAX_FACTS])
 {
 	const struct event_header *header = data;
-	size_t size = kinds[header->kind].size;
-	size_t room = size == sizeof(struct event_thread) ? PROBE_EVENT_MAX_FACTS : 1;
+	size_t room = header->kind < EVENT_MMAP ? PROBE_EVENT_MAX_FACTS : 1;
 
 	/* A caller that the procfs in use does not show has no identity there. */
 	if (!header->tid || header->kind == EVENT_STACK)
@@ -253,5 +270,9 @@ int probe_event_facts(const void *data, uint32_t target, uint64_t page_size,
 		ret_facts[i].target = target;
 		ret_facts[i].time_ns = header->time_ns;
 	}
-	return room == 1 ? memory_facts(data, page_size, ret_facts) : thread_facts(data, page_size, ret_facts);
+	if (header->kind >= EVENT_MMAP)
+		return memory_facts(data, page_size, ret_facts);
+	if (header->kind == EVENT_THREAD_EXITED)
+		return exit_facts(data, ret_facts);
+	return thread_facts(data, page_size, ret_facts);
 }

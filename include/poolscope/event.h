@@ -48,7 +48,7 @@ enum event_kind {
 enum event_thread_flag {
 	EVENT_THREAD_LEADER = 1 << 0,
 	EVENT_THREAD_IO_WORKER = 1 << 1,
-	EVENT_THREAD_LAST = 1 << 2, /* EXITED: no thread of the process lives any more; exit_code is the process's */
+	EVENT_THREAD_LAST = 1 << 2, /* EXITED: no thread of the process lives any more */
 	EVENT_THREAD_OOM = 1 << 3,  /* EXITED: the out-of-memory killer chose it */
 	EVENT_THREAD_TOOK_OVER = 1 << 4, /* EXEC: another thread than the leader did it and is the leader now */
 	EVENT_PROCESS_EXECED = 1 << 5, /* PROCESS_BORN: by an exec, after a vfork: it has nothing of its parent's memory */
@@ -56,6 +56,11 @@ enum event_thread_flag {
 
 /* Of a mprotect: it met a hole, having changed what lies before that, or failed before it changed anything. */
 #define EVENT_MPROTECT_FAILED 1
+
+/* Each record fills whole cache lines, together with the ring's own header (BPF_RINGBUF_HDR_SZ), so that none touches
+ * one more: a cold line costs the target more than what is written to it (of a mmap's record a sixth, Linux 6.18). */
+#define EVENT_RING_HEADER 8
+#define EVENT_CACHE_LINE 64
 
 /* tids are those of the procfs in use, 0 when invisible there; times are boottime. */
 struct event_header {
@@ -79,20 +84,27 @@ struct event_thread {
 	__u32 creator_tid;
 	__u32 pid, inner_pid, parent_pid; /* PROCESS_BORN, EXEC; inner_pid: in the innermost PID namespace */
 	__u32 old_tid;                    /* TOOK_OVER: the tid that vanished; 0: cannot be told */
-	__s32 exit_code;                  /* as wait(2) reports it */
-	__u64 faults;                     /* EXITED: page faults that the kernel counted for it */
+	char name[16];
+	__u32 unused;
+};
+
+struct event_exit {
+	struct event_header header; /* flags: LAST, OOM */
+	__u64 faults : 48;          /* page faults that the kernel counted for it */
+	__u64 exit_code : 16;       /* LAST: the process's, as wait(2) reports it */
 	char name[16];
 };
 
-/* With the ring's own header it fills a cache line at most: a cold line costs the target more than all else here. */
 struct event_memory {
 	struct event_header header; /* flags: of mmap */
 	__u64 start, length;
+	__u64 unused;
 };
 
 struct event_move {
 	struct event_memory to; /* flags: of mremap */
 	__u64 old_start, old_length;
+	__u64 unused[6];
 };
 
 /* What of a caller's registers its own caller can be found by (x86-64). */

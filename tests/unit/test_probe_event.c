@@ -250,11 +250,17 @@ static void test_how_a_process_ends(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		struct event_thread event = {.header = header(EVENT_THREAD_EXITED), .exit_code = ends[i].code};
+		struct event_exit event = {.header = header(EVENT_THREAD_EXITED), .exit_code = (uint16_t)ends[i].code,
+					   .faults = 1ULL << 40, .name = "w-1"};
 		struct fact facts[PROBE_EVENT_MAX_FACTS];
 
 		event.header.flags = ends[i].flags;
 		assert_int_equal(probe_event_facts(&event, 9, PAGE, facts), 1);
+		assert_int_equal(facts[0].kind, FACT_THREAD_EXITED);
+		assert_int_equal(facts[0].thread.id.tid, 71);
+		assert_int_equal(facts[0].thread.id.start_ns, 3);
+		assert_true(facts[0].thread.faults == 1ULL << 40 && facts[0].thread.cpu_ns == UNKNOWN_U64);
+		assert_string_equal(facts[0].thread.name, "w-1");
 		event.header.flags |= EVENT_THREAD_LAST;
 		assert_int_equal(probe_event_facts(&event, 9, PAGE, facts), 2);
 		assert_int_equal(facts[1].kind, FACT_TARGET_GONE);

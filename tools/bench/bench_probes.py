@@ -2,12 +2,13 @@
 not, beside programs that do nothing, of the same types, in the same run."""
 import contextlib
 import os
+import random
 import subprocess
 import sys
 import tempfile
 
 from bench_lib import Workload, poolscope, program_statistics, programs, spread
-from bench_slowdown import bpftrace
+from bench_slowdown import PRINT, bpftrace
 
 STEP_SECONDS = 0.3
 
@@ -49,20 +50,22 @@ def per_step(loops, mode):
 
 
 def steps(rounds):
-    observers = {"poolscope": poolscope, "bpftrace": bpftrace}
+    observers = {"poolscope": poolscope, "bpftrace, counting": bpftrace,
+                 "bpftrace, printing": lambda pid: bpftrace(pid, PRINT)}
     figures = {(mode, name): [] for mode in ("mmap", "thread") for name in observers}
     with program_statistics(), Workload("loops") as loops:
         for turn in range(rounds):
-            for name in [*observers][::1 if turn % 2 else -1]:
+            for name in random.sample([*observers], len(observers)):
                 with observers[name](loops.pid):
                     for mode in ("mmap", "thread"):
                         figures[mode, name].append(per_step(loops, mode))
     print("Programs: ns of a step of the loop, the target's, median (min to max)")
     for (mode, name), costs in figures.items():
-        print(f"  {mode:8} {name:12} {spread(costs)} ns")
-    for mode in ("mmap", "thread"):
-        ratios = [ours / theirs for ours, theirs in zip(figures[mode, "poolscope"], figures[mode, "bpftrace"])]
-        print(f"  {mode:8} poolscope / bpftrace, paired {spread(ratios)}, less in {sum(ratio < 1 for ratio in ratios)}")
+        print(f"  {mode:8} {name:18} {spread(costs)} ns")
+    for (mode, name), costs in figures.items():
+        if name != "poolscope":
+            ratios = [ours / theirs for ours, theirs in zip(figures[mode, "poolscope"], costs)]
+            print(f"  {mode:8} poolscope / {name}, paired {spread(ratios)}, less in {sum(ratio < 1 for ratio in ratios)}")
 
 
 def main(rounds):

@@ -12,12 +12,17 @@ SECONDS = 0.2
 TRIES = 3
 
 
-def bpftrace(pid):
-    """The tracepoints that poolscope's tracepoint variant uses, each event counted by thread."""
+COUNT = "@[tid, probe] = count();"
+PRINT = 'printf("%s %d %lu %s\\n", probe, tid, nsecs, comm);'
+
+
+def bpftrace(pid, action=COUNT):
+    """The tracepoints that poolscope's tracepoint variant uses: each event counted by thread in the kernel, or told one by one
+    as poolscope's are (what it would take to know which thread made what, and when)."""
     points = ([f"syscalls:sys_exit_{call}" for call in ("mmap", "munmap", "mremap", "mprotect", "pkey_mprotect", "brk")] +
               [f"syscalls:sys_enter_{call}" for call in ("munmap", "mremap")] +
               ["task:task_newtask", "task:task_rename", "sched:sched_process_exit", "sched:sched_process_exec"])
-    script = f"{','.join(f'tracepoint:{point}' for point in points)} /pid == {pid}/ {{ @[tid, probe] = count(); }}"
+    script = f"{','.join(f'tracepoint:{point}' for point in points)} /pid == {pid}/ {{ {action} }}"
     return running(["bpftrace", "-q", "-e", script], settle=3.0)
 
 
@@ -32,7 +37,8 @@ def main(rounds):
             "none": lambda: contextlib.nullcontext(),
             "poolscope, in the target": lambda: poolscope(loops.pid),
             "poolscope, beside it": lambda: poolscope(other.pid),
-            "bpftrace, in the target": lambda: bpftrace(loops.pid),
+            "bpftrace, counting": lambda: bpftrace(loops.pid),
+            "bpftrace, printing": lambda: bpftrace(loops.pid, PRINT),
             "strace, in the target": lambda: strace(loops.pid),
         }
         rates = {(case, mode): [] for case in cases for mode in MODES}
@@ -48,16 +54,17 @@ def main(rounds):
             for case in list(cases)[1:]:
                 ratios = [alone[clock] / rate[clock] for alone, rate in zip(rates["none", mode], rates[case, mode])]
                 print(f"  {words:4} {mode:8} {case:26} {spread(ratios)}")
-    side_by_side(rounds * 10)
+    for action in (COUNT, PRINT):
+        side_by_side(rounds * 5, action)
     page_faults(rounds)
 
 
-def side_by_side(rounds):
+def side_by_side(rounds, action):
     """Three equal processes, one poolscope's target, one bpftrace's, one nobody's, with both observers attached: the loops take
     turns within tenths of a second, which what else goes on in the machine does not tell apart. CPU time."""
     with Workload("loops") as ours, Workload("loops") as theirs, Workload("loops") as nobodys:
-        with poolscope(ours.pid), bpftrace(theirs.pid):
-            print("Side by side: CPU time of a step as a multiple of that of a process that neither watches")
+        with poolscope(ours.pid), bpftrace(theirs.pid, action):
+            print(f"Side by side: CPU time of a step as a multiple of that of a process that neither watches; bpftrace: {action}")
             for mode in ("mmap", "thread"):
                 ratios = {ours: [], theirs: []}
                 for turn in range(rounds):
