@@ -2,31 +2,17 @@
 /* The engine: runs the sources, hands every fact to the model, gives snapshots. It must not know
  * how anything looks, nor what the user typed. */
 #include "../boottime.h"
-#include "engine.h"
+#include "engine_inside.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "held.h"
 #include "origin.h"
-#include "watched_list.h"
 
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn
  * the agent into a load of its own. Less than a usual interval, or a refresh that comes a moment early passes it over. */
 #define RESEED_SPACING_NS (NSEC_PER_SEC / 2)
-
-struct engine {
-	struct engine_options options;
-	struct probes *probes;
-	struct procfs *procfs;
-	struct model *model;
-	struct watched_list watched;
-	size_t living; /* of them, when the refresh began; at least 1 */
-	bool grew;        /* somebody made much usable, by the drain that runs */
-	struct growers_budget asking;
-	struct held held; /* readings wait here for the drain that makes them comparable */
-};
 
 static int apply_tick(struct engine *engine)
 {
@@ -132,7 +118,7 @@ static int apply(void *context, const struct fact *fact)
 	return model_apply(engine->model, fact) == -ENOMEM ? -ENOMEM : 0;
 }
 
-static struct fact_sink sink_of(struct engine *engine)
+struct fact_sink engine_sink(struct engine *engine)
 {
 	return (struct fact_sink){.emit = apply, .context = engine};
 }
@@ -171,7 +157,7 @@ static void tell(const struct engine *engine, const struct watched *watched, con
 /* What was there at attach may show in the target's own memory whose it is. */
 static int search(struct engine *engine, struct watched *watched)
 {
-	struct fact_sink sink = sink_of(engine);
+	struct fact_sink sink = engine_sink(engine);
 	_cleanup_(freep) struct unowned *unowned = NULL;
 	size_t count = 0;
 	int error = model_unowned(engine->model, watched->id, &unowned, &count);
@@ -191,7 +177,7 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 		 enum seed_reason reason, struct explain *explain)
 {
 	_cleanup_(watched_freep) struct watched *watched = NULL;
-	struct fact_sink sink = sink_of(engine);
+	struct fact_sink sink = engine_sink(engine);
 	struct fact end;
 	int error;
 
@@ -274,7 +260,7 @@ static int adopt(struct engine *engine, const struct fact *fact)
 
 static int image_changed(struct engine *engine, struct watched *watched)
 {
-	struct fact_sink sink = sink_of(engine);
+	struct fact_sink sink = engine_sink(engine);
 	struct fact_target info = {0};
 	struct explain ignored;
 	int error = procfs_describe(engine->procfs, watched->info.pid, &info);
@@ -307,7 +293,7 @@ static int ended(struct engine *engine, struct watched *watched, const struct fa
 static int route(void *context, const struct fact *fact)
 {
 	struct engine *engine = context;
-	struct fact_sink sink = sink_of(engine);
+	struct fact_sink sink = engine_sink(engine);
 	struct watched *watched;
 	int error;
 
@@ -333,7 +319,7 @@ static int route(void *context, const struct fact *fact)
 
 static void blame(struct engine *engine)
 {
-	struct fact_sink sink = sink_of(engine);
+	struct fact_sink sink = engine_sink(engine);
 
 	for (size_t i = 0; engine->grew && i < engine->watched.count; i++)
 		if (engine->watched.watched[i]->grew)
@@ -341,56 +327,37 @@ static void blame(struct engine *engine)
 	engine->grew = false;
 }
 
+static void tell_transitions(struct engine *engine)
+{
+	struct limit_transition transition;
+
+	while (model_next_transition(engine->model, &transition))
+		if (engine->options.on_transition)
+			engine->options.on_transition(engine->options.context, &transition);
+}
+
 uint64_t engine_events(struct engine *engine)
 {
 	struct fact_sink sink = {.emit = route, .context = engine};
-	struct limit_transition transition;
 
 	probes_drain(engine->probes, &sink);
 	blame(engine);
 	model_judge(engine->model, boottime());
-	while (model_next_transition(engine->model, &transition))
-		if (engine->options.on_transition)
-			engine->options.on_transition(engine->options.context, &transition);
+	tell_transitions(engine);
 	return model_deadline(engine->model);
 }
 
 uint64_t engine_sample(struct engine *engine)
 {
-	struct fact_sink sink = sink_of(engine);
+	struct fact_sink sink = engine_sink(engine);
 
 	return sampler_run(engine->probes, &sink);
-}
-
-static int read_page_tables(struct engine *engine, struct watched *watched, bool whole)
-{
-	struct fact_sink holder = {.emit = held_emit, .context = &engine->held};
-	_cleanup_(freep) struct span *spans = NULL;
-	uint64_t budget = 0;
-	size_t count = 0;
-	bool all = false;
-	int error;
-
-	if (!watched->residency)
-		return 0;
-	error = model_spans(engine->model, watched->id, &spans, &count);
-	if (error)
-		return error;
-	/* The first reading is what growth is measured against: it is whole, whatever it costs. */
-	if (!whole && watched->was_read && engine->options.cpu_budget > 0) {
-		budget = (uint64_t)((double)engine->options.interval_ns * engine->options.cpu_budget /
-				    (double)engine->living);
-		budget = budget ? budget : 1;
-	}
-	error = residency_pass(watched->residency, spans, count, budget, &holder, &all);
-	watched->was_read |= all;
-	return error;
 }
 
 /* at_once: without regard to the spacing, for a snapshot that is the last word. */
 static void reseed_if_wanted(struct engine *engine, struct watched *watched, bool at_once)
 {
-	struct fact_sink sink = sink_of(engine);
+	struct fact_sink sink = engine_sink(engine);
 	uint64_t now = boottime();
 
 	bool wanted = model_wants_reseed(engine->model, watched->id) || (at_once && model_losses_unknown(engine->model));
@@ -410,56 +377,12 @@ static void end_unheard(struct engine *engine, struct watched *watched)
 	ended(engine, watched, &end);
 }
 
-#define SETTLE_ROUNDS 3
-
-/* Growth is counted from the first whole reading on: what moved meanwhile is read again at once, not at the next
- * refresh, by when it may have grown. */
-static int settle(struct engine *engine, struct watched *watched, const struct fact_sink *sink)
-{
-	int error = 0;
-
-	for (int i = 0; i < SETTLE_ROUNDS && !error && !watched->settled; i++) {
-		if (model_is_read(engine->model, watched->id))
-			break;
-		engine->held.size = 0;
-		error = read_page_tables(engine, watched, false);
-		engine_events(engine);
-		if (!error)
-			error = held_tell(&engine->held, sink);
-	}
-	watched->settled = true;
-	return error == -ESRCH || error == -ENOENT ? 0 : error; /* it has ended meanwhile */
-}
-
-static bool gives_way(const struct engine *engine)
-{
-	return engine->options.gives_way && engine->options.gives_way();
-}
-
-/* What is read of one target; it waits in `holder`. */
-static int read_target(struct engine *engine, struct watched *watched, bool whole, const struct fact_sink *holder)
-{
-	struct fact_sink sink = sink_of(engine);
-	int error = watched_tell_runtime(watched, &sink);
-
-	if (!error)
-		error = watched_read_unread(watched, whole, &sink);
-	/* The kernel's own figure is read next to the page tables, so that they can agree. */
-	if (!error)
-		error = read_page_tables(engine, watched, whole);
-	if (!error || error == -ESRCH)
-		error = watched_sample(watched, whole, holder);
-	if (!error)
-		error = watched_read_kept(watched, whole, holder);
-	return error == -ESRCH || error == -ENOENT ? 0 : error;
-}
-
 int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
 {
-	struct fact_sink sink = sink_of(engine), holder = {.emit = held_emit, .context = &engine->held};
+	struct fact_sink sink = engine_sink(engine);
 	struct snapshot *snapshot = NULL;
 	size_t living;
-	int error = 0;
+	int error;
 
 	engine_events(engine);
 	living = engine_living(engine);
@@ -467,27 +390,17 @@ int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snap
 	probes_counters(engine->probes, &sink);
 	for (size_t i = 0; i < engine->watched.count; i++)
 		reseed_if_wanted(engine, engine->watched.watched[i], whole);
-	engine->held.size = 0;
-	for (size_t i = 0; i < engine->watched.count && !error; i++) {
-		struct watched *watched = engine->watched.watched[i];
-
-		watched->runtime_share = engine->options.cpu_budget / (double)engine->living;
-		error = gives_way(engine) ? -EINTR : read_target(engine, watched, whole, &holder);
-	}
+	error = engine_read(engine, whole);
 	if (error)
 		return error;
-	engine_events(engine);
-	error = held_tell(&engine->held, &sink);
-	for (size_t i = 0; i < engine->watched.count && !error; i++)
-		error = gives_way(engine) ? -EINTR : settle(engine, engine->watched.watched[i], &sink);
 	for (size_t i = 0; i < engine->watched.count; i++)
 		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
 			end_unheard(engine, engine->watched.watched[i]);
 	/* Ended targets need no sources any more; the model keeps what is to be shown. */
 	watched_list_bury(&engine->watched);
-	if (!error)
-		error = apply_tick(engine);
-	engine_events(engine);
+	/* Nothing is drained between the two: a snapshot of two moments would have workers busy that have gone. */
+	error = apply_tick(engine);
+	tell_transitions(engine);
 	if (!error)
 		error = model_snapshot(engine->model, &snapshot);
 	if (error)

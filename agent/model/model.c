@@ -188,14 +188,24 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
 	return 0;
 }
 
-bool model_is_read(const struct model *model, uint32_t target)
+bool model_has_moved(const struct model *model, uint32_t target, unsigned int part)
 {
 	const struct target *found = target_find(model, target);
-	const struct range *range = found ? range_map_first(found->ranges) : NULL;
+	const struct range *range = found && !found->ended ? range_map_first(found->ranges) : NULL;
+	uint64_t anon, moved = 0;
 
-	while (range && (!range_counts(range) || range->scanned_ns))
-		range = range_map_next(found->ranges, range);
-	return !range;
+	if (!range)
+		return false;
+	anon = found->memory.rss_anon == UNKNOWN_U64 ? 0 : found->memory.rss_anon;
+	for (; range; range = range_map_next(found->ranges, range)) {
+		if (!range_counts(range) || !range->changed)
+			continue;
+		/* Until all has been read once, nothing is told of what grew and what is unexplained. */
+		if (!found->whole && !range->scanned_ns)
+			return true;
+		moved += range->end - range->start;
+	}
+	return moved > anon / part;
 }
 
 static enum unowned_kind unowned_kind(const struct range *range)

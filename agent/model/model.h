@@ -51,8 +51,9 @@ bool model_wants_reseed(const struct model *model, uint32_t target);
 /* Ranges that can hold anonymous pages, sorted, disjoint. Caller frees *ret_spans. */
 int model_spans(const struct model *model, uint32_t target, struct span **ret_spans, size_t *ret_count);
 
-/* True when each of these has been read since it was made. */
-bool model_is_read(const struct model *model, uint32_t target);
+/* True when what changed since it was read last is more than one part in so many of the anonymous memory, or when there is
+ * something that was never read, for want of which other figures are not told. */
+bool model_has_moved(const struct model *model, uint32_t target, unsigned int part);
 
 /* What no thread owns, for the search for evidence. Caller frees *ret_unowned. */
 int model_unowned(const struct model *model, uint32_t target, struct unowned **ret_unowned, size_t *ret_count);

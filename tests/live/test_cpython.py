@@ -379,6 +379,22 @@ def test_walk_under_churn(executors, probe):
     walk_under_churn(executors(), probe)
 
 
+def test_a_snapshot_is_of_one_moment(executors, exporter):
+    """Workers that end while it is made must not be busy in it and gone from it."""
+    program = executors()
+    serving = exporter("-p", program.pid, "-i", "100ms")
+    for name in "abcd":
+        program.ask(f"turns {name} 8 0.01")
+    seen, until = {}, time.monotonic() + harness.PATIENCE
+    while len(seen) < 100 and time.monotonic() < until:
+        series = serving.series()
+        seen[series["poolscope_snapshot_timestamp_seconds",]] = [
+            (key[1:], figure, series["poolscope_pool_threads", *key[1:]])
+            for key, figure in series.items() if key[0] == "poolscope_pool_threads_busy"]
+    assert len(seen) == 100 and any(busy for pools in seen.values() for _, busy, _ in pools)
+    assert not [pool for pools in seen.values() for pool in pools if pool[1] > pool[2]]
+
+
 def test_offsets_are_those_of_the_headers():
     """The committed table against the headers of Debian's interpreter, where they are there."""
     include = subprocess.run(["/usr/bin/python3", "-c", "import sysconfig; print(sysconfig.get_paths()['include'])"],

@@ -3,14 +3,16 @@
 that they began in, or else nobody could say of what pool they were."""
 import subprocess
 import time
+from statistics import median
 
 import pytest
 
 from exporter import Exporter
 from fixtures import factory
-from harness import BUILD, ROOT, wait_for
+from harness import BUILD, ROOT, run, wait_for
 
 LOOPS = str(BUILD / "workloads/loops")
+FLIT_BYTES = 16 * 48 * 4096 # loops.c
 
 
 class Loops:
@@ -71,3 +73,20 @@ def test_also_of_a_program_that_was_not_there_at_attach(loops, exporter):
     wait_for(lambda: (serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops:worker") or 0) > 100,
              "the threads")
     assert serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops") is None
+
+
+def test_memory_that_lives_for_less_than_a_reading(loops, record_property):
+    """Of 3 MiB that are always there, each block is mapped anew after a millisecond: who reads once, and throws away what moved
+    meanwhile, finds next to nothing."""
+    workload = loops(LOOPS)
+    workload.answer()
+    workload.process.stdin.write("go flit 60\n")
+    shares, unexplained = [], []
+    for _ in range(7):
+        target = run("dump", "--json", "--after", "0.5", "-p", workload.pid).target()
+        pool = next(pool for pool in target["pools"] if pool["name"] == "main")
+        shares.append(pool["memory"]["mmap"]["resident_bytes"] / FLIT_BYTES)
+        unexplained.append(abs(target["memory"]["unexplained_bytes"]) / target["memory"]["rss_anon_bytes"])
+    record_property("shares", shares)
+    assert median(shares) > 0.9 and max(shares) <= 1, shares
+    assert median(unexplained) < 0.1, unexplained

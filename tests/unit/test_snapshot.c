@@ -102,6 +102,32 @@ static void what_is_read_is_what_can_hold_pages(void **state)
 	script_end(&s);
 }
 
+static void what_moved_is_measured_by_what_there_is(void **state)
+{
+	struct script s = {0};
+
+	script_begin(&s);
+	leader(&s);
+	assert_false(model_has_moved(s.model, TARGET, 64));
+	memory(&s, 64 * MIB, 0, 0);
+	range(&s, FACT_RANGE_MADE, PID, AREA, MIB / 2, RW, RANGE_ANON);
+	assert_true(model_has_moved(s.model, TARGET, 64)); /* never read: nothing is told of growth */
+	resident(&s, AREA, MIB / 2, 4096);
+	tick(&s);
+	assert_false(model_has_moved(s.model, TARGET, 64));
+	range(&s, FACT_RANGE_MADE, PID, AREA + 2 * MIB, MIB, RW, RANGE_ANON);
+	assert_false(model_has_moved(s.model, TARGET, 64)); /* a 64th, as many as may */
+	range(&s, FACT_RANGE_MADE, PID, AREA + 4 * MIB, MIB, RW, RANGE_ANON);
+	assert_true(model_has_moved(s.model, TARGET, 64));
+	assert_false(model_has_moved(s.model, TARGET, 32));
+	range(&s, FACT_RANGE_MADE, PID, AREA + 8 * MIB, 64 * MIB, PROT_NONE, RANGE_ANON); /* holds nothing */
+	assert_false(model_has_moved(s.model, TARGET, 32));
+	range(&s, FACT_RANGE_FREED, PID, AREA + 4 * MIB, MIB, 0, 0);
+	assert_false(model_has_moved(s.model, TARGET, 64));
+	assert_false(model_has_moved(s.model, 99, 64));
+	script_end(&s);
+}
+
 static void pages_outside_twice_ask_for_a_reseed(void **state)
 {
 	struct script s = {0};
@@ -384,6 +410,7 @@ int main(void)
 		cmocka_unit_test(unknown_is_not_zero),
 		cmocka_unit_test(the_identity_and_its_age),
 		cmocka_unit_test(what_is_read_is_what_can_hold_pages),
+		cmocka_unit_test(what_moved_is_measured_by_what_there_is),
 		cmocka_unit_test(pages_outside_twice_ask_for_a_reseed),
 		cmocka_unit_test(losses_ask_for_a_reseed_and_owners_survive_it),
 		cmocka_unit_test(losses_of_the_agent_concern_all_or_none),

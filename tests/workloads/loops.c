@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Loops whose speed tells what an observer costs. Reads "go MODE SECONDS" lines, answers with the
- * rates a second and a CPU second; modes: mmap, thread, touch, getppid. It must not know who observes. */
+ * rates a second and a CPU second; modes: mmap, thread, touch, getppid, flit, calls. It must not know who observes. */
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define TOUCH_BYTES (4UL << 20)
 #define PAGE 4096UL
+#define FLIT_BLOCKS 16
+#define FLIT_BYTES (48 * PAGE)
 
 static double seconds_of(clockid_t clock)
 {
@@ -67,6 +71,36 @@ static void step_touch(void)
 		fail("madvise");
 }
 
+/* As many filled blocks as ever, none of them for long. */
+static void step_flit(void)
+{
+	static char *blocks[FLIT_BLOCKS];
+	static size_t at;
+	char **block = &blocks[at++ % FLIT_BLOCKS];
+
+	if (*block && munmap(*block, FLIT_BYTES))
+		fail("munmap");
+	*block = map(FLIT_BYTES);
+	memset(*block, 1, FLIT_BYTES);
+}
+
+/* One of each of the other calls that are watched. */
+static void step_calls(void)
+{
+	static char *memory;
+
+	if (!memory)
+		memory = map(PAGE);
+	if (mprotect(memory, PAGE, PROT_READ) || mprotect(memory, PAGE, PROT_READ | PROT_WRITE))
+		fail("mprotect");
+	if (mremap(memory, PAGE, PAGE, MREMAP_MAYMOVE) != memory)
+		fail("mremap");
+	if (sbrk((intptr_t)PAGE) == (void *)-1 || sbrk(-(intptr_t)PAGE) == (void *)-1)
+		fail("brk");
+	if (prctl(PR_SET_NAME, "loops"))
+		fail("prctl");
+}
+
 static void step_getppid(void)
 {
 	for (int i = 0; i < 100; i++)
@@ -78,6 +112,7 @@ static const struct mode {
 	void (*step)(void);
 } modes[] = {
 	{"mmap", step_mmap}, {"thread", step_thread}, {"touch", step_touch}, {"getppid", step_getppid},
+	{"flit", step_flit}, {"calls", step_calls},
 };
 
 int main(void)

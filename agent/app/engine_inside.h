@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of the engine share. For engine*.c alone: others know engine.h. */
+#ifndef POOLSCOPE_APP_ENGINE_INSIDE_H
+#define POOLSCOPE_APP_ENGINE_INSIDE_H
+
+#include "engine.h"
+#include "held.h"
+#include "watched_list.h"
+
+struct engine {
+	struct engine_options options;
+	struct probes *probes;
+	struct procfs *procfs;
+	struct model *model;
+	struct watched_list watched;
+	size_t living; /* of them, when the refresh began; at least 1 */
+	bool grew;        /* somebody made much usable, by the drain that runs */
+	struct growers_budget asking;
+	struct held held; /* readings wait here for the drain that makes them comparable */
+};
+
+/* Into the model, as facts of the sources are. */
+struct fact_sink engine_sink(struct engine *engine);
+/* What a refresh reads of all targets, in the model; whole: whatever it costs. -EINTR: it was to give way. */
+int engine_read(struct engine *engine, bool whole);
+
+#endif
