@@ -130,12 +130,13 @@ static void revive_for_the_last_frame(struct target *target)
 	}
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		struct thread *thread = &threads->thread[i];
+		struct pool *pool = thread->pool == POOL_NONE ? NULL : &target->pools.pool[thread->pool];
 
 		if (thread->living || !thread->id.tid || thread->exited_ns < last_birth_ns ||
-		    !threads_revive(threads, thread))
+		    !threads_revive(threads, thread) || !pool)
 			continue;
-		if (thread->pool != POOL_NONE)
-			target->pools.pool[thread->pool].threads++;
+		pool->threads++;
+		pool->exited -= pool->exited > 0; /* the group, told before, has counted it */
 	}
 	/* What is said of a limit must be what the frame's own rows say. */
 	target->limits[LIMIT_THREADS].value = threads->living;
