@@ -138,15 +138,7 @@ static bool has_children(const struct snapshot_target *target)
 	return target->children.count && target->children.count != UINT32_MAX;
 }
 
-/* The kernel counts faults of all kinds together. */
-static bool is_mostly_files(const struct snapshot_target *target)
-{
-	const struct fact_memory *memory = &target->memory;
-
-	return memory->rss_file != UNKNOWN_U64 && memory->rss_shmem != UNKNOWN_U64 &&
-	       memory->rss_file + memory->rss_shmem > memory->rss_anon;
-}
-
+/* The kernel counts faults of all kinds together, and what comes and goes cannot be told apart by what is there now. */
 void say_churn(struct collector *all)
 {
 	double of_nobody = growth_of_nobody(all->target);
@@ -160,10 +152,9 @@ void say_churn(struct collector *all)
 			continue;
 		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
 		/* What is written after a fork is copied, and was there before. */
-		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s%s%s", name,
+		say(all, ATTR_NORMAL, "%s: %s page faults/s without growth: freed and taken again%s, or pages of files%s", name,
 		    format_count(FORMAT_BUFFER, pool->faults_per_second),
 		    has_children(all->target) ? ", or copied for its children" : "",
-		    is_mostly_files(all->target) ? ", or pages of files" : "",
 		    uses_malloc(pool) && !has_children(all->target)
 			    ? "; if it is glibc's malloc: raise MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_" : "");
 		told++;
