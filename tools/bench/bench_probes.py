@@ -34,7 +34,7 @@ def per_event(before, after):
 
 def exercise(loops):
     before = programs()
-    for mode in ("mmap", "thread"):
+    for mode in ("mmap", "thread", "calls"):
         loops.ask(f"go {mode} {STEP_SECONDS}")
     return per_event(before, programs())
 
