@@ -269,6 +269,7 @@ struct fact_executor {
 	/* UNKNOWN_U64: not known. EXECUTOR_PROCESSES: capacity is of processes, queued is what they have not done yet. */
 	uint64_t capacity, queued, busy, idle, workers;
 	uint64_t processes; /* EXECUTOR_PROCESSES: that it has */
+	uint64_t borrowed;  /* EXECUTOR_ANYIO: tokens that are lent, to whomever; UNKNOWN_U64: not known */
 	bool may_have_more; /* workers that are not told to be its own */
 	bool is_runtimes_own; /* threads that do none of the program's work: a pool's helpers */
 };

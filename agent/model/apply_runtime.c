@@ -156,6 +156,8 @@ static void add_executor(struct target *target, const struct told_executor *exec
 	}
 	if (!pool->has_executors)
 		pool->capacity = pool->queued = 0;
+	if (executor->fact.kind == EXECUTOR_ANYIO)
+		pool->borrowed = sum_known(pool->has_executors ? pool->borrowed : 0, executor->fact.borrowed);
 	pool->only_executor = pool->has_executors || executor->is_split ? 0 : executor->fact.id;
 	/* Several may be told between two refreshes; alone in its pool, an executor's peak is the pool's. */
 	pool->executor_peak = pool->has_executors || executor->is_split ? UNKNOWN_U64 : executor->busy_peak;
@@ -230,7 +232,7 @@ void target_figure_executors(struct target *target, uint64_t now_ns)
 		pool->n_executors = 0;
 		pool->only_executor = 0;
 		pool->executor_peak = UNKNOWN_U64;
-		pool->capacity = pool->queued = UNKNOWN_U64;
+		pool->capacity = pool->queued = pool->borrowed = UNKNOWN_U64;
 		pool->busy = 0;
 	}
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {

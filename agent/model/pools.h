@@ -44,7 +44,7 @@ struct pool {
 	struct limit_track limits[LIMIT_KIND_COUNT];
 	struct history history; /* enum pool_history */
 	/* as of the last refresh; UNKNOWN_U64 unless a runtime tells */
-	uint64_t capacity, queued, busy, busy_peak, executor_peak;
+	uint64_t capacity, queued, borrowed, busy, busy_peak, executor_peak;
 	uint64_t processes, processes_max, processes_pending; /* of a ProcessPoolExecutor whose manager is in it */
 	bool has_processes;
 	bool has_executors, had_executors;

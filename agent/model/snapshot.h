@@ -114,6 +114,7 @@ struct snapshot_pool {
 	int32_t parent;  /* index in pools, -1: none */
 	uint64_t threads, threads_peak, threads_started, threads_exited;
 	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */
+	uint64_t borrowed; /* tokens that anyio's limiter has lent, to workers or to whoever asks; UNKNOWN_U64: no limiter */
 	struct snapshot_right_size right_size;
 	/* OpenMP: teams, threads of the largest, and what they come to when each worker of the parent has one. UNKNOWN_U64 */
 	uint64_t teams, team_threads, team_bound;

@@ -104,6 +104,7 @@ static int pool_fill(const struct model *model, const struct target *target, con
 		.busy = pool->busy,
 		.busy_peak = pool->busy_peak,
 		.queued = pool->queued,
+		.borrowed = pool->borrowed,
 		.right_size = right_size_of(target, pool),
 		.teams = pool->teams,
 		.team_threads = pool->team_threads,

@@ -227,7 +227,7 @@ int anyio_limiter(const struct cpython_image *image, uint64_t worker_frame, uint
 
 static void read_anyio(const struct cpython_image *image, struct executor *executor)
 {
-	uint64_t queue;
+	uint64_t queue, borrowers;
 	char type[32];
 
 	if (!executor->limiter || object_type_name(image, executor->limiter, type, sizeof(type)) < 0 ||
@@ -238,11 +238,15 @@ static void read_anyio(const struct cpython_image *image, struct executor *execu
 	if (object_attribute(image, executor->limiter, "_wait_queue", &queue) < 0 ||
 	    object_dict_length(image, queue, &executor->fact.queued) < 0)
 		executor->fact.queued = UNKNOWN_U64;
+	if (object_attribute(image, executor->limiter, "_borrowers", &borrowers) < 0 ||
+	    object_set_length(image, borrowers, &executor->fact.borrowed) < 0)
+		executor->fact.borrowed = UNKNOWN_U64;
 }
 
 void executor_read(const struct cpython_image *image, struct executor *executor)
 {
-	executor->fact.capacity = executor->fact.queued = executor->fact.processes = UNKNOWN_U64;
+	executor->fact.capacity = executor->fact.queued = executor->fact.processes = executor->fact.borrowed =
+		UNKNOWN_U64;
 	switch (executor->fact.kind) {
 	case EXECUTOR_FUTURES:
 		read_futures(image, executor);

@@ -166,7 +166,8 @@ static int emit_executors(const struct cpython_walk *walk, bool unknown, struct 
 		fact->executor = executor->fact;
 		if (unknown)
 			fact->executor.capacity = fact->executor.queued = fact->executor.busy =
-				fact->executor.idle = fact->executor.processes = UNKNOWN_U64;
+				fact->executor.idle = fact->executor.processes = fact->executor.borrowed =
+					UNKNOWN_U64;
 		r = sink->emit(sink->context, fact);
 	}
 	return r;

@@ -107,6 +107,7 @@ static json_t *build_pool(const struct snapshot_target *target, const struct sna
 	add(&object, "busy", count(pool->busy));
 	add(&object, "busy_peak", count(pool->busy_peak));
 	add(&object, "queued", count(pool->queued));
+	add(&object, "borrowed", count(pool->borrowed));
 	add(&object, "right_size", build_right_size(&pool->right_size));
 	add(&object, "memory", build_bytes(&pool->memory));
 	add(&object, "thread_resident_bytes_mean", count(pool->thread_resident_mean));

@@ -23,7 +23,7 @@ FIT = {"size": COUNT, "unit": TEXT, "formula": TEXT, "fits": COUNT, "setting": T
 POOL = {"name": TEXT, "kind": (TEXT,), "parent": (TEXT,), "threads": COUNT, "threads_peak": COUNT, "threads_started": COUNT,
         "threads_exited": COUNT, "capacity": (COUNT,), "cpu_fit": (FIT,),
         "processes": ({"count": (COUNT,), "max": (COUNT,), "pending_tasks": (COUNT,)},), "running": (COUNT,), "busy": (COUNT,), "busy_peak": (COUNT,),
-        "queued": (COUNT,), "running_mean": (NUMBER,), "running_peak": (COUNT,), "right_size": (RIGHT_SIZE,),
+        "queued": (COUNT,), "borrowed": (COUNT,), "running_mean": (NUMBER,), "running_peak": (COUNT,), "right_size": (RIGHT_SIZE,),
         "memory": MEMORY, "limits": [LIMIT], "verdict": VERDICT}
 READINGS = {"passes": COUNT, "failed_passes": COUNT, "failed_reads": COUNT, "unread_threads": COUNT}
 THREAD = {"tid": COUNT, "name": TEXT, "pool": TEXT, "state": (TEXT,), "start_routine": (TEXT,), "doing": (TEXT,), "busy": (FLAG,),

@@ -42,6 +42,7 @@ def test_sync_endpoint(workload, exporter, loop):
     serving.wait_value(9, "poolscope_pool_queued_tasks", **labels)
     target = run("dump", "--json", "-p", program.pid).target()
     assert figures(pools_of(target)[POOL]) == ("anyio worker threads", 6, 6, 6, 9)
+    assert pools_of(target)[POOL]["borrowed"] == 6
     assert target["runtime"].startswith("cpython 3.")
     with urllib.request.urlopen(url + "/open") as answer:
         assert answer.status == 200
@@ -49,7 +50,7 @@ def test_sync_endpoint(workload, exporter, loop):
     serving.wait_value(0, "poolscope_pool_queued_tasks", **labels)
     serving.wait_value(0, "poolscope_pool_threads_busy", **labels)
     pool = pools_of(run("dump", "--json", "-p", program.pid).target())[POOL]
-    assert pool["capacity"] == 6 and pool["busy"] == 0 and pool["threads"] <= 6
+    assert pool["capacity"] == 6 and pool["busy"] == pool["borrowed"] == 0 and pool["threads"] <= 6
 
 
 def test_async_endpoint(workload):
