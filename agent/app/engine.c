@@ -61,6 +61,7 @@ void engine_free(struct engine *engine)
 		return;
 	watched_list_clear(&engine->watched);
 	held_clear(&engine->held);
+	held_clear(&engine->later);
 	probes_free(engine->probes);
 	model_free(engine->model);
 	procfs_free(engine->procfs);
@@ -173,22 +174,32 @@ static struct fact unheard_end(uint32_t id)
 			     .gone = {.how = TARGET_END_UNKNOWN, .code = -1}};
 }
 
-static int watch(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
-		 enum seed_reason reason, struct explain *explain)
+static int open_target(struct engine *engine, uint32_t id, const struct fact_target *info, bool follow_forks,
+		       struct watched **ret_watched, struct explain *explain)
 {
-	_cleanup_(watched_freep) struct watched *watched = NULL;
-	struct fact_sink sink = engine_sink(engine);
-	struct fact end;
+	_cleanup_(watched_freep) struct watched *watched = watched_new(id, info, engine->procfs, engine->probes,
+								       &engine->asking, engine->options.procfs);
 	int error;
 
-	watched = watched_new(id, info, engine->procfs, engine->probes, &engine->asking, engine->options.procfs);
 	if (!watched)
 		return -ENOMEM;
 	watched->follow_forks = follow_forks;
 	watched->runtime_share = engine->options.cpu_budget / (double)(engine->watched.count + 1);
 	error = watched_open_image(watched, explain);
-	if (!error)
-		error = apply_target(engine, watched);
+	if (error)
+		return error;
+	*ret_watched = TAKE_PTR(watched);
+	return 0;
+}
+
+/* From here on the model knows it, whatever comes of it. */
+static int watch(struct engine *engine, struct watched *opened, enum seed_reason reason)
+{
+	_cleanup_(watched_freep) struct watched *watched = opened;
+	struct fact_sink sink = engine_sink(engine);
+	struct fact end = unheard_end(watched->id);
+	int error = apply_target(engine, watched);
+
 	if (error)
 		return error;
 	error = watched_seed(watched, reason, &sink);
@@ -200,7 +211,7 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 		tell(engine, TAKE_PTR(watched), NULL);
 		return 0;
 	}
-	end = unheard_end(id); /* the model knows it by now */
+	end.time_ns = boottime();
 	(void)apply(engine, &end);
 	return error;
 }
@@ -208,6 +219,7 @@ static int watch(struct engine *engine, uint32_t id, const struct fact_target *i
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain)
 {
 	struct fact_target info = {0};
+	struct watched *watched = NULL;
 	uint32_t id = 0;
 	int error;
 
@@ -225,7 +237,9 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 	if (!error)
 		error = probes_check_guest(engine->probes, pid, info.parent_pid, explain);
 	if (!error)
-		error = watch(engine, id, &info, follow_forks, SEED_ATTACH, explain);
+		error = open_target(engine, id, &info, follow_forks, &watched, explain);
+	if (!error)
+		error = watch(engine, watched, SEED_ATTACH);
 	if (error) {
 		probes_remove_target(engine->probes, id);
 		if (explain->what[0] && error != -ESRCH) /* the source knows what is missing */
@@ -240,22 +254,33 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 	return 0;
 }
 
+/* A child that lived for a moment only: what the kernel said of it is all that there is, and it is counted. */
+static int count_brief(struct engine *engine, const struct fact *fact)
+{
+	struct fact born = *fact, end = unheard_end(fact->target);
+	int error;
+
+	snprintf(born.target_info.name, sizeof(born.target_info.name), "%s", born.target_info.comm);
+	error = apply(engine, &born);
+	return error ? error : apply(engine, &end);
+}
+
 /* A followed child: the kernel has it in its filter already, its own events come after this one. */
 static int adopt(struct engine *engine, const struct fact *fact)
 {
 	enum seed_reason reason = fact->target_info.execed ? SEED_EXEC : SEED_INHERITED;
 	struct fact_target info = {0};
+	struct watched *watched = NULL;
 	struct explain ignored;
 	int error = procfs_describe(engine->procfs, fact->target_info.pid, &info);
 
 	info.followed = true;
 	if (!error)
-		error = watch(engine, fact->target, &info, true, reason, &ignored);
-	if (error == -ENOMEM)
-		return error;
-	if (error) /* a child that lived for a moment only */
+		error = open_target(engine, fact->target, &info, true, &watched, &ignored);
+	error = error ? count_brief(engine, fact) : watch(engine, watched, reason);
+	if (!watched || error)
 		probes_remove_target(engine->probes, fact->target);
-	return 0;
+	return error == -ENOMEM ? error : 0;
 }
 
 static int image_changed(struct engine *engine, struct watched *watched)
@@ -300,6 +325,8 @@ static int route(void *context, const struct fact *fact)
 	watched = watched_list_find(&engine->watched, fact->target);
 	if (!watched)
 		return fact->kind == FACT_TARGET ? adopt(engine, fact) : 0;
+	if (watched->settled)
+		return held_emit(&engine->later, fact);
 	switch (fact->kind) {
 	case FACT_TARGET:
 		return image_changed(engine, watched);
@@ -377,35 +404,62 @@ static void end_unheard(struct engine *engine, struct watched *watched)
 	ended(engine, watched, &end);
 }
 
-int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
+static void read_counters(struct engine *engine, bool whole)
 {
 	struct fact_sink sink = engine_sink(engine);
-	struct snapshot *snapshot = NULL;
-	size_t living;
-	int error;
+	size_t living = engine_living(engine);
 
-	engine_events(engine);
-	living = engine_living(engine);
 	engine->living = living ? living : 1;
 	probes_counters(engine->probes, &sink);
 	for (size_t i = 0; i < engine->watched.count; i++)
 		reseed_if_wanted(engine, engine->watched.watched[i], whole);
-	error = engine_read(engine, whole);
-	if (error)
-		return error;
+}
+
+static void bury_ended(struct engine *engine)
+{
 	for (size_t i = 0; i < engine->watched.count; i++)
 		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
 			end_unheard(engine, engine->watched.watched[i]);
 	/* Ended targets need no sources any more; the model keeps what is to be shown. */
 	watched_list_bury(&engine->watched);
+}
+
+static int settled_snapshot(struct engine *engine, struct snapshot **ret_snapshot)
+{
+	int error = engine_settle(engine);
+
 	/* Nothing is drained between the two: a snapshot of two moments would have workers busy that have gone. */
-	error = apply_tick(engine);
-	tell_transitions(engine);
 	if (!error)
-		error = model_snapshot(engine->model, &snapshot);
+		error = apply_tick(engine);
+	tell_transitions(engine);
+	return error ? error : model_snapshot(engine->model, ret_snapshot);
+}
+
+static int resume(struct engine *engine)
+{
+	struct fact_sink sink = {.emit = route, .context = engine};
+
+	for (size_t i = 0; i < engine->watched.count; i++)
+		engine->watched.watched[i]->settled = false;
+	return held_tell(&engine->later, &sink);
+}
+
+int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
+{
+	_cleanup_(snapshot_freep) struct snapshot *snapshot = NULL;
+	int error, resumed;
+
+	engine_events(engine);
+	read_counters(engine, whole);
+	error = engine_read(engine, whole);
 	if (error)
 		return error;
+	bury_ended(engine);
+	error = settled_snapshot(engine, &snapshot);
+	resumed = resume(engine);
+	if (error || resumed)
+		return error ? error : resumed;
 	origin_stamp(engine->probes, snapshot);
-	*ret_snapshot = snapshot;
+	*ret_snapshot = TAKE_PTR(snapshot);
 	return 0;
 }

@@ -17,11 +17,14 @@ struct engine {
 	bool grew;        /* somebody made much usable, by the drain that runs */
 	struct growers_budget asking;
 	struct held held; /* readings wait here for the drain that makes them comparable */
+	struct held later; /* what comes of settled targets waits here until their figures are told */
 };
 
 /* Into the model, as facts of the sources are. */
 struct fact_sink engine_sink(struct engine *engine);
 /* What a refresh reads of all targets, in the model; whole: whatever it costs. -EINTR: it was to give way. */
 int engine_read(struct engine *engine, bool whole);
+/* Reads again what moved meanwhile; then targets are settled: what comes of them waits. -EINTR. */
+int engine_settle(struct engine *engine);
 
 #endif

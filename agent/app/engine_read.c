@@ -6,9 +6,11 @@
 
 #include <errno.h>
 
-/* One part in so many of what a target holds may have moved while it was read; with each further reading twice as much:
- * some of those that map all the time always has, and a reading that was interrupted is worse than the one before. */
-#define MOVED_PART 64
+/* Of each further reading twice as much may have moved meanwhile: of those that map all the time some always has, and a
+ * reading that was interrupted is worse than the one before. */
+#define TOLERANCE_MAX 32
+/* For all targets together: births of those that are settled wait so long, and their limits are judged by these. */
+#define SETTLE_NS (20 * NSEC_PER_MSEC)
 
 static bool gives_way(const struct engine *engine)
 {
@@ -66,8 +68,8 @@ static int settle(struct engine *engine, struct watched *watched)
 	struct fact_sink sink = engine_sink(engine), holder = {.emit = held_emit, .context = &engine->held};
 	int error = 0;
 
-	for (unsigned int part = MOVED_PART; part > 1 && !error && watched->budget_ns != 1; part /= 2) {
-		if (!model_has_moved(engine->model, watched->id, part))
+	for (unsigned int tolerance = 1; tolerance <= TOLERANCE_MAX && !error && watched->budget_ns != 1; tolerance *= 2) {
+		if (!model_has_moved(engine->model, watched->id, tolerance))
 			break;
 		engine->held.size = 0;
 		error = read_page_tables(engine, watched, true);
@@ -114,8 +116,20 @@ int engine_read(struct engine *engine, bool whole)
 	if (error)
 		return error;
 	engine_events(engine);
-	error = held_tell(&engine->held, &sink);
-	for (size_t i = 0; i < engine->watched.count && !error; i++)
-		error = gives_way(engine) ? -EINTR : settle(engine, engine->watched.watched[i]);
+	return held_tell(&engine->held, &sink);
+}
+
+int engine_settle(struct engine *engine)
+{
+	uint64_t until = boottime() + SETTLE_NS;
+	int error = 0;
+
+	for (size_t i = 0; i < engine->watched.count && !error; i++) {
+		struct watched *watched = engine->watched.watched[i];
+
+		if (boottime() < until)
+			error = gives_way(engine) ? -EINTR : settle(engine, watched);
+		watched->settled = true;
+	}
 	return error;
 }

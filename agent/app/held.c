@@ -12,6 +12,12 @@
 static const size_t sizes[FACT_KIND_COUNT] = {
 	[FACT_THREAD_SAMPLED] = PAST(thread),
 	[FACT_RESIDENT] = PAST(resident),
+	[FACT_RANGE_MADE] = PAST(range),
+	[FACT_RANGE_FREED] = PAST(range),
+	[FACT_RANGE_PROTECTED] = PAST(range),
+	[FACT_BRK] = PAST(range),
+	[FACT_THREAD_BORN] = PAST(thread),
+	[FACT_THREAD_EXITED] = PAST(thread),
 	[FACT_ACTIVITY] = PAST(activity),
 	[FACT_ARENA] = PAST(arena),
 	[FACT_THREAD_ARENA] = PAST(arena),

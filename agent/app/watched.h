@@ -23,6 +23,7 @@ struct watched {
 	int pidfd; /* -1: cannot be had (another PID namespace's procfs) */
 	bool ended, follow_forks;
 	bool was_read; /* its page tables, whole, once */
+	bool settled;  /* its figures agree with each other: what comes of it waits until they are told */
 	uint64_t budget_ns; /* what this refresh may still take for its page tables; 0: without bound, 1: nothing */
 	bool grew;     /* somebody in it made much usable, and was not asked for it yet */
 	uint64_t reseed_ns; /* of the last reseed: they are spaced */

@@ -188,15 +188,20 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
 	return 0;
 }
 
-bool model_has_moved(const struct model *model, uint32_t target, unsigned int part)
+/* A pool may be a small part of a large process, so that a part of the whole alone is no measure. */
+#define MOVED_BYTES (64ULL << 10)
+#define MOVED_PART 64
+
+bool model_has_moved(const struct model *model, uint32_t target, unsigned int tolerance)
 {
 	const struct target *found = target_find(model, target);
 	const struct range *range = found && !found->ended ? range_map_first(found->ranges) : NULL;
-	uint64_t anon, moved = 0;
+	uint64_t least, moved = 0;
 
 	if (!range)
 		return false;
-	anon = found->memory.rss_anon == UNKNOWN_U64 ? 0 : found->memory.rss_anon;
+	least = found->memory.rss_anon / MOVED_PART; /* not known: a large figure */
+	least = least < MOVED_BYTES ? least : MOVED_BYTES;
 	for (; range; range = range_map_next(found->ranges, range)) {
 		if (!range_counts(range) || !range->changed)
 			continue;
@@ -205,7 +210,7 @@ bool model_has_moved(const struct model *model, uint32_t target, unsigned int pa
 			return true;
 		moved += range->end - range->start;
 	}
-	return moved > anon / part;
+	return moved > least * tolerance;
 }
 
 static enum unowned_kind unowned_kind(const struct range *range)

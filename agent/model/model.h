@@ -51,9 +51,9 @@ bool model_wants_reseed(const struct model *model, uint32_t target);
 /* Ranges that can hold anonymous pages, sorted, disjoint. Caller frees *ret_spans. */
 int model_spans(const struct model *model, uint32_t target, struct span **ret_spans, size_t *ret_count);
 
-/* True when what changed since it was read last is more than one part in so many of the anonymous memory, or when there is
- * something that was never read, for want of which other figures are not told. */
-bool model_has_moved(const struct model *model, uint32_t target, unsigned int part);
+/* True when more changed since it was read last than `tolerance` times 64 KiB or a 64th of the anonymous memory, whichever
+ * is less; or when there is something that was never read, for want of which other figures are not told. */
+bool model_has_moved(const struct model *model, uint32_t target, unsigned int tolerance);
 
 /* What no thread owns, for the search for evidence. Caller frees *ret_unowned. */
 int model_unowned(const struct model *model, uint32_t target, struct unowned **ret_unowned, size_t *ret_count);

@@ -85,7 +85,7 @@ const struct metrics_family metrics_families[] = {
 
 	{"processes", GROUP(processes), .help = "Living processes of this name."},
 	{"processes_started", .is_counter = true, GROUP(processes_started_total),
-	 .help = "Processes of this name that were attached to."},
+	 .help = "Processes of this name that were attached to, and followed children that had ended by then."},
 	{"process_threads", GROUP(threads), .help = "Living threads of the processes."},
 	{"process_threads_limit", GROUP(threads_limit), .help = "Threads that the cgroup allows (pids.max)."},
 	{"process_cpu_limit_cores", "cores", GROUP(cpu_limit_cores), .number = NUMBER_DOUBLE,

@@ -75,18 +75,45 @@ def test_also_of_a_program_that_was_not_there_at_attach(loops, exporter):
     assert serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops") is None
 
 
-def test_memory_that_lives_for_less_than_a_reading(loops, record_property):
+@pytest.mark.parametrize("processes, beside", [(1, 0), (1, 256), (6, 0)], ids=["alone", "a small part", "processes"])
+def test_memory_that_lives_for_less_than_a_reading(loops, record_property, processes, beside):
     """Of 3 MiB that are always there, each block is mapped anew after a millisecond: who reads once, and throws away what moved
-    meanwhile, finds next to nothing."""
-    workload = loops(LOOPS)
-    workload.answer()
-    workload.process.stdin.write("go flit 60\n")
+    meanwhile, finds next to nothing. It may be a small part of a process, and what one process does while another is read
+    must not undo what was read of it."""
+    workloads = [loops(LOOPS) for _ in range(processes)]
+    for workload in workloads:
+        workload.answer()
+        assert workload.answer(f"keep {beside}") == "kept\n"
+        workload.process.stdin.write("go flit 60\n")
     shares, unexplained = [], []
     for _ in range(7):
-        target = run("dump", "--json", "--after", "0.5", "-p", workload.pid).target()
-        pool = next(pool for pool in target["pools"] if pool["name"] == "main")
-        shares.append(pool["memory"]["mmap"]["resident_bytes"] / FLIT_BYTES)
-        unexplained.append(abs(target["memory"]["unexplained_bytes"]) / target["memory"]["rss_anon_bytes"])
+        ended = run("dump", "--json", "--after", "0.5", *(word for of in workloads for word in ("-p", of.pid)))
+        for target in ended.json()["targets"]:
+            pool = next(pool for pool in target["pools"] if pool["name"] == "main")
+            shares.append(pool["memory"]["mmap"]["resident_bytes"] / FLIT_BYTES)
+            unexplained.append(abs(target["memory"]["unexplained_bytes"]) / target["memory"]["rss_anon_bytes"])
+    assert len(shares) == 7 * processes
     record_property("shares", shares)
     assert median(shares) > 0.9 and max(shares) <= 1, shares
     assert median(unexplained) < 0.1, unexplained
+
+
+FORKS = """
+import os, sys
+sys.stdin.readline()
+for _ in range(50):
+    if not os.fork():
+        os._exit(0)
+    os.wait()
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_children_that_are_gone_before_they_are_looked_at_count(loops, exporter):
+    workload = loops("/usr/bin/python3", "-c", FORKS)
+    serving = exporter("-f", "-p", workload.pid)
+    assert workload.answer("go") == "done\n"
+    serving.wait_value(51, "poolscope_processes_started_total", process="python3")
+    serving.wait_value(1, "poolscope_processes", process="python3")
+    assert serving.value("poolscope_events_lost_total", reason="ring") == 0

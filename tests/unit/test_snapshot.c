@@ -108,23 +108,28 @@ static void what_moved_is_measured_by_what_there_is(void **state)
 
 	script_begin(&s);
 	leader(&s);
-	assert_false(model_has_moved(s.model, TARGET, 64));
-	memory(&s, 64 * MIB, 0, 0);
+	assert_false(model_has_moved(s.model, TARGET, 1));
+	memory(&s, 2 * MIB, 0, 0);
 	range(&s, FACT_RANGE_MADE, PID, AREA, MIB / 2, RW, RANGE_ANON);
-	assert_true(model_has_moved(s.model, TARGET, 64)); /* never read: nothing is told of growth */
+	assert_true(model_has_moved(s.model, TARGET, 32)); /* never read: nothing is told of growth */
 	resident(&s, AREA, MIB / 2, 4096);
 	tick(&s);
-	assert_false(model_has_moved(s.model, TARGET, 64));
-	range(&s, FACT_RANGE_MADE, PID, AREA + 2 * MIB, MIB, RW, RANGE_ANON);
-	assert_false(model_has_moved(s.model, TARGET, 64)); /* a 64th, as many as may */
-	range(&s, FACT_RANGE_MADE, PID, AREA + 4 * MIB, MIB, RW, RANGE_ANON);
-	assert_true(model_has_moved(s.model, TARGET, 64));
-	assert_false(model_has_moved(s.model, TARGET, 32));
+	assert_false(model_has_moved(s.model, TARGET, 1));
+	range(&s, FACT_RANGE_MADE, PID, AREA + 2 * MIB, MIB / 32, RW, RANGE_ANON);
+	assert_false(model_has_moved(s.model, TARGET, 1)); /* a 64th, as many as may */
+	range(&s, FACT_RANGE_MADE, PID, AREA + 4 * MIB, MIB / 32, RW, RANGE_ANON);
+	assert_true(model_has_moved(s.model, TARGET, 1));
+	assert_false(model_has_moved(s.model, TARGET, 2));
+	/* Of a large process 64 KiB may: it could be all that a pool has. */
+	memory(&s, 1024 * MIB, 0, 0);
+	assert_false(model_has_moved(s.model, TARGET, 1));
+	range(&s, FACT_RANGE_MADE, PID, AREA + 5 * MIB, 4096, RW, RANGE_ANON);
+	assert_true(model_has_moved(s.model, TARGET, 1));
 	range(&s, FACT_RANGE_MADE, PID, AREA + 8 * MIB, 64 * MIB, PROT_NONE, RANGE_ANON); /* holds nothing */
-	assert_false(model_has_moved(s.model, TARGET, 32));
+	assert_false(model_has_moved(s.model, TARGET, 2));
 	range(&s, FACT_RANGE_FREED, PID, AREA + 4 * MIB, MIB, 0, 0);
-	assert_false(model_has_moved(s.model, TARGET, 64));
-	assert_false(model_has_moved(s.model, 99, 64));
+	assert_false(model_has_moved(s.model, TARGET, 1));
+	assert_false(model_has_moved(s.model, 99, 1));
 	script_end(&s);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Loops whose speed tells what an observer costs. Reads "go MODE SECONDS" lines, answers with the
- * rates a second and a CPU second; modes: mmap, thread, touch, getppid, flit, calls. It must not know who observes. */
+/* Loops whose speed tells what an observer costs. Reads "keep MIB" lines, answers "kept" when it has them; and "go MODE
+ * SECONDS" lines, answers with the rates a second and a CPU second; modes: mmap, thread, touch, getppid, flit, calls. It
+ * must not know who observes. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -115,18 +116,34 @@ static const struct mode {
 	{"flit", step_flit}, {"calls", step_calls},
 };
 
+static void keep(size_t bytes)
+{
+	if (bytes)
+		memset(map(bytes), 1, bytes);
+	printf("kept\n");
+	fflush(stdout);
+}
+
 int main(void)
 {
-	char name[16];
+	char word[8], name[16];
 	double seconds;
 
 	printf("ready %d\n", getpid());
 	fflush(stdout);
-	while (scanf(" go %15s %lf", name, &seconds) == 2) {
+	while (scanf(" %7s %15s", word, name) == 2) {
 		const struct mode *mode = NULL;
 		unsigned long steps = 0;
-		double start = seconds_of(CLOCK_MONOTONIC), cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID), end;
+		double start, cpu, end;
 
+		if (!strcmp(word, "keep")) {
+			keep(strtoul(name, NULL, 10) << 20);
+			continue;
+		}
+		if (scanf(" %lf", &seconds) != 1)
+			return 2;
+		start = seconds_of(CLOCK_MONOTONIC);
+		cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 		for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 			if (!strcmp(modes[i].name, name))
 				mode = &modes[i];
