@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The shipped rules (agent/model/runtime_rules.c) on live programs, of each runtime that Debian has: which pools, of
-which kind, with how many threads. tokio and torch are too heavy to install for this: what a live program of each showed
-is a case of tests/unit/test_runtime_rules.c. Debian has no .NET: its rules have unit tests by its sources."""
+which kind, with how many threads. Debian has no .NET: its rules have unit tests by its sources."""
 import json
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -112,6 +112,46 @@ def test_go(program, tmp_path):
     kind, threads, is_own = found.pop("go")
     assert found == MAIN and (kind, is_own) == ("Go threads", False)
     assert threads >= 10
+
+
+RUST = {"PATH": "/usr/bin:/bin", "RUSTC": "/usr/bin/rustc"}  # Debian's, whatever toolchain a home directory has
+
+
+@pytest.fixture(scope="module")
+def tokio_service(tmp_path_factory):
+    """Built without a network, of the sources that Debian has in its packages."""
+    folder = tmp_path_factory.mktemp("tokio")
+    shutil.copytree(PROGRAMS / "tokio", folder / "source")
+    (folder / "config.toml").write_text('[source.crates-io]\nreplace-with = "debian"\n'
+                                        '[source.debian]\ndirectory = "/usr/share/cargo/registry"\n')
+    subprocess.run(["/usr/bin/cargo", "build", "--offline", "--quiet", "--target-dir", folder / "target"], check=True,
+                   cwd=folder / "source", env={**RUST, "HOME": str(folder), "CARGO_HOME": str(folder)})
+    return folder / "target/debug/service"
+
+
+# What the older name is cut to, and the name that newer ones have.
+@pytest.mark.parametrize("name,pool", [("", "tokio-runtime-w*"), ("tokio-rt-worker", "tokio-rt-worker")])
+def test_tokio(program, tokio_service, name, pool):
+    """Four workers, and two threads that block: nothing tells them apart."""
+    started = program(tokio_service, name)
+    assert dumped(started.pid) == MAIN | {pool: ("tokio workers and blocking", 6, False)}
+
+
+def test_rust(program, tmp_path):
+    subprocess.run(["/usr/bin/rustc", "--edition", "2021", "-o", tmp_path / "threads", PROGRAMS / "threads.rs"],
+                   check=True, env=RUST)
+    started = program(tmp_path / "threads")
+    assert dumped(started.pid) == MAIN | {"rust-threads": ("Rust threads", 3, False), "resizer-*": ("threads", 2, False)}
+
+
+def test_torch(program):
+    """The teams are the main thread's, and that of the thread between operators that adds up, if it was not the main one."""
+    started = program("/usr/bin/python3", PROGRAMS / "torch_pools.py", env={"OPENBLAS_NUM_THREADS": "2"})
+    found = dumped(started.pid)
+    kind, threads, is_own = found.pop("libgomp")
+    assert (kind, is_own) == ("OpenMP team", False) and threads in (2, 4)
+    assert found == MAIN | {"torch": ("torch pool", 3, False), "pthreadpool": ("pthreadpool", 2, False),
+                            "openblas": ("OpenBLAS pool", 1, False)}
 
 
 def test_grpc(program):

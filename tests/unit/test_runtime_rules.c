@@ -149,8 +149,8 @@ static void threads_of_each_runtime(void **state)
 	script_end(&s);
 }
 
-/* What live programs showed that are too heavy to run in a test, thread by thread: `dump --json` (name, start_routine), and
- * a pool_rules glob on each module. */
+/* What live programs showed, thread by thread: `dump --json` (name, start_routine), and a pool_rules glob on each module.
+ * tests/runtimes/test_rules.py runs the like of them with Debian's rustc, whose symbols are the older ones. */
 static const struct recorded_thread {
 	const char *name, *routine, *module, *pool, *kind;
 } tokio_threads[] = {
