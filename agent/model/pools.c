@@ -154,7 +154,7 @@ static void choose_by_name(const struct pools *pools, const char *name, enum rul
 			   struct pool_choice *choice)
 {
 	size_t length = strlen(name);
-	bool is_full = length == FACT_NAME_SIZE - 1; /* and cut, for all one knows */
+	bool is_full = naming != RULE_NAME && length == FACT_NAME_SIZE - 1; /* and cut, for all one knows */
 	bool ends_with_number = length && isdigit((unsigned char)name[length - 1]);
 
 	if (naming == RULE_LITERAL || (is_full && !ends_with_number))

@@ -8,6 +8,7 @@
 
 #define FIXED(text) .naming = RULE_FIXED, .pool = text
 #define FAMILY(text) .naming = RULE_FAMILY, .pool = text
+#define NAME(text) .naming = RULE_NAME, .pool = text
 #define LITERAL(text) .naming = RULE_LITERAL, .pool = text
 #define MODULE .naming = RULE_MODULE
 #define MAIN .naming = RULE_MAIN
@@ -113,8 +114,8 @@ static const struct runtime_rule rules[] = {
 	{ .name = "tokio-rt-worker", FIXED("tokio-rt-worker"), .kind = "tokio workers and blocking" },
 
 	/* Rust: one start routine for every std::thread::spawn(), by either mangling; 16 hexadecimal digits end the older one. */
-	{ .name = "", .routine = "_ZN3std3sys*thread*Thread3new12thread_start17h*", FIXED("rust-threads"), .kind = "Rust threads" },
-	{ .name = "", .routine = "_RNv*3std3sys*thread*6Thread*thread_start", FIXED("rust-threads"), .kind = "Rust threads" },
+	{ .routine = "_ZN3std3sys*thread*Thread3new12thread_start17h*", NAME("rust-threads"), .kind = "Rust threads" },
+	{ .routine = "_RNv*3std3sys*thread*6Thread*thread_start", NAME("rust-threads"), .kind = "Rust threads" },
 
 	/* gRPC's core, and the C++ server's own pool. The module may be the program itself. */
 	{ .name = "grpc_global_tim", GRPC_INTERNAL },

@@ -11,6 +11,7 @@ enum rule_naming {
 	RULE_FIXED,   /* `pool`, as it stands */
 	RULE_FAMILY,  /* the family of the thread's name; a name that the kernel has cut (15 characters) may have lost its
 	                 number: it ends with `*`, and no number in it is folded. `pool` for threads without a name */
+	RULE_NAME,    /* the family of the thread's name, as it would be without a rule. `pool` for threads without a name */
 	RULE_LITERAL, /* the thread's name: a number in it is the pool's, not the thread's; cut ones as above */
 	RULE_MODULE,  /* the module, without the place of a routine that has no symbol: it begins all of its threads */
 	RULE_MAIN,    /* the first thread of a process, whose pool is `main` */

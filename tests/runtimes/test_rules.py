@@ -141,7 +141,7 @@ def test_rust(program, tmp_path):
     subprocess.run(["/usr/bin/rustc", "--edition", "2021", "-o", tmp_path / "threads", PROGRAMS / "threads.rs"],
                    check=True, env=RUST)
     started = program(tmp_path / "threads")
-    assert dumped(started.pid) == MAIN | {"rust-threads": ("Rust threads", 3, False), "resizer-*": ("threads", 2, False)}
+    assert dumped(started.pid) == MAIN | {"rust-threads": ("Rust threads", 3, False), "resizer-*": ("Rust threads", 2, False)}
 
 
 def test_torch(program):
