@@ -54,37 +54,61 @@ const char *scalar(struct reader *reader, const struct yaml_node *node, const ch
 	return value->text;
 }
 
-static void complain_unknown(struct reader *reader, const struct yaml_node *node, const char *what,
-			     const struct key *keys, size_t n_keys)
+static size_t key_find(const struct mapping *mapping, const char *name)
 {
-	const char *names[KEYS_MAX + 1] = { NULL }, *nearest;
-	char list[200] = "";
-	size_t length = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n_keys; i++) {
-		names[i] = keys[i].name;
-		length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s", i ? ", " : "", keys[i].name);
-	}
-	nearest = word_nearest(node->text, names);
-	if (nearest)
-		complain(reader, node, "%s has no key '%.60s'; did you mean '%s'?", what, node->text, nearest);
-	else
-		complain(reader, node, "%s has no key '%.60s'; it has %s", what, node->text, list);
+	while (i < mapping->n_keys && strcmp(name, mapping->keys[i].name) != 0)
+		i++;
+	return i;
 }
 
-int read_mapping(struct reader *reader, const struct yaml_node *mapping, const char *what, const struct key *keys,
-		 size_t n_keys, void *into)
+/* "under defaults or under an entry of targets"; "": no mapping has such a key. */
+static void places_of(const struct reader *reader, const char *name, char *ret_text, size_t size)
 {
+	size_t length = 0;
+
+	*ret_text = '\0';
+	for (size_t i = 0; i < reader->n_mappings && length < size; i++) {
+		const struct mapping *mapping = &reader->mappings[i];
+
+		if (key_find(mapping, name) < mapping->n_keys)
+			length += (size_t)snprintf(ret_text + length, size - length, "%s%s", length ? " or " : "",
+						   mapping->where);
+	}
+}
+
+static void complain_unknown(struct reader *reader, const struct yaml_node *node, const struct mapping *mapping)
+{
+	const char *names[KEYS_MAX + 1] = { NULL }, *nearest;
+	char list[200] = "", places[200];
+	size_t length = 0;
+
+	for (size_t i = 0; i < mapping->n_keys; i++) {
+		names[i] = mapping->keys[i].name;
+		length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s", i ? ", " : "", names[i]);
+	}
+	places_of(reader, node->text, places, sizeof(places));
+	nearest = word_nearest(node->text, names);
+	if (nearest)
+		complain(reader, node, "%s has no key '%.60s'; did you mean '%s'?", mapping->what, node->text, nearest);
+	else if (*places)
+		complain(reader, node, "%s has no key '%.60s'; it belongs %s (here: %s)", mapping->what, node->text, places, list);
+	else
+		complain(reader, node, "%s has no key '%.60s'; it has %s", mapping->what, node->text, list);
+}
+
+int read_mapping(struct reader *reader, const struct yaml_node *at, size_t which, void *into)
+{
+	const struct mapping *mapping = &reader->mappings[which];
 	unsigned seen[KEYS_MAX] = { 0 }; /* the line of each key, 0: not yet */
 
-	for (const struct yaml_node *node = mapping->first; node; node = node->next->next) {
-		size_t i = 0;
+	for (const struct yaml_node *node = at->first; node; node = node->next->next) {
+		size_t i = key_find(mapping, node->text);
 		int r;
 
-		while (i < n_keys && strcmp(node->text, keys[i].name) != 0)
-			i++;
-		if (i == n_keys) {
-			complain_unknown(reader, node, what, keys, n_keys);
+		if (i == mapping->n_keys) {
+			complain_unknown(reader, node, mapping);
 			continue;
 		}
 		if (seen[i]) {
@@ -93,7 +117,7 @@ int read_mapping(struct reader *reader, const struct yaml_node *mapping, const c
 			continue;
 		}
 		seen[i] = node->line;
-		r = keys[i].read(reader, &keys[i], node, into);
+		r = mapping->keys[i].read(reader, &mapping->keys[i], node, into);
 		if (r < 0)
 			return r;
 	}

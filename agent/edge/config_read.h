@@ -7,9 +7,13 @@
 #include "config_limit.h"
 #include "config_yaml.h"
 
-/* Who reads: the problems found so far; the schema embeds it. */
+struct mapping;
+
+/* Who reads: the problems found so far, and all mappings that a file may have; the schema embeds it. */
 struct reader {
 	struct problems *problems;
+	const struct mapping *mappings;
+	size_t n_mappings;
 };
 
 /* A key of a mapping. `read` gets the key's node (its value is node->next) and what the mapping fills. It
@@ -23,9 +27,15 @@ struct key {
 #define KEYS_MAX 16 /* of one mapping */
 #define KEY_FIELD(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
 
-/* `what`: the mapping, in a sentence ("match", "an item of pools"). */
-int read_mapping(struct reader *reader, const struct yaml_node *mapping, const char *what, const struct key *keys,
-		 size_t n_keys, void *into);
+/* Both texts in a sentence: "an item of pools" has its keys, "in an item of pools" they stand. */
+struct mapping {
+	const char *what, *where;
+	const struct key *keys;
+	size_t n_keys;
+};
+
+/* `which`: index in the reader's mappings. */
+int read_mapping(struct reader *reader, const struct yaml_node *at, size_t which, void *into);
 /* `node`: a key whose value is a list of mappings, each read by read_item. */
 int read_list(struct reader *reader, const struct yaml_node *node, const char *example,
 	      int (*read_item)(struct reader *reader, const struct yaml_node *item));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config_read.h"
+#include "glob.h"
 #include "units.h"
 
 /* A limit as it stands in the file, with what it leaves open. */
@@ -36,6 +37,9 @@ struct draft {
 	struct pool_rule rules[CONFIG_RULES_MAX];
 	size_t n_rules;
 };
+
+/* The mappings that a file has, as `mappings` below has them. */
+enum { MAPPING_CONFIG, MAPPING_DEFAULTS, MAPPING_TARGET, MAPPING_MATCH, MAPPING_PROCESS, MAPPING_POOL, MAPPING_RULE };
 
 struct schema {
 	struct reader reader; /* first: key tables get a pointer to it */
@@ -148,7 +152,7 @@ static int read_process(struct reader *reader, const struct key *key, const stru
 	if (is_null(node->next) ||
 	    !expect_kind(reader, node, node->text, node->next, YAML_MAPPING, "process: { resident_bytes: 90% }"))
 		return 0;
-	r = read_mapping(reader, node->next, "process", pool_keys + 1, ARRAY_SIZE(pool_keys) - 1, &group);
+	r = read_mapping(reader, node->next, MAPPING_PROCESS, &group);
 	if (r < 0)
 		return r;
 	add_group(schema_of(reader), node, &group);
@@ -162,7 +166,7 @@ static int read_pool(struct reader *reader, const struct yaml_node *item)
 	bool limits = false;
 	int r;
 
-	r = read_mapping(reader, item, "an item of pools", pool_keys, ARRAY_SIZE(pool_keys), &group);
+	r = read_mapping(reader, item, MAPPING_POOL, &group);
 	if (r < 0 || reader->problems->total > before)
 		return r;
 	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++)
@@ -192,42 +196,6 @@ static const struct key rule_keys[] = {
 
 #define THREAD_NAME_MAX 15 /* TASK_COMM_LEN less its end (include/linux/sched.h) */
 
-/* The `]` of the class whose `[` is here, as fnmatch(3) reads it; NULL: there is none, and the `[` stands for itself. */
-static const char *class_end(const char *glob)
-{
-	const char *at = glob + 1;
-
-	at += *at == '!' || *at == '^';
-	at += *at == ']'; /* the first is one of those that match */
-	for (; *at && *at != ']'; at++) {
-		bool is_named = at[0] == '[' && (at[1] == ':' || at[1] == '=' || at[1] == '.') && at[2];
-		size_t length = is_named && at[1] == ':' ? strspn(at + 2, "abcdefghijklmnopqrstuvwxyz") : 1;
-
-		if (is_named && at[length + 2] == at[1] && at[length + 3] == ']')
-			at += length + 3;
-		else if (at[0] == '\\' && at[1])
-			at++;
-	}
-	return *at ? at : NULL;
-}
-
-/* The least that a name must have to match: a `*` may be nothing, a [class] is one character. */
-static size_t least_length(const char *glob)
-{
-	size_t length = 0;
-
-	for (; *glob; glob++) {
-		const char *end = *glob == '[' ? class_end(glob) : NULL;
-
-		length += *glob != '*';
-		if (end)
-			glob = end;
-		else if (*glob == '\\' && glob[1])
-			glob++;
-	}
-	return length;
-}
-
 /* No advice where a cut may leave half a class. */
 static void complain_of_length(struct reader *reader, const struct yaml_node *item, const char *glob)
 {
@@ -246,7 +214,7 @@ static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
 	struct pool_rule rule = { 0 };
 	int r;
 
-	r = read_mapping(reader, item, "an item of pool_rules", rule_keys, ARRAY_SIZE(rule_keys), &rule);
+	r = read_mapping(reader, item, MAPPING_RULE, &rule);
 	if (r < 0 || reader->problems->total > before)
 		return r;
 	if (!rule.pool[0])
@@ -255,7 +223,7 @@ static int read_pool_rule(struct reader *reader, const struct yaml_node *item)
 		complain(reader, item, "the pool name '%s' is reserved; choose another", rule.pool);
 	else if (!rule.thread_name[0] && !rule.start_routine[0] && !rule.module[0] && !rule.creator[0])
 		complain(reader, item, "this rule would take every thread; add thread_name, start_routine, module or creator");
-	else if (least_length(rule.thread_name) > THREAD_NAME_MAX)
+	else if (glob_least_length(rule.thread_name) > THREAD_NAME_MAX)
 		complain_of_length(reader, item, rule.thread_name);
 	else if (draft->n_rules == CONFIG_RULES_MAX)
 		complain(reader, item, "more than %d pool rules in one place; use globs to say more with fewer",
@@ -286,7 +254,7 @@ static int read_match(struct reader *reader, const struct key *key, const struct
 
 	if (!expect_kind(reader, node, node->text, node->next, YAML_MAPPING, "match: { unit: \"NAME.service\" }"))
 		return 0;
-	return read_mapping(reader, node->next, "match", match_keys, ARRAY_SIZE(match_keys), &draft->entry);
+	return read_mapping(reader, node->next, MAPPING_MATCH, &draft->entry);
 }
 
 /* `defaults` has all but the first two. */
@@ -408,7 +376,7 @@ static int read_target(struct reader *reader, const struct yaml_node *item)
 	}
 	draft_begin(schema, schema->target);
 	schema->target->entry.line = item->line;
-	r = read_mapping(reader, item, "a target", target_keys, ARRAY_SIZE(target_keys), schema->target);
+	r = read_mapping(reader, item, MAPPING_TARGET, schema->target);
 	if (r < 0)
 		return r;
 	if (reader->problems->total == before)
@@ -447,8 +415,7 @@ static int read_defaults(struct reader *reader, const struct key *key, const str
 {
 	if (is_null(node->next) || !expect_kind(reader, node, node->text, node->next, YAML_MAPPING, "defaults: { warn: 80% }"))
 		return 0;
-	return read_mapping(reader, node->next, "defaults", target_keys + 2, ARRAY_SIZE(target_keys) - 2,
-			    schema_of(reader)->defaults);
+	return read_mapping(reader, node->next, MAPPING_DEFAULTS, schema_of(reader)->defaults);
 }
 
 static int read_targets(struct reader *reader, const struct key *key, const struct yaml_node *node, void *into)
@@ -461,6 +428,16 @@ static const struct key top_keys[] = {
 	{ .name = "listen", .read = read_listen },
 	{ .name = "defaults", .read = read_defaults },
 	{ .name = "targets", .read = read_targets },
+};
+
+static const struct mapping mappings[] = {
+	[MAPPING_CONFIG] = { "a config", "at the top of the file", top_keys, ARRAY_SIZE(top_keys) },
+	[MAPPING_DEFAULTS] = { "defaults", "under defaults", target_keys + 2, ARRAY_SIZE(target_keys) - 2 },
+	[MAPPING_TARGET] = { "a target", "under an entry of targets", target_keys, ARRAY_SIZE(target_keys) },
+	[MAPPING_MATCH] = { "match", "under match", match_keys, ARRAY_SIZE(match_keys) },
+	[MAPPING_PROCESS] = { "process", "under process", pool_keys + 1, ARRAY_SIZE(pool_keys) - 1 },
+	[MAPPING_POOL] = { "an item of pools", "in an item of pools", pool_keys, ARRAY_SIZE(pool_keys) },
+	[MAPPING_RULE] = { "an item of pool_rules", "in an item of pool_rules", rule_keys, ARRAY_SIZE(rule_keys) },
 };
 
 /* The built-in entry stays in entries[0] while targets are read: they all inherit from it. */
@@ -481,7 +458,7 @@ int config_read(const struct yaml_node *root, struct config *config, struct prob
 {
 	_cleanup_(freep) struct draft *defaults = malloc(sizeof(*defaults));
 	_cleanup_(freep) struct draft *target = malloc(sizeof(*target));
-	struct schema schema = { { problems }, config, defaults, target, defaults, NULL };
+	struct schema schema = { { problems, mappings, ARRAY_SIZE(mappings) }, config, defaults, target, defaults, NULL };
 	int r;
 
 	if (!defaults || !target)
@@ -491,7 +468,7 @@ int config_read(const struct yaml_node *root, struct config *config, struct prob
 		return resolve_first(&schema);
 	if (!expect_kind(&schema.reader, root, "a config", root, YAML_MAPPING, "its keys: listen, defaults, targets"))
 		return 0;
-	r = read_mapping(&schema.reader, root, "a config", top_keys, ARRAY_SIZE(top_keys), &schema);
+	r = read_mapping(&schema.reader, root, MAPPING_CONFIG, &schema);
 	if (r == 0 && schema.targets)
 		r = read_list(&schema.reader, schema.targets, "- match: { unit: \"NAME.service\" }", read_target);
 	return r < 0 ? r : resolve_first(&schema);

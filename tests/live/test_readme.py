@@ -43,6 +43,13 @@ def test_command_runs(command, target):
     assert first
 
 
+@pytest.mark.parametrize("config", re.findall(r"^```yaml\n(.*?)^```", README, re.M | re.S))
+def test_config_is_right(config, tmp_path):
+    (tmp_path / "config.yaml").write_text(config)
+    done = subprocess.run([POOLSCOPE, "check", tmp_path / "config.yaml"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_targets_of_make_exist():
     for name in set(re.findall(r"\bmake ([a-z][a-z-]+)", README)):
         done = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True, check=False)

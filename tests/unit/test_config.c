@@ -209,8 +209,20 @@ static const struct {
 	{ "targets:\n  - match: { name: a }\n    pools:\n      - { pool: x, thread: 4 }\n",
 	  "4:20: an item of pools has no key 'thread'; did you mean 'threads'?" },
 	{ "targets:\n  - match: { pid: 4 }\n", "2:14: match has no key 'pid'; it has name, exe, cmdline, unit, cgroup, container" },
-	{ "defaults:\n  match: { name: a }\n", "2:3: defaults has no key 'match'; it has follow_forks, max_pools, process, pools, "
-					       "pool_rules, warn, for, clear_for" },
+	{ "defaults:\n  mach: { name: a }\n", "2:3: defaults has no key 'mach'; it has follow_forks, max_pools, process, pools, "
+					      "pool_rules, warn, for, clear_for" },
+	/* a key that stands elsewhere */
+	{ "pool_rules:\n  - { pool: x, module: y }\n", "1:1: a config has no key 'pool_rules'; it belongs under defaults or under an "
+						       "entry of targets (here: listen, defaults, targets)" },
+	{ "defaults:\n  match: { name: a }\n", "2:3: defaults has no key 'match'; it belongs under an entry of targets (here: "
+					       "follow_forks, max_pools, process, pools, pool_rules, warn, for, clear_for)" },
+	{ "defaults:\n  listen: 1:1\n", "2:3: defaults has no key 'listen'; it belongs at the top of the file (here: follow_forks, "
+					"max_pools, process, pools, pool_rules, warn, for, clear_for)" },
+	{ "defaults:\n  pools:\n    - { thread_name: x, threads: 4 }\n",
+	  "3:9: an item of pools has no key 'thread_name'; it belongs in an item of pool_rules (here: pool, threads, "
+	  "resident_bytes, resident_bytes_per_thread, threads_started_per_minute, warn, for, clear_for)" },
+	{ "warn: 80%\n", "1:1: a config has no key 'warn'; it belongs under defaults or under an entry of targets or under process or "
+			 "in an item of pools (here: listen, defaults, targets)" },
 	{ "listen: x\n", "1:1: listen 'x' is not understood; write ADDRESS:PORT, such as 127.0.0.1:10464" },
 	{ "listen:\n", "1:1: listen has no value; write 127.0.0.1:10464" },
 	{ "listen: [a]\n", "1:1: listen must be a single value, not a list; write 127.0.0.1:10464" },
