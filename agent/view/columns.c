@@ -134,7 +134,7 @@ static unsigned int wanted_width(const struct column *column, const struct colum
 		char text[COLUMN_TEXT_SIZE];
 		size_t width = text_width(column_text(column, context, rows[i], column->width, text, sizeof(text)));
 
-		knows |= strcmp(text, "n/a") && strcmp(text, "-");
+		knows |= (strcmp(text, "n/a") && strcmp(text, "-")) || (column->stays && column->stays(rows[i]));
 		if (width > wanted)
 			wanted = (unsigned int)width;
 	}

@@ -41,6 +41,7 @@ struct column {
 	unsigned int rank;             /* 0: always there; the highest go first on a narrow screen */
 	bool left;                     /* aligned to the left */
 	bool optional;                 /* not shown while it knows or has nothing in any row */
+	bool (*stays)(const void *row); /* but is shown where this is so of a row: n/a is told there. NULL: never */
 	bool whole;                    /* a word that is not to be cut: others go rather */
 	bool stretches;                /* takes what width is left over */
 };

@@ -141,6 +141,14 @@ static void format_history(const struct column_context *context, const void *row
 	sparkline_draw(pool->history, pool->n_history, context->utf8, width, buffer, size);
 }
 
+/* Its runtime tells a queue, or has told who is busy. */
+static bool has_executor(const void *row)
+{
+	const struct snapshot_pool *pool = row;
+
+	return pool->queued != UNKNOWN_U64 || pool->busy_peak != UNKNOWN_U64;
+}
+
 static int64_t key_resident(const void *row)
 {
 	return (int64_t)((const struct snapshot_pool *)row)->memory.resident_bytes;
@@ -182,7 +190,7 @@ static const struct column columns[] = {
 	{ "START", "threads started since attach", COLUMN_COUNT, POOL(threads_started), .width = 5, .width_max = 5, .rank = 9 },
 	{ "EXIT", "threads exited since attach", COLUMN_COUNT, POOL(threads_exited), .width = 4, .width_max = 5, .rank = 9 },
 	{ "BUSY", "threads that execute a task, even if blocked in it", COLUMN_COUNT, POOL(busy),
-	  .width = 4, .width_max = 5, .rank = 3, .optional = true },
+	  .width = 4, .width_max = 5, .rank = 3, .optional = true, .stays = has_executor },
 	{ "TEAMS", "OpenMP teams x threads of the largest", COLUMN_CUSTOM, .format = format_teams, .key = key_teams,
 	  .width = 5, .width_max = 8, .rank = 3, .optional = true },
 	{ "PAR", "threads that its runtime lets run at a time (GOMAXPROCS)", COLUMN_COUNT, POOL(parallelism),

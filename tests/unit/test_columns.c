@@ -97,6 +97,35 @@ static void test_fit(void **state)
 	assert_true(widths[columns_find(TABLE_POOLS, "QUEUE")] > 0);
 }
 
+/* What a runtime tells in principle is n/a, not absent: a column that comes and goes is read as none. */
+static void test_busy_stays_where_executors_are(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct column_context context = { &fixture->targets[0], true, .mixed = false };
+	size_t busy = columns_find(TABLE_POOLS, "BUSY");
+	struct snapshot_pool *anyio = &fixture->pools[FIXTURE_ANYIO];
+	unsigned int widths[COLUMN_COUNT_MAX];
+	const void *rows[FIXTURE_POOLS];
+	char text[COLUMN_TEXT_SIZE];
+
+	for (size_t i = 0; i < FIXTURE_POOLS; i++)
+		rows[i] = &fixture->pools[i];
+	columns_fit(TABLE_POOLS, &context, rows, FIXTURE_POOLS, 80, widths);
+	assert_int_equal(widths[busy], 0);
+	anyio->queued = 17;
+	columns_fit(TABLE_POOLS, &context, rows, FIXTURE_POOLS, 80, widths);
+	assert_true(widths[busy] > 0);
+	assert_true(widths[columns_find(TABLE_POOLS, "QUEUE")] > 0);
+	column_text(column(TABLE_POOLS, "BUSY"), &context, anyio, widths[busy], text, sizeof(text));
+	assert_string_equal(text, "n/a");
+	anyio->queued = UNKNOWN_U64;
+	anyio->busy_peak = 3; /* was told, and is not at this moment */
+	columns_fit(TABLE_POOLS, &context, rows, FIXTURE_POOLS, 80, widths);
+	assert_true(widths[busy] > 0);
+	columns_fit(TABLE_POOLS, &context, rows, FIXTURE_ANYIO, 80, widths); /* its row is filtered out */
+	assert_int_equal(widths[busy], 0);
+}
+
 /* With every optional column and long names there is still room for what kind a pool is: limits that nobody set take none. */
 static void test_kind_is_whole_at_200_columns(void **state)
 {
@@ -131,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_threads_limit_capacity),
 		cmocka_unit_test(test_fit),
+		cmocka_unit_test(test_busy_stays_where_executors_are),
 		cmocka_unit_test(test_kind_is_whole_at_200_columns),
 	};
 
