@@ -11,6 +11,7 @@
 #include "app/session.h"
 #include "edge/log.h"
 #include "edge/options.h"
+#include "open_files.h"
 
 static int command_help(const struct options *options)
 {
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
 	memory_goes_back();
 	signal(SIGXFSZ, SIG_IGN); /* a file that is larger than allowed (ulimit -f) is an error like a full disk */
 	standard_streams_hold();
+	open_files_raise();
 	if (options_parse(argc, argv, &options, &explain)) {
 		explain_print(&explain, stderr);
 		return EXIT_USAGE;

@@ -2,6 +2,7 @@
 /* The engine: runs the sources, hands every fact to the model, gives snapshots. It must not know
  * how anything looks, nor what the user typed. */
 #include "../boottime.h"
+#include "../open_files.h"
 #include "engine_inside.h"
 
 #include <errno.h>
@@ -124,7 +125,19 @@ struct fact_sink engine_sink(struct engine *engine)
 	return (struct fact_sink){.emit = apply, .context = engine};
 }
 
-static int apply_target(struct engine *engine, struct watched *watched)
+/* A child is what its parent is until it calls exec. When it is looked at it may be doing that, or be gone. */
+static bool takes_after_parent(const struct engine *engine, struct fact_target *info)
+{
+	const struct watched *parent = watched_list_living_of(&engine->watched, info->parent_pid);
+
+	if (!parent)
+		return false;
+	info->policy = parent->info.policy;
+	memcpy(info->name, parent->info.name, sizeof(info->name));
+	return true;
+}
+
+static int apply_target(struct engine *engine, struct watched *watched, bool is_forked)
 {
 	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = boottime()};
 	struct probe_trial trials[GROUP_COUNT];
@@ -134,7 +147,7 @@ static int apply_target(struct engine *engine, struct watched *watched)
 	if (!watched->info.name[0])
 		snprintf(watched->info.name, sizeof(watched->info.name), "%s", watched->info.comm);
 	watched->info.memory_hidden = glibc_is_hidden(watched->info.pid, engine->options.procfs);
-	if (engine->options.classify)
+	if (!(is_forked && takes_after_parent(engine, &watched->info)) && engine->options.classify)
 		engine->options.classify(engine->options.context, &watched->info);
 	fact.target_info = watched->info;
 	error = apply(engine, &fact);
@@ -165,7 +178,7 @@ static int search(struct engine *engine, struct watched *watched)
 
 	if (!error)
 		error = watched_search(watched, unowned, count, &sink);
-	return error || !watched->info.search_cut ? error : apply_target(engine, watched);
+	return error || !watched->info.search_cut ? error : apply_target(engine, watched, false);
 }
 
 static struct fact unheard_end(uint32_t id)
@@ -183,6 +196,8 @@ static int open_target(struct engine *engine, uint32_t id, const struct fact_tar
 
 	if (!watched)
 		return -ENOMEM;
+	if (!open_files_have_room())
+		return -EMFILE;
 	watched->follow_forks = follow_forks;
 	watched->runtime_share = engine->options.cpu_budget / (double)(engine->watched.count + 1);
 	error = watched_open_image(watched, explain);
@@ -198,7 +213,7 @@ static int watch(struct engine *engine, struct watched *opened, enum seed_reason
 	_cleanup_(watched_freep) struct watched *watched = opened;
 	struct fact_sink sink = engine_sink(engine);
 	struct fact end = unheard_end(watched->id);
-	int error = apply_target(engine, watched);
+	int error = apply_target(engine, watched, reason == SEED_INHERITED);
 
 	if (error)
 		return error;
@@ -214,6 +229,14 @@ static int watch(struct engine *engine, struct watched *opened, enum seed_reason
 	end.time_ns = boottime();
 	(void)apply(engine, &end);
 	return error;
+}
+
+static int lacks_files(uint32_t pid, struct explain *explain)
+{
+	snprintf(explain->what, sizeof(explain->what), "cannot attach to PID %u", pid);
+	snprintf(explain->why, sizeof(explain->why), "poolscope may open no more files");
+	snprintf(explain->remedy, sizeof(explain->remedy), OPEN_FILES_REMEDY);
+	return -EMFILE;
 }
 
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain)
@@ -242,6 +265,8 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 		error = watch(engine, watched, SEED_ATTACH);
 	if (error) {
 		probes_remove_target(engine->probes, id);
+		if (open_files_are_short(error))
+			return lacks_files(pid, explain);
 		if (explain->what[0] && error != -ESRCH) /* the source knows what is missing */
 			return error;
 		snprintf(explain->what, sizeof(explain->what), "cannot attach to PID %u", pid);
@@ -260,7 +285,8 @@ static int count_brief(struct engine *engine, const struct fact *fact)
 	struct fact born = *fact, end = unheard_end(fact->target);
 	int error;
 
-	snprintf(born.target_info.name, sizeof(born.target_info.name), "%s", born.target_info.comm);
+	if (!takes_after_parent(engine, &born.target_info))
+		snprintf(born.target_info.name, sizeof(born.target_info.name), "%s", born.target_info.comm);
 	error = apply(engine, &born);
 	return error ? error : apply(engine, &end);
 }
@@ -277,7 +303,10 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	info.followed = true;
 	if (!error)
 		error = open_target(engine, fact->target, &info, true, &watched, &ignored);
-	error = error ? count_brief(engine, fact) : watch(engine, watched, reason);
+	if (open_files_are_short(error))
+		probes_count_unwatched(engine->probes);
+	else
+		error = error ? count_brief(engine, fact) : watch(engine, watched, reason);
 	if (!watched || error)
 		probes_remove_target(engine->probes, fact->target);
 	return error == -ENOMEM ? error : 0;
@@ -295,7 +324,7 @@ static int image_changed(struct engine *engine, struct watched *watched)
 	info.followed = watched->info.followed;
 	snprintf(info.name, sizeof(info.name), "%s", info.comm);
 	watched->info = info;
-	error = apply_target(engine, watched);
+	error = apply_target(engine, watched, false);
 	if (error)
 		return error;
 	watched->runtime_looks = WATCHED_RUNTIME_LOOKS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the log tells once: limits that were asked for and watch nothing. It must not know how a limit is
+/* What the log tells once: limits that were asked for and watch nothing, processes that found no room. It must not know how a limit is
  * judged: the snapshot says it. */
 #include "notices.h"
 
@@ -15,6 +15,7 @@
 struct notices {
 	char told[NOTICES_MAX][192];
 	size_t count, next;
+	uint64_t unwatched; /* processes that found no room, as told last */
 };
 
 int notices_new(struct notices **ret_notices)
@@ -80,8 +81,22 @@ static void tell_unmatched(struct notices *notices, const struct snapshot_target
 	}
 }
 
+static void tell_no_room(struct notices *notices, const struct snapshot *snapshot)
+{
+	uint64_t unwatched = snapshot->lost[LOSS_MAP];
+	char count[24];
+
+	if (unwatched == UNKNOWN_U64 || unwatched <= notices->unwatched)
+		return;
+	notices->unwatched = unwatched;
+	snprintf(count, sizeof(count), "%llu", (unsigned long long)unwatched);
+	log_event(LOG_LEVEL_WARN, "processes_without_room", "processes", count, "remedy",
+		  "raise --max-processes, or the limit of open files (LimitNOFILE=)", NULL);
+}
+
 void notices_tell(struct notices *notices, const struct snapshot *snapshot)
 {
+	tell_no_room(notices, snapshot);
 	for (size_t t = 0; t < snapshot->n_targets; t++) {
 		const struct snapshot_target *target = &snapshot->targets[t];
 

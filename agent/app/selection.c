@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../edge/loop.h"
+#include "../open_files.h"
 
 /* Processes that were looked at and are no target are not looked at again until they are others. */
 struct looked_at {
@@ -212,7 +213,14 @@ static bool entry_follows(const struct selection *selection, uint32_t entry)
 	return selection->options->follow_forks || selection->config->entries[entry].follow_forks;
 }
 
-static int attach_found(struct selection *selection, struct engine *engine, bool *follows, struct explain *explain)
+/* It was not refused for what it is: there are too many. */
+static bool lacked_room(int error)
+{
+	return error == -E2BIG || open_files_are_short(error);
+}
+
+static int attach_found(struct selection *selection, struct engine *engine, bool *follows, size_t *unwatched,
+			struct explain *explain)
 {
 	_cleanup_(freep) struct looked_at *passed = NULL;
 	_cleanup_(freep) uint32_t *pids = NULL;
@@ -242,10 +250,11 @@ static int attach_found(struct selection *selection, struct engine *engine, bool
 			continue;
 		}
 		follow = entry_follows(selection, entry);
-		error = engine_attach(engine, pids[i], follow, explain);
+		error = *unwatched ? -E2BIG : engine_attach(engine, pids[i], follow, explain);
 		if (error == -ENOMEM)
 			return error;
-		if (error)
+		*unwatched += lacked_room(error);
+		if (error && !lacked_room(error))
 			pass(passed, &n_passed, &target);
 		attached += !error;
 		*follows |= !error && follow;
@@ -304,7 +313,7 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 		error = *unwatched ? -E2BIG : engine_attach(engine, pids[i], true, &ignored);
 		if (error == -ENOMEM)
 			return error;
-		*unwatched += error == -E2BIG;
+		*unwatched += lacked_room(error);
 		attached += !error;
 	}
 	return attached;
@@ -328,16 +337,16 @@ int selection_attach_missed(struct selection *selection, struct engine *engine, 
 int selection_attach(struct selection *selection, struct engine *engine, struct explain *explain)
 {
 	bool follows = false;
-	size_t unwatched = 0;
+	size_t unwatched = 0, children_unwatched = 0;
 	int given = attach_given(selection, engine, &follows, explain), found = 0, children = 0;
 
 	if (given >= 0 && selection_waits(selection))
-		found = attach_found(selection, engine, &follows, explain);
+		found = attach_found(selection, engine, &follows, &unwatched, explain);
 	/* The children that are there already; later ones enter the kernel's filter at their birth. */
 	if (given >= 0 && found >= 0 && follows)
-		children = selection_attach_missed(selection, engine, &unwatched);
+		children = selection_attach_missed(selection, engine, &children_unwatched);
 	/* Those that are born later and find no room the kernel counts. */
-	engine_note_unwatched(engine, unwatched);
+	engine_note_unwatched(engine, unwatched + children_unwatched);
 	return given < 0 ? given : found < 0 ? found : children < 0 ? children : given + found + children;
 }
 

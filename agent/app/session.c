@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "../boottime.h"
+#include "../edge/http.h"
 #include "../edge/log.h"
+#include "../open_files.h"
 
 /* How often newcomers are looked for; a look costs a read of /proc per unknown process. */
 #define DISCOVERY_NS (2 * NSEC_PER_SEC)
@@ -118,6 +120,8 @@ int session_open(const struct options *options, bool is_daemon, struct session *
 	int error;
 
 	*session = (struct session){.options = options, .interval_ns = options->interval_ns};
+	if (is_daemon)
+		open_files_spare(HTTP_CONNECTIONS);
 	error = config_open(options, &session->config);
 	if (error)
 		return error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A command that poolscope starts in order to watch it: as whom, and held back until the probes are attached.
  * It must not know what watches it. */
+#include "../open_files.h"
 #include "command.h"
 
 #include <errno.h>
@@ -167,6 +168,7 @@ static void child_run(char *const argv[], const struct command_user *user, int o
 	r = redirect(output_fd);
 	if (r < 0)
 		child_fail(error_fd, STEP_OUTPUT, -r);
+	open_files_restore();
 	r = become(user);
 	if (r < 0)
 		child_fail(error_fd, STEP_USER, -r);

@@ -16,7 +16,6 @@
 #include "http_negotiate.h"
 #include "loop.h"
 
-#define MAX_CONNECTIONS_DEFAULT 64
 #define TIMEOUT_SECONDS_DEFAULT 10
 /* Request line, headers and the answer's headers; a longer request gets 414 or 431. Prometheus sends
  * about 400 bytes. */
@@ -192,7 +191,7 @@ static struct MHD_Daemon *start_daemon(struct http *http, const struct http_opti
 
 int http_open(const struct http_options *options, struct http **ret_http, struct explain *ret_explain)
 {
-	const uint32_t n_slots = options->max_connections ?: MAX_CONNECTIONS_DEFAULT;
+	const uint32_t n_slots = options->max_connections ?: HTTP_CONNECTIONS;
 	_cleanup_(http_closep) struct http *http = calloc(1, sizeof(*http) + n_slots * sizeof(http->slots[0]));
 	int fd, r;
 

@@ -8,6 +8,9 @@
 
 struct http;
 
+/* Each takes an open file; the others wait. */
+#define HTTP_CONNECTIONS 64
+
 struct http_options {
 	const char *listen;	     /* as http_listen() takes it; NULL: HTTP_LISTEN_DEFAULT */
 	const char *version;	     /* of the agent, for the landing page; NULL: none */

@@ -182,7 +182,8 @@ bool arena_sharing_add(struct arena_sharing *sharing, uint64_t arena, const stru
 		return false;
 	sharing->member[at].resident += resident;
 	sharing->member[at].mapped += range->end - range->start;
-	if (range->owner == OWNER_NONE)
+	/* What was made while events were lost was not there before. */
+	if (range->owner == OWNER_NONE && range->reason != UNATTRIBUTED_LOST)
 		sharing->member[at].unmade += resident;
 	sharing->member[at].unread += inside->unread;
 	sharing->member[at].kept += inside->kept;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Why the kernel refused a probe, and what to do, in words. It must not know how probes are loaded. */
+#include "../open_files.h"
 #include "probe_why.h"
 
 #include <bpf/bpf.h>
@@ -170,6 +171,11 @@ static bool lacks_memory(const char *variant, int error)
 	return error == -ENOMEM;
 }
 
+static bool lacks_files(const char *variant, int error)
+{
+	return open_files_are_short(error);
+}
+
 static bool lacks_function(const char *variant, int error)
 {
 	return error == -ESRCH || error == -ENOENT;
@@ -204,6 +210,7 @@ static const struct {
 	{lacks_function, "this kernel has no %s", "nothing to do if another variant works", .inborn = true},
 	{lacks_memory, "the kernel has no memory for the maps, or RLIMIT_MEMLOCK is too low (before Linux 5.11)",
 	 "raise it (ulimit -l unlimited, LimitMEMLOCK=infinity), or ask for a smaller ring", .inborn = false},
+	{lacks_files, "poolscope may open no more files", OPEN_FILES_REMEDY, .inborn = false},
 };
 
 void probe_why(const char *variant, const char *where, int error, struct probe_trial *trial)

@@ -309,6 +309,11 @@ void probes_note_unwatched(struct probes *probes, uint64_t count)
 		probes->unwatched = count;
 }
 
+void probes_count_unwatched(struct probes *probes)
+{
+	probes->unwatched++;
+}
+
 void probes_remove_target(struct probes *probes, uint32_t target)
 {
 	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);

@@ -51,6 +51,7 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 		      struct explain *explain);
 /* So many processes found no room when they were looked for: they count as lost with the map. */
 void probes_note_unwatched(struct probes *probes, uint64_t count);
+void probes_count_unwatched(struct probes *probes); /* one more */
 void probes_remove_target(struct probes *probes, uint32_t target);
 
 int probes_fd(const struct probes *probes); /* poll for reading; a thread event wakes at once */

@@ -103,7 +103,7 @@ static void say_losses(struct collector *all)
 {
 	static const char *const reasons[] = {
 		[LOSS_RING] = "ring full",
-		[LOSS_MAP] = "processes without room (--max-processes)",
+		[LOSS_MAP] = "processes without room (--max-processes, ulimit -n)",
 		[LOSS_RECURSION] = "probe re-entered",
 		[LOSS_KRETPROBE] = "kretprobe missed",
 	};
@@ -135,7 +135,10 @@ static void say_losses(struct collector *all)
 	if (target->unattributed[UNATTRIBUTED_LOST])
 		snprintf(unsure, sizeof(unsure), ": owners of %s are unsure",
 			 format_bytes(FORMAT_BUFFER, target->unattributed[UNATTRIBUTED_LOST]));
-	say(all, ATTR_WARN, "LOST %s%s%s%s%s", lost, used ? "agent-wide " : "", by_reason, healed, unsure);
+	if (!*lost && !used) /* a doubt, and no loss: what was found did not fit what was known */
+		say(all, ATTR_NORMAL, "Mappings%s%s", healed + strlen(";"), unsure);
+	else
+		say(all, ATTR_WARN, "LOST %s%s%s%s%s", lost, used ? "agent-wide " : "", by_reason, healed, unsure);
 }
 
 /* What grows most, and what that means for the person who reads "41 minutes". */
@@ -302,5 +305,6 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_held(&all);
 	say_shared(&all);
 	say_unattributed(&all);
+	say_unexplained(&all);
 	return all.count;
 }

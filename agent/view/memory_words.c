@@ -188,3 +188,19 @@ void say_unattributed(struct collector *all)
 						 i == UNATTRIBUTED_BEFORE_ATTACH && target->info.search_cut ? cut : reasons[i]);
 	say(all, ATTR_NORMAL, "Unattributed: %s", text);
 }
+
+/* What a reading and the kernel's figure differ by in any case is less. */
+#define UNEXPLAINED_MIN (1LL << 20)
+#define UNEXPLAINED_PART 16
+
+void say_unexplained(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+	int64_t unexplained = target->unexplained_bytes;
+
+	if (unexplained == UNKNOWN_I64 || unexplained < UNEXPLAINED_MIN ||
+	    (uint64_t)unexplained < target->memory.rss_anon / UNEXPLAINED_PART)
+		return;
+	say(all, ATTR_WARN, "Unexplained %s: pools may hold that much more than is shown (it was mapped anew while it was read)",
+	    format_bytes(FORMAT_BUFFER, (uint64_t)unexplained));
+}

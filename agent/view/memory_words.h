@@ -13,5 +13,6 @@ void say_orphaned(struct collector *all);
 void say_held(struct collector *all);
 void say_shared(struct collector *all);
 void say_unattributed(struct collector *all);
+void say_unexplained(struct collector *all);
 
 #endif

@@ -102,7 +102,7 @@ def test_children_that_find_no_room_at_attach_are_counted(puppet, exporter):
     assert served.series()[("poolscope_events_lost_total", ("reason", "map"))] == 3
     alone = ("dump", "-f", "--max-processes", "4", "-p", workload.pid)
     assert run(*alone, "--json").json()["events_lost"]["map"] == 3
-    assert "processes without room (--max-processes) 3" in run(*alone).out
+    assert "processes without room (--max-processes, ulimit -n) 3" in run(*alone).out
 
 
 def test_a_full_map_is_counted_and_healed(puppet, exporter):
@@ -122,3 +122,21 @@ def test_a_full_map_is_counted_and_healed(puppet, exporter):
     wait_for(lambda: figure("processes", process="puppet") == 4, "who lives, and no one else")
     wait_for(lambda: figure("process_threads", process="puppet") == 2 + 3, "their threads")
     assert figure("events_lost_total", reason="map") == 3
+
+
+@pytest.mark.parametrize("limits, all_found", [("64:4096", True), ("128:128", False)], ids=["soft", "hard"])
+def test_open_files_are_no_silent_bound(puppet, limits, all_found):
+    """The soft limit is raised; what the hard one has no room for is counted, said, and nothing ends by it."""
+    workload = puppet()
+    for _ in range(40):
+        workload.ask("main fork 64K")
+    ended = run("dump", "-f", "--json", "-p", workload.pid, prefix=("prlimit", f"--nofile={limits}"))
+    found, lost = len(ended.json()["targets"]), ended.json()["events_lost"]["map"]
+    assert found + lost == 41 and (lost == 0) == all_found and found > 0, (found, lost)
+
+
+def test_a_command_has_the_open_files_it_had(tmp_path):
+    """What poolscope starts does not inherit its raised limit."""
+    told = tmp_path / "told"
+    run("top", "--", "sh", "-c", f"ulimit -Sn > {told}; sleep 1", prefix=("prlimit", "--nofile=128:4096"))
+    assert told.read_text() == "128\n"

@@ -45,6 +45,18 @@ def test_owners_births_and_exits_survive_losses(puppet, watch, final):
     assert target["threads"] == len(truth["threads"]) + 1
 
 
+def test_what_is_made_while_events_are_lost_has_grown(pools, watch, final):
+    """The arenas of threads that came after the attach were not there at it, whatever a reseed finds in them."""
+    workload = pools("fill:threads=4,arena=24M,routine=resize_main,named")
+    watching = watch(workload.pid, "--ring", SMALLEST_RING)
+    workload.fill()
+    target = final(watching, workload)
+    assert target["events"]["lost"] > 100 and target["events"]["reseeds"] > 0, target["events"]
+    memory = next(pool for pool in target["pools"] if pool["name"].startswith("fill"))["memory"]
+    assert memory["grown_bytes"] == memory["resident_bytes"] > 4 * 24 * M, memory
+    assert_identity(target)
+
+
 @pytest.mark.parametrize("pages", [1, 16])
 def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent, pages):
     noisy, quiet = puppet(), puppet()

@@ -79,6 +79,30 @@ static void test_words(void **state)
 }
 
 /* 80 columns have no room for the reasons, and what each means stands nowhere else. */
+static void test_unexplained_is_said_where_it_is_much(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	struct snapshot_target *target = &fixture->targets[0];
+	char *text;
+
+	target->unexplained_bytes = (int64_t)(target->memory.rss_anon / 16);
+	assert_says(fixture, "Unexplained ");
+	assert_says(fixture, ": pools may hold that much more than is shown (it was mapped anew while it was read)");
+	for (int i = 0; i < 3; i++) {
+		target->unexplained_bytes = (int64_t[]){UNKNOWN_I64, -(1LL << 30), (int64_t)(target->memory.rss_anon / 16) - 1}[i];
+		text = words_of(fixture);
+		assert_null(strstr(text, "Unexplained"));
+		free(text);
+	}
+	/* A doubt about what is mapped is no loss. */
+	memset(fixture->snapshot.lost, 0, sizeof(fixture->snapshot.lost));
+	target->reseeds = 1;
+	target->reseed_age_seconds = 2;
+	target->unattributed[UNATTRIBUTED_LOST] = 0;
+	target->events_lost = 0;
+	assert_says(fixture, "Mappings read anew 1 time, last 2.0 s ago");
+}
+
 static void test_unattributed_is_explained_where_it_is_much(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
@@ -385,6 +409,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_unexplained_is_said_where_it_is_much),
 		cmocka_unit_test(test_unattributed_is_explained_where_it_is_much),
 		cmocka_unit_test(test_orphaned_is_said),
 		cmocka_unit_test(test_limits_that_watch_nothing),
