@@ -247,7 +247,7 @@ static enum attribute process_attribute(const void *row)
 static const struct column columns[] = {
 	{ "PID", "process; the last row is the sum over those that live", COLUMN_CUSTOM, .format = format_pid,
 	  .attribute = process_attribute, .width = 5, .width_max = 10, .rank = 0 },
-	{ "PROCESS", "its name", COLUMN_TEXT, ROW_TEXT(name), .attribute = process_attribute, .width = 12, .width_max = 30,
+	{ "PROCESS", "its name", COLUMN_TEXT, ROW_TEXT(name), .attribute = process_attribute, .width = 13, .width_max = 30,
 	  .rank = 1, .left = true },
 	{ "WHAT", "what it is there for, as far as there is evidence", COLUMN_TEXT, ROW_TEXT(what),
 	  .width = 12, .width_max = 32, .rank = 2, .left = true },

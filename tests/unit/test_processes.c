@@ -218,8 +218,8 @@ static void readable_text(void **state)
 	snprintf(targets[1].info.name, sizeof(targets[1].info.name), "\033[2J\"x");
 	text = text_of();
 	assert_int_equal(count_of(text, "PROCESS "), 1);
-	assert_non_null(strstr(text, "  100 python3      parent "));
-	assert_non_null(strstr(text, "  101 \\x1b[2J\"x    child "));
+	assert_non_null(strstr(text, "  100 python3       parent "));
+	assert_non_null(strstr(text, "  101 \\x1b[2J\"x     child "));
 	assert_non_null(strstr(text, "total 2 processes "));
 	assert_null(strchr(text, '\033'));
 	free(text);

@@ -100,7 +100,7 @@ static void test_unexplained_is_said_where_it_is_much(void **state)
 	target->reseed_age_seconds = 2;
 	target->unattributed[UNATTRIBUTED_LOST] = 0;
 	target->events_lost = 0;
-	assert_says(fixture, "Mappings read anew 1 time, last 2.0 s ago");
+	assert_says(fixture, "Mappings read anew 1 time, last 2 s ago");
 }
 
 static void test_unattributed_is_explained_where_it_is_much(void **state)
