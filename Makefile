@@ -25,7 +25,7 @@ AGENT_LINK  = $(if $(STATIC),$(STATIC_LINK)) -Wl,--start-group $(DEPS_LIBS) -lm 
 
 WARN   := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -fPIE -D_GNU_SOURCE $(WARN) $(CFLAGS) -Iinclude -I$O/bpf -DPOOLSCOPE_VERSION='"$(VERSION)"' \
+ALL_CFLAGS = -std=gnu11 -fPIE -D_GNU_SOURCE $(WARN) $(CFLAGS) -Iinclude -I$O -I$O/bpf \
              $(DEPS_CFLAGS)
 SAN    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -66,11 +66,18 @@ $O/san/poolscope: $(AGENT_SRC:%.c=$O/san/%.o)
 	$Q$(CC) $(ALL_CFLAGS) $(SAN) -o $@ $^ $(DEPS_LIBS) -lm
 sanitized: $O/san/poolscope
 
-$O/agent/%.o: agent/%.c $(SKELETONS)
+# Written anew only where it is another: who includes it is compiled again then, and nobody else.
+$O/version.h: force
+	@mkdir -p $(@D)
+	@echo '#define POOLSCOPE_VERSION "$(VERSION)"' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: force
+
+$O/agent/%.o: agent/%.c $(SKELETONS) | $O/version.h
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$Q$(CC) $(ALL_CFLAGS) $(if $(STATIC),-DPOOLSCOPE_STATIC) -MMD -MP -c -o $@ $<
-$O/san/agent/%.o: agent/%.c $(SKELETONS)
+$O/san/agent/%.o: agent/%.c $(SKELETONS) | $O/version.h
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$Q$(CC) $(ALL_CFLAGS) $(SAN) -MMD -MP -c -o $@ $<

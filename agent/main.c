@@ -12,6 +12,7 @@
 #include "edge/log.h"
 #include "edge/options.h"
 #include "open_files.h"
+#include "version.h"
 
 static int command_help(const struct options *options)
 {

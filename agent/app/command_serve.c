@@ -9,6 +9,7 @@
 #include "../edge/http.h"
 #include "../edge/log.h"
 #include "session.h"
+#include "version.h"
 
 struct serve {
 	struct session session;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Where a snapshot comes from: host, version, and by which probes it was observed. It must not know targets. */
 #include "origin.h"
+#include "version.h"
 
 #include <stdio.h>
 #include <string.h>
