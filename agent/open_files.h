@@ -15,6 +15,7 @@ void open_files_spare(unsigned int more);
 bool open_files_have_room(void);
 /* -EMFILE, -ENFILE: more cannot be opened now. */
 bool open_files_are_short(int error);
+#define OPEN_FILES_WHY "poolscope may open no more files"
 #define OPEN_FILES_REMEDY "raise the limit of open files (ulimit -Hn, LimitNOFILE= of the unit), or watch fewer processes"
 
 #endif

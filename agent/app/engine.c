@@ -212,7 +212,7 @@ static int watch(struct engine *engine, struct watched *opened, enum seed_reason
 {
 	_cleanup_(watched_freep) struct watched *watched = opened;
 	struct fact_sink sink = engine_sink(engine);
-	struct fact end = unheard_end(watched->id);
+	struct fact end;
 	int error = apply_target(engine, watched, reason == SEED_INHERITED);
 
 	if (error)
@@ -226,7 +226,7 @@ static int watch(struct engine *engine, struct watched *opened, enum seed_reason
 		tell(engine, TAKE_PTR(watched), NULL);
 		return 0;
 	}
-	end.time_ns = boottime();
+	end = unheard_end(watched->id);
 	(void)apply(engine, &end);
 	return error;
 }
@@ -234,7 +234,7 @@ static int watch(struct engine *engine, struct watched *opened, enum seed_reason
 static int lacks_files(uint32_t pid, struct explain *explain)
 {
 	snprintf(explain->what, sizeof(explain->what), "cannot attach to PID %u", pid);
-	snprintf(explain->why, sizeof(explain->why), "poolscope may open no more files");
+	snprintf(explain->why, sizeof(explain->why), OPEN_FILES_WHY);
 	snprintf(explain->remedy, sizeof(explain->remedy), OPEN_FILES_REMEDY);
 	return -EMFILE;
 }
@@ -285,7 +285,7 @@ static int count_brief(struct engine *engine, const struct fact *fact)
 	struct fact born = *fact, end = unheard_end(fact->target);
 	int error;
 
-	if (!takes_after_parent(engine, &born.target_info))
+	if (born.target_info.execed || !takes_after_parent(engine, &born.target_info))
 		snprintf(born.target_info.name, sizeof(born.target_info.name), "%s", born.target_info.comm);
 	error = apply(engine, &born);
 	return error ? error : apply(engine, &end);

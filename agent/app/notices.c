@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the log tells once: limits that were asked for and watch nothing, processes that found no room. It must not know how a limit is
- * judged: the snapshot says it. */
+/* What the log tells once: limits that were asked for and watch nothing, processes that found no room. It must not know
+ * how a limit is judged: the snapshot says it. */
 #include "notices.h"
 
 #include <errno.h>

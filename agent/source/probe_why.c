@@ -210,7 +210,7 @@ static const struct {
 	{lacks_function, "this kernel has no %s", "nothing to do if another variant works", .inborn = true},
 	{lacks_memory, "the kernel has no memory for the maps, or RLIMIT_MEMLOCK is too low (before Linux 5.11)",
 	 "raise it (ulimit -l unlimited, LimitMEMLOCK=infinity), or ask for a smaller ring", .inborn = false},
-	{lacks_files, "poolscope may open no more files", OPEN_FILES_REMEDY, .inborn = false},
+	{lacks_files, OPEN_FILES_WHY, OPEN_FILES_REMEDY, .inborn = false},
 };
 
 void probe_why(const char *variant, const char *where, int error, struct probe_trial *trial)

@@ -98,10 +98,13 @@ def test_memory_that_lives_for_less_than_a_reading(loops, record_property, proce
     assert median(unexplained) < 0.1, unexplained
 
 
-FORKS = """
-import os, sys
+BRIEF = """
+import os, subprocess, sys
 sys.stdin.readline()
 for _ in range(50):
+    if sys.argv[1] == "spawned":
+        subprocess.run(["/bin/true"])
+        continue
     if not os.fork():
         os._exit(0)
     os.wait()
@@ -110,10 +113,14 @@ sys.stdin.readline()
 """
 
 
-def test_children_that_are_gone_before_they_are_looked_at_count(loops, exporter):
-    workload = loops("/usr/bin/python3", "-c", FORKS)
+@pytest.mark.parametrize("kind, counted", [("forked", {"python3": 51}), ("spawned", {"python3": 1, "true": 50})],
+                         ids=["forked", "spawned"])
+def test_children_that_are_gone_before_they_are_looked_at_count(loops, exporter, kind, counted):
+    """A forked one is what its parent is; one that began by an exec (vfork) is another program."""
+    workload = loops("/usr/bin/python3", "-c", BRIEF, kind)
     serving = exporter("-f", "-p", workload.pid)
     assert workload.answer("go") == "done\n"
-    serving.wait_value(51, "poolscope_processes_started_total", process="python3")
+    for process, count in counted.items():
+        serving.wait_value(count, "poolscope_processes_started_total", process=process)
     serving.wait_value(1, "poolscope_processes", process="python3")
     assert serving.value("poolscope_events_lost_total", reason="ring") == 0
