@@ -17,16 +17,19 @@ static __always_inline __u64 user_word(__u64 address)
 	return word;
 }
 
-/* How many frames the thread stands in; 0: it runs no Python. */
-static __always_inline __u32 python_codes(const struct process *process, __u32 tid, __u64 start_ns, __u64 *codes)
+/* How many frames the thread stands in. *is_python: its state is known. */
+static __always_inline __u32 python_codes(const struct process *process, __u32 tid, __u64 start_ns, __u64 *codes,
+					  __u32 *is_python)
 {
 	const struct python_thread *thread = bpf_map_lookup_elem(&python_threads, &tid);
 	const struct wish *wish = wish_of(process);
 	__u32 count = 0;
 	__u64 frame;
 
+	*is_python = 0;
 	if (!thread || !wish || !wish->python.is_known || start_ns - thread->start_ns + TICK_NS > 2 * TICK_NS)
 		return 0;
+	*is_python = 1;
 	frame = user_word(thread->address + wish->python.thread_frame);
 	if (wish->python.has_cframe)
 		frame = frame ? user_word(frame + wish->python.cframe_frame) : 0;

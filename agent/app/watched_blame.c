@@ -137,8 +137,9 @@ bool watched_note(struct watched *watched, const struct fact *fact, const struct
 	}
 	if (!is_sizeable || !runs_python(watched) || is_to_be_asked(watched, fact->range.who))
 		return is_sizeable && runs_python(watched);
-	/* It has a state and stands in no function of Python: it runs C of its own. */
-	if (probes_take_stack_of(watched->probes, fact, false, &stack))
+	/* It had a state and stood in no function of Python: it runs C of its own. What a newborn did before its state was
+	 * known stays unseen. */
+	if (probes_take_stack_of(watched->probes, fact, false, &stack) && stack.is_python)
 		(void)blame_stack(watched, &stack, sink);
 	return false;
 }

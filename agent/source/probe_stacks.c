@@ -28,6 +28,7 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	kept->copy.grown_start = event->grown_start;
 	kept->copy.grown_length = event->grown_length;
 	memcpy(kept->copy.registers, event->registers, sizeof(kept->copy.registers));
+	kept->copy.is_python = event->is_python;
 	kept->copy.n_codes = event->n_codes;
 	kept->copy.size = event->header.flags;
 	memcpy(kept->copy.bytes, event->stack, event->n_codes ? event->n_codes * sizeof(event->codes[0]) : event->header.flags);

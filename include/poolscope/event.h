@@ -114,8 +114,8 @@ struct event_stack {
 	struct event_header header; /* flags: how many bytes of stack[] could be read */
 	__u64 grown_start, grown_length;
 	__u64 registers[EVENT_REGISTERS];
-	__u32 n_codes; /* 0: the thread runs no Python, or is not known to */
-	__u32 unused;
+	__u32 n_codes; /* 0: the thread stands in no function of Python, or is not known to run any */
+	__u32 is_python; /* its interpreter's state was known */
 	union {
 		__u64 codes[EVENT_CODES]; /* addresses of code objects; 0: a frame without one */
 		__u8 stack[EVENT_STACK_BYTES]; /* from the stack pointer up */

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Under which functions a Python process grew, against functions of which it is known."""
+import random
+import signal
+import threading
 import time
 
 from test_cpython import pools_of
@@ -92,3 +95,30 @@ def test_the_library_is_not_blamed(workload, watch, final):
     pools = pools_of(final(watching, program))
     assert_blamed(pools["decoder_*"], "decode", decode, 4 * 4 * MIB)
     assert_blamed(pools["extender_*"], "extend", extend, 4 * 4 * MIB)
+
+
+def test_newborns_are_not_blamed_by_the_interpreters_own_functions(workload, watch, final):
+    """What they do before their state is known to the kernel is read by an agent that meanwhile got to know it: with no
+    function of Python told, they seemed to run C of their own."""
+    program = workload("growers.py")
+    watching = watch(program.pid)
+    over = threading.Event()
+    chance = random.Random(1)
+
+    def hinder():
+        while not over.wait(chance.random() * .003):
+            watching.process.send_signal(signal.SIGSTOP)
+            time.sleep(chance.random() * .004)
+            watching.process.send_signal(signal.SIGCONT)
+    hindrance = threading.Thread(target=hinder)
+    hindrance.start()
+    try:
+        for number in range(40):
+            program.ask(f"executor newborn{number} 3")
+            program.ask(f"run newborn{number} keep_small 6")
+            time.sleep(0.2)  # 20 stacks a second are read
+    finally:
+        over.set()
+        hindrance.join()
+    blamed = {entry["function"] for pool in final(watching, program)["pools"] for entry in pool["blame"]}
+    assert blamed == {"keep_small"}

@@ -373,6 +373,7 @@ static void a_stack_goes_with_the_record_of_its_call(void **state)
 	assert_false(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	probe_stacks_keep(&stacks, 1, &event);
 	event.grown_start = 0x9000;
+	event.is_python = 1;
 	event.header.time_ns = 1002;
 	probe_stacks_keep(&stacks, 1, &event);
 	for (int i = 0; i < 6; i++) {
@@ -389,11 +390,13 @@ static void a_stack_goes_with_the_record_of_its_call(void **state)
 	assert_false(probe_stacks_take_of(&stacks, &other, false, &taken));
 	assert_true(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	assert_int_equal(taken.grown_start, 0x5000);
+	assert_false(taken.is_python);
 	assert_false(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	fact.range.start = 0x9000;
 	fact.time_ns = 1003;
 	assert_true(probe_stacks_take_of(&stacks, &fact, false, &taken));
 	assert_int_equal(taken.grown_start, 0x9000);
+	assert_true(taken.is_python);
 	assert_int_equal(stacks.count, 0);
 	probe_stacks_clear(&stacks);
 }
