@@ -84,7 +84,6 @@ static enum code_role role_of(const char *path, const char *name)
 		{"multiprocessing/pool.py", "_handle_tasks", CODE_POOL_HELPER},
 		{"multiprocessing/pool.py", "_handle_results", CODE_POOL_HELPER},
 		{"anyio/_backends/_asyncio.py", "run", CODE_ANYIO_WORKER},
-		{"asyncio/base_events.py", "run_forever", CODE_LOOP},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {

@@ -21,7 +21,6 @@ enum code_role {
 	CODE_PROCESSES_MANAGER, /* concurrent.futures.process: feeds a ProcessPoolExecutor's children */
 	CODE_ANYIO_WORKER, /* anyio: WorkerThread.run, as far as the file tells */
 	CODE_QUEUE_GET, /* queue.Queue.get */
-	CODE_LOOP, /* asyncio: run_forever, its `self` is the loop */
 };
 
 /* Whose work a function is, the program's first. */

@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "cpython_root.h"
+#include "cpython_loop.h"
 
 /* More than that is not a program but an attack: the rest keeps the pool of its start routine. */
 #define EXECUTORS_MAX 1024U
@@ -177,17 +177,16 @@ static void place_thread(struct executors *executors, struct py_thread *thread, 
 
 /* ---- names -------------------------------------------------------------------------------------- */
 
-/* The executor that some event loop calls its default, though nobody named it (before 3.9). */
+/* The executor that a running event loop calls its default, though nobody named it: the program gave it to the loop, or
+ * the loop is uvloop's, or asyncio's before 3.9. */
 static bool is_loops_default(const struct executor *executor, const struct py_threads *threads,
-			     const struct cpython_image *image, struct code_table *codes)
+			     const struct cpython_image *image)
 {
 	for (size_t i = 0; i < threads->count; i++) {
-		uint64_t loop, object;
+		uint64_t loop;
 
-		if (threads->thread[i]->root.kind != ROOT_FUTURES &&
-		    py_thread_loop(threads->thread[i], image, codes, &loop) == 0 &&
-		    object_attribute(image, loop, "_default_executor", &object) == 0 &&
-		    object == executor->object)
+		if (event_loop_running(image, threads->thread[i]->address, &loop) == 0 &&
+		    event_loop_has_default(image, loop, executor->object))
 			return true;
 	}
 	return false;
@@ -213,8 +212,7 @@ static void name_by_workers(struct executor *executor, const struct py_threads *
 	}
 }
 
-static void name_executor(struct executor *executor, const struct py_threads *threads,
-			  const struct cpython_image *image, struct code_table *codes)
+static void name_executor(struct executor *executor, const struct py_threads *threads, const struct cpython_image *image)
 {
 	static const char *const fixed[EXECUTOR_KIND_COUNT] = {
 		/* Until its object can be read (or when it went before that) the kind stands for the name. */
@@ -240,7 +238,7 @@ static void name_executor(struct executor *executor, const struct py_threads *th
 			      threads->now_ns - executor->since_ns < UNNAMED_NS;
 	if (was_named == executor->is_named)
 		return;
-	if (executor_has_default_name(executor) && is_loops_default(executor, threads, image, codes))
+	if (executor_has_default_name(executor) && is_loops_default(executor, threads, image))
 		strcpy(executor->fact.name, "asyncio_0");
 	executor->fact.instance = 0;
 }
@@ -361,7 +359,7 @@ void executors_update(struct executors *executors, struct py_threads *threads,
 			continue;
 		if (executor->fact.kind == EXECUTOR_ANYIO && !executor->limiter)
 			anyio_limiter(image, executor->worker_frame, executor->reference, &executor->limiter);
-		name_executor(executor, threads, image, codes);
+		name_executor(executor, threads, image);
 	}
 	number_executors(executors);
 	read_keepers(executors, threads, image);

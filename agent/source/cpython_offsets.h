@@ -36,13 +36,15 @@ struct cpython_offsets { /* bytes; what a version does not have is 0 */
 	uint32_t runtime_interpreters;
 	uint32_t interp_next, interp_threads, interp_sysdict;
 	/* thread_frame leads to a _PyCFrame where has_cframe, else to the innermost frame. thread_unique: a
-	 * number that the interpreter gives to no other thread. */
-	uint32_t thread_next, thread_interp, thread_unique, thread_pthread, thread_native, thread_frame;
+	 * number that the interpreter gives to no other thread. The loop that it runs: thread_loop, before 3.13 in the
+	 * dict at thread_dict. */
+	uint32_t thread_next, thread_interp, thread_unique, thread_pthread, thread_native, thread_frame, thread_loop,
+		thread_dict;
 	uint32_t cframe_frame;
 	uint32_t frame_previous, frame_code, frame_instruction, frame_locals, frame_globals, frame_owner;
 	uint32_t code_filename, code_name, code_qualname, code_first_line, code_local_names,
 		code_instructions, code_lines;
-	uint32_t type_name, type_basic_size, type_flags, type_dict_offset, type_dict, type_cached_keys;
+	uint32_t type_name, type_basic_size, type_flags, type_dict_offset, type_dict, type_base, type_cached_keys;
 	uint32_t function_globals, function_code, bound_function, bound_self;
 	uint32_t builtin_method, builtin_self, builtin_module, method_name; /* of functions of C */
 	uint32_t text_length, text_state, text_kind_bit, text_ascii_bit, text_ascii_size, text_size;

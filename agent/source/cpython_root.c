@@ -471,23 +471,3 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 	}
 	return 0;
 }
-
-int py_thread_loop(const struct py_thread *thread, const struct cpython_image *image,
-		   struct code_table *codes, uint64_t *ret_loop)
-{
-	uint64_t at = thread->frame.address;
-	struct frame frame;
-
-	for (uint32_t level = 0; level < FRAMES_MAX && at; level++) {
-		int r;
-
-		frame_want_callers(image, at);
-		r = frame_read(image, codes, at, &frame);
-		if (r < 0)
-			return r;
-		if (frame.code && frame.code->role == CODE_LOOP)
-			return frame_local(image, at, 0, ret_loop);
-		at = frame.previous;
-	}
-	return -ENOENT;
-}

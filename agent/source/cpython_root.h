@@ -15,8 +15,5 @@
  * tells those whose frames prove themselves. The others are tried again in the next pass. */
 int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image *image,
 			  struct code_table *codes, uint32_t frames);
-/* The loop that the thread runs, by its frame of run_forever. -ENOENT. */
-int py_thread_loop(const struct py_thread *thread, const struct cpython_image *image,
-		   struct code_table *codes, uint64_t *ret_loop);
 
 #endif

@@ -180,6 +180,28 @@ def test_functions_of_one_name_in_two_packages(workload, tmp_path):
         assert {name: pool["threads"] for name, pool in pools.items()} == {"main": 1, "tasks.py:run": 3, "tasks.py:run#2": 2}
 
 
+def default_executors(program, module):
+    """Of three loops that run: made by the loop itself, by the program, and by the program with a name; and one that is
+    no loop's."""
+    for command in ("loop first " + module, "loop second " + module, "loop third " + module, "submit first 3",
+                    "executor made 5", "default second made", "submit second 2",
+                    "executor named 7 mine", "default third named", "submit third 4",
+                    "executor other 4", "submit other 1"):
+        program.ask(command)
+    for name, count in (("first", 3), ("second", 2), ("third", 4), ("other", 1)):
+        started(program, name, count)
+    pools = pools_of(run("dump", "--json", "-p", program.pid).target())
+    of_executors = {name: figures(pool) for name, pool in pools.items() if pool["kind"] == "ThreadPoolExecutor"}
+    others = [name for name in of_executors if name.startswith("ThreadPoolExecutor-")]
+    assert len(others) == 1 and of_executors.pop(others[0]) == ("ThreadPoolExecutor", 1, 4, 1, 0), pools
+    assert of_executors.pop("asyncio_*")[1::2] == (3, 3), pools
+    assert of_executors == {"asyncio_*#2": ("ThreadPoolExecutor", 2, 5, 2, 0), "mine_*": ("ThreadPoolExecutor", 4, 7, 4, 0)}
+
+
+def test_default_executors_of_loops(executors):
+    default_executors(executors(), "asyncio")
+
+
 @pytest.mark.parametrize("oldest", ("executor", "threads"))
 def test_plain_threads_are_no_workers_of_a_namesake(executors, watch, oldest):
     """Threads that carry the names that an executor gives to its workers."""

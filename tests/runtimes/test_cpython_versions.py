@@ -16,7 +16,8 @@ from harness import BUILD, ROOT, build_probe, run, wait_for
 from test_blame import MIB, assert_blamed
 from test_cpython_activity import (DEPTHS, c_functions, c_initializers, deep_recursion, dropped_executor,
                                    queue_at_an_address_used_before)
-from test_cpython import SPIN, figures, functions_given, one_of_each, pools_of, started, walk_under_churn
+from test_cpython import (SPIN, default_executors, figures, functions_given, one_of_each, pools_of, started,
+                          walk_under_churn)
 
 
 SUITE, FETCHED = "forky", ("3.14", "3.15")
@@ -131,6 +132,11 @@ def test_executors(versioned, version):
     assert {name: figures(pool) for name, pool in pools_of(target).items()} == expected
     doing = {thread["doing"] for thread in target["thread_list"] if thread["pool"] == "resize_*"}
     assert doing == {f"spin (executors.py:{SPIN})"}
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_default_executors_of_loops(versioned, version):
+    default_executors(versioned(version), "asyncio")
 
 
 @pytest.mark.parametrize("version", sorted(PYTHONS))

@@ -10,7 +10,7 @@ import pytest
 from exporter import Exporter
 from fixtures import factory
 from harness import run
-from test_cpython import dump_until, figures, pools_of, settled
+from test_cpython import default_executors, dump_until, figures, pools_of, settled
 
 exporter = factory(Exporter)
 POOL = "anyio-worker-*"
@@ -51,6 +51,11 @@ def test_sync_endpoint(workload, exporter, loop):
     serving.wait_value(0, "poolscope_pool_threads_busy", **labels)
     pool = pools_of(run("dump", "--json", "-p", program.pid).target())[POOL]
     assert pool["capacity"] == 6 and pool["busy"] == pool["borrowed"] == 0 and pool["threads"] <= 6
+
+
+def test_default_executors_of_uvloop(workload):
+    """Its loop is an object of C, which has no attribute of that name."""
+    default_executors(workload("executors.py"), "uvloop")
 
 
 def test_async_endpoint(workload):

@@ -20,6 +20,7 @@ static void assert_facts_are_right(void)
 	const struct fact_executor *first = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 1);
 	const struct fact_executor *second = image_executor(&image, EXECUTOR_FUTURES, "resize_0", 2);
 	const struct fact_executor *unnamed = image_executor(&image, EXECUTOR_FUTURES, "ThreadPoolExecutor-0_0", 1);
+	const struct fact_executor *loops = image_executor(&image, EXECUTOR_FUTURES, "asyncio_0", 1);
 	const struct fact_executor *pool = image_executor(&image, EXECUTOR_POOL, "ThreadPool", 1);
 	const struct fact_executor *c_tasks = image_executor(&image, EXECUTOR_POOL, "ThreadPool", 2);
 	const struct fact_executor *deep = image_executor(&image, EXECUTOR_FUTURES, "deep_0", 1);
@@ -43,6 +44,9 @@ static void assert_facts_are_right(void)
 	assert_int_equal(unnamed->workers, 2);
 	assert_int_equal(unnamed->idle, 2);
 	assert_int_equal(image_workers(&image, unnamed->id, WORKER_IDLE), 2);
+	assert_non_null(loops);
+	assert_int_equal(loops->capacity, 6);
+	assert_int_equal(loops->busy, 2);
 	assert_non_null(pool);
 	assert_int_equal(pool->capacity, 2);
 	assert_int_equal(pool->busy, 2);
@@ -132,6 +136,11 @@ static int record(void **state)
 	image_wait_started(&image, "a", 4);
 	image_say(&image, "submit b 1");
 	image_wait_started(&image, "b", 1);
+	image_say(&image, "loop l");
+	image_say(&image, "executor loops 6");
+	image_say(&image, "default l loops");
+	image_say(&image, "submit l 2");
+	image_wait_started(&image, "l", 2);
 	image_say(&image, "pool p 2");
 	image_say(&image, "submit p 3");
 	image_wait_started(&image, "p", 2);

@@ -3,6 +3,7 @@
 every Python from 3.7 on, without packages."""
 import asyncio
 import ctypes
+import importlib
 import json
 import multiprocessing
 import multiprocessing.pool
@@ -61,8 +62,8 @@ class Watcher(threading.Thread):
         blocked_task("watcher")
 
 
-def in_loop(name, ready):
-    loop = asyncio.new_event_loop()
+def in_loop(name, ready, module):
+    loop = importlib.import_module(module).new_event_loop()
     MADE[name] = loop
     loop.call_soon(ready.set)
     loop.run_forever()
@@ -169,10 +170,12 @@ def main():
         elif word == "processes":  # NAME WORKERS TASKS: children that sleep
             MADE[rest[0]] = ProcessPoolExecutor(int(rest[1]), multiprocessing.get_context("fork"), end_with_parent)
             MADE[rest[0], "tasks"] = [MADE[rest[0]].submit(time.sleep, 3600) for _ in range(int(rest[2]))]
-        elif word == "loop":    # NAME
+        elif word == "loop":    # NAME [MODULE]
             ready = threading.Event()
-            threading.Thread(target=in_loop, args=(rest[0], ready), daemon=True).start()
+            threading.Thread(target=in_loop, args=(rest[0], ready, (rest[1:] or ["asyncio"])[0]), daemon=True).start()
             ready.wait()
+        elif word == "default":  # LOOP EXECUTOR
+            MADE[rest[0]].set_default_executor(MADE[rest[1]])
         elif word == "threads":  # NAME COUNT [THREAD NAME [WHAT STANDS BEFORE ITS NUMBER]]
             GATES[rest[0]], STARTED[rest[0]] = threading.Event(), 0
             for i in range(int(rest[1])):
