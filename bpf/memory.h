@@ -146,7 +146,7 @@ static __noinline int stack_submit(const struct process *process, __u64 start, _
 	event_fill(&event->header, process, EVENT_STACK, tid, start_ns, bpf_ktime_get_boot_ns() + 1);
 	event->grown_start = start;
 	event->grown_length = length;
-	event->n_codes = python_codes(process, tid, start_ns, event->codes, &event->is_python);
+	python_take(process, tid, start_ns, event);
 	event->header.flags = event->n_codes ? 0 : stack_take(typed, event);
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;

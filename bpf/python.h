@@ -17,31 +17,37 @@ static __always_inline __u64 user_word(__u64 address)
 	return word;
 }
 
-/* How many frames the thread stands in. *is_python: its state is known. */
-static __always_inline __u32 python_codes(const struct process *process, __u32 tid, __u64 start_ns, __u64 *codes,
-					  __u32 *is_python)
+/* Into the event: whether the thread's state is known, how many frames it stands in, and their code objects. */
+static __always_inline void python_take(const struct process *process, __u32 tid, __u64 start_ns, struct event_stack *event)
 {
 	const struct python_thread *thread = bpf_map_lookup_elem(&python_threads, &tid);
 	const struct wish *wish = wish_of(process);
+	struct python_layout at;
 	__u32 count = 0;
 	__u64 frame;
+	__s64 has_owner;
 
-	*is_python = 0;
+	event->is_python = 0;
+	event->n_codes = 0;
 	if (!thread || !wish || !wish->python.is_known || start_ns - thread->start_ns + TICK_NS > 2 * TICK_NS)
-		return 0;
-	*is_python = 1;
-	frame = user_word(thread->address + wish->python.thread_frame);
-	if (wish->python.has_cframe)
-		frame = frame ? user_word(frame + wish->python.cframe_frame) : 0;
+		return;
+	event->is_python = 1;
+	at = wish->python;
+	has_owner = at.frame_owner ? 0xff : 0;
+	frame = user_word(thread->address + at.thread_frame);
+	if (at.has_cframe)
+		frame = frame ? user_word(frame + at.cframe_frame) : 0;
+	/* Without a branch: the verifier goes through each turn by every way that there is. */
 	for (; frame && count < EVENT_CODES; count++) {
-		__u8 owner = 0;
+		__s64 owner = 0, has_code;
 
-		if (wish->python.frame_owner)
-			bpf_probe_read_user(&owner, sizeof(owner), (void *)(frame + wish->python.frame_owner));
-		codes[count] = owner < PYTHON_OWNER_C_STACK ? user_word(frame + wish->python.frame_code) : 0;
-		frame = user_word(frame + wish->python.frame_previous);
+		bpf_probe_read_user(&owner, 1, (void *)(frame + at.frame_owner));
+		has_code = ((owner & has_owner) - PYTHON_OWNER_C_STACK) >> 63; /* all ones, or none */
+		barrier_var(has_code);
+		event->codes[count] = user_word(frame + at.frame_code) & has_code;
+		frame = user_word(frame + at.frame_previous);
 	}
-	return count;
+	event->n_codes = count;
 }
 
 #endif
