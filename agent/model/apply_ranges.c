@@ -59,6 +59,35 @@ static int range_seen(struct target *target, const struct fact_range *range, uin
 	return r;
 }
 
+static void move_base(struct target *target, struct thread *thread, uint64_t bytes)
+{
+	thread->made_at_attach += bytes;
+	if (thread->pool != POOL_NONE)
+		target->pools.pool[thread->pool].made_at_attach += bytes;
+}
+
+/* Who gives memory back that was there before anybody looked, or replaces it, is taken to have held it then: who makes
+ * such memory anew, piece by piece, has not grown. A call that frees is told at its entry, and may fail or move. */
+static void note_given_back(struct target *target, const struct fact *fact)
+{
+	const struct fact_range *range = &fact->range;
+	struct thread *thread = range->who.tid ? threads_find(&target->threads, range->who) : NULL;
+	bool stays = fact->kind == FACT_RANGE_FREE_FAILED ||
+		     (fact->kind == FACT_RANGE_MOVED && (range->start != range->old_start || range->length >= range->old_length));
+	uint64_t bytes = 0;
+
+	if (!thread || !target->whole)
+		return;
+	if (stays)
+		move_base(target, thread, -thread->gave_back);
+	thread->gave_back = 0;
+	if (fact->kind == FACT_RANGE_FREED || fact->kind == FACT_RANGE_MADE)
+		bytes = range_map_inherited(target->ranges, range->start, range->length);
+	move_base(target, thread, bytes);
+	if (fact->kind == FACT_RANGE_FREED)
+		thread->gave_back = bytes;
+}
+
 int apply_range(struct model *model, struct target *target, const struct fact *fact)
 {
 	static int (*const handlers[FACT_KIND_COUNT])(struct target *, const struct fact_range *, uint32_t,
@@ -71,8 +100,10 @@ int apply_range(struct model *model, struct target *target, const struct fact *f
 		[FACT_BRK] = range_brk,
 		[FACT_RANGE_SEEN] = range_seen,
 	};
-	int r = handlers[fact->kind](target, &fact->range, owner_of(target, fact->range.who), fact->time_ns);
+	int r;
 
+	note_given_back(target, fact);
+	r = handlers[fact->kind](target, &fact->range, owner_of(target, fact->range.who), fact->time_ns);
 	return r == -ENOSPC ? 0 : r; /* counted by the map */
 }
 
@@ -88,11 +119,8 @@ int apply_range_owner(struct model *model, struct target *target, const struct f
 		return 0;
 	resident = range_map_claim(target->ranges, fact->range.start, fact->range.length, thread->owner,
 				   fact->time_ns);
-	if (!target->whole)
-		return 0;
-	thread->made_at_attach += resident;
-	if (thread->pool != POOL_NONE)
-		target->pools.pool[thread->pool].made_at_attach += resident;
+	if (target->whole)
+		move_base(target, thread, resident);
 	return 0;
 }
 

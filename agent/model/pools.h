@@ -13,7 +13,7 @@
 
 /* Resident bytes; and what grows of them: without the share of what arenas held before the attach, which moves as their
  * users come and go. */
-enum pool_history { POOL_HISTORY_RESIDENT, POOL_HISTORY_MADE, POOL_HISTORY_COLUMNS };
+enum pool_history { POOL_HISTORY_RESIDENT, POOL_HISTORY_GROWN, POOL_HISTORY_COLUMNS };
 #define POOL_HISTORY_ROWS 60 /* points of the sparkline; a minute at one refresh a second */
 #define BIRTHS_SECONDS 60
 

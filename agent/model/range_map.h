@@ -92,6 +92,9 @@ void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint
 /* Evidence that `owner` made this: charges what is claimable of it, returns the resident bytes of that. */
 uint64_t range_map_claim(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
 
+/* Resident bytes, as last read, of what in there was anybody's before the attach (or the fork), and is nobody's now. */
+uint64_t range_map_inherited(const struct range_map *map, uint64_t start, uint64_t length);
+
 /* A reading of the page tables that began at time_ns; void for ranges that changed later. Returns
  * the bytes of it that met no range. */
 uint64_t range_map_resident(struct range_map *map, const struct fact_resident *fact, uint64_t time_ns);

@@ -223,6 +223,24 @@ static uint64_t overlap(const struct range *range, uint64_t start, uint64_t end)
 	return (range->end < end ? range->end : end) - (range->start > start ? range->start : start);
 }
 
+uint64_t range_map_inherited(const struct range_map *map, uint64_t start, uint64_t length)
+{
+	const struct range_node *node;
+	uint64_t end, bytes = 0;
+
+	if (range_bounds(start, length, &end) < 0)
+		return 0;
+	for (node = range_tree_at(&map->tree, start); node && node->range.start < end; node = range_tree_next(node)) {
+		const struct range *range = &node->range;
+
+		if (range->owner != OWNER_NONE || !range->usable || !range->scanned_ns || !is_private_anonymous(range->flags) ||
+		    (range->reason != UNATTRIBUTED_BEFORE_ATTACH && range->reason != UNATTRIBUTED_INHERITED))
+			continue;
+		bytes += range_slice(range, start > range->start ? start : range->start, end).resident;
+	}
+	return bytes;
+}
+
 /* Takes this range's part, by length, out of what the reading still has to give. */
 static uint64_t portion(uint64_t *left, uint64_t part, uint64_t parts_left)
 {

@@ -227,6 +227,7 @@ static uint64_t pool_fault_rate(const struct target *target, const struct pool *
 static void pool_history_put(const struct target *target, struct pool *pool, uint64_t now_ns)
 {
 	const uint64_t nothing[POOL_HISTORY_COLUMNS] = {0}, last_ns = target->last_refresh_ns;
+	int64_t grown = pool->memory.grown_bytes;
 
 	if (!pool->history.count && last_ns && target->whole) {
 		history_put(&pool->history, last_ns - history_span(&target->history, GROWTH_SHORT_NS), nothing);
@@ -234,7 +235,7 @@ static void pool_history_put(const struct target *target, struct pool *pool, uin
 	}
 	history_put(&pool->history, now_ns,
 		    (const uint64_t[]){[POOL_HISTORY_RESIDENT] = pool->memory.resident_bytes,
-				       [POOL_HISTORY_MADE] = pool->memory.resident_bytes - pool->memory.base});
+				       [POOL_HISTORY_GROWN] = grown == UNKNOWN_I64 ? UNKNOWN_U64 : (uint64_t)grown});
 }
 
 static void figure_all(struct target *target, uint64_t now_ns)

@@ -90,7 +90,7 @@ static struct snapshot_right_size right_size_of(const struct target *target, con
 static int pool_fill(const struct model *model, const struct target *target, const struct pool *pool,
 		     struct snapshot_pool *ret_pool)
 {
-	int64_t growth = history_growth(&pool->history, POOL_HISTORY_MADE, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
+	int64_t growth = history_growth(&pool->history, POOL_HISTORY_GROWN, GROWTH_SHORT_NS, GROWTH_SHORT_LEAST_NS);
 	uint64_t parallelism = pool->has_parallelism ? target->runtime.parallelism : 0;
 
 	*ret_pool = (struct snapshot_pool){

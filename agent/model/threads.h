@@ -41,6 +41,7 @@ struct thread {
 	enum worker_activity stands;   /* by where it stands: of those that no runtime tells of */
 	uint32_t function, line; /* what it runs; FUNCTION_NONE */
 	uint64_t made_at_attach;
+	uint64_t gave_back; /* by its last call that frees, of what was anybody's before the attach: that may have failed */
 	struct snapshot_bytes memory; /* as of the last refresh */
 };
 

@@ -203,3 +203,42 @@ def test_workers_that_die_and_are_replaced_keep_the_pools_figures(pools, watch, 
     assert target["memory"]["unattributed_bytes"] <= 2 << 20, target["memory"]
     assert_identity(target)
     assert_adds_up(target)
+
+
+@pytest.mark.parametrize("second", ("vm-clone thread", "kvm"))
+def test_a_thread_without_a_tls_of_its_own_takes_nothing(puppet, watch, final, second):
+    """It carries its creator's thread pointer: a thread of clone's without CLONE_SETTLS, and a worker of the kernel's."""
+    if second == "kvm" and not os.access("/dev/kvm", os.W_OK):
+        pytest.skip("no /dev/kvm here")
+    workload = puppet()
+    workload.script("main spawn a\na malloc 3M\na stack 500K")
+    between = watch(workload.pid)
+    workload.script("a " + second)
+    bytes_of_a = workload.ask("truth")["threads"]["a"]["arena"]
+    for target in (final(between, workload), run("dump", "--json", "-p", workload.pid).target()):
+        _, _, creator, *others = sorted(target["thread_list"], key=lambda thread: thread["tid"])
+        assert creator["memory"]["stack"]["resident_bytes"] >= 500 << 10
+        assert creator["memory"]["arena"]["resident_bytes"] >= bytes_of_a
+        assert not creator["memory"]["shared"]
+        assert [thread["memory"]["arena"]["resident_bytes"] for thread in others] == [0] * len(others)
+        assert others or second == "kvm"  # to Linux 6.12 it needs none
+
+
+def test_who_makes_old_memory_anew_has_not_grown(puppet, watch, final):
+    """A cache that was full before the attach: what takes the place of what is given back is no growth."""
+    workload = puppet()
+    workload.script("main spawn a\na name 6361636865\n" + "\n".join(f"a mmap old{i} 8M\na touch old{i}" for i in range(4)))
+    watching = watch(workload.pid)
+    began = time.monotonic()
+    for i in range(4):
+        time.sleep(1.1)
+        workload.script(f"a munmap old{i}\na mmap new{i} 8M\na touch new{i}")
+    time.sleep(11 - (time.monotonic() - began))  # a rate is of ten seconds at least
+    target = final(watching, workload)
+    pool = next(pool for pool in target["pools"] if pool["memory"]["mmap"]["resident_bytes"])
+    assert pool["memory"]["mmap"]["resident_bytes"] == 32 << 20
+    assert abs(pool["memory"]["grown_bytes"]) <= 64 << 10
+    assert abs(pool["growth_bytes_per_minute"]) <= 1 << 20
+    assert target["memory"]["unattributed"]["before_attach"] < 2 << 20
+    thread = next(thread for thread in target["thread_list"] if thread["name"] == "cache")
+    assert abs(thread["memory"]["grown_bytes"]) <= 64 << 10

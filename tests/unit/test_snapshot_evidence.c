@@ -218,6 +218,61 @@ static void evidence_charges_what_nobody_was_seen_making(void **state)
 	script_end(&s);
 }
 
+static void moved(struct script *s, uint32_t who, uint64_t from, uint64_t length, uint64_t to, uint64_t new_length)
+{
+	feed(s, (struct fact){.kind = FACT_RANGE_MOVED, .range = {.who = tid(who), .start = to, .length = new_length,
+								  .old_start = from, .old_length = length}});
+}
+
+static int64_t grown(struct script *s, const char *name)
+{
+	return pool(refresh(s), name)->memory.grown_bytes;
+}
+
+static void who_makes_old_memory_anew_has_not_grown(void **state)
+{
+	struct script s = {0};
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seen(&s, 201, "v-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, AREA + 16 * MIB, MIB, RW, RANGE_FILE);
+	seed_end(&s);
+	resident(&s, AREA, 8 * MIB, 8 * MIB);
+	resident(&s, AREA + 16 * MIB, MIB, MIB);
+	assert_int_equal(grown(&s, "w-*"), 0);
+	range(&s, FACT_RANGE_FREED, 200, AREA, 2 * MIB, 0, 0);
+	assert_int_equal(grown(&s, "w-*"), -2 * (int64_t)MIB);
+	range(&s, FACT_RANGE_FREE_FAILED, 200, AREA, 2 * MIB, 0, 0);
+	assert_int_equal(grown(&s, "w-*"), 0);
+	range(&s, FACT_RANGE_FREED, 200, AREA, 2 * MIB, 0, 0);
+	mapped(&s, 200, AREA + 32 * MIB, 2 * MIB);
+	resident(&s, AREA + 32 * MIB, 2 * MIB, 2 * MIB);
+	assert_int_equal(grown(&s, "w-*"), 0);
+	/* Over it, at its very place. */
+	mapped(&s, 200, AREA + 2 * MIB, MIB);
+	resident(&s, AREA + 2 * MIB, MIB, MIB);
+	assert_int_equal(grown(&s, "w-*"), 0);
+	/* What a thread was seen to make, and a file's pages, are no such memory. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 32 * MIB, 2 * MIB, 0, 0);
+	range(&s, FACT_RANGE_FREED, 201, AREA + 16 * MIB, MIB, 0, 0);
+	assert_int_equal(grown(&s, "v-*"), 0);
+	assert_int_equal(grown(&s, "w-*"), -2 * (int64_t)MIB);
+	/* Moved: the source is told at the call's entry, as if it were freed. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 4 * MIB, 2 * MIB, 0, 0);
+	moved(&s, 201, AREA + 4 * MIB, 2 * MIB, AREA + 64 * MIB, 2 * MIB);
+	assert_int_equal(grown(&s, "v-*"), 0);
+	assert_int_equal(refresh(&s)->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 5 * MIB);
+	/* Made shorter: its end is freed. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 65 * MIB, MIB, 0, 0);
+	moved(&s, 201, AREA + 64 * MIB, 2 * MIB, AREA + 64 * MIB, MIB);
+	assert_int_equal(grown(&s, "v-*"), -(int64_t)MIB);
+	script_end(&s);
+}
+
 static void kept_is_what_was_read_of_the_heaps(void **state)
 {
 	struct script s = {0};
@@ -264,6 +319,7 @@ int main(void)
 		cmocka_unit_test(after_an_exec_there_is_no_base),
 		cmocka_unit_test(the_main_arena_owns_the_heap),
 		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
+		cmocka_unit_test(who_makes_old_memory_anew_has_not_grown),
 		cmocka_unit_test(kept_is_what_was_read_of_the_heaps),
 	};
 
