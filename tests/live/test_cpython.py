@@ -183,13 +183,14 @@ def test_functions_of_one_name_in_two_packages(workload, tmp_path):
 def default_executors(program, module):
     """Of three loops that run: made by the loop itself, by the program, and by the program with a name; and one that is
     no loop's."""
-    for command in ("loop first " + module, "loop second " + module, "loop third " + module, "submit first 3",
-                    "executor made 5", "default second made", "submit second 2",
-                    "executor named 7 mine", "default third named", "submit third 4",
-                    "executor other 4", "submit other 1"):
-        program.ask(command)
-    for name, count in (("first", 3), ("second", 2), ("third", 4), ("other", 1)):
-        started(program, name, count)
+    for commands, name, count in (((), "first", 3), (("executor made 5", "default second made"), "second", 2),
+                                  (("executor named 7 mine", "default third named"), "third", 4),
+                                  (("executor other 4",), "other", 1)):
+        if name != "other":
+            program.ask(f"loop {name} {module}")
+        for command in (*commands, f"submit {name} {count}"):
+            program.ask(command)
+        started(program, name, count)  # pools of one name are numbered by age
     pools = pools_of(run("dump", "--json", "-p", program.pid).target())
     of_executors = {name: figures(pool) for name, pool in pools.items() if pool["kind"] == "ThreadPoolExecutor"}
     others = [name for name in of_executors if name.startswith("ThreadPoolExecutor-")]
