@@ -171,6 +171,12 @@ static __always_inline __u64 current_start(const struct task_struct *typed)
 
 /* Where every task's user registers lie on its kernel stack. Taken from the running task where the
  * helper exists: the padding above them depends on how the kernel was built. */
+/* A thread of the process that never runs in user space, and carries its creator's registers and thread pointer. */
+static __always_inline bool is_kernels_worker(__u32 flags)
+{
+	return flags & PF_IO_WORKER || (flags & PF_USER_WORKER && bpf_core_type_exists(struct vhost_task));
+}
+
 static __always_inline __u64 regs_offset(void)
 {
 	if (has_task_pt_regs) {

@@ -42,6 +42,7 @@ enum {
 #define CLONE_THREAD 0x00010000
 #define CLONE_SETTLS 0x00080000
 #define PF_IO_WORKER 0x00000010
+#define PF_USER_WORKER 0x00004000 /* since 6.4; before 5.18 PF_USED_ASYNC */
 #define SIGNAL_GROUP_EXIT 0x00000004
 /* include/uapi/asm-generic/unistd.h and arch/x86/entry/syscalls/syscall_64.tbl agree */
 #define NR_clone3 435
@@ -157,6 +158,10 @@ struct task_struct {
 
 struct task_struct___before_5_14 {
 	long state;
+};
+
+struct vhost_task { /* since 6.4 */
+	void *data;
 };
 
 struct trace_event_raw_sys_enter {

@@ -162,7 +162,7 @@ static __always_inline int write_registers(struct seq_file *seq, struct task_str
 {
 	struct registers_record record = {};
 
-	if (task->tgid != wanted_tgid || task->exit_state || task->flags & PF_IO_WORKER)
+	if (task->tgid != wanted_tgid || task->exit_state || is_kernels_worker(task->flags))
 		return 0;
 	record.tid = task_number(task, true);
 	record.start_ns = task->start_boottime;
@@ -215,7 +215,7 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 	record.cpu_ns = task->se.sum_exec_runtime;
 	record.faults = task->min_flt + task->maj_flt;
 	bpf_core_read(&record.name, sizeof(record.name), &task->comm);
-	if (!(record.flags & PF_IO_WORKER) && !record.exit_state) {
+	if (!is_kernels_worker(record.flags) && !record.exit_state) {
 		record.tls_base = task_tls(task, false);
 		record.stack_pointer = regs_sp(task_regs(task));
 	}

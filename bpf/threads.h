@@ -92,7 +92,7 @@ static __always_inline __u32 routine_offset(const struct process *process)
 	return wish && wish->routine_offset ? wish->routine_offset : process->routine_offset;
 }
 
-/* io_uring's workers carry their creator's registers and TLS base, a vfork child its parent's: a
+/* io_uring's, vhost's and KVM's workers carry their creator's registers and TLS base, a vfork child its parent's: a
  * stack that is another's must not be reported. */
 static __always_inline void birth_describe(bool is_typed, struct event_thread *event, const struct process *process,
 					   struct task_struct *child, __u64 flags)
@@ -104,10 +104,10 @@ static __always_inline void birth_describe(bool is_typed, struct event_thread *e
 	event->creator_start_ns = current_start(creator);
 	if (!(flags & CLONE_THREAD))
 		event->header.flags |= EVENT_THREAD_LEADER;
-	if (task_flags & PF_IO_WORKER) {
+	if (task_flags & PF_IO_WORKER)
 		event->header.flags |= EVENT_THREAD_IO_WORKER;
+	if (is_kernels_worker(task_flags))
 		return;
-	}
 	event->stack_pointer = task_sp(child, is_typed);
 	if (flags & CLONE_VM) {
 		const struct pt_regs *regs = current_regs(creator);

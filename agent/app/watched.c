@@ -216,8 +216,11 @@ static bool arenas_due(struct watched *watched, bool exact)
 
 static int read_arenas(struct watched *watched, const struct thread_list *list, const struct fact_sink *sink)
 {
-	int error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, watched->arenas_ns, list->threads,
-				 list->count, &watched->arenas, sink);
+	int error = watched_disown_tls(list->threads, sizeof(*list->threads), list->count);
+
+	if (!error)
+		error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, watched->arenas_ns, list->threads,
+				     list->count, &watched->arenas, sink);
 
 	return error == -ENOMEM ? error : 0;
 }
@@ -330,6 +333,8 @@ static int batch_all_by_age(struct batch *batch)
 		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &sink);
 	}
 	qsort(list.seen, list.count, sizeof(*list.seen), compare_age);
+	if (error >= 0 && list.count)
+		error = watched_disown_tls(&list.seen[0].thread, sizeof(*list.seen), list.count);
 	for (size_t i = 0; i < list.count && error >= 0; i++) {
 		fact.time_ns = list.seen[i].time_ns;
 		fact.thread = list.seen[i].thread;
@@ -376,7 +381,7 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 {
 	_cleanup_(thread_list_free) struct thread_list list = {0};
 	struct batch batch = {.watched = watched, .sink = sink, .flush = search_batch, .list = &list};
-	int error = batch_all(&batch);
+	int error = batch_all_by_age(&batch);
 
 	if (!error)
 		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),

@@ -76,6 +76,9 @@ void watched_learn(struct watched *watched, const struct fact_thread *threads, s
 void watched_learn_again(struct watched *watched, bool exact);
 /* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
+/* The youngest of those that have one TLS base have none: it is the oldest's. The threads lie `stride` bytes apart. 0 or
+ * -ENOMEM. */
+int watched_disown_tls(struct fact_thread *threads, size_t stride, size_t count);
 /* Refreshes after an exec by which its libraries are mapped. */
 #define WATCHED_RUNTIME_LOOKS 5
 /* FACT_TARGET when it has another runtime now than at its exec, when no library was mapped yet. */

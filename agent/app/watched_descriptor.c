@@ -4,6 +4,9 @@
 #include "../boottime.h"
 #include "watched.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 /* A program without glibc never shows one: looking takes no more than this part of a core, however many are born. */
 #define LEARN_SHARE 100
 
@@ -46,6 +49,35 @@ void watched_learn_again(struct watched *watched, bool exact)
 	(void)probes_threads(watched->probes, watched->id, &sink);
 	watched_learn(watched, living.threads, living.count);
 	watched->learn_next_ns = begun_ns + LEARN_SHARE * (boottime() - begun_ns);
+}
+
+static int compare_tls(const void *a, const void *b)
+{
+	const struct fact_thread *first = *(struct fact_thread *const *)a, *second = *(struct fact_thread *const *)b;
+	int order = compare_u64(first->tls_base, second->tls_base);
+
+	order = order ? order : compare_u64(first->id.start_ns, second->id.start_ns);
+	return order ? order : compare_u64(first->id.tid, second->id.tid);
+}
+
+/* Without CLONE_SETTLS a thread carries its creator's thread pointer, and what lies there is its creator's. */
+int watched_disown_tls(struct fact_thread *threads, size_t stride, size_t count)
+{
+	_cleanup_(freep) struct fact_thread **by_tls = calloc(count + 1, sizeof(*by_tls));
+	uint64_t last = 0;
+
+	if (!by_tls)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		by_tls[i] = (struct fact_thread *)((char *)threads + i * stride);
+	qsort(by_tls, count, sizeof(struct fact_thread *), compare_tls);
+	for (size_t i = 0; i < count; i++) {
+		if (by_tls[i]->tls_base == last)
+			by_tls[i]->tls_base = 0;
+		else
+			last = by_tls[i]->tls_base;
+	}
+	return 0;
 }
 
 /* The range that clone told ends below a static TLS, and where that is large nothing but the descriptor says that it lies

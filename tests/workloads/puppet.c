@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include "kvm.h"
 #include "puppet_ranges.h"
 #include "uring.h"
 
@@ -19,7 +20,7 @@ static void usage(void)
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
 	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; shmat RANGE [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
 	      "  mremap RANGE SIZE [move]; huge RANGE SIZE (hugetlb); uring N (io_uring workers, blocked for ever);\n"
-	      "  storm CALLS; fork; vm-clone; exec; quit CODE; kill SIGNAL\n", stderr);
+	      "  storm CALLS; fork; vm-clone [thread]; kvm (a machine of one instruction); exec; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
 }
 
@@ -150,16 +151,22 @@ static int do_uring(struct actor *self, int n, char **words)
 	return answer(!uring_start_workers(n ? (unsigned)parse_size(words[0]) : 1));
 }
 
-/* Another process in the same memory. */
+/* Another process in the same memory; or a thread without thread-local variables of its own. */
 static int do_vm_clone(struct actor *self, int n, char **words)
 {
+	int flags = n ? CLONE_THREAD | CLONE_SIGHAND | CLONE_FS | CLONE_FILES : SIGCHLD;
 	char *stack = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	pid_t child = clone(hold_memory, stack + (1 << 20), CLONE_VM | SIGCHLD, stack);
+	pid_t child = clone(hold_memory, stack + (1 << 20), CLONE_VM | flags, stack);
 
 	if (child < 0)
 		return answer(-1);
 	say("{\"child\":%d}", child);
 	return 0;
+}
+
+static int do_kvm(struct actor *self, int n, char **words)
+{
+	return answer(!kvm_start_worker());
 }
 
 static int do_exec(struct actor *self, int n, char **words)
@@ -189,6 +196,7 @@ static const struct {
 	{ "sbrk", do_sbrk }, { "storm", do_storm }, { "uring", do_uring }, { "shmat", do_shmat },
 	{ "fork", do_fork }, { "vm-clone", do_vm_clone }, { "exec", do_exec },
 	{ "quit", do_quit }, { "kill", do_kill }, { "huge", do_huge },
+	{ "kvm", do_kvm },
 };
 
 static void actor_act(struct actor *actor)
