@@ -113,6 +113,8 @@ static void settle(struct model *model, struct target *target, struct thread *th
 	}
 	if (before == POOL_NONE || settling)
 		count_arrival(pool, thread);
+	else if (thread->born)
+		pool->started++; /* it has joined this one, too, and its end will be one of this one's */
 	thread->pool = after;
 	thread->guest_of = POOL_NONE;
 	if (++pool->threads > pool->threads_peak)
