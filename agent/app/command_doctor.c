@@ -4,11 +4,15 @@
 #include <stdio.h>
 
 #include "../edge/privileges.h"
+#include "../edge/wrapped.h"
 #include "../source/probes.h"
 #include "output.h"
 #include "session.h"
 
 #define TRIALS_MAX 16
+
+/* Columns before a detail, and before what follows an arrow. */
+enum { RIGHTS_INDENT = 40, TRIALS_INDENT = 39, ARROW = 3 };
 
 static size_t print_rights(void)
 {
@@ -17,9 +21,9 @@ static size_t print_rights(void)
 
 	puts("Rights and features");
 	for (size_t i = 0; i < count; i++) {
-		printf("  %-8s %-28s %s\n", checks[i].ok ? "ok" : "missing", checks[i].name, checks[i].detail);
+		wrapped_print(stdout, RIGHTS_INDENT, "  %-8s %-28s %s", checks[i].ok ? "ok" : "missing", checks[i].name, checks[i].detail);
 		if (!checks[i].ok && checks[i].remedy[0])
-			printf("  %-8s %-28s -> %s\n", "", "", checks[i].remedy);
+			wrapped_print(stdout, RIGHTS_INDENT + ARROW, "%*s-> %s", RIGHTS_INDENT, "", checks[i].remedy);
 		bad += !checks[i].ok;
 	}
 	return bad;
@@ -35,10 +39,10 @@ static size_t print_trials(const struct probe_trial *trials, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const struct probe_trial *trial = &trials[i];
 
-		printf("  %-8s %-12s %-14s %s\n", trial->error ? "no" : trial->used ? "used" : "works", trial->group_name,
-		       trial->variant, trial->error ? trial->why : "");
+		wrapped_print(stdout, TRIALS_INDENT, "  %-8s %-12s %-14s %s", trial->error ? "no" : trial->used ? "used" : "works",
+			      trial->group_name, trial->variant, trial->error ? trial->why : "");
 		if (trial->error && trial->remedy[0])
-			printf("  %-8s %-12s %-14s -> %s\n", "", "", "", trial->remedy);
+			wrapped_print(stdout, TRIALS_INDENT + ARROW, "%*s-> %s", TRIALS_INDENT, "", trial->remedy);
 		has[trial->group] |= trial->used;
 	}
 	for (size_t group = 0; group < GROUP_COUNT; group++)

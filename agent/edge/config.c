@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "config_schema.h"
+#include "wrapped.h"
 
 static const char *const match_names[] = {
 	[MATCH_NAME] = "name", [MATCH_EXE] = "exe",	  [MATCH_CMDLINE] = "cmdline",
@@ -108,9 +109,9 @@ void problems_print(const struct problems *problems, const char *path, FILE *out
 		const struct problem *problem = &problems->list[i];
 
 		if (problem->line)
-			fprintf(out, "%s:%u:%u: %s\n", path, problem->line, problem->column, problem->text);
+			wrapped_print(out, 2, "%s:%u:%u: %s", path, problem->line, problem->column, problem->text);
 		else
-			fprintf(out, "%s: %s\n", path, problem->text);
+			wrapped_print(out, 2, "%s: %s", path, problem->text);
 	}
 	if (problems->total > problems->n_list)
 		fprintf(out, "%s: and %zu more\n", path, problems->total - problems->n_list);

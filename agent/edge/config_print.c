@@ -2,6 +2,7 @@
 /* A config in words, for `poolscope check`. It must not know the file. */
 #include "config.h"
 #include "config_limit.h"
+#include "wrapped.h"
 
 static void print_limits(const struct policy_entry *entry, FILE *out)
 {
@@ -13,8 +14,8 @@ static void print_limits(const struct policy_entry *entry, FILE *out)
 			limit_rule_words(rule, words, sizeof(words)));
 		/* Nothing tells a pool's capacity before the attach. */
 		if (rule->pool[0] && rule->is_percent && rule->kind == LIMIT_THREADS)
-			fprintf(out, "    judged where the runtime tells the pool's capacity, as CPython does; else write a count, "
-				     "such as threads: 40\n");
+			wrapped_print(out, 4, "    judged where the runtime tells the pool's capacity, as CPython does; else write a "
+					      "count, such as threads: 40");
 	}
 }
 

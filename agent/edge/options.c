@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "units.h"
+#include "wrapped.h"
 
 /* Subcommands of later versions: people who read about them get an answer, not "unknown". */
 static const char *const later_subcommands[] = { "record", "replay", "report" };
@@ -286,7 +287,7 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct exp
 
 void explain_print(const struct explain *explain, FILE *out)
 {
-	fprintf(out, "poolscope: %s%s%s\n", explain->what, explain->why[0] ? ": " : "", explain->why);
+	wrapped_print(out, 0, "poolscope: %s%s%s", explain->what, explain->why[0] ? ": " : "", explain->why);
 	if (explain->remedy[0])
-		fprintf(out, "  %s\n", explain->remedy);
+		wrapped_print(out, 2, "  %s", explain->remedy);
 }

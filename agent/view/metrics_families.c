@@ -109,7 +109,7 @@ const struct metrics_family metrics_families[] = {
 	{"events", .is_counter = true, AGENT(received), .dimension = &probes, .help = "Kernel events received."},
 	{"events_lost", .is_counter = true, AGENT(lost), .dimension = &losses,
 	 .help = "Kernel events that did not arrive, by reason."},
-	{"reseeds", .is_counter = true, AGENT(reseeds), .help = "Times the ranges were read anew after losses."},
+	{"reseeds", .is_counter = true, AGENT(reseeds), .help = "Times the ranges were read anew: after losses, or as figures did not add up."},
 	{"probe_attached", AGENT(attached), .number = NUMBER_ATTACHED, .help = "Probe variant in use, by group."},
 	{"snapshot_timestamp_seconds", "seconds", AGENT(realtime_ns), .number = NUMBER_NSEC,
 	 .help = "When the figures were taken, in seconds since 1970."},
