@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* So many small mappings, a page or two each, take a quarter of a millisecond: the budget is looked at then. */
+#define STRETCH_SPANS 1024
+
 struct method {
 	const char *name;
 	int (*prepare)(struct page_reader *reader);
@@ -268,7 +271,7 @@ static size_t stretch_length(const struct pass *pass, size_t from, size_t to, bo
 	uint64_t bytes = pass->spans[from].length;
 	size_t i = from + 1;
 
-	for (; i < to && span_is_due(pass, i, changed); i++) {
+	for (; i < to && i - from < STRETCH_SPANS && span_is_due(pass, i, changed); i++) {
 		uint64_t end = pass->spans[i - 1].start + pass->spans[i - 1].length;
 
 		/* A large anonymous neighbour is cheaper to read apart, a small one along. */

@@ -22,7 +22,8 @@ struct symbols_place {
 };
 /* Of an address that symbols_resolve() has just told. -ENOENT: it is in no file. */
 int symbols_place(struct symbols *symbols, uint64_t address, bool with_frames, struct symbols_place *ret_place);
-/* Code was mapped: what is known of mappings is read anew when it is asked for. */
+/* Code was mapped: what is known of mappings is read anew when it is asked for. What nobody tells of (events were lost)
+ * is found by the next look 50 ms later at the earliest. */
 void symbols_changed(struct symbols *symbols);
 /* How often a file had to be opened and read so far, which costs more than all else here. */
 uint64_t symbols_opened(const struct symbols *symbols);
