@@ -13,6 +13,7 @@
 
 /* Set before load. */
 const volatile __u64 memory_bytes;        /* beyond this fill of the ring only thread events get room */
+const volatile __u64 share_bytes;         /* so much of it a target's memory events may take at most */
 const volatile __u64 wake_bytes;          /* from this fill on memory events wake the reader */
 const volatile __u64 page_mask;           /* page size - 1 */
 const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
@@ -220,9 +221,9 @@ static __always_inline void registers_take(const struct pt_regs *regs, __u64 *re
 static __always_inline bool ring_has_room(const struct process *process, __u64 filled, __u64 size)
 {
 	const struct share *share = &shares[process->share & (EVENT_SHARES - 1)];
-	__u64 free_bytes = memory_bytes - filled;
+	__u64 free_bytes = memory_bytes - filled, taken = share->produced - share->consumed;
 
-	return filled + size <= memory_bytes && share->produced - share->consumed <= share_most * free_bytes;
+	return filled + size <= memory_bytes && taken <= share_most * free_bytes && taken + size <= share_bytes;
 }
 
 static __always_inline void event_fill(struct event_header *header, const struct process *process, __u8 kind, __u32 tid,

@@ -147,32 +147,24 @@ static struct bpf_link *hook_attach(const struct hook *hook, struct bpf_program 
 	}
 }
 
-/* What only births and exits get of the ring: enough for those of some milliseconds, also of a small one. */
-#define THREAD_BYTES_LEAST (8U << 10)
-
-static uint32_t thread_bytes(uint32_t ring_bytes)
-{
-	uint32_t part = ring_bytes / 4;
-
-	if (part >= THREAD_BYTES_LEAST)
-		return part;
-	return ring_bytes / 2 < THREAD_BYTES_LEAST ? ring_bytes / 2 : THREAD_BYTES_LEAST;
-}
-
-/* A ring so small fills before its reader has a CPU: accounts are kept from the first record on, so that more is left for
- * those who ask for little. */
-#define SMALL_RING_BYTES (16U << 10)
+/* What only births and exits get of the ring. */
+#define THREAD_PART 4
+/* A smaller one would fill before its reader has a CPU: then each target's memory events may take as much as was asked for,
+ * accounts are kept from the first record on, and births, exits and other targets have the rest of this. */
+#define RING_BYTES_LEAST (64U << 10)
 
 static int set_open(struct probe_set *set, const struct probes_options *options)
 {
-	uint32_t bytes = options->ring_bytes ? options->ring_bytes : DEFAULT_RING_BYTES;
+	uint32_t wanted = options->ring_bytes ? options->ring_bytes : DEFAULT_RING_BYTES;
+	uint32_t bytes = wanted < RING_BYTES_LEAST ? RING_BYTES_LEAST : wanted;
 	struct probes_bpf *object = probes_bpf__open();
 
 	if (!object)
 		return -errno;
 	set->object = object;
-	object->rodata->memory_bytes = bytes - thread_bytes(bytes);
-	object->rodata->wake_bytes = bytes > SMALL_RING_BYTES ? bytes / 4 : 0;
+	object->rodata->memory_bytes = bytes - bytes / THREAD_PART;
+	object->rodata->share_bytes = wanted < bytes ? wanted : UINT64_MAX;
+	object->rodata->wake_bytes = wanted < bytes ? 0 : bytes / 4;
 	object->rodata->page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 	object->rodata->thread_size = KERNEL_STACK_BYTES;
 	object->rodata->growth_bytes = PROBES_GROWTH_BYTES;

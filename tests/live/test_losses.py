@@ -45,6 +45,28 @@ def test_owners_births_and_exits_survive_losses(puppet, watch, final):
     assert target["threads"] == len(truth["threads"]) + 1
 
 
+def test_no_birth_is_lost_with_memory_events(puppet, agent):
+    """Threads that come and go, while others fill the ring in between."""
+    storming, bearing = puppet(), puppet()
+    for workload in storming, bearing:
+        workload.script("main spawn a\nmain spawn b")
+    watching = agent("dump", "--json", "--after", PATIENCE, "--ring", SMALLEST_RING, "-p", storming.pid, "-p", bearing.pid)
+    for workload in storming, bearing:
+        watching.attached(workload.pid)
+    storming.send("a storm 60000\nb storm 60000")
+    for _ in range(100):
+        bearing.ask("a storm 40")
+    for _ in range(2):
+        storming.read()
+    watching.process.send_signal(2)
+    targets = {target["pid"]: target for target in watching.wait().json()["targets"]}
+    assert targets[storming.pid]["events"]["lost"] > 1000, targets[storming.pid]["events"]
+    for workload, threads in (storming, 8), (bearing, 400):
+        pools = targets[workload.pid]["pools"]
+        assert sum(pool["threads_started"] for pool in pools) == threads
+        assert sum(pool["threads_exited"] for pool in pools) == threads
+
+
 def test_what_is_made_while_events_are_lost_has_grown(pools, watch, final):
     """The arenas of threads that came after the attach were not there at it, whatever a reseed finds in them."""
     workload = pools("fill:threads=4,arena=24M,routine=resize_main,named")
@@ -67,7 +89,7 @@ def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent, pages
         watching.attached(workload.pid)
     noisy.send("a storm 30000")
     for number in range(20):
-        quiet.script(f"a mmap a{number} 64K\na touch a{number}\nb mmap b{number} 128K\nb touch b{number}\nb munmap a{number} 0 4K")
+        quiet.script(f"a malloc 1M\na mmap a{number} 64K\na touch a{number}\nb mmap b{number} 128K\nb touch b{number}\nb munmap a{number} 0 4K")
         time.sleep(0.02)  # spread over the storm, whose length nothing depends on
     noisy.read()
     truth = quiet.ask("truth")
