@@ -48,6 +48,9 @@ static void search_step(struct search *search, const struct cpython_image *image
 		search->done = true;
 		return;
 	}
+	/* Its own function is out of reach: anyio's waits on a lock of C, and leaves its stack for nothing but a task. */
+	if (!search->frame.previous && thread->root.kind == ROOT_ANYIO)
+		thread->activity = WORKER_BUSY;
 	if (!search->frame.previous || frame_read(image, codes, search->frame.previous, &caller) < 0) {
 		search->done = true; /* torn: unknown */
 		return;
@@ -172,12 +175,27 @@ static void tell_in_loop(const struct cpython_image *image, struct code_table *c
 		thread->frame = frame;
 }
 
+static bool has_other_queue(const struct py_thread *thread, const struct executors *executors)
+{
+	return thread->executor != EXECUTOR_NONE && executors->executor[thread->executor].has_other_queue;
+}
+
 /* Frames of idle workers that must be told from those of tasks. */
 static bool needs_search(const struct py_thread *thread, const struct executors *executors)
 {
 	if (thread->frame.previous == thread->root.worker_frame || thread->root.kind == ROOT_ANYIO)
 		return true;
-	return thread->executor != EXECUTOR_NONE && executors->executor[thread->executor].has_other_queue;
+	return has_other_queue(thread, executors);
+}
+
+/* On another stack than its own function's, it is in a task: that function waits in C. A queue of the program's may
+ * leave the stack to wait, as gevent's does. */
+static enum worker_activity activity_elsewhere(const struct py_threads *threads, const struct py_thread *thread,
+					       const struct executors *executors)
+{
+	bool is_there = thread->root_pass == threads->pass && thread->frame.code;
+
+	return is_there && !has_other_queue(thread, executors) ? WORKER_BUSY : WORKER_UNKNOWN;
 }
 
 void workers_tell_activity(struct py_threads *threads, const struct executors *executors,
@@ -195,6 +213,8 @@ void workers_tell_activity(struct py_threads *threads, const struct executors *e
 			continue;
 		if (thread->is_in_loop)
 			tell_in_loop(image, codes, thread);
+		else if (!thread->root.worker_frame)
+			thread->activity = activity_elsewhere(threads, thread, executors);
 		else if (!thread->frame.code)
 			continue;
 		else if (!needs_search(thread, executors))

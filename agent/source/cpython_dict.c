@@ -87,10 +87,9 @@ static int keys_find(const struct cpython_image *image, const struct dict_keys *
 	return -ENOENT;
 }
 
-int object_dict_find(const struct cpython_image *image, uint64_t dict, key_test *matches, const void *context,
-		     uint64_t *ret_value)
+/* ret_values: as keys_find() has it. */
+static int dict_open(const struct cpython_image *image, uint64_t dict, struct dict_keys *ret_keys, uint64_t *ret_values)
 {
-	struct dict_keys keys;
 	uint64_t at, values;
 	int r;
 
@@ -100,11 +99,39 @@ int object_dict_find(const struct cpython_image *image, uint64_t dict, key_test 
 	if (r == 0)
 		r = object_pointer(image, dict + image->offsets.dict_values, &values);
 	if (r == 0)
-		r = keys_open(image, at, &keys);
-	if (r < 0)
-		return r;
-	return keys_find(image, &keys, values ? values + image->offsets.values_first : 0, matches, context,
-			 ret_value);
+		r = keys_open(image, at, ret_keys);
+	if (r == 0)
+		*ret_values = values ? values + image->offsets.values_first : 0;
+	return r;
+}
+
+int object_dict_find(const struct cpython_image *image, uint64_t dict, key_test *matches, const void *context,
+		     uint64_t *ret_value)
+{
+	struct dict_keys keys;
+	uint64_t values;
+	int r = dict_open(image, dict, &keys, &values);
+
+	return r ? r : keys_find(image, &keys, values, matches, context, ret_value);
+}
+
+int object_dict_each(const struct cpython_image *image, uint64_t dict,
+		     int (*visit)(void *context, uint64_t key, uint64_t value), void *context)
+{
+	struct dict_keys keys;
+	uint64_t values;
+	int r = dict_open(image, dict, &keys, &values);
+
+	for (uint64_t i = 0; r == 0 && i < keys.count; i++) {
+		uint64_t entry = keys.entries + i * keys.entry_size, key, value;
+
+		r = object_pointer(image, entry + keys.key, &key);
+		if (r == 0)
+			r = object_pointer(image, values ? values + i * 8 : entry + keys.key + 8, &value);
+		if (r == 0 && key && value)
+			r = visit(context, key, value);
+	}
+	return r;
 }
 
 static bool key_is(const struct cpython_image *image, uint64_t key, const void *context)
@@ -197,4 +224,14 @@ int object_attribute(const struct cpython_image *image, uint64_t object, const c
 		return r;
 	return keys_find(image, &keys, attributes.values + image->offsets.values_first, key_is, name,
 			 ret_value);
+}
+
+int object_class_attribute(const struct cpython_image *image, uint64_t object, const char *name, uint64_t *ret_value)
+{
+	uint64_t type, dict;
+	int r = object_type(image, object, &type);
+
+	if (r == 0)
+		r = object_pointer(image, type + image->offsets.type_dict, &dict);
+	return r ? r : object_dict_get(image, dict, name, ret_value);
 }

@@ -151,6 +151,7 @@ static void count_begin(struct executors *executors)
 		struct executor *executor = &executors->executor[i];
 
 		executor->in_use &= !executor->fact.gone;
+		executor->worker_frame = 0;
 		executor->fact.workers = executor->fact.busy = executor->fact.idle = 0;
 	}
 }
@@ -169,7 +170,8 @@ static void place_thread(struct executors *executors, struct py_thread *thread, 
 	executor->fact.workers++;
 	if (thread->root.reference) {
 		executor->reference = thread->root.reference;
-		executor->worker_frame = thread->root.worker_frame;
+		if (thread->root.worker_frame)
+			executor->worker_frame = thread->root.worker_frame;
 	}
 	if (thread->unique < executor->oldest)
 		executor->oldest = thread->unique;

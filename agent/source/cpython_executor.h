@@ -10,7 +10,7 @@ struct executor {
 	uint64_t identity; /* the object that is this instance's alone; 0: threads of one function or name */
 	uint64_t path; /* of that function's file, as code_info.path */
 	uint64_t reference; /* by which a worker reaches the executor's object; as of this pass */
-	uint64_t worker_frame;
+	uint64_t worker_frame; /* of one of its workers; 0: out of reach, of all of them */
 	uint64_t object; /* ThreadPoolExecutor: found once; 0: not found yet */
 	uint64_t limiter; /* anyio: likewise */
 	uint64_t oldest; /* the smallest number of a worker: executors are in order of their first */
@@ -41,7 +41,7 @@ void executors_update(struct executors *executors, struct py_threads *threads,
 void executor_read(const struct cpython_image *image, struct executor *executor);
 /* "ThreadPoolExecutor-N": nobody has named it. */
 bool executor_has_default_name(const struct executor *executor);
-/* The capacity limiter of the event loop that this worker of anyio's belongs to. */
+/* The capacity limiter of the event loop that this worker of anyio's belongs to. worker_frame: 0: out of reach. */
 int anyio_limiter(const struct cpython_image *image, uint64_t worker_frame, uint64_t worker,
 		  uint64_t *ret_limiter);
 

@@ -207,12 +207,26 @@ static int run_variables(const struct cpython_image *image, uint64_t globals, ui
 	return r ? r : object_attribute(image, variables, "data", ret_data);
 }
 
+/* Of WorkerThread.run. Something else may stand in the class by now: the frame knows better. */
+static int run_globals(const struct cpython_image *image, uint64_t worker_frame, uint64_t worker, uint64_t *ret_globals)
+{
+	uint64_t function;
+	int r;
+
+	if (worker_frame)
+		return object_pointer(image, worker_frame + image->offsets.frame_globals, ret_globals);
+	r = object_class_attribute(image, worker, "run", &function);
+	if (r == 0 && !object_is(image, function, image->types.function))
+		r = -EINVAL;
+	return r ? r : object_pointer(image, function + image->offsets.function_globals, ret_globals);
+}
+
 int anyio_limiter(const struct cpython_image *image, uint64_t worker_frame, uint64_t worker,
 		  uint64_t *ret_limiter)
 {
 	struct variable variable = {.name = "_default_thread_limiter"};
 	uint64_t globals, data, loop, of_loop;
-	int r = object_pointer(image, worker_frame + image->offsets.frame_globals, &globals);
+	int r = run_globals(image, worker_frame, worker, &globals);
 
 	if (r == 0)
 		r = object_dict_get(image, globals, variable.name, &variable.object);

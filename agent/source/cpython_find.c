@@ -105,6 +105,7 @@ int cpython_described(const unsigned char *bytes, size_t length, struct cpython_
 		[DESCRIBED_RUNTIME_INTERPRETERS] = offsetof(struct cpython_offsets, runtime_interpreters),
 		[DESCRIBED_INTERP_NEXT] = offsetof(struct cpython_offsets, interp_next),
 		[DESCRIBED_INTERP_THREADS] = offsetof(struct cpython_offsets, interp_threads),
+		[DESCRIBED_INTERP_MODULES] = offsetof(struct cpython_offsets, interp_modules),
 		[DESCRIBED_THREAD_NEXT] = offsetof(struct cpython_offsets, thread_next),
 		[DESCRIBED_THREAD_INTERP] = offsetof(struct cpython_offsets, thread_interp),
 		[DESCRIBED_THREAD_FRAME] = offsetof(struct cpython_offsets, thread_frame),

@@ -44,10 +44,15 @@ int object_referent(const struct cpython_image *image, uint64_t object, uint64_t
 /* An attribute of the instance itself. */
 int object_attribute(const struct cpython_image *image, uint64_t object, const char *name,
 		     uint64_t *ret_value);
+/* An attribute of its class, not of that one's bases. */
+int object_class_attribute(const struct cpython_image *image, uint64_t object, const char *name, uint64_t *ret_value);
 /* Of an exact dict: by a text as key, or by another test. */
 int object_dict_get(const struct cpython_image *image, uint64_t dict, const char *key, uint64_t *ret_value);
 int object_dict_find(const struct cpython_image *image, uint64_t dict,
 		     bool (*matches)(const struct cpython_image *image, uint64_t key, const void *context),
 		     const void *context, uint64_t *ret_value);
+/* Every item. A visit that returns other than 0 ends it, and is returned. */
+int object_dict_each(const struct cpython_image *image, uint64_t dict,
+		     int (*visit)(void *context, uint64_t key, uint64_t value), void *context);
 
 #endif

@@ -11,6 +11,7 @@ enum described_offset {
 	DESCRIBED_RUNTIME_INTERPRETERS,
 	DESCRIBED_INTERP_NEXT,
 	DESCRIBED_INTERP_THREADS,
+	DESCRIBED_INTERP_MODULES,
 	DESCRIBED_THREAD_NEXT,
 	DESCRIBED_THREAD_INTERP,
 	DESCRIBED_THREAD_FRAME,
@@ -34,7 +35,7 @@ enum described_offset {
 struct cpython_offsets { /* bytes; what a version does not have is 0 */
 	uint32_t minor; /* of 3.minor */
 	uint32_t runtime_interpreters;
-	uint32_t interp_next, interp_threads, interp_sysdict;
+	uint32_t interp_next, interp_threads, interp_modules, interp_sysdict;
 	/* thread_frame leads to a _PyCFrame where has_cframe, else to the innermost frame. thread_unique: a
 	 * number that the interpreter gives to no other thread. The loop that it runs: thread_loop, before 3.13 in the
 	 * dict at thread_dict. */

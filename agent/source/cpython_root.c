@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cpython_target.h"
+#include "cpython_worker.h"
 
 /* All threads' frames are read a level at a time so far; beyond that the deep stacks one by one, while the pass has frames
  * left: whose turn does not come has it in the next. One that cost many and ended in nothing is not read again at once. */
@@ -25,6 +26,7 @@ struct chain {
 	struct frame outer[OUTER]; /* ring: the last frames with a function */
 	uint32_t count;
 	bool broken, is_too_deep, is_torn_deep;
+	bool is_elsewhere; /* its stack is not the one that its Thread began with, and nothing tells which Thread that is */
 	bool is_left_out; /* its turn did not come */
 	uint64_t delay_ns; /* until it is tried again */
 };
@@ -101,157 +103,40 @@ static void chains_walk(struct chain *chains, size_t count, const struct cpython
 	}
 }
 
-/* The Thread object that a frame of threading.py calls `self`, if it is this very thread's. */
-static int thread_object(const struct cpython_image *image, const struct py_thread *thread, uint64_t frame,
-			 uint64_t *ret_object)
+static int thread_proves(const struct cpython_image *image, const struct py_thread *thread, uint64_t object)
 {
-	uint64_t self, ident;
+	uint64_t ident;
 	int64_t number;
-	int r = frame_local(image, frame, 0, &self);
+	int r = object_attribute(image, object, "_ident", &ident);
 
-	if (r == 0)
-		r = object_attribute(image, self, "_ident", &ident);
 	if (r == 0)
 		r = object_integer(image, ident, &number);
 	if (r < 0)
 		return r;
-	if ((uint64_t)number != thread->pthread)
-		return -EINVAL;
-	*ret_object = self;
-	return 0;
+	return (uint64_t)number == thread->pthread ? 0 : -EINVAL;
 }
 
-static int local_named(const struct cpython_image *image, const struct frame *frame, const char *name,
-		       uint64_t *ret_value)
+/* The Thread object that a frame of threading.py calls `self`, if it is this very thread's. */
+static int thread_object(const struct cpython_image *image, const struct py_thread *thread, uint64_t frame,
+			 uint64_t *ret_object)
 {
-	uint32_t index;
-	int r = code_local(image, frame->code, name, &index);
-
-	return r ? r : frame_local(image, frame->address, index, ret_value);
-}
-
-struct worker_kind {
-	enum code_role role;
-	enum root_kind root;
-	const char *queue, *reference; /* names of its locals */
-	const char *task, *begun;
-};
-
-static const struct worker_kind worker_kinds[] = {
-	/* It has a task executed by a function of Python's (_WorkItem.run), whatever the task itself is. */
-	{CODE_FUTURES_WORKER, ROOT_FUTURES, "work_queue", "executor_reference", NULL, NULL},
-	{CODE_POOL_WORKER, ROOT_POOL, "inqueue", NULL, "task", "completed"},
-	{CODE_POOL_KEEPER, ROOT_POOL_KEEPER, "inqueue", "processes", NULL, NULL},
-	{CODE_POOL_HELPER, ROOT_POOL_HELPER, NULL, NULL, NULL, NULL},
-	{CODE_PROCESSES_MANAGER, ROOT_PROCESSES, "pending_work_items", "executor_reference", NULL, NULL},
-};
-
-/* Where a local of the frame stands; nowhere that can be read, if its function calls none so: then it is not known. */
-static int local_address(const struct cpython_image *image, const struct frame *frame, const char *name,
-			 uint64_t *ret_address)
-{
-	uint32_t index;
-	int r = code_local(image, frame->code, name, &index);
+	uint64_t self;
+	int r = frame_local(image, frame, 0, &self);
 
 	if (r == 0)
-		*ret_address = frame->address + image->offsets.frame_locals + index * 8ULL;
-	if (r == -ENOENT)
-		*ret_address = UINT64_MAX;
-	return r == -ENOENT ? 0 : r;
-}
-
-/* What its own function's locals will tell of a worker whose innermost frame is that function's. */
-static int tell_locals(const struct cpython_image *image, const struct frame *frame, const char *task,
-		       const char *begun, struct root *root)
-{
-	uint64_t initializer;
-	int r = task ? local_address(image, frame, task, &root->task_local) : 0;
-
-	if (r == 0 && begun)
-		r = local_address(image, frame, begun, &root->begun_local);
-	if (r < 0)
-		return r;
-	r = local_named(image, frame, "initializer", &initializer);
-	root->has_initializer = r == 0 && initializer && initializer != image->types.none;
-	return r == -ENOENT ? 0 : r; /* anyio's has none, nor has a ThreadPoolExecutor's from 3.14 on */
-}
-
-/* anyio's worker is a Thread whose run() takes the tasks; all of one loop share the set `workers`. */
-static int tell_anyio(const struct cpython_image *image, const struct frame *frame, struct root *root)
-{
-	char type[32];
-	int r = object_type_name(image, root->object, type, sizeof(type));
-
-	/* The loop is run by a function of that name in the same file. */
-	if (r == 0 && strcmp(type, "WorkerThread") != 0)
-		return -ENOENT;
+		r = thread_proves(image, thread, self);
 	if (r == 0)
-		r = object_attribute(image, root->object, "workers", &root->queue);
-	if (r == 0)
-		r = object_attribute(image, root->object, "queue", &root->own_queue);
-	if (r == 0)
-		r = tell_locals(image, frame, "item", NULL, root);
-	if (r < 0)
-		return r;
-	root->reference = root->object;
-	root->worker_frame = frame->address;
-	root->kind = ROOT_ANYIO;
-	return 0;
+		*ret_object = self;
+	return r;
 }
 
-static int keeper_before_3_8(const struct cpython_image *image, const struct frame *frame,
-			     uint64_t *ret_queue, uint64_t *ret_processes)
-{
-	uint64_t pool;
-	int r = local_named(image, frame, "pool", &pool);
-
-	if (r == 0)
-		r = object_attribute(image, pool, "_inqueue", ret_queue);
-	return r ? r : object_attribute(image, pool, "_processes", ret_processes);
-}
-
-static int manager_attributes(const struct cpython_image *image, uint64_t thread, const struct worker_kind *kind,
-			      uint64_t *ret_queue, uint64_t *ret_reference)
-{
-	int r = object_attribute(image, thread, kind->queue, ret_queue);
-
-	return r ? r : object_attribute(image, thread, kind->reference, ret_reference);
-}
-
-static int tell_worker(const struct cpython_image *image, const struct frame *frame,
-		       const struct worker_kind *kind, struct root *root)
-{
-	uint64_t queue = 0, reference = 0;
-	int r = kind->queue ? local_named(image, frame, kind->queue, &queue) : 0;
-
-	if (r == 0 && kind->reference)
-		r = local_named(image, frame, kind->reference, &reference);
-	if (r == -ENOENT && kind->root == ROOT_POOL_KEEPER) /* 3.7 has them in the pool alone */
-		r = keeper_before_3_8(image, frame, &queue, &reference);
-	if (r == -ENOENT && kind->root == ROOT_PROCESSES) /* from 3.9 on the Thread has them */
-		r = manager_attributes(image, root->object, kind, &queue, &reference);
-	if (r == 0 && kind->queue && !queue)
-		r = -EINVAL;
-	if (r == 0)
-		r = tell_locals(image, frame, kind->task, kind->begun, root);
-	if (r < 0)
-		return r;
-	root->queue = queue;
-	root->reference = reference;
-	root->own_queue = queue;
-	/* Only who takes tasks may be idle in it. */
-	root->worker_frame = kind->root == ROOT_FUTURES || kind->root == ROOT_POOL ? frame->address : 0;
-	root->kind = kind->root;
-	return 0;
-}
-
-static void tell_plain(const struct cpython_image *image, const struct frame *frame, struct root *root)
+static void tell_plain(const struct cpython_image *image, const struct code_info *code, struct root *root)
 {
 	char type[64];
 
-	memcpy(root->function, frame->code->function, sizeof(root->function));
-	memcpy(root->file, frame->code->file, sizeof(root->file));
-	root->path = frame->code->path;
+	memcpy(root->function, code->function, sizeof(root->function));
+	memcpy(root->file, code->file, sizeof(root->file));
+	root->path = code->path;
 	/* Before 3.11 a method does not know its class. */
 	if (!image->offsets.code_qualname && !strcmp(root->function, "run") &&
 	    object_type_name(image, root->object, type, sizeof(type)) == 0)
@@ -265,14 +150,11 @@ static int tell_by_role(const struct chain *chain, const struct cpython_image *i
 	const struct frame *frame;
 
 	for (uint32_t n = 2; (frame = outer(chain, n)); n++) {
-		int r = frame->code->role == CODE_ANYIO_WORKER ? tell_anyio(image, frame, root) : -ENOENT;
+		const struct worker_call call = {.code = frame->code, .frame = frame->address};
+		int r = worker_tell(image, &call, root);
 
 		if (r != -ENOENT)
 			return r;
-		for (size_t i = 0; i < ARRAY_SIZE(worker_kinds); i++) {
-			if (frame->code->role == worker_kinds[i].role)
-				return tell_worker(image, frame, &worker_kinds[i], root);
-		}
 	}
 	return -ENOENT;
 }
@@ -321,7 +203,7 @@ static void tell_by_function(const struct chain *chain, const struct cpython_ima
 	}
 	/* Timer.run() calls others of threading.py; before run() the thread says that it has started. */
 	if (called && called->code->role != CODE_THREADING) {
-		tell_plain(image, called, root);
+		tell_plain(image, called->code, root);
 		return;
 	}
 	if (!own || own->code->role == CODE_THREADING)
@@ -331,34 +213,102 @@ static void tell_by_function(const struct chain *chain, const struct cpython_ima
 		return;
 	if (own->code->role == CODE_THREAD_RUN && tell_target(image, codes, root) == 0)
 		return;
-	tell_plain(image, own, root);
+	tell_plain(image, own->code, root);
 	root->is_provisional = !has_stayed_there || own->code->role == CODE_THREAD_RUN;
 }
 
-/* What one walk says; kind ROOT_UNKNOWN: nothing. */
-static void tell(const struct chain *chain, const struct cpython_image *image, struct code_table *codes, uint64_t now_ns,
-		 struct root *root)
+/* What the Thread says of itself. */
+static int tell_thread(const struct cpython_image *image, struct root *root)
 {
-	const struct frame *first = outer(chain, 0), *second = outer(chain, 1);
 	uint64_t name, number;
 	int64_t native;
+	int r;
+
+	/* Before 3.11 the state has no number; the Thread object has it from 3.8 on. */
+	if (object_attribute(image, root->object, "_native_id", &number) == 0 &&
+	    object_integer(image, number, &native) == 0)
+		root->native = (uint32_t)native;
+	r = object_attribute(image, root->object, "_name", &name);
+	return r ? r : object_text(image, name, root->name, sizeof(root->name));
+}
+
+/* -ENOENT: threading did not make it, but had to have a Thread for it. */
+static int tell_made(const struct cpython_image *image, const struct root *root)
+{
+	static const char *const others[] = {"_MainThread", "_DummyThread"};
+	char type[32];
+	int r = object_type_name(image, root->object, type, sizeof(type));
+
+	for (size_t i = 0; i < ARRAY_SIZE(others) && r == 0; i++)
+		r = strcmp(type, others[i]) ? 0 : -ENOENT;
+	return r;
+}
+
+/* By what the Thread was given to do: as good as its frames, but for what they alone have. */
+static int tell_given(const struct cpython_image *image, struct code_table *codes, struct root *root)
+{
+	struct worker_call call;
+	int r = worker_call_given(image, codes, root->object, &call);
+
+	if (r == 0)
+		r = worker_tell(image, &call, root);
+	if (r == -ENOENT && tell_target(image, codes, root) < 0 && worker_call_given(image, codes, root->object, &call) == 0)
+		tell_plain(image, call.code, root);
+	if (r == -ENOENT) {
+		root->kind = ROOT_PLAIN;
+		r = 0;
+	}
+	root->is_provisional = true;
+	return r;
+}
+
+/* By the Thread that threading's table has for it. -ENOENT: none, but for one that threading did not begin. */
+static int tell_by_table(const struct py_thread *thread, const struct cpython_image *image, struct code_table *codes,
+			 struct active_threads *active, struct root *root)
+{
+	int r = active_find(active, image, thread->interp, thread->pthread, &root->object);
+
+	if (r == 0)
+		r = tell_made(image, root);
+	if (r < 0)
+		return r;
+	r = thread_proves(image, thread, root->object);
+	if (r == 0)
+		r = tell_thread(image, root);
+	if (r == 0)
+		r = tell_given(image, codes, root);
+	return r == -ENOENT ? -EINVAL : r; /* what every Thread has */
+}
+
+/* A stack that does not begin where a Thread's does is that of a thread of C code, or a greenlet's: then the frames of
+ * the Thread's own stack are out of reach until it is back there. */
+static void tell_elsewhere(struct chain *chain, const struct cpython_image *image, struct code_table *codes,
+			   struct active_threads *active, uint64_t now_ns, struct root *root)
+{
+	bool has_stayed_there = has_stayed(chain->thread, outer(chain, 0)->address, now_ns);
+	int r = chain->thread->is_leader ? -ENOENT : tell_by_table(chain->thread, image, codes, active, root);
+
+	if (r == 0)
+		return;
+	*root = (struct root){.kind = r == -ENOENT && has_stayed_there ? ROOT_NONE : ROOT_UNKNOWN};
+	chain->is_elsewhere = r != -ENOENT && has_stayed_there;
+}
+
+/* What one walk says; kind ROOT_UNKNOWN: nothing. */
+static void tell(struct chain *chain, const struct cpython_image *image, struct code_table *codes,
+		 struct active_threads *active, uint64_t now_ns, struct root *root)
+{
+	const struct frame *first = outer(chain, 0), *second = outer(chain, 1);
 
 	memset(root, 0, sizeof(*root));
 	if (chain->broken || !first)
 		return;
 	if (first->code->role != CODE_BOOTSTRAP) {
-		root->kind = has_stayed(chain->thread, first->address, now_ns) ? ROOT_NONE : ROOT_UNKNOWN;
+		tell_elsewhere(chain, image, codes, active, now_ns, root);
 		return;
 	}
 	if (!second || second->code->role != CODE_BOOTSTRAP_INNER ||
-	    thread_object(image, chain->thread, second->address, &root->object) < 0)
-		return;
-	/* Before 3.11 the state has no number; the Thread object has it from 3.8 on. */
-	if (object_attribute(image, root->object, "_native_id", &number) == 0 &&
-	    object_integer(image, number, &native) == 0)
-		root->native = (uint32_t)native;
-	if (object_attribute(image, root->object, "_name", &name) < 0 ||
-	    object_text(image, name, root->name, sizeof(root->name)) < 0)
+	    thread_object(image, chain->thread, second->address, &root->object) < 0 || tell_thread(image, root) < 0)
 		return;
 	if (tell_by_role(chain, image, root) == -ENOENT)
 		tell_by_function(chain, image, codes, now_ns, root);
@@ -367,8 +317,7 @@ static void tell(const struct chain *chain, const struct cpython_image *image, s
 static bool is_to_be_told(const struct py_thread *thread, uint64_t now_ns)
 {
 	return thread->frame.address && now_ns >= thread->retry_ns &&
-	       (thread->root.kind == ROOT_UNKNOWN ||
-		(thread->root.kind == ROOT_PLAIN && thread->root.is_provisional));
+	       (thread->root.kind == ROOT_UNKNOWN || thread->root.is_provisional);
 }
 
 /* Where the thread is by its state as it is read now; false: it is another thread, or unreadable. */
@@ -384,13 +333,25 @@ static bool chain_begin(struct chain *chain, const struct cpython_image *image)
 	return !chain->broken && frame;
 }
 
+/* Where threading's table is, by whoever's stack begins in threading.py. */
+static void hint_active(const struct chain *chain, const struct cpython_image *image, struct active_threads *active)
+{
+	const struct frame *first = chain->broken ? NULL : outer(chain, 0);
+	uint64_t globals;
+
+	if (first && first->code->role == CODE_BOOTSTRAP &&
+	    object_pointer(image, first->address + image->offsets.frame_globals, &globals) == 0)
+		active_hint(active, image, chain->thread->interp, globals);
+}
+
 /* Memory that is read piece by piece may show a thread that has ended in the place of one that begins: what
  * is told must be told twice, by walks of which the second reads everything after the first. */
 static void tell_twice(struct chain *chains, size_t count, const struct cpython_image *image,
-		       struct code_table *codes, uint32_t frames, uint64_t now_ns, struct root *roots)
+		       struct code_table *codes, uint32_t frames, struct py_threads *threads, struct root *roots)
 {
 	for (unsigned int walk = 0; walk < 2; walk++) {
 		memory_view_begin(image->view);
+		active_begin(&threads->active);
 		for (size_t i = 0; i < count; i++)
 			memory_view_want(image->view, chains[i].thread->address, PY_THREAD_BYTES);
 		memory_view_fetch(image->view);
@@ -401,12 +362,14 @@ static void tell_twice(struct chain *chains, size_t count, const struct cpython_
 				chain_begin(&chains[i], image);
 		}
 		chains_walk(chains, count, image, codes, frames);
+		for (size_t i = 0; i < count; i++)
+			hint_active(&chains[i], image, &threads->active);
 		for (size_t i = 0; i < count; i++) {
 			struct root *second = &roots[count];
 
 			if (walk && roots[i].kind == ROOT_UNKNOWN)
 				continue;
-			tell(&chains[i], image, codes, now_ns, walk ? second : &roots[i]);
+			tell(&chains[i], image, codes, &threads->active, threads->now_ns, walk ? second : &roots[i]);
 			if (walk && memcmp(second, &roots[i], sizeof(*second)) != 0)
 				roots[i].kind = ROOT_UNKNOWN;
 		}
@@ -419,16 +382,16 @@ static void note_try(const struct chain *chain, uint64_t now_ns)
 	struct py_thread *thread = chain->thread;
 
 	thread->torn = chain->is_torn_deep ? thread->torn + (thread->torn < TORN_MAX) : 0;
-	thread->is_too_deep = chain->is_too_deep || thread->torn == TORN_MAX;
+	thread->is_out_of_reach = chain->is_too_deep || thread->torn == TORN_MAX || chain->is_elsewhere;
 	/* Who is read again in the next pass does not leave all executors' busy unknown because it has just begun. */
-	thread->may_be_any = thread->is_too_deep || chain->is_left_out || chain->delay_ns;
+	thread->may_be_any = thread->is_out_of_reach || chain->is_left_out || chain->delay_ns;
 	thread->retry_ns = now_ns + chain->delay_ns;
 }
 
 /* It has left Python: there is no stack any more that could not be read. */
 static void forget_tries(struct py_thread *thread)
 {
-	thread->is_too_deep = thread->may_be_any = false;
+	thread->is_out_of_reach = thread->may_be_any = false;
 	thread->torn = 0;
 	thread->retry_ns = 0;
 }
@@ -456,7 +419,7 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 		if (is_to_be_told(threads->thread[i], threads->now_ns))
 			chains[count++].thread = threads->thread[i];
 	}
-	tell_twice(chains, count, image, codes, frames, threads->now_ns, roots);
+	tell_twice(chains, count, image, codes, frames, threads, roots);
 	for (size_t i = 0; i < count; i++) {
 		struct py_thread *thread = chains[i].thread;
 
@@ -464,6 +427,7 @@ int py_threads_tell_roots(struct py_threads *threads, const struct cpython_image
 		if (roots[i].kind == ROOT_UNKNOWN)
 			continue;
 		thread->root = roots[i];
+		thread->root_pass = threads->pass;
 		/* Where it is was read before it was known for a worker. */
 		thread->is_in_loop |= thread->root.worker_frame && thread->frame.address == thread->root.worker_frame;
 		if (!thread->native)

@@ -17,6 +17,7 @@ void py_threads_clear(struct py_threads *threads)
 	for (size_t i = 0; i < threads->count; i++)
 		free(threads->thread[i]);
 	free(threads->thread);
+	active_clear(&threads->active);
 	*threads = (struct py_threads){.pass = threads->pass};
 }
 
@@ -82,6 +83,7 @@ static int thread_fill(const struct cpython_image *image, uint64_t interp, struc
 		*thread = (struct py_thread){
 			.address = thread->address, .unique = unique, .pthread = pthread,
 			.executor = EXECUTOR_NONE};
+	thread->interp = interp;
 	if (at->thread_native)
 		thread->native = (uint32_t)native;
 	return 0;

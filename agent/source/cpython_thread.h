@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_SOURCE_CPYTHON_THREAD_H
 #define POOLSCOPE_SOURCE_CPYTHON_THREAD_H
 
+#include "cpython_active.h"
 #include "cpython_code.h"
 
 /* What the outermost frames say about a thread, once and for all. */
@@ -21,11 +22,11 @@ enum root_kind {
 
 struct root {
 	enum root_kind kind;
-	bool is_provisional; /* ROOT_PLAIN: what its frames say later may be more */
+	bool is_provisional; /* what its frames say later may be more */
 	uint32_t native; /* gettid() by the Thread object; 0: it does not say */
 	uint64_t object; /* the Thread */
-	uint64_t worker_frame; /* of the function that takes tasks, which lives as long as the worker; 0: none
-				*/
+	uint64_t worker_frame; /* of the function that takes tasks, which lives as long as the worker; 0: none, or out of
+				 * reach */
 	uint64_t queue, reference; /* that function's: what identifies the executor, what leads to it */
 	uint64_t own_queue; /* where it waits for its next task */
 	uint64_t task_local; /* where worker_frame has the task at hand; 0: none but functions of Python execute one */
@@ -48,6 +49,7 @@ struct frame {
 struct py_thread {
 	uint64_t address, unique,
 		pthread; /* of its state; the number that no other thread gets; pthread_self() */
+	uint64_t interp;
 	uint32_t native; /* gettid(), as it sees itself; 0: not told */
 	uint32_t tid; /* of the thread that was listed at its place in the last pass; 0: none */
 	uint64_t start_ns, told_start_ns; /* of that; as it was told to who asked for news */
@@ -59,7 +61,8 @@ struct py_thread {
 	bool is_in_loop; /* its innermost frame is worker_frame: it waits for a task, or executes a function of C */
 
 	struct root root;
-	bool is_too_deep; /* its outermost frames cannot be reached: it is told to be none's; tried again from retry_ns on */
+	uint64_t root_pass; /* in which that was told */
+	bool is_out_of_reach; /* its outermost frames cannot be reached: it is told to be none's; tried again from retry_ns on */
 	bool may_be_any; /* they were not reached so far, for whatever reason: it may be any executor's worker */
 	uint8_t torn; /* how often in a row a deep stack changed while it was read */
 	uint64_t retry_ns;
@@ -74,6 +77,7 @@ struct py_threads {
 	struct py_thread **thread;
 	size_t count, capacity;
 	uint64_t pass, now_ns;
+	struct active_threads active;
 };
 
 void py_threads_clear(struct py_threads *threads);

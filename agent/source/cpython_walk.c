@@ -292,28 +292,37 @@ static int emit_workers(struct cpython_walk *walk, bool unknown, const struct li
 			continue;
 		if (thread->executor != EXECUTOR_NONE && walk->executors.executor[thread->executor].is_hidden)
 			continue;
-		if (thread->root.kind != ROOT_UNKNOWN || thread->is_too_deep || is->is_leader)
+		if (thread->root.kind != ROOT_UNKNOWN || thread->is_out_of_reach || is->is_leader)
 			r = emit_worker(walk, thread, is, unknown || !thread->is_read, fact, sink);
 	}
 	return r;
 }
 
 /* Of one that was forked the number in its state may be its parent's: the thread control block is its own. */
-static const struct py_thread *leader_of(const struct cpython_walk *walk, const struct listed_thread *threads,
-					 size_t n_threads)
+static struct py_thread *leader_of(const struct cpython_walk *walk, const struct listed_thread *threads,
+				   size_t n_threads)
 {
 	const struct listed_thread *leader = NULL;
 
 	for (size_t i = 0; i < n_threads && !leader; i++)
 		leader = threads[i].is_leader ? &threads[i] : NULL;
 	for (size_t i = 0; leader && i < walk->threads.count; i++) {
-		const struct py_thread *thread = walk->threads.thread[i];
+		struct py_thread *thread = walk->threads.thread[i];
 
 		if (leader->tls_base ? thread->pthread == leader->tls_base
 				     : walk->site.same_pids && thread->native == leader->id.tid)
 			return thread;
 	}
 	return NULL;
+}
+
+static const struct py_thread *mark_leader(struct cpython_walk *walk, const struct listed_thread *threads, size_t n_threads)
+{
+	const struct py_thread *leader = leader_of(walk, threads, n_threads);
+
+	for (size_t i = 0; i < walk->threads.count; i++)
+		walk->threads.thread[i]->is_leader = walk->threads.thread[i] == leader;
+	return leader;
 }
 
 int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_ns,
@@ -335,15 +344,15 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		walk->threads.now_ns = time_ns;
 		note_beginnings(walk, &listing);
 		walk->counts.unread += py_threads_locate(&walk->threads, &walk->image, walk->codes);
+		mark_leader(walk, threads, n_threads);
 		r = py_threads_tell_roots(&walk->threads, &walk->image, walk->codes, walk->frames);
 		walk->frames = FRAMES_PASS;
 		if (r < 0)
 			return r;
-		leader = leader_of(walk, threads, n_threads);
-		for (size_t i = 0; i < walk->threads.count; i++) {
-			walk->counts.unread += walk->threads.thread[i]->is_too_deep;
-			walk->threads.thread[i]->is_leader = walk->threads.thread[i] == leader;
-		}
+		/* Before 3.11 it may be by what was told just now that threads have their numbers. */
+		leader = mark_leader(walk, threads, n_threads);
+		for (size_t i = 0; i < walk->threads.count; i++)
+			walk->counts.unread += walk->threads.thread[i]->is_out_of_reach;
 		executors_update(&walk->executors, &walk->threads, &walk->image, walk->codes);
 		process_role_tell(&walk->role, leader, &walk->image, walk->codes, time_ns);
 		walk->counts.role = walk->role.role;

@@ -4,7 +4,7 @@ executors that nobody holds, a queue at the address of another's, deep recursion
 import signal
 
 from harness import run, wait_for
-from test_cpython import dump_until, executors, figures, pools_of, settled, started  # noqa: F401 pylint: disable=unused-import
+from test_cpython import dump_until, executors, exporter, figures, pools_of, settled, started  # noqa: F401 pylint: disable=unused-import
 
 DEPTHS = 700, 4000  # frames
 
@@ -82,6 +82,61 @@ def deep_recursion(program, depth):
     assert set(pools_of(target)) == {"main", "resize_*"}
     assert target["runtime_readings"]["unread_threads"] == 0
     program.ask("open a")
+
+
+def stacks_apart(program):
+    """Frames that do not lead back to where the thread began, as a greenlet's: attached to then, and when it is back."""
+    program.ask("executor a 3 some")
+    program.ask("submit a 3")
+    started(program, "a", 3)
+    program.ask("open a")
+    program.ask("executor b 2 all")
+    program.ask("pool p 2")
+    for name, count in (("a", 2), ("b", 3), ("p", 1)):
+        program.ask(f"apart {name} {count}")
+    program.ask("thread_apart t")
+    program.ask("thread_apart n named-7")
+    for name, count in (("a", 2), ("b", 2), ("p", 1), ("t", 1), ("n", 1)):
+        started(program, name, count)
+    target = dump_until(program, lambda pools: settled("some_*", 2, 0)(pools) and settled("ThreadPool", 1, 0)(pools),
+                        "the others to be idle")
+    pools = pools_of(target)
+    assert figures(pools["some_*"]) == ("ThreadPoolExecutor", 3, 3, 2, 0)
+    assert figures(pools["all_*"]) == ("ThreadPoolExecutor", 2, 2, 2, 1)
+    assert figures(pools["ThreadPool"]) == ("ThreadPool", 2, 2, 1, 0)
+    assert set(pools) == {"main", "some_*", "all_*", "ThreadPool", "Pool-helpers", "executors.py:apart", "named-*"}
+    assert target["runtime_readings"]["unread_threads"] == 0
+    for name in "a", "b", "p":
+        program.ask(f"open {name}")
+    dump_until(program, lambda pools: {settled(name, 0, 0)(pools) for name in ("some_*", "all_*", "ThreadPool")} == {True},
+               "all to be idle")
+
+
+def test_stacks_apart(executors):  # noqa: F811
+    stacks_apart(executors())
+
+
+def test_stacks_apart_are_told_by_who_watches(executors, exporter):  # noqa: F811
+    """Workers that are known go to another stack; others are seen there first, and are idle when they are back."""
+    program = executors()
+    program.ask("executor a 2 known")
+    program.ask("submit a 2")
+    started(program, "a", 2)
+    program.ask("executor b 2 new")
+    serving = exporter("-p", program.pid, "--interval", "0.2")
+    serving.wait_value(2, "poolscope_pool_threads_busy", process="python3", pool="known_*")
+    program.ask("open a")
+    serving.wait_value(0, "poolscope_pool_threads_busy", process="python3", pool="known_*")
+    for name in "a", "b":
+        program.ask(f"apart {name} 2")
+    for pool in "known_*", "new_*":
+        serving.wait_value(2, "poolscope_pool_threads_busy", process="python3", pool=pool)
+        assert serving.value("poolscope_pool_threads", process="python3", pool=pool) == 2
+    for name in "a", "b":
+        program.ask(f"open {name}")
+    for pool in "known_*", "new_*":
+        serving.wait_value(0, "poolscope_pool_threads_busy", process="python3", pool=pool)
+        assert serving.value("poolscope_pool_threads", process="python3", pool=pool) == 2
 
 
 def test_functions_of_c(executors):  # noqa: F811

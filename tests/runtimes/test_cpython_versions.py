@@ -15,7 +15,7 @@ from fixtures import factory
 from harness import BUILD, ROOT, build_probe, run, wait_for
 from test_blame import MIB, assert_blamed
 from test_cpython_activity import (DEPTHS, c_functions, c_initializers, deep_recursion, dropped_executor,
-                                   queue_at_an_address_used_before)
+                                   queue_at_an_address_used_before, stacks_apart)
 from test_cpython import (SPIN, default_executors, figures, functions_given, one_of_each, pools_of, started,
                           walk_under_churn)
 
@@ -163,6 +163,7 @@ def test_who_is_busy_where_it_is_hard_to_tell(versioned, watch, version):
     c_functions(versioned(version))
     c_initializers(versioned(version))
     dropped_executor(versioned(version))
+    stacks_apart(versioned(version))
     if not version.startswith("3.7."):  # which knows no thread's number: who is who is told by two readings
         queue_at_an_address_used_before(versioned(version), watch)
     for depth in DEPTHS:

@@ -169,6 +169,16 @@ static void leading_back_into_itself(void **state)
 	untold_by(word_at(deep_frame(250) + image.offsets.frame_previous), deep_frame(120));
 }
 
+/* The oldest: newer ones stand before it. */
+static uint64_t leader(void)
+{
+	uint64_t thread = thread_next(0);
+
+	while (thread_next(thread))
+		thread = thread_next(thread);
+	return thread;
+}
+
 /* One pass by hand, in which of deep stacks so many frames are read. */
 static void pass_with(struct py_threads *threads, struct executors *executors, const struct cpython_image *site,
 		      struct code_table *codes, uint32_t frames)
@@ -178,6 +188,8 @@ static void pass_with(struct py_threads *threads, struct executors *executors, c
 	threads->now_ns += NSEC_PER_SEC;
 	assert_int_equal(py_threads_list(threads, site, image.site.runtime), 0);
 	assert_int_equal(py_threads_locate(threads, site, codes), 0);
+	for (size_t i = 0; i < threads->count; i++)
+		threads->thread[i]->is_leader = threads->thread[i]->address == leader();
 	assert_int_equal(py_threads_tell_roots(threads, site, codes, frames), 0);
 	executors_update(executors, threads, site, codes);
 }
@@ -208,7 +220,7 @@ static void left_to_the_next_pass(void **state)
 	assert_true(futures_of(&executors)->may_have_more);
 	assert_int_equal(futures_of(&executors)->busy, UNKNOWN_U64);
 	for (size_t i = 0; i < threads.count; i++)
-		assert_false(threads.thread[i]->is_too_deep);
+		assert_false(threads.thread[i]->is_out_of_reach);
 	pass_with(&threads, &executors, &site, codes, 1);
 	assert_int_equal(futures_of(&executors)->workers, 2);
 	assert_false(futures_of(&executors)->may_have_more);
@@ -251,7 +263,7 @@ static bool is_told_with(unsigned int frames)
 	struct py_threads threads = {0};
 	struct executors executors = {0};
 	struct code_table *codes;
-	bool is_too_deep = false;
+	bool is_out_of_reach = false;
 
 	pile.below = before;
 	pile.count = frames;
@@ -264,14 +276,14 @@ static bool is_told_with(unsigned int frames)
 	assert_int_equal(code_table_new(&codes), 0);
 	pass_with(&threads, &executors, &site, codes, FRAMES_PASS);
 	for (size_t i = 0; i < threads.count; i++)
-		is_too_deep |= threads.thread[i]->is_too_deep;
-	assert_int_equal(futures_of(&executors)->workers, is_too_deep ? 1 : 2);
+		is_out_of_reach |= threads.thread[i]->is_out_of_reach;
+	assert_int_equal(futures_of(&executors)->workers, is_out_of_reach ? 1 : 2);
 	*where = before;
 	executors_clear(&executors);
 	py_threads_clear(&threads);
 	code_table_free(codes);
 	memory_view_free(site.view);
-	return !is_too_deep;
+	return !is_out_of_reach;
 }
 
 static void as_deep_as_is_followed(void **state)
@@ -321,16 +333,6 @@ static void no_longer_deep(void **state)
 	*word = before;
 	assert_told(walk);
 	cpython_walk_free(walk);
-}
-
-/* The oldest: newer ones stand before it. */
-static uint64_t leader(void)
-{
-	uint64_t thread = thread_next(0);
-
-	while (thread_next(thread))
-		thread = thread_next(thread);
-	return thread;
 }
 
 /* Whose main thread is too deep, as recursive programs are, is told of its executors all the same. */

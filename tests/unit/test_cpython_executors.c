@@ -195,6 +195,49 @@ static void what_cannot_be_read_is_not_idle(void **state)
 	scene_end(&s);
 }
 
+/* Its own function is out of reach, since it is on another stack: in a task, if nothing but a task leaves the stack; as of
+ * the pass that found it there. */
+static void on_another_stack_it_is_in_a_task(void **state)
+{
+	struct code_info code = {.role = CODE_PLAIN};
+	struct scene s;
+
+	scene_new(&s, ROOT_FUTURES, 2);
+	s.thread[1].is_in_loop = false;
+	s.thread[1].frame = (struct frame){.address = 0x30000, .code = &code};
+	s.threads.pass = s.thread[1].root_pass = 1;
+	pass(&s);
+	assert_int_equal(s.thread[1].activity, WORKER_BUSY);
+	assert_int_equal(executor_of(&s, 1)->busy, 1);
+	s.executors.executor[0].has_other_queue = true;
+	pass(&s);
+	assert_int_equal(s.thread[1].activity, WORKER_UNKNOWN);
+	assert_int_equal(executor_of(&s, 1)->busy, UNKNOWN_U64);
+	s.executors.executor[0].has_other_queue = false;
+	s.threads.pass++;
+	pass(&s);
+	assert_int_equal(s.thread[1].activity, WORKER_UNKNOWN);
+	scene_end(&s);
+}
+
+/* Known before it went there: anyio's waits nowhere but on its own stack. */
+static void a_stack_that_ends_elsewhere_is_a_tasks(void **state)
+{
+	struct code_info code = {.role = CODE_PLAIN};
+	struct scene s;
+
+	scene_new(&s, ROOT_ANYIO, 1);
+	s.thread[0].is_in_loop = false;
+	s.thread[0].root.worker_frame = 0x40000;
+	s.thread[0].frame = (struct frame){.address = 0x30000, .code = &code};
+	pass(&s);
+	assert_int_equal(s.thread[0].activity, WORKER_BUSY);
+	s.thread[0].frame.previous = 0x50000; /* which cannot be read */
+	pass(&s);
+	assert_int_equal(s.thread[0].activity, WORKER_UNKNOWN);
+	scene_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +247,8 @@ int main(void)
 		cmocka_unit_test(plain_threads_of_its_name_are_not_its_own),
 		cmocka_unit_test(functions_of_two_files_are_two),
 		cmocka_unit_test(what_cannot_be_read_is_not_idle),
+		cmocka_unit_test(on_another_stack_it_is_in_a_task),
+		cmocka_unit_test(a_stack_that_ends_elsewhere_is_a_tasks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
