@@ -37,12 +37,13 @@ UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN  := $(patsubst tests/unit/%.c,$O/unit/%,$(UNIT_SRC))
 WORK_SRC  := $(sort $(wildcard tests/workloads/*.c))
 WORKLOADS := $(patsubst tests/workloads/%.c,$O/workloads/%,$(WORK_SRC))
+BENCHES   := $O/bench/probe_cpython $O/bench/empty_attach $O/bench/empty.bpf.o
 
 # `make V=1` prints the commands themselves.
 Q   := $(if $V,,@)
 say = $(if $V,@:,@printf '  %-8s %s\n')
 
-.PHONY: all setup demo test unit live test-seeds test-runtimes test-vm bench lint install clean help sanitized
+.PHONY: all setup demo test unit live test-seeds test-runtimes test-vm bench lint install clean help sanitized benches
 all: $O/poolscope $(WORKLOADS)
 # Else make deletes them, being made on the way, and makes everything anew next time.
 .SECONDARY: $(BPF_OBJ) $(SKELETONS)
@@ -107,6 +108,23 @@ $O/record_facts: tests/recordings/record_facts.c tests/unit/recording.h $(AGENT_
 	$(say) LINK $@
 	$Q$(CC) $(ALL_CFLAGS) -Iagent -Wl,--wrap=model_apply -o $@ $(filter %.c %.o,$^) $(DEPS_LIBS) -lm
 
+# What the benches measure with: built by each `make test`, so that it is noticed when they no longer can be.
+benches: $(BENCHES)
+$O/libagent.a: $(LIB_SRC:%.c=$O/%.o)
+	@rm -f $@ && ar rcs $@ $^
+$O/bench/probe_cpython: tests/live/probe_cpython.c $O/libagent.a
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$Q$(CC) $(ALL_CFLAGS) -Iagent -MMD -MP -MF $@.d -o $@ $< $O/libagent.a $(DEPS_LIBS) -lm
+$O/bench/empty_attach: tools/bench/empty_attach.c
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$Q$(CC) -O2 -MMD -MP -MF $@.d -o $@ $< -lbpf
+$O/bench/empty.bpf.o: tools/bench/empty.bpf.c
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$Q$(CLANG) -O2 -g -target bpf -I/usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
+
 setup:
 	tools/setup build
 demo: setup
@@ -114,7 +132,7 @@ demo: setup
 	tools/demo $O
 test:
 	tools/setup build test
-	@$(MAKE) --no-print-directory -j$(shell nproc) all sanitized
+	@$(MAKE) --no-print-directory -j$(shell nproc) all sanitized benches
 	tools/run-tests unit live
 unit: $(UNIT_BIN)
 live: all sanitized
@@ -133,7 +151,7 @@ test-vm:
 	tools/run-tests vm
 bench:
 	tools/setup build bench
-	@$(MAKE) --no-print-directory -j$(shell nproc) all
+	@$(MAKE) --no-print-directory -j$(shell nproc) all benches
 	tools/bench/run $O
 lint:
 	tools/setup build lint

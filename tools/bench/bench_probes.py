@@ -1,13 +1,11 @@
 """Nanoseconds per event of every probe (kernel.bpf_stats_enabled), when the process is a target and when it is
 not, beside programs that do nothing, of the same types, in the same run."""
 import contextlib
-import os
 import random
 import subprocess
 import sys
-import tempfile
 
-from bench_lib import Workload, poolscope, program_statistics, programs, spread
+from bench_lib import BUILD, Workload, poolscope, program_statistics, programs, spread
 from bench_slowdown import PRINT, bpftrace
 
 STEP_SECONDS = 0.3
@@ -15,16 +13,12 @@ STEP_SECONDS = 0.3
 @contextlib.contextmanager
 def empty_programs():
     """Holds the programs of tools/bench/empty.bpf.c attached."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["clang", "-O2", "-g", "-target", "bpf", f"-I/usr/include/{os.uname().machine}-linux-gnu",
-                        "-c", "tools/bench/empty.bpf.c", "-o", f"{folder}/empty.o"], check=True)
-        subprocess.run(["gcc", "-O2", "-o", f"{folder}/attach", "tools/bench/empty_attach.c", "-lbpf"], check=True)
-        with subprocess.Popen([f"{folder}/attach", f"{folder}/empty.o"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE) as holder:
-            if holder.stdout.readline() != b"ready\n":
-                raise RuntimeError("the empty programs do not attach (tracefs mounted? root?)")
-            yield
-            holder.stdin.close()
+    with subprocess.Popen([f"{BUILD}/bench/empty_attach", f"{BUILD}/bench/empty.bpf.o"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as holder:
+        if holder.stdout.readline() != b"ready\n":
+            raise RuntimeError("the empty programs do not attach (tracefs mounted? root?)")
+        yield
+        holder.stdin.close()
 
 
 def per_event(before, after):
