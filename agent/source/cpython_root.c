@@ -285,9 +285,16 @@ static int tell_by_table(const struct py_thread *thread, const struct cpython_im
 static void tell_elsewhere(struct chain *chain, const struct cpython_image *image, struct code_table *codes,
 			   struct active_threads *active, uint64_t now_ns, struct root *root)
 {
+	const struct py_thread *thread = chain->thread;
 	bool has_stayed_there = has_stayed(chain->thread, outer(chain, 0)->address, now_ns);
-	int r = chain->thread->is_leader ? -ENOENT : tell_by_table(chain->thread, image, codes, active, root);
+	int r;
 
+	/* A worker stays one; a plain Thread may have been taken for one by a wrapper. */
+	if (thread->root.kind != ROOT_UNKNOWN && thread->root.kind != ROOT_PLAIN) {
+		*root = thread->root;
+		return;
+	}
+	r = thread->is_leader ? -ENOENT : tell_by_table(thread, image, codes, active, root);
 	if (r == 0)
 		return;
 	*root = (struct root){.kind = r == -ENOENT && has_stayed_there ? ROOT_NONE : ROOT_UNKNOWN};
@@ -352,8 +359,11 @@ static void tell_twice(struct chain *chains, size_t count, const struct cpython_
 	for (unsigned int walk = 0; walk < 2; walk++) {
 		memory_view_begin(image->view);
 		active_begin(&threads->active);
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
 			memory_view_want(image->view, chains[i].thread->address, PY_THREAD_BYTES);
+			if (chains[i].thread->cframe)
+				memory_view_want(image->view, chains[i].thread->cframe, 16);
+		}
 		memory_view_fetch(image->view);
 		for (size_t i = 0; i < count; i++) {
 			if (walk && roots[i].kind == ROOT_UNKNOWN)

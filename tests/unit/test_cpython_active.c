@@ -144,6 +144,23 @@ static void by_the_table(void **state)
 	cpython_walk_free(walk);
 }
 
+/* By whichever name: what leads from the workers that are left to their executor may not have been recorded. */
+static void assert_nobody_is_called_busy(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < image.n_facts; i++) {
+		const struct fact_executor *told = &image.facts[i].executor;
+
+		if (image.facts[i].kind != FACT_EXECUTOR || told->kind != EXECUTOR_FUTURES || told->gone)
+			continue;
+		count++;
+		assert_int_equal(told->busy, UNKNOWN_U64);
+		assert_int_equal(told->idle, UNKNOWN_U64);
+	}
+	assert_true(count);
+}
+
 /* Nothing tells whose workers they are: that is told, and busy is nobody's. It is told again when it can be. */
 static void untold_by(uint64_t *word, uint64_t value)
 {
@@ -156,8 +173,7 @@ static void untold_by(uint64_t *word, uint64_t value)
 		assert_int_equal(image_pass(&image, walk), 0);
 	}
 	assert_true(cpython_walk_counts(walk)->unread > unread);
-	assert_non_null(executor("some_0"));
-	assert_int_equal(executor("some_0")->busy, UNKNOWN_U64);
+	assert_nobody_is_called_busy();
 	*word = before;
 	unread = cpython_walk_counts(walk)->unread;
 	assert_int_equal(image_pass(&image, walk), 0);
