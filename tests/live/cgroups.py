@@ -28,6 +28,11 @@ class Cgroup:
             if path.exists():
                 path.write_text(str(value))
 
+    def bound_memory(self, size):
+        """Beyond it the kernel kills, also on a machine that swaps."""
+        self.set("memory.limit_in_bytes", "memory.max", size)
+        self.set("memory.swappiness", "memory.swap.max", 0)
+
     def enter(self, pid):
         for folder in self.folders:
             (folder / "cgroup.procs").write_text(str(pid))
@@ -41,10 +46,13 @@ class Cgroup:
 
 
 @contextmanager
-def confined(program, *settings):
-    """The program in a cgroup with these settings, each (name in v1, name in v2, value); both end with it."""
+def confined(program, memory, *settings):
+    """The program in a cgroup with so much memory and these settings, each (name in v1, name in v2, value); both end with
+    it."""
     cgroup = Cgroup(f"poolscope-test-{os.getpid()}")
     try:
+        if memory:
+            cgroup.bound_memory(memory)
         for setting in settings:
             cgroup.set(*setting)
         cgroup.enter(program.pid)

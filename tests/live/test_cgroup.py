@@ -13,7 +13,7 @@ MIB = 1 << 20
 @pytest.fixture(name="bounded")
 def make_bounded(puppet):
     """A puppet that may have 64 MiB and 50 threads."""
-    with confined(puppet(), ("memory.limit_in_bytes", "memory.max", 64 * MIB), ("pids.max", "pids.max", 50)) as workload:
+    with confined(puppet(), 64 * MIB, ("pids.max", "pids.max", 50)) as workload:
         yield workload
 
 

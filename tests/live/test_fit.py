@@ -17,7 +17,7 @@ FITS = -(-CPUS // 2)
 @pytest.fixture(name="program")
 def make_program(workload):
     """Half of the host's CPUs, one of which is allowed at a time."""
-    with confined(workload("executors.py"), ("cpu.cfs_quota_us", "cpu.max", int(QUOTA * 100000))) as program:
+    with confined(workload("executors.py"), None, ("cpu.cfs_quota_us", "cpu.max", int(QUOTA * 100000))) as program:
         yield program
 
 

@@ -44,7 +44,7 @@ def service(tmp_path):
 def unit():
     """A cgroup NAME.service that may hold 64 MiB."""
     cgroup = Cgroup(f"poolscope-{os.getpid()}.service")
-    cgroup.set("memory.limit_in_bytes", "memory.max", 64 * MIB)
+    cgroup.bound_memory(64 * MIB)
     yield cgroup
     cgroup.remove()
 
