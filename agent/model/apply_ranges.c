@@ -59,35 +59,6 @@ static int range_seen(struct target *target, const struct fact_range *range, uin
 	return r;
 }
 
-static void move_base(struct target *target, struct thread *thread, uint64_t bytes)
-{
-	thread->made_at_attach += bytes;
-	if (thread->pool != POOL_NONE)
-		target->pools.pool[thread->pool].made_at_attach += bytes;
-}
-
-/* Who gives memory back that was there before anybody looked, or replaces it, is taken to have held it then: who makes
- * such memory anew, piece by piece, has not grown. A call that frees is told at its entry, and may fail or move. */
-static void note_given_back(struct target *target, const struct fact *fact)
-{
-	const struct fact_range *range = &fact->range;
-	struct thread *thread = range->who.tid ? threads_find(&target->threads, range->who) : NULL;
-	bool stays = fact->kind == FACT_RANGE_FREE_FAILED ||
-		     (fact->kind == FACT_RANGE_MOVED && (range->start != range->old_start || range->length >= range->old_length));
-	uint64_t bytes = 0;
-
-	if (!thread || !target->whole)
-		return;
-	if (stays)
-		move_base(target, thread, -thread->gave_back);
-	thread->gave_back = 0;
-	if (fact->kind == FACT_RANGE_FREED || fact->kind == FACT_RANGE_MADE)
-		bytes = range_map_inherited(target->ranges, range->start, range->length);
-	move_base(target, thread, bytes);
-	if (fact->kind == FACT_RANGE_FREED)
-		thread->gave_back = bytes;
-}
-
 int apply_range(struct model *model, struct target *target, const struct fact *fact)
 {
 	static int (*const handlers[FACT_KIND_COUNT])(struct target *, const struct fact_range *, uint32_t,
@@ -102,7 +73,7 @@ int apply_range(struct model *model, struct target *target, const struct fact *f
 	};
 	int r;
 
-	note_given_back(target, fact);
+	given_back_note(target, fact);
 	r = handlers[fact->kind](target, &fact->range, owner_of(target, fact->range.who), fact->time_ns);
 	return r == -ENOSPC ? 0 : r; /* counted by the map */
 }
@@ -111,16 +82,18 @@ int apply_range(struct model *model, struct target *target, const struct fact *f
 int apply_range_owner(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct thread *thread = threads_find(&target->threads, fact->range.who);
-	uint64_t resident;
+	uint64_t resident, based, length;
 
 	if (!fact->range.who.tid)
 		return -EINVAL;
 	if (!thread)
 		return 0;
+	based = range_map_based(target->ranges, fact->range.start, fact->range.length, &length);
 	resident = range_map_claim(target->ranges, fact->range.start, fact->range.length, thread->owner,
 				   fact->time_ns);
 	if (target->whole)
 		move_base(target, thread, resident);
+	target->base_left -= based < target->base_left ? based : target->base_left;
 	return 0;
 }
 

@@ -113,8 +113,6 @@ static void settle(struct model *model, struct target *target, struct thread *th
 	}
 	if (before == POOL_NONE || settling)
 		count_arrival(pool, thread);
-	else if (thread->born)
-		pool->started++; /* it has joined this one, too, and its end will be one of this one's */
 	thread->pool = after;
 	thread->guest_of = POOL_NONE;
 	if (++pool->threads > pool->threads_peak)
@@ -160,6 +158,8 @@ void thread_leave(struct model *model, struct target *target, struct thread *thr
 	else
 		count_arrival(pool, thread);
 	pool->exited++;
+	pool->gave_back += thread->gave_back;
+	thread->gave_back = thread->gave_back_last = thread->settled_last = 0;
 	pool->faults_left = add_saturated(pool->faults_left, thread->faults_new);
 	thread->faults_new = 0;
 	judge_threads(model, target, index, time_ns);

@@ -82,6 +82,8 @@ struct target {
 	bool was_read;           /* a range had a figure once */
 	bool whole;              /* every range had a figure once */
 	bool listed;             /* a refresh has come after the attach: all that was there is known */
+	uint64_t base_left;      /* of what nobody had at the attach: as of the last refresh */
+	bool had_base;           /* some once */
 	bool based;              /* what growth is counted from is known: since then, or since exec */
 	uint64_t thread_resident_max, threads_running;
 
@@ -191,6 +193,14 @@ void target_place_guests(struct target *target);
 uint32_t thread_shown_pool(const struct target *target, const struct thread *thread);
 const char *thread_symbol(const struct target *target, const struct thread *thread);
 const char *thread_module(const struct target *target, const struct thread *thread);
+
+/* given_back.c */
+/* The thread, and its pool, had so many bytes more at the attach than was known. */
+void move_base(struct target *target, struct thread *thread, uint64_t bytes);
+/* Before the fact is applied. */
+void given_back_note(struct target *target, const struct fact *fact);
+/* based: what is left of what was there at the attach and nobody had. What is gone was theirs who freed it. */
+void given_back_settle(struct target *target, uint64_t based);
 
 /* stacks.c */
 void thread_take_stack(struct model *model, struct target *target, struct thread *thread, bool born,

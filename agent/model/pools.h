@@ -56,6 +56,7 @@ struct pool {
 	uint32_t parent, parent_number;          /* whose threads made its threads; POOL_NONE: none, or not known */
 	uint64_t teams, team_threads;            /* how many, and the largest; UNKNOWN_U64: it has none */
 	struct snapshot_bytes memory;
+	uint64_t gave_back; /* by threads that have ended since the last refresh */
 	uint64_t made_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running, active;
 	/* samples of who runs since the last refresh; and what they came to up to it */
 	uint64_t running_ns, running_now, running_sum, running_most; /* the sample that is being told; all before */

@@ -31,6 +31,7 @@ struct range {
 	uint64_t changed_ns; /* boottime of the last mapping event: older readings are void */
 	uint64_t provisional_until_ns; /* seeded: events older than this may still charge it; 0: settled */
 	uint64_t resident, swapped; /* bytes; valid when scanned_ns != 0 (what was added since is empty) */
+	uint64_t base; /* of what is nobody's: bytes that were resident at the attach, at most */
 	uint64_t scanned_ns;
 	uint64_t seen_seed; /* number of the seed that saw it last */
 };
@@ -92,8 +93,18 @@ void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint
 /* Evidence that `owner` made this: charges what is claimable of it, returns the resident bytes of that. */
 uint64_t range_map_claim(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
 
-/* Resident bytes, as last read, of what in there was anybody's before the attach (or the fork), and is nobody's now. */
-uint64_t range_map_inherited(const struct range_map *map, uint64_t start, uint64_t length);
+/* What of a range was resident at the attach (or the fork), is so still, and is nobody's. */
+static inline uint64_t range_based(const struct range *range)
+{
+	if (range->owner != OWNER_NONE || !range->scanned_ns)
+		return 0;
+	return range->resident < range->base ? range->resident : range->base;
+}
+
+/* What is resident by now of direct mappings that are nobody's was so at the attach. Returns how much. */
+uint64_t range_map_set_base(struct range_map *map);
+/* What of that is in there; and how long the ranges of it are in there. */
+uint64_t range_map_based(const struct range_map *map, uint64_t start, uint64_t length, uint64_t *ret_length);
 
 /* A reading of the page tables that began at time_ns; void for ranges that changed later. Returns
  * the bytes of it that met no range. */

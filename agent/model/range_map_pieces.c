@@ -19,6 +19,7 @@ void range_charge(struct range *range, uint32_t caller)
 	range->provisional_until_ns = 0;
 	range->blame = BLAME_NONE;
 	range->held = false;
+	range->base = 0;
 }
 
 void range_charge_growth(struct range *range, uint32_t caller)
@@ -52,6 +53,9 @@ static void range_split(struct range *range, uint64_t at, struct range *ret_rest
 	ret_rest->swapped -= swapped;
 	range->resident = resident;
 	range->swapped = swapped;
+	/* In which part it was nobody knows any more: in either, as far as it has room. */
+	range->base = range->base < part ? range->base : part;
+	ret_rest->base = ret_rest->base < whole - part ? ret_rest->base : whole - part;
 }
 
 struct range range_slice(const struct range *whole, uint64_t start, uint64_t end)
@@ -195,6 +199,7 @@ void map_join(struct range_map *map, uint64_t start, uint64_t end)
 		map->count--;
 		a->end = b->end;
 		a->resident += b->resident;
+		a->base = a->base + b->base < a->end - a->start ? a->base + b->base : a->end - a->start;
 		a->swapped += b->swapped;
 		a->scanned_ns = older_scan(a->scanned_ns, b->scanned_ns);
 		a->changed |= b->changed;

@@ -223,20 +223,39 @@ static uint64_t overlap(const struct range *range, uint64_t start, uint64_t end)
 	return (range->end < end ? range->end : end) - (range->start > start ? range->start : start);
 }
 
-uint64_t range_map_inherited(const struct range_map *map, uint64_t start, uint64_t length)
+uint64_t range_map_set_base(struct range_map *map)
+{
+	struct range_node *node;
+	uint64_t bytes = 0;
+
+	for (node = range_tree_first(&map->tree); node; node = range_tree_next(node)) {
+		struct range *range = &node->range;
+
+		if (range->owner != OWNER_NONE || !range_counts(range) || range->region != REGION_MMAP ||
+		    !is_private_anonymous(range->flags) ||
+		    (range->reason != UNATTRIBUTED_BEFORE_ATTACH && range->reason != UNATTRIBUTED_INHERITED))
+			continue;
+		range->base = range->resident;
+		bytes += range_based(range);
+	}
+	return bytes;
+}
+
+uint64_t range_map_based(const struct range_map *map, uint64_t start, uint64_t length, uint64_t *ret_length)
 {
 	const struct range_node *node;
 	uint64_t end, bytes = 0;
 
+	*ret_length = 0;
 	if (range_bounds(start, length, &end) < 0)
 		return 0;
 	for (node = range_tree_at(&map->tree, start); node && node->range.start < end; node = range_tree_next(node)) {
-		const struct range *range = &node->range;
+		struct range part = range_slice(&node->range, start > node->range.start ? start : node->range.start, end);
 
-		if (range->owner != OWNER_NONE || !range->usable || !range->scanned_ns || !is_private_anonymous(range->flags) ||
-		    (range->reason != UNATTRIBUTED_BEFORE_ATTACH && range->reason != UNATTRIBUTED_INHERITED))
+		if (part.owner != OWNER_NONE || !part.base)
 			continue;
-		bytes += range_slice(range, start > range->start ? start : range->start, end).resident;
+		*ret_length += part.end - part.start;
+		bytes += range_based(&part);
 	}
 	return bytes;
 }

@@ -142,16 +142,18 @@ static void owner_keep(void *context, const struct range *range)
 }
 
 /* True when every range that can hold pages has a figure. */
-static bool walk_ranges(struct target *target, struct arena_sharing *sharing)
+static bool walk_ranges(struct target *target, struct arena_sharing *sharing, uint64_t *ret_based)
 {
 	const struct range *range;
 	bool whole = range_map_count(target->ranges) > 0;
 
+	*ret_based = 0;
 	blame_begin(&target->blame, target->pools.count);
 	for (range = range_map_first(target->ranges); range; range = range_map_next(target->ranges, range)) {
 		figure_range(target, range, sharing);
 		if (!range_counts(range))
 			continue;
+		*ret_based += range_based(range);
 		if (!range->scanned_ns)
 			whole = false;
 		else if (!target->oldest_scan_ns || range->scanned_ns < target->oldest_scan_ns)
@@ -241,18 +243,20 @@ static void pool_history_put(const struct target *target, struct pool *pool, uin
 static void figure_all(struct target *target, uint64_t now_ns)
 {
 	struct arena_sharing sharing;
+	uint64_t based;
 	bool whole, attach;
 
 	figures_reset(target);
 	/* without memory for the sharing nothing is shared: orphaned and unattributed */
 	(void)arena_sharing_begin(&sharing, &target->threads);
-	whole = walk_ranges(target, &sharing);
+	whole = walk_ranges(target, &sharing, &based);
 	arena_sharing_end(&sharing, &target->arenas, &target->threads, !target->based);
 	figure_left_bases(target);
 	attach = whole && !target->based;
 	target->was_read |= target->oldest_scan_ns != 0;
 	target->whole |= whole;
 	target->based |= whole;
+	given_back_settle(target, attach ? range_map_set_base(target->ranges) : based);
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		if (target->threads.thread[i].living)
 			figure_thread(target, &target->threads.thread[i], attach);

@@ -137,9 +137,9 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->births = (struct births){.newest = 0};
 	target->n_own_names = 0;
 	target->stack_start = target->stack_length = 0;
-	target->was_read = target->whole = target->had_threads = target->outside = target->stacks_sought = false;
+	target->was_read = target->whole = target->had_base = target->had_threads = target->outside = target->stacks_sought = false;
 	target->oldest_scan_ns = 0;
-	target->attributed = 0;
+	target->attributed = target->base_left = 0;
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	note_own_names(target);
 	limit_tracks_bind(target->limits, target->policy, "", time_ns);

@@ -41,7 +41,9 @@ struct thread {
 	enum worker_activity stands;   /* by where it stands: of those that no runtime tells of */
 	uint32_t function, line; /* what it runs; FUNCTION_NONE */
 	uint64_t made_at_attach;
-	uint64_t gave_back; /* by its last call that frees, of what was anybody's before the attach: that may have failed */
+	/* Bytes of address space that had memory from before the attach and was nobody's: freed by it since the last refresh;
+	 * and of them by its last call, which may fail; what that came to if a refresh was in between. */
+	uint64_t gave_back, gave_back_last, settled_last;
 	struct snapshot_bytes memory; /* as of the last refresh */
 };
 

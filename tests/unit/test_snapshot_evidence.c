@@ -266,10 +266,46 @@ static void who_makes_old_memory_anew_has_not_grown(void **state)
 	moved(&s, 201, AREA + 4 * MIB, 2 * MIB, AREA + 64 * MIB, 2 * MIB);
 	assert_int_equal(grown(&s, "v-*"), 0);
 	assert_int_equal(refresh(&s)->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 5 * MIB);
+	/* The reading of what is left tells how much of a part was there. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 3 * MIB, MIB / 2, 0, 0);
+	resident(&s, AREA + 3 * MIB + MIB / 2, MIB / 2, MIB / 2);
+	assert_int_equal(grown(&s, "v-*"), -(int64_t)MIB / 2);
 	/* Made shorter: its end is freed. */
 	range(&s, FACT_RANGE_FREED, 201, AREA + 65 * MIB, MIB, 0, 0);
 	moved(&s, 201, AREA + 64 * MIB, 2 * MIB, AREA + 64 * MIB, MIB);
-	assert_int_equal(grown(&s, "v-*"), -(int64_t)MIB);
+	assert_int_equal(grown(&s, "v-*"), -3 * (int64_t)MIB / 2);
+	script_end(&s);
+}
+
+/* Only what was resident at the attach is a base; and of a mapping of which a part was, the reading of the rest tells. */
+static void what_was_filled_since_is_no_base(void **state)
+{
+	struct script s = {0};
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "w-1");
+	seen(&s, 201, "v-1");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, AREA + 64 * MIB, 8 * MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	resident(&s, AREA, 8 * MIB, 0);
+	resident(&s, AREA + 64 * MIB, 8 * MIB, 4 * MIB);
+	assert_int_equal(grown(&s, "w-*"), 0);
+	/* Filled since, then made anew: that is growth. */
+	resident(&s, AREA, 8 * MIB, 8 * MIB);
+	assert_int_equal(grown(&s, "w-*"), 0);
+	unmapped(&s, 200, AREA, 8 * MIB);
+	mapped(&s, 200, AREA, 8 * MIB);
+	resident(&s, AREA, 8 * MIB, 8 * MIB);
+	assert_int_equal(grown(&s, "w-*"), 8 * MIB);
+	/* The half that nobody touched; then the other one. */
+	unmapped(&s, 201, AREA + 68 * MIB, 4 * MIB);
+	resident(&s, AREA + 64 * MIB, 4 * MIB, 4 * MIB);
+	assert_int_equal(grown(&s, "v-*"), 0);
+	unmapped(&s, 201, AREA + 64 * MIB, 4 * MIB);
+	assert_int_equal(grown(&s, "v-*"), -4 * (int64_t)MIB);
 	script_end(&s);
 }
 
@@ -320,6 +356,7 @@ int main(void)
 		cmocka_unit_test(the_main_arena_owns_the_heap),
 		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
 		cmocka_unit_test(who_makes_old_memory_anew_has_not_grown),
+		cmocka_unit_test(what_was_filled_since_is_no_base),
 		cmocka_unit_test(kept_is_what_was_read_of_the_heaps),
 	};
 
