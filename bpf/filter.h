@@ -19,7 +19,7 @@ const volatile __u64 page_mask;           /* page size - 1 */
 const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
 const volatile bool has_task_pt_regs;     /* Linux 5.15 */
 const volatile __u64 growth_spacing_ns;   /* between wake-ups for the growth of any process, on average; 0: no bound */
-const volatile __u32 growth_bytes;        /* made usable by one process, these wake a reader that wants to know */
+const volatile __u32 growth_bytes;        /* a power of two: made usable by one process, these wake a reader that wants to know */
 
 /* Shared with the agent while running. */
 __u32 watched[EVENT_FILTER_SLOTS];
@@ -298,16 +298,22 @@ static __always_inline __u64 spent(__u64 spent_ns, __u64 now_ns)
 	return spent_ns + NSEC_PER_SEC < now_ns ? now_ns - NSEC_PER_SEC : spent_ns;
 }
 
-/* Who grows is asked what it does: soon, or it does something else by then. True: these bytes fill the measure. */
+/* Who grows is asked what it does: soon, or it does something else by then. True: these bytes fill the measure, which is
+ * by chance from half to one and a half of the growth that is worth it: of a program that makes the same steps again and again one
+ * that was always the same would meet the same step each time. Or they are worth it alone. */
 static __always_inline bool growth_count(struct process *process, __u64 bytes)
 {
-	__u64 grown = process->grown + bytes, now_ns;
+	bool fills = bytes >= process->left;
 	const struct wish *wish;
+	__u64 now_ns;
 
 	/* In any case: looking at the clock at each call would cost the target more than the counting. */
-	process->grown = grown < growth_bytes ? grown : 0;
-	if (grown < growth_bytes)
+	if (!fills && bytes < growth_bytes) {
+		process->left -= bytes;
 		return false;
+	}
+	if (fills)
+		process->left = growth_bytes / 2 + (bpf_get_prandom_u32() & (growth_bytes - 1));
 	wish = wish_of(process);
 	if (!wish || !wish->growth)
 		return false;

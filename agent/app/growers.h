@@ -13,7 +13,7 @@
 /* A sample stands for what its thread made by small calls before it; not for so much, made before a pause. */
 #define GROWERS_SAMPLE_BYTES (8ULL << 20)
 #define GROWERS_PAUSE_NS (250 * NSEC_PER_MSEC)
-#define GROWER_PIECES 8
+#define GROWER_PIECES 32
 
 struct grower {
 	struct thread_id who; /* tid 0: free */

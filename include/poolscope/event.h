@@ -136,7 +136,7 @@ struct process {
 	__u16 flags;
 	__u64 start_ns;       /* of the leader: tells a reused tgid; 0: not known */
 	__u32 routine_offset; /* of the start routine from the thread pointer, as its parent had it; 0: not known */
-	__u32 grown;          /* bytes made usable since the reader was last woken for them */
+	__u32 left;           /* bytes that may be made usable until the reader is woken for them */
 	__u64 brk;            /* the break after its last call; 0: not known */
 	__u64 growth_ns;      /* before this its growth wakes nobody: wake-ups that were spent */
 	__u64 execs;          /* since it is watched */

@@ -62,6 +62,37 @@ NOINLINE static void allocate_small(void)
 	__asm__ volatile("" ::: "memory");
 }
 
+static inline __attribute__((always_inline)) void map_step(unsigned long length)
+{
+	void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	fill(memory, length);
+	keep(memory);
+}
+
+NOINLINE static void map_more(void)
+{
+	map_step(32 << 10);
+	__asm__ volatile("" ::: "memory");
+}
+
+NOINLINE static void map_less(void)
+{
+	map_step(80 << 10);
+	__asm__ volatile("" ::: "memory");
+}
+
+/* The same steps again and again: three quarters of it by one function, a quarter by another. */
+NOINLINE static void map_in_steps(void)
+{
+	for (int i = 0; i < 250; i++) {
+		for (int k = 0; k < 7; k++)
+			map_more();
+		map_less();
+		usleep(20000);
+	}
+}
+
 /* A MiB and a half. */
 NOINLINE static void allocate_few(void)
 {
@@ -109,7 +140,7 @@ static const struct {
 	task *run;
 } tasks[] = {
 	{"map_much", map_much}, {"allocate_much", allocate_much}, {"allocate_small", allocate_small},
-	{"allocate_few", allocate_few},	{"extend", extend}, {"through_another", through_another}, {"in_turn", in_turn},
+	{"map_in_steps", map_in_steps}, {"allocate_few", allocate_few},	{"extend", extend}, {"through_another", through_another}, {"in_turn", in_turn},
 };
 
 static struct pool {
