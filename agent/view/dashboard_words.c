@@ -160,6 +160,10 @@ static void say_rate(struct collector *all)
 
 	if (target->ended || !isfinite(target->seconds_to_memory_max))
 		return;
+	if (target->seconds_to_memory_max < 1) {
+		say(all, ATTR_BOLD, "memory.max is reached: what grows further is reclaimed, swapped or killed");
+		return;
+	}
 	/* Others share the bound; what they read of files counts with it. */
 	if (isfinite(target->cgroup_seconds_to_memory_max)) {
 		say(all, ATTR_BOLD, "memory.max in about %s as its cgroup grows, file cache too; in %s at this process's rate alone (rates, not verdicts)",
@@ -169,6 +173,17 @@ static void say_rate(struct collector *all)
 	}
 	say(all, ATTR_BOLD, "memory.max in about %s at this rate (a rate, not a verdict)%s%s",
 	    format_duration(FORMAT_BUFFER, target->seconds_to_memory_max), part[0] ? ": " : "", part);
+}
+
+#define SWAPPED_MIN (1ULL << 20)
+
+/* Also why growth may seem to stop. */
+static void say_swapped(struct collector *all)
+{
+	uint64_t swapped = all->target->memory.swapped;
+
+	if (swapped != UNKNOWN_U64 && swapped >= SWAPPED_MIN)
+		say(all, ATTR_NORMAL, "%s swapped out: in no RES, GROWN or /MIN", format_bytes(FORMAT_BUFFER, swapped));
 }
 
 static void say_children(struct collector *all)
@@ -288,6 +303,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_return(&all);
 	say_verdict(&all);
 	say_rate(&all);
+	say_swapped(&all);
 	say_all_limits(&all, LIMIT_WARN);
 	say_pending_limits(&all);
 	say_unmatched(&all);

@@ -37,12 +37,20 @@ static void test_words(void **state)
 	static struct snapshot_target both[2];
 	struct fixture *fixture = fixture_snapshot();
 	struct snapshot_target *target = &fixture->targets[0];
+	double seconds;
 
 	assert_says(fixture, "OVER anyio-worker-*: 41 threads > 40 since 12:03:11 (2 min)");
 	assert_says(fixture, "memory.max in about 42 min at this rate (a rate, not a verdict)\n");
+	target->memory.swapped = FIXTURE_MIB(22);
+	assert_says(fixture, "22.0M swapped out: in no RES, GROWN or /MIN\n");
+	target->memory.swapped = 0;
 	target->cgroup_seconds_to_memory_max = 56;
 	assert_says(fixture, "memory.max in about 56 s as its cgroup grows, file cache too; in 42 min at this process's rate alone (rates, not verdicts)\n");
 	target->cgroup_seconds_to_memory_max = NAN;
+	seconds = target->seconds_to_memory_max;
+	target->seconds_to_memory_max = 0.2;
+	assert_says(fixture, "memory.max is reached: what grows further is reclaimed, swapped or killed\n");
+	target->seconds_to_memory_max = seconds;
 	target->growth_file = FIXTURE_MIB(300);
 	assert_says(fixture, "file pages grow most");
 	target->growth_file = 0;
