@@ -303,8 +303,8 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_return(&all);
 	say_verdict(&all);
 	say_rate(&all);
-	say_swapped(&all);
 	say_all_limits(&all, LIMIT_WARN);
+	say_swapped(&all);
 	say_pending_limits(&all);
 	say_unmatched(&all);
 	say_not_judged(&all);
