@@ -264,7 +264,7 @@ const struct option_info option_table[] = {
 	{ "faults", 0, NULL, SERVE, "export pool_page_faults_total too: one series more a pool", set_faults },
 	{ "cpu-budget", 0, "PERCENT", WATCH, "CPU time for reading page tables, of one core (default 1)", set_cpu_budget },
 	{ "variant", 0, "VARIANT", WATCH | DOCTOR, "force the memory probes to fexit, tracepoint or kretprobe", set_variant },
-	{ "ring", 0, "BYTES", WATCH, "size of the event ring, a power of two (default 4MiB; below 64KiB it bounds what each process takes of that)", set_ring },
+	{ "ring", 0, "BYTES", WATCH, "size of the event ring, a power of two (default 4MiB; below 64KiB it bounds what one target takes of that)", set_ring },
 	{ "max-processes", 0, "N", WATCH, "processes watched at one time, children of -f included (default 8192)", set_max_processes },
 	{ "procfs", 0, "PATH", WATCH | CHECK | DOCTOR, "the procfs whose PIDs are meant (default /proc)", set_procfs },
 	{ "log-level", 0, "LEVEL", WATCH | CHECK | DOCTOR, "log from debug, info (default), warn or error on", set_log_level },

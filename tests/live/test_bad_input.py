@@ -270,7 +270,9 @@ def test_pool_name_is_a_glob_that_matches_itself(puppet):
 def test_ring_too_small_is_counted_and_healed(pools, watch, final):
     workload = pools("storm:threads=300,mmap=64K,arena=64K,named")
     watching = watch(workload.pid, "--ring", "4096", after=6)
+    watching.process.send_signal(signal.SIGSTOP)  # a reader that is late
     truth = workload.fill()
+    watching.process.send_signal(signal.SIGCONT)
     target = final(watching, workload)
     assert target["events"]["lost"] > 0 and target["events"]["reseeds"] > 0
     assert target["threads"] == len(truth["threads"]) + 1
