@@ -298,9 +298,9 @@ static __always_inline __u64 spent(__u64 spent_ns, __u64 now_ns)
 	return spent_ns + NSEC_PER_SEC < now_ns ? now_ns - NSEC_PER_SEC : spent_ns;
 }
 
-/* Who grows is asked what it does: soon, or it does something else by then. True: these bytes fill the measure, which is
- * by chance from half to one and a half of the growth that is worth it: of a program that makes the same steps again and again one
- * that was always the same would meet the same step each time. Or they are worth it alone. */
+/* Who grows is asked what it does: soon, or it does something else by then. True: these bytes are worth it alone, or fill
+ * the measure, which is by chance from half to one and a half of that: one that was always the same would meet the same
+ * step each time of a program that makes the same steps again and again. */
 static __always_inline bool growth_count(struct process *process, __u64 bytes)
 {
 	bool fills = bytes >= process->left;

@@ -216,11 +216,8 @@ static bool arenas_due(struct watched *watched, bool exact)
 
 static int read_arenas(struct watched *watched, const struct thread_list *list, const struct fact_sink *sink)
 {
-	int error = watched_disown_tls(list->threads, sizeof(*list->threads), list->count);
-
-	if (!error)
-		error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, watched->arenas_ns, list->threads,
-				     list->count, &watched->arenas, sink);
+	int error = glibc_arenas(watched->info.pid, watched->procfs_path, watched->id, watched->arenas_ns, list->threads,
+				 list->count, &watched->arenas, sink);
 
 	return error == -ENOMEM ? error : 0;
 }
@@ -433,6 +430,8 @@ int watched_sample(struct watched *watched, bool exact, const struct fact_sink *
 
 	if (!error)
 		error = batch_all(&batch);
+	if (!error && reads_arenas)
+		error = watched_disown_tls(list.threads, sizeof(*list.threads), list.count);
 	if (!error && reads_arenas)
 		error = read_arenas(watched, &list, sink);
 	if (!error)
