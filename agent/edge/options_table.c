@@ -177,21 +177,36 @@ static int set_log_level(struct options *options, const char *argument, struct e
 	return 0;
 }
 
+static int take_text(const char **ret_text, const char *option, const char *argument, struct explain *explain)
+{
+	if (!*argument)
+		return refuse(explain, option, argument, "it is empty", "Write a value, or leave the option out.");
+	*ret_text = argument;
+	return 0;
+}
+
 #define SET_TEXT(field)                                                                          \
 	static int set_##field(struct options *options, const char *argument, struct explain *explain) \
 	{                                                                                        \
-		if (!*argument)                                                                  \
-			return refuse(explain, #field, argument, "it is empty", "Write a value, or leave the option out."); \
-		options->field = argument;                                                       \
-		return 0;                                                                        \
+		return take_text(&options->field, #field, argument, explain);                    \
 	}
-SET_TEXT(unit)
 SET_TEXT(cgroup)
 SET_TEXT(container)
 SET_TEXT(user)
 SET_TEXT(config)
 SET_TEXT(output)
 SET_TEXT(procfs)
+
+/* Processes are in services and scopes; a slice has those below it, as a cgroup has. */
+static int set_unit(struct options *options, const char *argument, struct explain *explain)
+{
+	const char *type = strrchr(argument, '.');
+
+	if (type && !strcmp(type, ".slice"))
+		return refuse(explain, "unit", argument, "a slice is no unit of processes, but of units",
+			      "Watch all below it by --cgroup PATH; `systemctl show -p ControlGroup SLICE` says the path.");
+	return take_text(&options->unit, "unit", argument, explain);
+}
 
 #define SET_FLAG(field)                                                                          \
 	static int set_##field(struct options *options, const char *argument, struct explain *explain) \

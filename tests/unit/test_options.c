@@ -208,6 +208,8 @@ static const struct {
 	{ "dump -n x -u me", "--user", "not an option of this subcommand", "top" },
 	{ "top -u me -p 1", "--user", "no command", "-- CMD" },
 	{ "top -p 0", "--pid '0'", "no process ID", "-n NAME" },
+	{ "top --unit system.slice", "--unit", "slice is no unit of processes", "--cgroup PATH" },
+	{ "top --unit=", "--unit", "is empty", "leave the option out" },
 	{ "top -p 1 --limit :threads=3", "--limit", "name is empty", "POOL:LIMIT=VALUE" },
 	{ "top 12", "12", "belongs to no option", "number: -p 12" },
 	{ "top name", "name", "belongs to no option", "name: -n name" },
