@@ -13,7 +13,7 @@ ARCH    := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
 PACKAGES := libbpf libelf libdw zlib ncursesw libmicrohttpd jansson libfyaml libcap-ng
 # Deferred so that a fresh machine can run the set-up step before anything asks pkg-config.
 DEPS_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-DEPS_LIBS   = $(shell pkg-config --libs $(PACKAGES))
+DEPS_LIBS   = $(shell pkg-config --libs $(PACKAGES)) -liberty
 # Linked with the archives, the agent has what it uses of its libraries in memory and not their tables and
 # relocations: 4 MiB resident less. libmicrohttpd would bring gnutls and what that needs, for an HTTPS that is not
 # offered: its references to gnutls all end in a function that does nothing. ld's warnings are about NSS: users are

@@ -122,7 +122,8 @@ static __always_inline void birth_describe(bool is_typed, struct event_thread *e
 		__u32 offset = routine_offset(process);
 
 		if (offset)
-			bpf_probe_read_user(&event->start_routine, sizeof(event->start_routine),
+			bpf_probe_read_user(&event->start_routine,
+					    sizeof(event->start_routine) + sizeof(event->start_argument),
 					    (void *)(event->tls_base + offset));
 	}
 }

@@ -54,6 +54,7 @@ int routines_name(struct routines *routines, struct symbols *symbols, uint64_t a
 	}
 	if (symbols_resolve(symbols, address, &found))
 		return -ENOENT;
+	symbols_demangle(symbols, address, &found);
 	name_by_place(symbols, address, &found);
 	error = remember(routines, address, &found);
 	if (error)

@@ -41,6 +41,7 @@ void watched_free(struct watched *watched)
 	cpython_free(watched->cpython);
 	growers_free(watched->growers);
 	routines_clear(&watched->routines);
+	cplusplus_clear(&watched->cplusplus);
 	workers_clear(&watched->workers);
 	free(watched);
 }
@@ -61,6 +62,7 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	watched->residency = NULL;
 	watched->symbols = NULL;
 	routines_clear(&watched->routines);
+	cplusplus_clear(&watched->cplusplus);
 	workers_clear(&watched->workers);
 	watched->was_read = false;
 	glibc_arenas_clear(&watched->arenas);
@@ -122,6 +124,8 @@ static int emit_routine(struct watched *watched, const struct fact *of, const st
 		return error == -ENOENT ? 0 : error;
 	fact.routine.id = of->thread.id;
 	error = watched_note_routine(watched, &of->thread, &fact.routine);
+	if (cplusplus_is_thread(&fact.routine))
+		watched_name_callable(watched, &of->thread, &fact.routine);
 	return error ? error : sink->emit(sink->context, &fact);
 }
 

@@ -8,6 +8,7 @@
 #include "../source/glibc.h"
 #include "../source/glibc_arenas.h"
 #include "../source/glibc_kept.h"
+#include "../source/cplusplus.h"
 #include "../source/golang.h"
 #include "../source/probes.h"
 #include "../source/procfs.h"
@@ -47,6 +48,7 @@ struct watched {
 	struct glibc_arenas arenas;
 	struct glibc_kept kept;
 	struct golang golang;
+	struct cplusplus cplusplus;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool arenas_stir;   /* since then: a newborn, or one that grew a heap, may have taken over an arena, which no event tells */
 	struct routines routines; /* start routines already resolved */
@@ -76,6 +78,8 @@ void watched_learn(struct watched *watched, const struct fact_thread *threads, s
 void watched_learn_again(struct watched *watched, bool exact);
 /* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
+/* Of a thread whose start routine is that of every std::thread: what that calls, in place of it, where it can be told. */
+void watched_name_callable(struct watched *watched, const struct fact_thread *thread, struct fact_routine *routine);
 /* The youngest of those that have one TLS base have none: it is the oldest's. The threads lie `stride` bytes apart. 0 or
  * -ENOMEM. */
 int watched_disown_tls(struct fact_thread *threads, size_t stride, size_t count);

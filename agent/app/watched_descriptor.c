@@ -5,6 +5,7 @@
 #include "watched.h"
 
 #include <errno.h>
+#include <string.h>
 #include <stdlib.h>
 
 /* A program without glibc never shows one: looking takes no more than this part of a core, however many are born. */
@@ -105,4 +106,18 @@ void watched_read_descriptors(struct watched *watched, struct fact_thread *threa
 	if (n && glibc_read_threads(watched->info.pid, watched->procfs_path, &watched->descriptor, wanted, n) > 0)
 		for (size_t t = 0; t < n; t++)
 			threads[at[t]] = wanted[t];
+}
+
+void watched_name_callable(struct watched *watched, const struct fact_thread *thread, struct fact_routine *routine)
+{
+	struct fact_routine found = *routine;
+	uint64_t address = 0;
+
+	if (cplusplus_callable(&watched->cplusplus, watched->info.pid, watched->procfs_path, watched->symbols, thread->id.tid,
+			       thread->start_argument, &address, &found) < 0)
+		return;
+	if (address && routines_name(&watched->routines, watched->symbols, address, &found) < 0)
+		return;
+	memcpy(routine->symbol, found.symbol, sizeof(routine->symbol));
+	memcpy(routine->module, found.module, sizeof(routine->module));
 }

@@ -60,11 +60,11 @@ static const struct runtime_rule rules[] = {
 	{ .module = "node", .routine = "worker", FIXED("libuv"), .kind = "libuv pool", .waits = &uv_waits },
 
 	/* Node.js: V8's platform workers compile and collect. Debian has it as libnode.so. */
-	{ .routine = "*PlatformWorkerThread*", FIXED("v8-platform"), .kind = "V8 platform workers", OWN },
+	{ .routine = "node::*PlatformWorkerThread", FIXED("v8-platform"), .kind = "V8 platform workers", OWN },
 	{ .name = "V8Worker", FIXED("v8-platform"), .kind = "V8 platform workers", OWN },
-	{ .routine = "*4node6worker6Worker11StartThread*", FIXED("node-worker"), .kind = "Node.js worker_threads" },
-	{ .routine = "*4node*DelayedTaskScheduler*", NODE_INTERNAL },
-	{ .routine = "*4node9inspector*", NODE_INTERNAL },
+	{ .routine = "node::worker::Worker::StartThread*", FIXED("node-worker"), .kind = "Node.js worker_threads" },
+	{ .routine = "node::*DelayedTaskScheduler*", NODE_INTERNAL },
+	{ .routine = "node::inspector::*", NODE_INTERNAL },
 	{ .name = "DelayedTaskSche", NODE_INTERNAL },
 	{ .name = "SignalInspector", NODE_INTERNAL },
 
@@ -142,7 +142,8 @@ static const struct runtime_rule rules[] = {
 	{ .name = "", .routine = FACT_PLACE "*", .module = "python3*", MODULE, .kind = "Python threads" },
 	{ .name = "", .routine = FACT_PLACE "*", .module = "libpython3*.so*", MODULE, .kind = "Python threads" },
 
-	/* C++: one start routine for every std::thread. Threads with a name of their own go by that. */
+	/* C++: one start routine for every std::thread; this is where it cannot be told what that calls. Threads with a name of
+	 * their own go by that. */
 	{ .name = "", .module = "libstdc++.so*", FIXED("std::thread"), .kind = "std::thread" },
 	{ .name = "", .routine = "execute_native_thread_routine", FIXED("std::thread"), .kind = "std::thread" },
 };

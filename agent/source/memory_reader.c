@@ -12,6 +12,19 @@
 
 #define PIECES 256 /* a call; IOV_MAX is 1,024 */
 
+static bool is_own_procfs(const char *procfs)
+{
+	return !procfs || strcmp(procfs, "/proc") == 0;
+}
+
+int memory_reader_begin(struct memory_reader *reader, uint32_t pid, const char *procfs)
+{
+	if (!is_own_procfs(procfs))
+		return memory_reader_open(reader, pid, procfs);
+	*reader = (struct memory_reader){.pid = pid, .via = pid, .fd = -1};
+	return 0;
+}
+
 int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *procfs)
 {
 	struct proc_dir dir;
@@ -19,7 +32,7 @@ int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *p
 
 	*reader = (struct memory_reader){.pid = pid, .via = pid, .fd = -1};
 	r = procfs_open_files(procfs, &reader->procfs);
-	if (r < 0 || !procfs || strcmp(procfs, "/proc") == 0)
+	if (r < 0 || is_own_procfs(procfs))
 		return r;
 	r = procfs_living(reader->procfs, pid, &dir);
 	if (r == 0)

@@ -17,6 +17,8 @@ struct memory_reader {
 
 /* PIDs of another procfs mean nothing to process_vm_readv: then its mem file is read. 0 or -errno. */
 int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *procfs);
+/* The same for memory_read() alone: opens nothing where that is process_vm_readv. */
+int memory_reader_begin(struct memory_reader *reader, uint32_t pid, const char *procfs);
 void memory_reader_close(struct memory_reader *reader);
 
 /* Through the thread `tid`. Bytes read, or -errno. */

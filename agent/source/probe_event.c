@@ -188,6 +188,7 @@ static void thread_fill(const struct event_thread *event, uint64_t page_size, st
 	thread->stack_pointer = event->stack_pointer;
 	stack_fill(event, page_size, thread);
 	thread->start_routine = event->start_routine;
+	thread->start_argument = event->start_routine ? event->start_argument : 0;
 }
 
 static void target_fill(const struct event_thread *event, struct fact *fact)

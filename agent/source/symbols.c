@@ -3,6 +3,7 @@
  * It must not know what the addresses are for. */
 #include "symbols.h"
 #include "../boottime.h"
+#include "demangle.h"
 #include "procfs_internal.h"
 #include "symbols_elf.h"
 #include "unwind_elf.h"
@@ -231,12 +232,21 @@ static const struct code_mapping *mapping_find(const struct symbols *symbols, ui
 			       symbols->mappings[low].executable ? &symbols->mappings[low] : NULL;
 }
 
+/* Of the code at the mapping; NULL: it has none, or its file could not be read. */
+static const char *symbol_name(struct symbols *symbols, const struct code_mapping *mapping, uint64_t address)
+{
+	const struct symbol_file *file = module_file(symbols, mapping);
+	uint64_t at;
+
+	if (!file || symbol_file_address(file, address - mapping->start + mapping->offset, &at) < 0)
+		return NULL;
+	return symbol_file_at(file, at);
+}
+
 int symbols_resolve(struct symbols *symbols, uint64_t address, struct fact_routine *ret_routine)
 {
 	const struct code_mapping *mapping = mapping_find(symbols, address);
-	const struct symbol_file *file;
-	const char *name = NULL;
-	uint64_t at;
+	const char *name;
 
 	if (!mapping) {
 		int r = symbols_refresh(symbols);
@@ -253,11 +263,24 @@ int symbols_resolve(struct symbols *symbols, uint64_t address, struct fact_routi
 		return 0;
 	}
 	snprintf(ret_routine->module, sizeof(ret_routine->module), "%s", symbols->modules[mapping->module].name);
-	file = module_file(symbols, mapping);
-	if (file && symbol_file_address(file, address - mapping->start + mapping->offset, &at) == 0)
-		name = symbol_file_at(file, at);
+	name = symbol_name(symbols, mapping, address);
 	snprintf(ret_routine->symbol, sizeof(ret_routine->symbol), "%.127s", name ? name : "");
 	return 0;
+}
+
+void symbols_demangle(struct symbols *symbols, uint64_t address, struct fact_routine *routine)
+{
+	const struct code_mapping *mapping = mapping_find(symbols, address);
+	/* Not of what stands in `routine`, where it may have been cut. */
+	const char *name = mapping && mapping->module != NO_MODULE ? symbol_name(symbols, mapping, address) : NULL;
+
+	if (name)
+		(void)demangle_symbol(name, routine->symbol, sizeof(routine->symbol));
+}
+
+bool symbols_is_code(const struct symbols *symbols, uint64_t address)
+{
+	return mapping_find(symbols, address);
 }
 
 int symbols_place(struct symbols *symbols, uint64_t address, bool with_frames, struct symbols_place *ret_place)

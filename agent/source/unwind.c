@@ -103,6 +103,7 @@ int unwind_caller(struct symbols *symbols, const struct stack_copy *stack, struc
 		if (r < 0 || (!depth && !frame.is_helper) || (is_named && frame.is_helper))
 			break;
 		if (!frame.is_helper) {
+			symbols_demangle(symbols, state.ip - 1, &frame.routine);
 			name(&frame.routine, frame.place.address, ret_blame);
 			is_named = true;
 		}

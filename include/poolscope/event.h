@@ -81,11 +81,13 @@ struct event_thread {
 	__u64 tls_base, stack_pointer;
 	__u64 stack_start, stack_length; /* from clone3's arguments, else 0 */
 	__u64 start_routine;
+	union {
+		__u64 start_argument; /* of a start routine that is known; behind it, as in struct pthread */
+		__u32 old_tid;        /* EXEC: the tid that vanished; 0: cannot be told */
+	};
 	__u32 creator_tid;
 	__u32 pid, inner_pid, parent_pid; /* PROCESS_BORN, EXEC; inner_pid: in the innermost PID namespace */
-	__u32 old_tid;                    /* TOOK_OVER: the tid that vanished; 0: cannot be told */
 	char name[16];
-	__u32 unused;
 };
 
 struct event_exit {

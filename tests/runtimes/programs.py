@@ -10,7 +10,7 @@ from harness import ROOT
 PROGRAMS = ROOT / "tests/runtimes/programs"
 LIBRARIES = {"uv.c": ["-luv"], "waits_uv.c": ["-luv"], "waits_tbb.cc": ["-ltbb"], "waits_pthreadpool.c": ["-lpthreadpool"],
              "tbb.cc": ["-ltbb"], "pthreadpool.c": ["-lpthreadpool"], "openblas.c": ["-l:libopenblas.so.0"],
-             "threads.cc": ["-pthread"], "families.c": ["-pthread"], "vectors.cc": ["-pthread"]}
+             "threads.cc": ["-pthread"], "families.c": ["-pthread"], "vectors.cc": ["-pthread"], "callables.cc": ["-pthread"]}
 
 
 class Program(harness.Workload):

@@ -43,7 +43,7 @@ NATIVE = [
     ("tbb.cc", ("g++",), (), {"tbb": ("TBB workers", 3, False)}),
     ("pthreadpool.c", ("gcc",), (), {"pthreadpool": ("pthreadpool", 3, False)}),
     ("openblas.c", ("gcc",), (), {"openblas": ("OpenBLAS pool", 3, False)}),
-    ("threads.cc", ("g++",), (), {"std::thread": ("std::thread", 2, False),
+    ("threads.cc", ("g++",), (), {"threads_cc:main::{lambda()#1}": ("threads", 2, False),
                                   "threads_cc:decode_frames": ("threads", 3, False)}),
 ]
 
