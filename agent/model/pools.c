@@ -212,6 +212,7 @@ static bool choose_by_runtime(struct pools *pools, const struct pool_subject *su
 		.runtime = subject->runtime,
 		.creator = subject->creator,
 		.is_leader = subject->leader,
+		.is_programs_file = subject->programs_file,
 	};
 	const struct runtime_rule *rule = runtime_rule_among(rules_for(pools, &evidence), &evidence);
 

@@ -94,6 +94,7 @@ struct pool_subject {
 	const char *name, *symbol, *module;
 	const char *process; /* comm of the process */
 	const char *runtime; /* as fact_target.runtime */
+	bool programs_file; /* the module is the program's own file */
 	const char *creator; /* of a leader its parent's comm, else the creator's name */
 	bool leader, io_worker;
 	bool own_name; /* the name is the process's own: it says nothing */

@@ -106,8 +106,10 @@ static const struct runtime_rule rules[] = {
 	{ .name = ".NET *", FIXED("dotnet-internal"), .kind = ".NET internal", OWN },
 	{ .module = "libcoreclr.so*", FAMILY("dotnet-threads"), .kind = ".NET threads" },
 
-	/* Go's threads have neither name nor start routine. */
+	/* Go's threads have neither name nor start routine; with cgo one that is in the program (threadentry), as those have that
+	 * C code in the program makes. */
 	{ .runtime = "go", .module = "", FIXED("go"), .kind = "Go threads", .has_parallelism = true },
+	{ .runtime = "go", .is_programs_file = true, FIXED("go"), .kind = "Go threads", .has_parallelism = true },
 
 	/* tokio gives its workers and its blocking threads one name and one start routine: no evidence tells them apart. */
 	{ .name = "tokio-runtime-w", FIXED("tokio-runtime-w*"), .kind = "tokio workers and blocking" },
@@ -176,7 +178,7 @@ static bool matches_but_name(const struct runtime_rule *rule, const struct rule_
 {
 	return (rule->naming == RULE_MAIN) == evidence->is_leader && matches(rule->routine, evidence->routine) &&
 	       matches(rule->module, evidence->module) && matches(rule->program, evidence->program) &&
-	       matches(rule->runtime, evidence->runtime);
+	       matches(rule->runtime, evidence->runtime) && (!rule->is_programs_file || evidence->is_programs_file);
 }
 
 void runtime_rules_narrow(const struct rule_evidence *evidence, struct rule_set *ret_set)

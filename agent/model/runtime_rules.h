@@ -25,6 +25,7 @@ struct runtime_rule {
 	const char *module;  /* the file of its start routine */
 	const char *program; /* comm of the process */
 	const char *runtime; /* what the process is made with, as fact_target.runtime has it */
+	bool is_programs_file; /* that file is the program's own */
 	const char *creator; /* who made it: of a process its parent's comm, of a thread its creator's name; "" unknown */
 	/* and what follows */
 	enum rule_naming naming;
@@ -41,7 +42,7 @@ struct runtime_rule {
 /* What a rule is judged by; "": not known. */
 struct rule_evidence {
 	const char *name, *routine, *module, *program, *runtime, *creator;
-	bool is_leader;
+	bool is_leader, is_programs_file;
 };
 
 /* Rules by their places in the table. */

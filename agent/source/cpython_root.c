@@ -314,6 +314,11 @@ static void tell(struct chain *chain, const struct cpython_image *image, struct 
 		tell_elsewhere(chain, image, codes, active, now_ns, root);
 		return;
 	}
+	/* Forked by a worker: its frames are still those of what it was. */
+	if (chain->thread->is_leader) {
+		root->kind = ROOT_NONE;
+		return;
+	}
 	if (!second || second->code->role != CODE_BOOTSTRAP_INNER ||
 	    thread_object(image, chain->thread, second->address, &root->object) < 0 || tell_thread(image, root) < 0)
 		return;

@@ -29,7 +29,7 @@ def build_probe(source, folder, *options):
     flags = subprocess.run(["pkg-config", "--libs", *libraries], check=True, stdout=subprocess.PIPE, text=True).stdout
     program = folder / Path(source).stem
     subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-pthread", "-fsanitize=address,undefined", "-Iagent",
-                    "-Iinclude", "-o", program, *options, source, archive, *flags.split(), "-lm"], cwd=ROOT, check=True)
+                    "-Iinclude", "-o", program, *options, source, archive, *flags.split(), "-liberty", "-lm"], cwd=ROOT, check=True)
     return program
 
 

@@ -235,8 +235,11 @@ forks = factory(Forks)
 def test_without_evidence_it_is_a_child(forks):
     program = forks()
     wait_for(lambda: len(descendants(program.pid)) == 2, "both children")
-    done = run("dump", "--json", "-f", "-p", program.pid, "--after", "3")
-    assert roles(done.json()["targets"]) == dict.fromkeys([program.pid, *descendants(program.pid)])
+    targets = run("dump", "--json", "-f", "-p", program.pid, "--after", "3").json()["targets"]
+    assert roles(targets) == dict.fromkeys([program.pid, *descendants(program.pid)])
+    # What its thread was a worker of is its parent's.
+    assert [(pool["capacity"], pool["busy"], pool["queued"]) for target in targets for pool in target["pools"]
+            if pool["name"] == "main"] == [(None, None, None)] * 3
     rows = rows_of(run("dump", "-f", "-p", program.pid).out)
     assert all(" child " in rows[str(pid)] for pid in descendants(program.pid))
 

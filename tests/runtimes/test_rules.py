@@ -101,9 +101,10 @@ def test_node(program):
     }
 
 
-def test_go(program, tmp_path):
+@pytest.mark.parametrize("sources", [("goroutines.go",), ("goroutines.go", "cgo.go")], ids=["go", "cgo"])
+def test_go(program, tmp_path, sources):
     path = tmp_path / "goroutines"
-    subprocess.run(["go", "build", "-o", path, PROGRAMS / "goroutines.go"], check=True,
+    subprocess.run(["go", "build", "-o", path, *(PROGRAMS / source for source in sources)], check=True,
                    env={**os.environ, "GOCACHE": str(tmp_path / "cache"), "GOFLAGS": "-mod=mod", "GO111MODULE": "off"})
     started = program(path, env={"GOMAXPROCS": "3"})
     target = run("dump", "--json", "-p", started.pid).target()

@@ -193,6 +193,7 @@ static void attach_program(struct script *s, const char *comm, const char *paren
 
 	script_begin_with(s, (struct model_options){.keep_ended = true});
 	strcpy(fact.target_info.comm, comm);
+	snprintf(fact.target_info.exe, sizeof(fact.target_info.exe), "/opt/%s.bin", comm);
 	strcpy(fact.target_info.parent_comm, parent);
 	strcpy(fact.target_info.runtime, runtime);
 	feed(s, fact);
@@ -230,7 +231,9 @@ static const struct {
 	{"postgres", "", "glibc", "", "PostgreSQL postmaster", "postgres", "threads"},
 	{"postgres", "postgres", "glibc", "", "PostgreSQL child process", "postgres", "threads"},
 	{"exporter", "nginx", "go", "", "threads", "go", "Go threads"},
-	{"exporter", "", "go", "libfoo.so", "threads", "libfoo.so", "threads"}, /* cgo */
+	{"exporter", "", "go", "exporter.bin", "threads", "go", "Go threads"}, /* cgo */
+	{"exporter", "", "go", "libfoo.so", "threads", "libfoo.so", "threads"},
+	{"exporter", "", "glibc", "exporter.bin", "threads", "exporter.bin", "threads"},
 	{"exporter", "", "glibc", "", "threads", "exporter", "threads"},
 };
 
@@ -283,14 +286,15 @@ static void every_rule_is_tried(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
 		found = rule_found(&(struct rule_evidence){
 			strcmp(threads[i].name, "app") ? threads[i].name : "", threads[i].routine, threads[i].module, "app",
-			"", "", false});
+			"", "", false, false});
 		if (found)
 			tried[found - rules] = true;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
 		for (int leads = 0; leads < 2; leads++) {
 			found = rule_found(&(struct rule_evidence){"", "", programs[i].module, programs[i].comm,
-									  programs[i].runtime, programs[i].parent, leads});
+									  programs[i].runtime, programs[i].parent, leads,
+									  strstr(programs[i].module, ".bin") != NULL});
 			if (found)
 				tried[found - rules] = true;
 		}
