@@ -20,16 +20,23 @@ static const char *const helpers[] = {
 	"libstdc++.so*", "libc++.so*", "libc++abi.so*", "libgcc_s.so*",
 };
 
-/* The same of C++'s containers, which are compiled into whoever uses them (libstdc++'s, libc++'s), by the symbol. Not all
- * of std: into a std::function or a thread's state the program's own code may be inlined. */
+/* The same of C++'s containers, strings and smart pointers, which are compiled into whoever uses them (libstdc++'s,
+ * libc++'s), by the symbol. Not all of std: into a std::function or a thread's state the program's own code may be inlined. */
 static const char *const containers[] = {
 	"_Znwm*", "_Znam*", /* operator new, where the program has its own */
 	"_ZNSt6vector*",          "_ZNSt12_Vector_base*",     "_ZNSt5deque*",          "_ZNSt11_Deque_base*",
 	"_ZNSt7__cxx1112basic_string*", "_ZNSt7__cxx114list*", "_ZNSt10_Hashtable*",    "_ZNSt8_Rb_tree*",
-	"_ZNSt8__detail16_Hashtable_alloc*", "_ZNSt16allocator_traits*", "_ZNSt15__new_allocator*",
-	"_ZN9__gnu_cxx13new_allocator*", "_ZNSaI*",            "_ZNSt3__16vector*",     "_ZNSt3__15deque*",
-	"_ZNSt3__112basic_string*", "_ZNSt3__14list*",         "_ZNSt3__112__hash_table*", "_ZNSt3__16__tree*",
-	"_ZNSt3__19allocator*",   "_ZNSt3__116allocator_traits*", "_ZNSt3__114__split_buffer*",
+	"_ZNSt8__detail*",        "_ZNSt16allocator_traits*", "_ZNSt15__new_allocator*", "_ZNSt3map*",
+	"_ZNSt3set*",             "_ZNSt8multimap*",          "_ZNSt8multiset*",       "_ZNSt13unordered_*",
+	"_ZNSt18unordered_*",     "_ZNSt5queueI*",            "_ZNSt5stackI*",         "_ZNSt14priority_queue*",
+	"_ZNSt10shared_ptr*",     "_ZNSt12__shared_ptr*",     "_ZNSt14__shared_count*", "_ZNSt23_Sp_counted_ptr_inplace*",
+	"_ZSt11make_unique*",     "_ZSt11make_shared*",       "_ZSt15allocate_shared*", "_ZSt18__allocate_guarded*",
+	"_ZStplI*",               "_ZSt10_Construct*",        "_ZSt12construct_at*",   "_ZSt*uninitialized_*",
+	"_ZNSt*__uninitialized_*", "_ZN9__gnu_cxx13new_allocator*", "_ZN9__gnu_cxx14__alloc_traits*", "_ZNSaI*",
+	"_ZNSt3__16vector*",      "_ZNSt3__15deque*",         "_ZNSt3__112basic_string*", "_ZNSt3__14list*",
+	"_ZNSt3__112__hash_table*", "_ZNSt3__16__tree*",      "_ZNSt3__19allocator*",  "_ZNSt3__116allocator_traits*",
+	"_ZNSt3__114__split_buffer*", "_ZNSt3__13map*",       "_ZNSt3__13set*",        "_ZNSt3__113unordered_*",
+	"_ZNSt3__110shared_ptr*", "_ZNSt3__111make_unique*",  "_ZNSt3__111make_shared*", "_ZNSt3__115allocate_shared*",
 };
 
 static bool matches(const char *const *patterns, size_t count, const char *text)

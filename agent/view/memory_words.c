@@ -98,10 +98,17 @@ void say_shared(struct collector *all)
 		say(all, ATTR_NORMAL, "Shared arenas, divided equally where no living thread grew them: %s", shared);
 }
 
-/* What grows and is no pool's: files, shared memory, and mappings whose maker was not seen. NAN: not known. */
-static double growth_of_nobody(const struct snapshot_target *target)
+/* What the pool's page faults can have brought in, in bytes a minute; 0: not known. */
+static double taken_by(const struct snapshot_pool *pool)
 {
-	double anon = (double)target->growth_anon;
+	return pool->faults_per_second == UNKNOWN_U64 ? 0 : (double)pool->faults_per_second * PAGE_BYTES * 60;
+}
+
+/* What grows and may be filled by anybody: files, shared memory, mappings whose maker was not seen; and what a pool made
+ * that took no faults for it, so that others did. NAN: not known. */
+static double growth_by_others(const struct snapshot_target *target)
+{
+	double anon = (double)target->growth_anon, untaken = 0;
 
 	if (target->growth_anon == UNKNOWN_I64 || target->growth_file == UNKNOWN_I64 || target->growth_shmem == UNKNOWN_I64)
 		return NAN;
@@ -109,18 +116,17 @@ static double growth_of_nobody(const struct snapshot_target *target)
 		if (target->pools[i].growth_per_minute == UNKNOWN_I64)
 			return NAN;
 		anon -= (double)target->pools[i].growth_per_minute;
+		untaken += fmax((double)target->pools[i].growth_per_minute - taken_by(&target->pools[i]), 0);
 	}
-	return fmax(anon, 0) + fmax((double)target->growth_file, 0) + fmax((double)target->growth_shmem, 0);
+	return untaken + fmax(anon, 0) + fmax((double)target->growth_file, 0) + fmax((double)target->growth_shmem, 0);
 }
 
-/* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled what is no
- * pool's nobody knows: each pool's may have. */
-static bool churns(const struct snapshot_pool *pool, double of_nobody)
+/* Pages that come in much faster than the memory grows were given back before. Which pool's faults filled what others did
+ * not nobody knows: each pool's may have. */
+static bool churns(const struct snapshot_pool *pool, double by_others)
 {
-	double taken = (double)pool->faults_per_second * PAGE_BYTES * 60;
-
 	return pool->faults_per_second != UNKNOWN_U64 && pool->faults_per_second >= CHURN_MIN &&
-	       taken > 10 * (fabs((double)pool->growth_per_minute) + of_nobody);
+	       taken_by(pool) > 10 * (fabs((double)pool->growth_per_minute) + by_others);
 }
 
 /* What it maps itself, its stacks and another allocator no setting of glibc's malloc changes: what that manages can be
@@ -141,14 +147,14 @@ static bool has_children(const struct snapshot_target *target)
 /* The kernel counts faults of all kinds together, and what comes and goes cannot be told apart by what is there now. */
 void say_churn(struct collector *all)
 {
-	double of_nobody = growth_of_nobody(all->target);
+	double by_others = growth_by_others(all->target);
 	size_t told = 0;
 
 	for (size_t i = 0; i < all->target->n_pools && told < POOLS_TOLD; i++) {
 		const struct snapshot_pool *pool = &all->target->pools[i];
 		char name[NAME_SIZE];
 
-		if (!churns(pool, of_nobody))
+		if (!churns(pool, by_others))
 			continue;
 		escape_text(pool->name, sizeof(pool->name), all->options->utf8, name, sizeof(name));
 		/* What is written after a fork is copied, and was there before. */

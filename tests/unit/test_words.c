@@ -308,6 +308,13 @@ static void test_kept_and_churn_in_words(void **state)
 	text = words_of(fixture);
 	assert_null(strstr(text, "without growth"));
 	free(text);
+	/* They fill what another pool made, that took no faults for it. */
+	fixture->pools[FIXTURE_ANYIO].growth_per_minute += 4480LL * 4096 * 60;
+	text = words_of(fixture);
+	assert_null(strstr(text, "without growth"));
+	free(text);
+	fixture->pools[FIXTURE_ANYIO].faults_per_second = 5000;
+	assert_says(fixture, "ThreadPoolExecutor-0_*: 4480 page faults/s without growth");
 }
 
 static void test_blame_in_words(void **state)

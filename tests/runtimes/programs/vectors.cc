@@ -2,6 +2,8 @@
 // Threads of std::thread that make containers grow in methods of two classes, each when a line is read.
 #include <cstdio>
 #include <deque>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <condition_variable>
 #include <string>
@@ -29,12 +31,14 @@ class Index
 class Text
 {
 	std::deque<std::string> lines;
+	std::map<size_t, std::unique_ptr<char[]>> pages;
 
       public:
 	__attribute__((noinline)) void add_line()
 	{
 		lines.emplace_back();
 		lines.back().append(BLOCK, 'y');
+		pages[lines.size()] = std::make_unique<char[]>(BLOCK);
 		__asm__ volatile("" ::: "memory");
 	}
 };
