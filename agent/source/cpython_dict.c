@@ -203,16 +203,67 @@ static int attributes_open(const struct cpython_image *image, uint64_t object, u
 	return object_pointer(image, object + offset, &ret_attributes->dict);
 }
 
-int object_attribute(const struct cpython_image *image, uint64_t object, const char *name,
+/* PyMemberDef, which a class with __slots__ has one of for each. */
+struct slot {
+	uint64_t name;
+	uint32_t type, unused;
+	uint64_t offset, flags, doc;
+};
+
+#define SLOT_OBJECT 16 /* T_OBJECT_EX; Py_T_OBJECT_EX from 3.12 on */
+#define SLOTS_MAX 64   /* of one class */
+#define SLOT_NAME_SIZE 32
+#define BASES_MAX 16
+
+static int slot_read(const struct cpython_image *image, uint64_t address, const char *name, struct slot *ret_slot)
+{
+	char found[SLOT_NAME_SIZE];
+	int r = memory_view_read(image->view, address, ret_slot, sizeof(*ret_slot));
+
+	if (r == 0)
+		r = object_c_text(image, ret_slot->name, found, sizeof(found));
+	if (r < 0)
+		return r;
+	return strcmp(found, name) == 0 ? 0 : -ENOENT;
+}
+
+static int slot_find(const struct cpython_image *image, uint64_t object, uint64_t type, const char *name,
 		     uint64_t *ret_value)
+{
+	struct slot slot;
+
+	for (int depth = 0; type && depth < BASES_MAX; depth++) {
+		uint64_t count, slots;
+		int r = object_length(image, type, &count);
+
+		if (r == 0 && count)
+			r = object_pointer(image, type + image->offsets.type_members, &slots);
+		if (r < 0 || count > SLOTS_MAX)
+			return r < 0 ? r : -EINVAL;
+		for (uint64_t i = 0; i < count; i++) {
+			r = slot_read(image, slots + i * sizeof(slot), name, &slot);
+			if (r == -ENOENT)
+				continue;
+			if (r < 0 || slot.type != SLOT_OBJECT || slot.offset > 4096 || slot.offset % 8)
+				return r < 0 ? r : -EINVAL;
+			r = object_pointer(image, object + slot.offset, ret_value);
+			return r < 0 || *ret_value ? r : -ENOENT;
+		}
+		r = object_pointer(image, type + image->offsets.type_base, &type);
+		if (r < 0)
+			return r;
+	}
+	return -ENOENT;
+}
+
+static int dict_attribute(const struct cpython_image *image, uint64_t object, uint64_t type, const char *name,
+			  uint64_t *ret_value)
 {
 	struct attributes attributes;
 	struct dict_keys keys;
-	uint64_t type, cached;
-	int r = object_type(image, object, &type);
+	uint64_t cached;
+	int r = attributes_open(image, object, type, &attributes);
 
-	if (r == 0)
-		r = attributes_open(image, object, type, &attributes);
 	if (r < 0)
 		return r;
 	if (!attributes.values)
@@ -224,6 +275,21 @@ int object_attribute(const struct cpython_image *image, uint64_t object, const c
 		return r;
 	return keys_find(image, &keys, attributes.values + image->offsets.values_first, key_is, name,
 			 ret_value);
+}
+
+int object_attribute(const struct cpython_image *image, uint64_t object, const char *name, uint64_t *ret_value)
+{
+	uint64_t type;
+	int r = object_type(image, object, &type), of_slot;
+
+	if (r < 0)
+		return r;
+	r = dict_attribute(image, object, type, name, ret_value);
+	/* Not in its dict, or it has none (-EINVAL, as of one that changes). */
+	if (r != -ENOENT && r != -EINVAL)
+		return r;
+	of_slot = slot_find(image, object, type, name, ret_value);
+	return of_slot == -ENOENT ? r : of_slot;
 }
 
 int object_class_attribute(const struct cpython_image *image, uint64_t object, const char *name, uint64_t *ret_value)

@@ -45,7 +45,8 @@ struct cpython_offsets { /* bytes; what a version does not have is 0 */
 	uint32_t frame_previous, frame_code, frame_instruction, frame_locals, frame_globals, frame_owner;
 	uint32_t code_filename, code_name, code_qualname, code_first_line, code_local_names,
 		code_instructions, code_lines;
-	uint32_t type_name, type_basic_size, type_flags, type_dict_offset, type_dict, type_base, type_cached_keys;
+	uint32_t type_name, type_basic_size, type_flags, type_dict_offset, type_dict, type_base, type_members,
+		type_cached_keys;
 	uint32_t function_globals, function_code, bound_function, bound_self;
 	uint32_t builtin_method, builtin_self, builtin_module, method_name; /* of functions of C */
 	uint32_t text_length, text_state, text_kind_bit, text_ascii_bit, text_ascii_size, text_size;

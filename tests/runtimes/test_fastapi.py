@@ -80,6 +80,15 @@ def test_functions_of_c_as_tasks(workload):
     dump_until(program, settled(POOL, 1, 0), "all but one to be idle")
 
 
+def test_a_limiter_with_slots(workload):
+    """Its attributes stand in no dict."""
+    program = workload("blocking_anyio.py", "slots")
+    program.ask("run first 9 6")
+    target = dump_until(program, settled(POOL, 6, 3), "the tasks to begin")
+    assert figures(pools_of(target)[POOL]) == ("anyio worker threads", 6, 6, 6, 3)
+    assert pools_of(target)[POOL]["borrowed"] == 6
+
+
 def test_loops_one_after_another(workload, watch):
     """The second has its own limiter, wherever its objects lie, and the pool of the first, which had ended when it came."""
     program = workload("blocking_anyio.py")
