@@ -9,13 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "origin.h"
-
-/* A reseed costs a read of all mappings: a target that loses events all the time must not turn
- * the agent into a load of its own. Less than a usual interval, or a refresh that comes a moment early passes it over. */
-#define RESEED_SPACING_NS (NSEC_PER_SEC / 2)
-
-static int apply_tick(struct engine *engine)
+int engine_tick(struct engine *engine)
 {
 	struct fact tick = {.kind = FACT_TICK, .time_ns = boottime(), .tick.realtime_ns = realtime()};
 
@@ -46,7 +40,7 @@ int engine_new(const struct engine_options *options, struct engine **ret_engine,
 	if (error)
 		return error;
 	/* The model learns the time of day, so that what it judges before the first refresh has a date. */
-	error = apply_tick(engine);
+	error = engine_tick(engine);
 	if (error)
 		return error;
 	error = probes_open(&probes_options, &engine->probes, explain);
@@ -344,7 +338,7 @@ static int ended(struct engine *engine, struct watched *watched, const struct fa
 	return apply(engine, &end);
 }
 
-static int route(void *context, const struct fact *fact)
+int engine_route(void *context, const struct fact *fact)
 {
 	struct engine *engine = context;
 	struct fact_sink sink = engine_sink(engine);
@@ -362,6 +356,8 @@ static int route(void *context, const struct fact *fact)
 	case FACT_THREAD_BORN:
 		error = watched_birth(watched, fact, &sink);
 		engine->grew |= watched->grew;
+		if (model_limits_pools_threads(engine->model, watched->id))
+			watched_expect_worker(watched);
 		return error;
 	case FACT_TARGET_GONE:
 		return ended(engine, watched, fact);
@@ -383,7 +379,7 @@ static void blame(struct engine *engine)
 	engine->grew = false;
 }
 
-static void tell_transitions(struct engine *engine)
+void engine_tell_transitions(struct engine *engine)
 {
 	struct limit_transition transition;
 
@@ -392,15 +388,37 @@ static void tell_transitions(struct engine *engine)
 			engine->options.on_transition(engine->options.context, &transition);
 }
 
+/* Whose worker a newborn is, where a limit asks for it: a refresh reads that by itself. Returns when the next is due. */
+static uint64_t meet_workers(struct engine *engine)
+{
+	struct fact_sink sink = engine_sink(engine);
+	uint64_t now = boottime(), next = UINT64_MAX;
+
+	for (size_t i = 0; i < engine->watched.count && !engine->is_refreshing; i++) {
+		struct watched *watched = engine->watched.watched[i];
+
+		if (!watched->meet_ns || watched->ended)
+			continue;
+		if (watched->meet_ns <= now)
+			(void)watched_meet_workers(watched, &sink);
+		if (watched->meet_ns && watched->meet_ns < next)
+			next = watched->meet_ns;
+	}
+	return next;
+}
+
 uint64_t engine_events(struct engine *engine)
 {
-	struct fact_sink sink = {.emit = route, .context = engine};
+	struct fact_sink sink = {.emit = engine_route, .context = engine};
+	uint64_t next, deadline;
 
 	probes_drain(engine->probes, &sink);
 	blame(engine);
+	next = meet_workers(engine);
 	model_judge(engine->model, boottime());
-	tell_transitions(engine);
-	return model_deadline(engine->model);
+	engine_tell_transitions(engine);
+	deadline = model_deadline(engine->model);
+	return next < deadline ? next : deadline;
 }
 
 uint64_t engine_sample(struct engine *engine)
@@ -410,85 +428,10 @@ uint64_t engine_sample(struct engine *engine)
 	return sampler_run(engine->probes, &sink);
 }
 
-/* at_once: without regard to the spacing, for a snapshot that is the last word. */
-static void reseed_if_wanted(struct engine *engine, struct watched *watched, bool at_once)
-{
-	struct fact_sink sink = engine_sink(engine);
-	uint64_t now = boottime();
-
-	bool wanted = model_wants_reseed(engine->model, watched->id) || (at_once && model_losses_unknown(engine->model));
-
-	if (!wanted || (!at_once && now - watched->reseed_ns < RESEED_SPACING_NS))
-		return;
-	watched->reseed_ns = now;
-	watched_seed(watched, SEED_LOST, &sink);
-	engine_events(engine);
-}
-
-static void end_unheard(struct engine *engine, struct watched *watched)
+void engine_end_unheard(struct engine *engine, struct watched *watched)
 {
 	struct fact end = unheard_end(watched->id);
 
 	probes_remove_target(engine->probes, watched->id);
 	ended(engine, watched, &end);
-}
-
-static void read_counters(struct engine *engine, bool whole)
-{
-	struct fact_sink sink = engine_sink(engine);
-	size_t living = engine_living(engine);
-
-	engine->living = living ? living : 1;
-	probes_counters(engine->probes, &sink);
-	for (size_t i = 0; i < engine->watched.count; i++)
-		reseed_if_wanted(engine, engine->watched.watched[i], whole);
-}
-
-static void bury_ended(struct engine *engine)
-{
-	for (size_t i = 0; i < engine->watched.count; i++)
-		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
-			end_unheard(engine, engine->watched.watched[i]);
-	/* Ended targets need no sources any more; the model keeps what is to be shown. */
-	watched_list_bury(&engine->watched);
-}
-
-static int settled_snapshot(struct engine *engine, struct snapshot **ret_snapshot)
-{
-	int error = engine_settle(engine);
-
-	/* Nothing is drained between the two: a snapshot of two moments would have workers busy that have gone. */
-	if (!error)
-		error = apply_tick(engine);
-	tell_transitions(engine);
-	return error ? error : model_snapshot(engine->model, ret_snapshot);
-}
-
-static int resume(struct engine *engine)
-{
-	struct fact_sink sink = {.emit = route, .context = engine};
-
-	for (size_t i = 0; i < engine->watched.count; i++)
-		engine->watched.watched[i]->settled = false;
-	return held_tell(&engine->later, &sink);
-}
-
-int engine_refresh(struct engine *engine, bool whole, struct snapshot **ret_snapshot)
-{
-	_cleanup_(snapshot_freep) struct snapshot *snapshot = NULL;
-	int error, resumed;
-
-	engine_events(engine);
-	read_counters(engine, whole);
-	error = engine_read(engine, whole);
-	if (error)
-		return error;
-	bury_ended(engine);
-	error = settled_snapshot(engine, &snapshot);
-	resumed = resume(engine);
-	if (error || resumed)
-		return error ? error : resumed;
-	origin_stamp(engine->probes, snapshot);
-	*ret_snapshot = TAKE_PTR(snapshot);
-	return 0;
 }

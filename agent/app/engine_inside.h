@@ -14,6 +14,7 @@ struct engine {
 	struct model *model;
 	struct watched_list watched;
 	size_t living; /* of them, when the refresh began; at least 1 */
+	bool is_refreshing;
 	bool grew;        /* somebody made much usable, by the drain that runs */
 	struct growers_budget asking;
 	struct held held; /* readings wait here for the drain that makes them comparable */
@@ -22,6 +23,12 @@ struct engine {
 
 /* Into the model, as facts of the sources are. */
 struct fact_sink engine_sink(struct engine *engine);
+/* What an event of the kernel's does; context: the engine. */
+int engine_route(void *context, const struct fact *fact);
+int engine_tick(struct engine *engine);
+void engine_tell_transitions(struct engine *engine);
+/* It is gone, and no event has told how. */
+void engine_end_unheard(struct engine *engine, struct watched *watched);
 /* What a refresh reads of all targets, in the model; whole: whatever it costs. -EINTR: it was to give way. */
 int engine_read(struct engine *engine, bool whole);
 /* Reads again what moved meanwhile; then targets are settled: what comes of them waits. -EINTR. */

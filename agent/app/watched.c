@@ -405,6 +405,37 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	return emit_thread(watched, &born, sink);
 }
 
+/* A thread of Python's has said whose worker it is when it runs its first function; of several at once the last may have to
+ * wait for the interpreter's lock. */
+#define MEET_NS (10 * NSEC_PER_MSEC)
+#define MEETS 3
+/* Births that a limit asks for are few: for their sake it may cost more than otherwise. */
+#define MEET_SHARES 5
+
+void watched_expect_worker(struct watched *watched)
+{
+	if (!watched->cpython || !cpython_is_found(watched->cpython))
+		return;
+	watched->meets = MEETS;
+	if (!watched->meet_ns)
+		watched->meet_ns = boottime() + MEET_NS;
+}
+
+int watched_meet_workers(struct watched *watched, const struct fact_sink *sink)
+{
+	struct batch batch = {.watched = watched, .sink = sink, .flush = batch_keep, .reads_runtime = true};
+	uint64_t now = boottime();
+	int error;
+
+	watched->meet_ns = now + MEET_NS;
+	if (!cpython_begin(watched->cpython, now, MEET_SHARES * watched->runtime_share))
+		return 0;
+	watched->meets--;
+	watched->meet_ns = watched->meets ? now + (MEET_NS << (MEETS - watched->meets)) : 0;
+	error = batch_all(&batch);
+	return error ? error : read_runtime(&batch);
+}
+
 int watched_read_unread(struct watched *watched, bool exact, const struct fact_sink *sink)
 {
 	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch};

@@ -51,6 +51,8 @@ struct watched {
 	struct cplusplus cplusplus;
 	uint64_t arenas_ns; /* when arena words were read last */
 	bool arenas_stir;   /* since then: a newborn, or one that grew a heap, may have taken over an arena, which no event tells */
+	unsigned int meets; /* readings of its runtime that are still to come before the next refresh, for newborns' sake */
+	uint64_t meet_ns;   /* the next of them; 0: none */
 	struct routines routines; /* start routines already resolved */
 	struct workers workers;
 };
@@ -70,6 +72,10 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 		   const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
+/* Somebody waits to know whose worker the newborn is: its runtime is read before the next refresh, within the share of CPU
+ * time, at meet_ns and again, until it had time to say so. */
+void watched_expect_worker(struct watched *watched);
+int watched_meet_workers(struct watched *watched, const struct fact_sink *sink);
 /* Threads that are looked at together, at most. */
 #define WATCHED_BATCH 64
 /* What these threads show of the layout of their descriptors. */

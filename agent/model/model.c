@@ -154,6 +154,16 @@ uint64_t model_deadline(const struct model *model)
 	return deadline;
 }
 
+bool model_limits_pools_threads(const struct model *model, uint32_t target)
+{
+	const struct target *found = target_find(model, target);
+
+	for (size_t i = 0; found && i < found->policy->n_limits; i++)
+		if (found->policy->limits[i].kind == LIMIT_THREADS && *found->policy->limits[i].pool)
+			return true;
+	return false;
+}
+
 bool model_losses_unknown(const struct model *model)
 {
 	return model->loss.lost[LOSS_KRETPROBE] == UNKNOWN_U64;

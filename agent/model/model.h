@@ -29,6 +29,8 @@ int model_apply(struct model *model, const struct fact *fact);
 /* Judges what events alone can change (thread limits). Call after a batch of events and at
  * model_deadline(). now_ns: boottime. */
 void model_judge(struct model *model, uint64_t now_ns);
+/* A limit on the threads of some pool of the target: who knows whose a newborn is should say so at once. */
+bool model_limits_pools_threads(const struct model *model, uint32_t target);
 /* Boottime at which model_judge() must be called even without events; UINT64_MAX: never. */
 uint64_t model_deadline(const struct model *model);
 

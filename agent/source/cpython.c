@@ -28,7 +28,8 @@ struct cpython {
 	struct cpython_walk *walk; /* NULL: not found yet */
 	uint64_t retry_ns, retry_after_ns; /* when to look for it, and how long to wait then */
 	char unread[64]; /* what it is that is found but not read; "": nothing is */
-	uint64_t cost_ns, next_ns;
+	uint64_t cost_ns; /* CPU time of the last reading */
+	uint64_t read_ns; /* when the last began that is counted against the share; 0: none */
 	uint64_t now_ns; /* of the present reading */
 	double share;
 	struct listed_thread *listed;
@@ -278,7 +279,9 @@ bool cpython_begin(struct cpython *cpython, uint64_t now_ns, double share)
 	cpython->now_ns = now_ns;
 	cpython->share = share;
 	cpython->n_listed = 0;
-	return now_ns >= (cpython->walk ? share > 0 ? cpython->next_ns : 0 : cpython->retry_ns);
+	if (!cpython->walk)
+		return now_ns >= cpython->retry_ns;
+	return share <= 0 || (double)(now_ns - cpython->read_ns) * share >= (double)cpython->cost_ns;
 }
 
 int cpython_add(struct cpython *cpython, const struct fact_thread *thread)
@@ -394,6 +397,6 @@ int cpython_read(struct cpython *cpython, struct symbols *symbols, const struct 
 			      cpython->n_listed, &through);
 	cpython->cost_ns = thread_cputime() - begin;
 	if (cpython->share > 0)
-		cpython->next_ns = cpython->now_ns + (uint64_t)((double)cpython->cost_ns / cpython->share);
+		cpython->read_ns = cpython->now_ns;
 	return refusal.error ? refusal.error : r == -ENOMEM ? r : 0;
 }

@@ -402,6 +402,16 @@ def test_walk_under_churn(executors, probe):
     walk_under_churn(executors(), probe)
 
 
+def test_a_limit_of_an_executor_does_not_wait_for_a_refresh(executors, exporter):
+    program = executors()
+    program.ask("executor a 4 resize")
+    program.ask("submit a 2")
+    started(program, "a", 2)
+    serving = exporter("-p", program.pid, "--interval", "10m", "--limit", "resize_*:threads=2")
+    program.ask("submit a 1")
+    wait_for(lambda: any("pool=resize_*" in line and "state=over" in line for line in serving.log), "the limit to be over")
+
+
 def test_a_snapshot_is_of_one_moment(executors, exporter):
     """Workers that end while it is made must not be busy in it and gone from it."""
     program = executors()
