@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PF_IO_WORKER 0x10 /* include/linux/sched.h, Linux 5.12 */
-
 /* TASK_REPORT bits and letters as fs/proc/array.c has them; no bit: running. */
 static const char state_letters[] = "SDTtXZPI";
 

@@ -6,6 +6,10 @@
 
 #include "probe_load.h"
 
+/* Of a record's flags; include/linux/sched.h, the latter since Linux 5.12. */
+#define PF_EXITING 0x04
+#define PF_IO_WORKER 0x10
+
 struct probe_tasks_request {
 	uint32_t pid_namespace; /* inode number: whose numbers are meant */
 	uint32_t pid;           /* the leader with this number; or */

@@ -39,12 +39,17 @@ static int keep(struct pass *pass, const struct task_record *record)
 	return 0;
 }
 
+/* A zombie leader is no living thread; nor is who is on its way out, whose end may have been told before anybody listened. */
+static bool has_ended(const struct task_record *record)
+{
+	return record->exit_state || record->flags & PF_EXITING;
+}
+
 static int emit_seen(const struct pass *pass, const struct task_record *record, bool own_tls)
 {
 	struct fact fact;
 
-	/* A zombie leader is no living thread. */
-	if (record->exit_state)
+	if (has_ended(record))
 		return 0;
 	probe_tasks_fact(record, pass->space->target, pass->time_ns, &fact);
 	if (is_guest(pass, record))
@@ -75,7 +80,7 @@ static bool has_own_tls(const struct pass *pass, const struct task_record *guest
 /* Of an address space that the target has left by exec, or about to be none any more. */
 static bool is_past(const struct pass *pass, const struct task_record *guest)
 {
-	return guest->memory != pass->memory || guest->exit_state;
+	return guest->memory != pass->memory || has_ended(guest);
 }
 
 /* True when one was not known yet: it may have ended before its events were reported, so look once more. */

@@ -23,8 +23,9 @@ static int thread_visit(void *context, uint32_t tid)
 	/* It may end between the listing and the reading. */
 	if (procfs_stat(walk->procfs, walk->pid, tid, &stat) < 0 || stat.state == 'X' || stat.state == 'x')
 		return 0;
-	/* A leader that has exited stays as a zombie while others live: it is no thread any more. */
-	if (stat.state == 'Z')
+	/* A leader that has exited stays as a zombie while others live: it is no thread any more. Nor is who is on its way out,
+	 * whose end may have been told before anybody listened. */
+	if (stat.state == 'Z' || stat.flags & PROC_PF_EXITING)
 		return 0;
 	*thread = (struct fact_thread){
 		.id = {.tid = tid, .start_ns = stat.start_ns},

@@ -4,6 +4,7 @@ what there is evidence for and says of the rest that it does not know."""
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,22 @@ def test_stopped_target(pools, watch):
     target = watch(workload.pid, after=1).wait().target()
     assert target["stopped"] is True
     assert_identity(target)
+
+
+def test_who_is_leaving_when_attached_is_no_thread(workload, watch):
+    """A thread's end is told before the kernel has done with it."""
+    leavers = workload("leavers")
+    for _ in range(4):
+        watching = [watch(leavers.pid) for _ in range(4)]
+        assert leavers.ask("")["paused"]
+        living = {int(path.name) for path in Path(f"/proc/{leavers.pid}/task").iterdir()}
+        for agent in watching:
+            agent.process.send_signal(signal.SIGINT)
+        for agent in watching:
+            target = agent.wait().target()
+            assert {thread["tid"] for thread in target["thread_list"]} == living
+            assert target["threads"] == len(living)
+        assert not leavers.ask("")["paused"]
 
 
 def test_memory_of_ended_threads_is_orphaned(pools, watch, final):
