@@ -164,7 +164,8 @@ static void break_circles(struct pools *pools)
 	}
 }
 
-/* A team for each thread that made one. members: room for a count a thread. */
+/* A team for each thread that made one. members: room for a count a thread. Where a maker has ended and its threads have not,
+ * they may be in another's team by now (libomp hands them on): how many teams there are is not known. */
 static void figure_teams(struct target *target, uint32_t index, uint32_t *members)
 {
 	const struct threads *threads = &target->threads;
@@ -177,8 +178,9 @@ static void figure_teams(struct target *target, uint32_t index, uint32_t *member
 		if (!thread->living || thread->pool != index)
 			continue;
 		creator = threads_find(threads, thread->creator);
-		if (creator)
-			members[thread_index(threads, creator)]++;
+		if (!creator || !creator->living)
+			return;
+		members[thread_index(threads, creator)]++;
 	}
 	pool->teams = pool->team_threads = 0;
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
