@@ -59,15 +59,21 @@ static bool is_rust(const char *symbol, size_t length)
 
 bool demangle_symbol(const char *symbol, char *ret_name, size_t size)
 {
-	/* The compiler's suffix (".constprop.0") belongs to no name. */
-	size_t length = strcspn(symbol, ".");
+	/* The compiler's suffix (".constprop.0") belongs to no name. In Rust's a pair of points is a part of it. */
+	size_t length = strstr(symbol, "..") ? 0 : strcspn(symbol, ".");
 	char mangled[MANGLED_MAX + 1], name[MANGLED_MAX] = "";
 	struct output output = {.text = name, .size = size < sizeof(name) ? size : sizeof(name)};
 
-	if (strncmp(symbol, "_Z", 2) != 0 || length > MANGLED_MAX || is_rust(symbol, length))
+	if (strncmp(symbol, "_Z", 2) != 0 || length < 3 || length > MANGLED_MAX)
 		return false;
 	memcpy(mangled, symbol, length);
 	mangled[length] = '\0';
+	if (is_rust(symbol, length)) {
+		if (strchr(mangled, '$')) /* what Rust has no letters for */
+			return false;
+		/* Each build has another hash. */
+		strcpy(mangled + length - 1 - RUST_HASH_DIGITS - strlen(RUST_HASH), "E");
+	}
 	if (demangle(mangled, DMGL_NO_OPTS, &output) == NO_NAME)
 		return false;
 	memcpy(ret_name, name, output.length);

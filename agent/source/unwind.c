@@ -21,7 +21,8 @@ static const char *const helpers[] = {
 };
 
 /* The same of C++'s containers, strings and smart pointers, which are compiled into whoever uses them (libstdc++'s,
- * libc++'s), by the symbol. Not all of std: into a std::function or a thread's state the program's own code may be inlined. */
+ * libc++'s), and of Rust's, by the symbol. Not all of std: into a std::function or a thread's state the program's own code
+ * may be inlined. */
 static const char *const containers[] = {
 	"_Znwm*", "_Znam*", /* operator new, where the program has its own */
 	"_ZNSt6vector*",          "_ZNSt12_Vector_base*",     "_ZNSt5deque*",          "_ZNSt11_Deque_base*",
@@ -37,6 +38,11 @@ static const char *const containers[] = {
 	"_ZNSt3__112__hash_table*", "_ZNSt3__16__tree*",      "_ZNSt3__19allocator*",  "_ZNSt3__116allocator_traits*",
 	"_ZNSt3__114__split_buffer*", "_ZNSt3__13map*",       "_ZNSt3__13set*",        "_ZNSt3__113unordered_*",
 	"_ZNSt3__110shared_ptr*", "_ZNSt3__111make_unique*",  "_ZNSt3__111make_shared*", "_ZNSt3__115allocate_shared*",
+	/* Rust's, by either mangling */
+	"_ZN5alloc7raw_vec*",     "_ZN5alloc3vec*",           "_ZN5alloc3fmt*",        "_ZN5alloc6string*",
+	"_ZN5alloc5alloc*",       "_ZN5alloc11collections*",  "_ZN5alloc5boxed*",      "_ZN9hashbrown*",
+	"_ZN*_$LT$alloc..*",      "_ZN4core3fmt*",            "_R*NtCs*_5alloc7raw_vec*", "_R*NtCs*_5alloc3fmt*",
+	"_R*Cs*_5alloc11collections5btree4node*", "_R*NtCs*_9hashbrown3raw*", "_RNvNtCs*_4core3fmt5write*",
 };
 
 static bool matches(const char *const *patterns, size_t count, const char *text)

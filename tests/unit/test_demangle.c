@@ -27,8 +27,13 @@ static const struct {
 	{ "_Z", NULL },
 	{ "", NULL },
 	{ "_ZN4shop5Index", NULL },
-	{ "_ZN3std6thread17h0123456789abcdefE", NULL }, /* Rust's */
+	{ "_ZN3std6thread17h0123456789abcdefE", "std::thread" }, /* Rust's */
+	{ "_ZN3std6thread17h0123456789abcdefE.llvm.11743554154932232861", "std::thread" },
 	{ "_ZN3std6thread17h0123456789abcdegE", "std::thread::h0123456789abcdeg" },
+	{ "_ZN4core3ptr42drop_in_place$LT$alloc..string..String$GT$17h0123456789abcdefE", NULL },
+	{ "_ZN9hashbrown3raw21RawTable$LT$T$C$A$GT$14reserve_rehash17h19e6165bad906e91E", NULL },
+	{ "_ZN17h0123456789abcdefE", NULL },
+	{ "17h0123456789abcdefE", NULL },
 	{ "_ZN3E", NULL },
 };
 
