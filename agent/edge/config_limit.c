@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -148,6 +149,15 @@ static int spec_setting(const char *setting, struct limit_timing *timing, char *
 	snprintf(why, why_size, "'%.40s' after the limit is not understood; there are warn=80%%, for=2m and clear_for=1m",
 		 setting);
 	return -EINVAL;
+}
+
+/* What is special in the later glob can only stand where a star is in the earlier one, which takes whatever comes there. */
+bool limit_is_covered(const struct limit_rule *rule, const struct limit_rule *earlier)
+{
+	if (rule->kind != earlier->kind || !*rule->pool != !*earlier->pool)
+		return false;
+	return !strcmp(rule->pool, earlier->pool) ||
+	       (!strpbrk(earlier->pool, "?[\\") && fnmatch(earlier->pool, rule->pool, 0) == 0);
 }
 
 /* A pool's name as the screen shows it: \xNN is that byte, and not special to the glob. */

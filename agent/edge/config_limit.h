@@ -32,6 +32,9 @@ int limit_duration_parse(const char *text, uint64_t *ret_ns, char *why, size_t w
  * colon) the whole process. Split at the last ':'. */
 int limit_spec_parse(const char *spec, struct limit_rule *ret_rule, char *why, size_t why_size);
 
+/* The first rule that matches counts: behind `earlier` this one would never be asked. */
+bool limit_is_covered(const struct limit_rule *rule, const struct limit_rule *earlier);
+
 /* "threads at most 40, warn at 80%, after 2m, clear after 1m (config)". Returns buffer. */
 const char *limit_rule_words(const struct limit_rule *rule, char *buffer, size_t size);
 

@@ -112,15 +112,22 @@ static void add_limit(struct schema *schema, const struct yaml_node *node, const
 		      enum limit_kind kind)
 {
 	struct draft *draft = schema->draft;
+	struct limit_rule rule = group->rules[kind];
 	struct draft_limit *limit;
 
+	rule.kind = kind;
+	strcpy(rule.pool, group->pool);
 	for (size_t i = 0; i < draft->n_limits; i++) {
 		limit = &draft->limits[i];
-		if (limit->rule.kind == kind && strcmp(limit->rule.pool, group->pool) == 0) {
+		if (!limit_is_covered(&rule, &limit->rule))
+			continue;
+		if (!strcmp(limit->rule.pool, group->pool))
 			complain(&schema->reader, node, "pool '%s' has a limit of %s on line %u already; keep one", group->pool,
 				 limit_kind_name(kind), limit->line);
-			return;
-		}
+		else
+			complain(&schema->reader, node, "the limit of %s for '%s' on line %u comes first, and takes all pools of '%s'; put this one before it",
+				 limit_kind_name(kind), limit->rule.pool, limit->line, group->pool);
+		return;
 	}
 	if (draft->n_limits == CONFIG_LIMITS_MAX) {
 		complain(&schema->reader, node, "more than %d limits in one place; use globs to say more with fewer",
@@ -128,10 +135,8 @@ static void add_limit(struct schema *schema, const struct yaml_node *node, const
 		return;
 	}
 	limit = &draft->limits[draft->n_limits++];
-	limit->rule = group->rules[kind];
-	limit->rule.kind = kind;
+	limit->rule = rule;
 	limit->rule.source = LIMIT_SOURCE_CONFIG;
-	strcpy(limit->rule.pool, group->pool);
 	limit->timing = group->timing;
 	limit->line = node->line;
 }

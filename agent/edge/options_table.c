@@ -59,6 +59,12 @@ static int set_limit(struct options *options, const char *argument, struct expla
 			      "It is 'POOL:LIMIT=VALUE', such as --limit 'anyio*:threads=40,for=2m'; without POOL: the process.");
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < options->n_limits; i++)
+		if (limit_is_covered(&rule, &options->limits[i]))
+			return refuse(explain, "limit", argument,
+				      *rule.pool ? "a limit of that kind before it takes all of its pools"
+						 : "the process has a limit of that kind already",
+				      "The first that matches counts: put the narrower before the wider, and keep one of two alike.");
 	limits = reallocarray(options->limits, options->n_limits + 1, sizeof(*limits));
 	if (!limits)
 		return -ENOMEM;

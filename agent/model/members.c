@@ -243,14 +243,11 @@ void target_place_guests(struct target *target)
 	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next) {
 		struct thread *thread = &threads->thread[i];
 		const struct pool_subject subject = subject_of(target, thread);
-		struct pool *pool;
 
 		thread->guest_of = pools_find(&target->pools, target->policy, &subject);
 		if (thread->guest_of == POOL_NONE)
 			continue;
-		pool = &target->pools.pool[thread->guest_of];
-		if (pool->threads + ++pool->guests > pool->threads_peak)
-			pool->threads_peak = pool->threads + pool->guests;
+		target->pools.pool[thread->guest_of].guests++; /* no peak: it may turn out to be another's */
 	}
 }
 

@@ -12,8 +12,10 @@
 #define PAGE 4096ULL
 #define HUGE_BYTES (2ULL << 20) /* x86-64 */
 #define SPAN_MIN (64ULL << 10)
-/* Of a block so many bytes are searched: the head, where tables of pointers begin. */
-#define CONTENT_BYTES (64ULL << 10)
+/* Of all blocks together so many bytes are searched, some 100 ms; of each at least its head, where tables of pointers
+ * begin. What is not searched may hold a block whose address is left over elsewhere. */
+#define CONTENT_BYTES (256ULL << 20)
+#define HEAD_BYTES (64ULL << 10)
 /* Pages in which a header is looked for where mappings of other origin lie next to malloc's. */
 #define STRAY_PAGES 16384
 #define HEADERS 64 /* a call */
@@ -300,8 +302,9 @@ static int add_rest(struct search *search, const struct unowned *unowned, size_t
 
 static int add_content(struct search *search, struct block *block, uint32_t holder)
 {
-	uint64_t length = block->length < CONTENT_BYTES ? block->length : CONTENT_BYTES;
+	uint64_t share = CONTENT_BYTES / search->blocks.count, length = share > HEAD_BYTES ? share : HEAD_BYTES;
 
+	length = block->length < length ? block->length : length;
 	block->searched = true;
 	return add_place(search, block->start, block->start + length, holder, 0);
 }

@@ -183,6 +183,7 @@ static bool main_heap(struct memory_pages *pages, uint64_t top, struct malloc_wa
 
 	walk->at = chunk_align(start);
 	walk->top = top;
+	walk->links_are_mixed &= malloc_walk_tells_links(walk->at);
 	if (!start || top < walk->at || !read_word(pages, top + 8, &size) || size > UINT64_MAX - top)
 		return false;
 	walk->end = top + (size & ~7ULL);

@@ -17,6 +17,12 @@
  * becomes one to 256 MiB away and more. */
 #define NEAR (128ULL << 20)
 
+/* Low in memory (the heap of a program at a fixed address) a pointer is not led away by being mixed. */
+bool malloc_walk_tells_links(uint64_t at)
+{
+	return at >> 12 >= 2 * NEAR;
+}
+
 /* Whether the chunk, whose words these are, is linked to the next of its size. */
 static bool is_linked(const struct malloc_walk *walk, uint64_t size, const uint64_t *words, size_t count)
 {

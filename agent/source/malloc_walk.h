@@ -18,6 +18,9 @@ struct malloc_walk {
 	void *context;
 };
 
+/* Whether mixed links are told from all else in a heap that lies there. */
+bool malloc_walk_tells_links(uint64_t at);
+
 enum malloc_walk_state { MALLOC_WALK_ON, MALLOC_WALK_DONE, MALLOC_WALK_BROKEN };
 
 /* Goes on as far as the words at `address` reach. BROKEN: what stands there is no chunk; the heap was changed

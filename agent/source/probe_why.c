@@ -65,11 +65,16 @@ static bool file_says(const char *path, const char *word)
 	return size > 0 && strstr(text, word);
 }
 
-static bool capable(unsigned int capability)
+static bool has(unsigned int capability)
 {
 	capng_get_caps_process();
-	return capng_have_capability(CAPNG_EFFECTIVE, capability) ||
-	       capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+	return capng_have_capability(CAPNG_EFFECTIVE, capability);
+}
+
+/* What came with CAP_BPF and CAP_PERFMON was CAP_SYS_ADMIN's before, and still is. */
+static bool capable(unsigned int capability)
+{
+	return has(capability) || has(CAP_SYS_ADMIN);
 }
 
 /* access() would ask for the real user, without the capabilities of who is not root. */
@@ -142,12 +147,12 @@ static bool locked_down(const char *variant, int error)
 
 static bool lacks_tracefs(const char *variant, int error)
 {
-	return is_tracepoint(variant) && !probe_has_tracefs() && capable(CAP_DAC_READ_SEARCH);
+	return is_tracepoint(variant) && !probe_has_tracefs() && has(CAP_DAC_READ_SEARCH);
 }
 
 static bool lacks_tracefs_rights(const char *variant, int error)
 {
-	return is_tracepoint(variant) && !capable(CAP_DAC_READ_SEARCH);
+	return is_tracepoint(variant) && !has(CAP_DAC_READ_SEARCH);
 }
 
 static bool lacks_kprobes(const char *variant, int error)

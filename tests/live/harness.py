@@ -67,7 +67,7 @@ class Workload:
 
     @staticmethod
     def program(name):
-        if name.endswith(".py"):
+        if str(name).endswith(".py"):
             return ["/usr/bin/python3", str(ROOT / "tests/workloads" / name)]
         return [str(BUILD / "workloads" / name)]
 

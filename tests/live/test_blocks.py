@@ -13,6 +13,8 @@ CASES = {
     "in their arenas": ("node:12", 0.99),
     "in thread-local storage": ("local:12", 0.99),
     "in a block of theirs": ("chain:12", 0.99),
+    "in a block of theirs, far behind its beginning": ("deep:12", 0.99),
+    "where another had blocks, whose addresses it still has": ("reused:12", 0),
     "a global table": ("table:12", 0),
     "known to another allocator, too": ("beside:12", 0),
     "passed on, held on the taker's stack": ("given:12", 0),
@@ -25,8 +27,6 @@ CASES = {
     "few are passed on": ("stack:24,node:24,given:1", 0.9),
     "many are passed on": ("stack:8,node:8,given:4,stored:4,shown:2", 0),
 }
-
-
 def charged(target, truth):
     """Shares of the bytes made: charged to their maker, to another, to nobody."""
     made = collections.Counter()

@@ -3,10 +3,11 @@
 the workload knows."""
 import os
 import re
+import subprocess
 
 import pytest
 
-from harness import SANITIZED, assert_identity, run
+from harness import ROOT, SANITIZED, assert_identity, run
 
 # Without the cache of each thread the truth is exact; with it, its larger chunks count as in use.
 PLAIN = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0")
@@ -54,6 +55,18 @@ def test_kept(workload, name, cache):
         threads = [t["memory"]["kept_bytes"] for t in target["thread_list"] if t["pool"] == pool["name"]]
         if pool["memory"]["kept_bytes"] is not None and None not in threads:
             assert pool["memory"]["kept_bytes"] >= sum(threads)
+
+
+@pytest.mark.parametrize("patterns", [("main:list:60M", "small:1M"), ("main:small:8M",), ("main:half:6M",)], ids=" ".join)
+def test_a_program_at_a_fixed_address(workload, tmp_path, patterns):
+    """Its heap lies so low that links of free chunks are mixed with next to nothing."""
+    path = tmp_path / "kept"
+    subprocess.run(["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-pthread", "-no-pie", "-o", path, ROOT / "tests/workloads/kept.c",
+                    "-lm"], check=True)
+    kept = workload(path, *patterns, env=PLAIN)
+    truth = kept.ask("truth")
+    kept.freeze()
+    compare(run("dump", "--json", "-p", kept.pid).target(), truth, 64 << 10)
 
 
 def test_heaps_that_change_meanwhile(workload):

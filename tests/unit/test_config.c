@@ -249,6 +249,8 @@ static const struct {
 	{ "defaults:\n  pools:\n    - pool: x\n", "3:7: this item limits nothing; add a limit, such as threads: 40" },
 	{ "defaults:\n  pools: [ { pool: x, threads: 4 },\n           { pool: x, threads: 5 } ]\n",
 	  "3:12: pool 'x' has a limit of threads on line 2 already; keep one" },
+	{ "defaults:\n  pools: [ { pool: \"*\", threads: 4 },\n           { pool: x, threads: 5 } ]\n",
+	  "3:12: the limit of threads for '*' on line 2 comes first, and takes all pools of 'x'; put this one before it" },
 	{ "defaults:\n  warn: 80%\n  warn: 90%\n", "3:3: 'warn' stands here a second time (first on line 2); keep one" },
 	{ "targets:\n  - name: a\n", "2:5: this target does not say which processes it is about; add match: { unit: \"NAME.service\" } or "
 				     "{ name: NAME }" },

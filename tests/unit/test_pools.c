@@ -271,13 +271,14 @@ static void a_newborn_waits_where_it_is_going(void **state)
 	assert_string_equal(pool_name_of(target, 202), "libpool.so:work");
 	assert_int_equal(pool(target, "main")->threads, 1);
 	assert_int_equal(pool(target, "libpool.so:work")->threads, 4);
-	assert_int_equal(pool(target, "libpool.so:work")->threads_peak, 4);
+	assert_int_equal(pool(target, "libpool.so:work")->threads_peak, 1); /* some may turn out to be another's */
 	assert_int_equal(pool(target, "libpool.so:work")->threads_started, 1);
 	renamed(&s, 203, "io-1");
 	pass(&s, 30 * MSEC);
 	target = refresh(&s);
 	assert_string_equal(pool_name_of(target, 203), "io-*");
 	assert_int_equal(pool(target, "libpool.so:work")->threads, 3);
+	assert_int_equal(pool(target, "libpool.so:work")->threads_peak, 3);
 	assert_int_equal(pool(target, "libpool.so:work")->threads_started, 3);
 	script_end(&s);
 }

@@ -15,17 +15,19 @@ enum how {
 	LOCAL,  /* in thread-local storage */
 	TABLE,  /* in a global table: whose is that? */
 	CHAIN,  /* in one large block, whose address is on the stack */
+	DEEP,   /* likewise, far behind the beginning of that block */
 	BESIDE, /* on the stack, and in memory of another allocator that lies right behind the block */
 	BEGIN,  /* on the stack of a thread that was started with it: its creator made it */
 	GIVEN,  /* on the stack of another thread, which only uses them */
 	STORED, /* in the arena of another thread, which only uses them */
 	QUEUED, /* as stored, and the maker keeps no trace of them: it went on with others */
+	REUSED, /* as in DEEP, where another thread had blocks before, whose addresses it still has in its arena */
 	SHOWN,  /* in the arena of the maker and on the stack of another thread */
 	HOW_COUNT,
 };
 
-static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "beside", "begin", "given", "stored", "queued",
-					       "shown" };
+static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "given", "stored", "queued",
+					       "reused", "shown" };
 
 struct maker {
 	enum how how;
@@ -44,9 +46,14 @@ static void *volatile table[MAKERS_MAX][BLOCKS];
 static __thread void *volatile local[BLOCKS];
 static pthread_barrier_t settled;
 
+static size_t block_length(const struct maker *maker, unsigned i)
+{
+	return ((size_t)1 << 20) + (maker - makers) * 8192 + i * 300000;
+}
+
 static void *block_new(struct maker *maker, unsigned i)
 {
-	size_t length = ((size_t)1 << 20) + (maker - makers) * 8192 + i * 300000;
+	size_t length = block_length(maker, i);
 	char *block = malloc(length);
 
 	touch(block, length);
@@ -77,12 +84,47 @@ __attribute__((noinline)) static void settle(void *const *blocks)
 	wait_for_ever();
 }
 
+/* The holes are the maker's at once: one at a time, for who comes next has the same hole. */
+__attribute__((noinline)) static void leave_addresses(struct maker *maker)
+{
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	char *volatile *stored = malloc(sizeof(*stored) * BLOCKS);
+
+	for (unsigned i = 1; i < BLOCKS; i++) {
+		pthread_mutex_lock(&one_at_a_time);
+		stored[i] = malloc(block_length(maker, i));
+		touch(stored[i], block_length(maker, i));
+		free(stored[i]);
+		pthread_barrier_wait(&maker->handed);
+		pthread_barrier_wait(&maker->handed);
+		pthread_mutex_unlock(&one_at_a_time);
+	}
+	settle((void *const *)stored);
+}
+
+__attribute__((noinline)) static void make_deep(struct maker *maker)
+{
+	void *volatile *deep = block_new(maker, 0);
+	void *held[BLOCKS] = { (void *)deep };
+
+	for (unsigned i = 1; i < BLOCKS; i++) {
+		if (maker->how == REUSED)
+			pthread_barrier_wait(&maker->handed);
+		deep[(512 << 10) / sizeof(*deep) + i] = block_new(maker, i);
+		if (maker->how == REUSED)
+			pthread_barrier_wait(&maker->handed);
+	}
+	settle(held);
+}
+
 static void *taker_main(void *argument)
 {
 	struct maker *maker = argument;
 	void *held[BLOCKS], **stored;
 
 	free(malloc(100)); /* an arena of its own */
+	if (maker->how == REUSED)
+		leave_addresses(maker);
 	pthread_barrier_wait(&maker->handed);
 	if (maker->how == STORED || maker->how == QUEUED) {
 		stored = malloc(sizeof(held));
@@ -190,6 +232,10 @@ static void *maker_main(void *argument)
 			((void **)held[0])[i] = block_new(maker, i);
 		settle(held);
 		break;
+	case DEEP:
+	case REUSED:
+		make_deep(maker);
+		break;
 	default:
 		make_and_hand_over(maker);
 	}
@@ -244,7 +290,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|beside|begin|given|stored|queued|shown:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|given|stored|queued|reused|shown:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN ? 2 : 1;
