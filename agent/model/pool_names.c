@@ -14,6 +14,9 @@
 /* Rust's symbols end with a hash of 16 hexadecimal digits that each build changes. */
 #define SYMBOL_HASH_DIGITS 16
 
+/* Of a name that is too long. */
+#define NAME_END 20
+
 struct text {
 	char bytes[256];
 	size_t length;
@@ -70,10 +73,17 @@ static void text_finish(struct text *text, char ret_name[POOL_NAME_SIZE])
 	if (!strcmp(text->bytes, POOL_NAME_MAIN) || !strcmp(text->bytes, POOL_NAME_OTHER))
 		text->bytes[length++] = '*';
 	if (text->cut || length >= POOL_NAME_SIZE) {
-		length = POOL_NAME_SIZE - 2;
-		while (length > 0 && (text->bytes[length - 1] & 0x80))
+		/* What tells two long names apart stands at their ends, more often than not. */
+		size_t kept = text->cut ? 0 : NAME_END, end = length - kept;
+
+		length = POOL_NAME_SIZE - 2 - kept;
+		while (length > 0 && ((unsigned char)text->bytes[length] & 0xc0) == 0x80)
 			length--;
 		text->bytes[length++] = '*';
+		while (kept && ((unsigned char)text->bytes[end] & 0xc0) == 0x80)
+			end++, kept--;
+		memmove(text->bytes + length, text->bytes + end, kept);
+		length += kept;
 	}
 	memcpy(ret_name, text->bytes, length);
 	ret_name[length] = '\0';

@@ -6,6 +6,9 @@
 #include "cells.h"
 #include "escape.h"
 
+/* With less room the beginning says more than two ends. */
+#define ENDS_MIN 9
+
 int cells_new(unsigned int rows, unsigned int columns, bool utf8, struct cells **ret_cells)
 {
 	_cleanup_(cells_freep) struct cells *cells = calloc(1, sizeof(*cells));
@@ -84,6 +87,32 @@ unsigned int cells_write(struct cells *cells, unsigned int row, unsigned int col
 		used++;
 	}
 	return used;
+}
+
+/* The last of the text that fits into so many columns. */
+static const char *text_end(const char *text, size_t columns)
+{
+	char32_t character;
+
+	while (text_width(text) > columns) {
+		int length = utf8_decode(text, SIZE_MAX, &character);
+
+		text += length > 0 ? length : 1;
+	}
+	return text;
+}
+
+unsigned int cells_write_ends(struct cells *cells, unsigned int row, unsigned int column, unsigned int width,
+			      enum attribute attribute, const char *text)
+{
+	const char *end;
+	unsigned int used;
+
+	if (text_width(text) <= width || width < ENDS_MIN)
+		return cells_write(cells, row, column, width, attribute, text);
+	end = text_end(text, width / 3);
+	used = cells_write(cells, row, column, width - (unsigned int)text_width(end), attribute, text);
+	return used + cells_write(cells, row, column + used, width - used, attribute, end);
 }
 
 void cells_paint(struct cells *cells, unsigned int row, unsigned int column, unsigned int width,

@@ -54,6 +54,9 @@ struct cell *cells_at(const struct cells *cells, unsigned int row, unsigned int 
  * was more. What falls outside of the grid is dropped. Returns the columns used. */
 unsigned int cells_write(struct cells *cells, unsigned int row, unsigned int column, unsigned int width,
 			 enum attribute attribute, const char *text);
+/* The same with the cut in the middle: what tells long names apart stands at their ends. */
+unsigned int cells_write_ends(struct cells *cells, unsigned int row, unsigned int column, unsigned int width,
+			      enum attribute attribute, const char *text);
 /* Gives a stretch one attribute and leaves the characters. */
 void cells_paint(struct cells *cells, unsigned int row, unsigned int column, unsigned int width,
 		 enum attribute attribute);

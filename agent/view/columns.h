@@ -40,6 +40,7 @@ struct column {
 	unsigned int width, width_max; /* the least; grows with its contents up to width_max */
 	unsigned int rank;             /* 0: always there; the highest go first on a narrow screen */
 	bool left;                     /* aligned to the left */
+	bool ends;                     /* its end tells as much as its beginning: it is cut in the middle */
 	bool optional;                 /* not shown while it knows or has nothing in any row */
 	bool (*stays)(const void *row); /* but is shown where this is so of a row: n/a is told there. NULL: never */
 	bool whole;                    /* a word that is not to be cut: others go rather */

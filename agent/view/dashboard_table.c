@@ -158,13 +158,13 @@ int dashboard_rows(const struct dashboard_state *ui, const struct snapshot_targe
 	return 0;
 }
 
-static unsigned int aligned(struct cells *cells, unsigned int row, unsigned int column, unsigned int width,
-			    bool left, enum attribute attribute, const char *text)
+static unsigned int aligned(struct cells *cells, unsigned int row, unsigned int at, unsigned int width,
+			    const struct column *column, enum attribute attribute, const char *text)
 {
 	size_t taken = text_width(text);
-	unsigned int skip = !left && taken < width ? width - (unsigned int)taken : 0;
+	unsigned int skip = !column->left && taken < width ? width - (unsigned int)taken : 0;
 
-	return cells_write(cells, row, column + skip, width - skip, attribute, text);
+	return (column->ends ? cells_write_ends : cells_write)(cells, row, at + skip, width - skip, attribute, text);
 }
 
 static bool says_nothing(const char *text)
@@ -187,7 +187,7 @@ void dashboard_draw_row(const struct column *columns, size_t n_columns, const un
 			attribute = columns[i].attribute(item);
 		else if (says_nothing(text))
 			attribute = ATTR_DIM;
-		aligned(cells, place.row, (unsigned int)at, widths[i], columns[i].left, attribute, text);
+		aligned(cells, place.row, (unsigned int)at, widths[i], &columns[i], attribute, text);
 		at += widths[i] + 1;
 	}
 }
@@ -223,7 +223,7 @@ void dashboard_draw_titles(const struct column *columns, size_t n_columns, const
 			title = part_text(title, part, widths[i], text);
 			is_told = true;
 		}
-		aligned(cells, place.row, (unsigned int)at, widths[i], columns[i].left,
+		aligned(cells, place.row, (unsigned int)at, widths[i], &columns[i],
 			i == sort ? ATTR_SORTED : ATTR_HEADER, title);
 		if (i == sort)
 			cells_paint(cells, place.row, (unsigned int)at, widths[i], ATTR_SORTED);

@@ -160,7 +160,8 @@ static int64_t key_resident(const void *row)
 /* clang-format off: one row a column */
 static const struct column columns[] = {
 	{ "POOL", "threads that do the same job; the name is a glob for --limit", COLUMN_TEXT, POOL_TEXT(name),
-	  .format = format_name, .attribute = pool_attribute, .width = 14, .width_max = 40, .rank = 0, .left = true },
+	  .format = format_name, .attribute = pool_attribute, .width = 14, .width_max = 40, .rank = 0, .left = true,
+	  .ends = true },
 	{ "THR/LIM/CAP", "threads now / the limit you set / capacity the runtime tells", COLUMN_CUSTOM,
 	  .format = format_threads, .key = key_threads, .attribute = pool_attribute, .width = 11, .width_max = 17, .rank = 1 },
 	{ "STATE", "worst limit; n/a: not judged; full: at capacity; orphaned: ended", COLUMN_CUSTOM,

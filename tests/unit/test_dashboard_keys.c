@@ -83,7 +83,7 @@ static void test_unmoved_selection_is_what_has_grown_most(void **state)
 {
 	assert_selected("anyio-worker-*");
 	fixture->pools[FIXTURE_EXECUTOR].memory.grown_bytes = INT64_MAX;
-	assert_selected("ThreadPoolExecutor");
+	assert_selected("ThreadPoolEx");
 }
 
 static void test_a_selected_row_that_goes_leaves_its_place(void **state)
@@ -129,7 +129,7 @@ static void test_equals_by_size(void **state)
 		fixture->pools[i].memory.grown_bytes = 0;
 		fixture->pools[i].memory.resident_bytes = FIXTURE_MIB(i == FIXTURE_EXECUTOR ? 900 : 1 + i);
 	}
-	assert_selected("ThreadPoolExecutor");
+	assert_selected("ThreadPoolEx");
 }
 
 static void test_sort_menu(void **state)
@@ -167,9 +167,9 @@ static void test_search(void **state)
 	type("o");
 	assert_selected("libgomp"); /* it matches already */
 	press(KEY_FUNCTION + 3);
-	assert_selected("ThreadPoolExecutor");
+	assert_selected("ThreadPoolEx");
 	press(KEY_ESCAPE);
-	assert_selected("ThreadPoolExecutor");
+	assert_selected("ThreadPoolEx");
 	assert_int_equal(ui.mode, MODE_TABLES);
 }
 
@@ -178,7 +178,7 @@ static void test_filter(void **state)
 	press(KEY_FUNCTION + 4);
 	type("exec");
 	press(KEY_RETURN);
-	assert_selected("ThreadPoolExecutor");
+	assert_selected("ThreadPoolEx");
 	assert_null(strstr(frame(NULL, 0), "\nanyio-worker-*"));
 	press('\\');
 	type("zzz");
@@ -186,7 +186,7 @@ static void test_filter(void **state)
 	for (int i = 0; i < 3; i++)
 		press(KEY_ERASE);
 	press(KEY_RETURN);
-	assert_selected("ThreadPoolExecutor");
+	assert_selected("ThreadPoolEx");
 	press('\\');
 	press(KEY_ESCAPE); /* as in htop: no filter */
 	assert_non_null(strstr(frame(NULL, 0), "\nanyio-worker-*"));

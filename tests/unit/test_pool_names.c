@@ -101,6 +101,31 @@ static void start_routines_lose_what_changes_between_builds(void **state)
 	assert_true(by_routine("app", longest)[POOL_NAME_SIZE - 2] == '*');
 }
 
+static void long_names_keep_both_ends(void **state)
+{
+	static const char module[] = "my_long_executable_name_for_service";
+	char first[POOL_NAME_SIZE], second[POOL_NAME_SIZE];
+
+	strcpy(first, by_routine(module, "process_incoming_http_requests_gateway_first"));
+	strcpy(second, by_routine(module, "process_incoming_http_requests_gateway_second"));
+	assert_string_equal(first, "my_long_executable_name_for_service:proces*quests_gateway_first");
+	assert_int_equal(strlen(first), POOL_NAME_SIZE - 1);
+	assert_string_not_equal(first, second);
+	assert_int_equal(fnmatch(first, "my_long_executable_name_for_service:process_incoming_http_requests_gateway_first", 0), 0);
+	/* Between characters, never within one. */
+	for (size_t shift = 0; shift < 2; shift++) {
+		char symbol[96] = "x";
+		const char *name;
+
+		for (size_t i = shift; i + 2 < 90; i += 2)
+			memcpy(symbol + i, "\303\244", 2);
+		name = by_routine("", symbol);
+		assert_in_range(strlen(name), POOL_NAME_SIZE - 3, POOL_NAME_SIZE - 1);
+		for (const char *at = name + shift; *at; at += *at == '*' ? 1 : 2)
+			assert_true(*at == '*' || !memcmp(at, "\303\244", 2));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +134,7 @@ int main(void)
 		cmocka_unit_test(every_name_is_a_glob_that_matches_itself_and_its_threads),
 		cmocka_unit_test(without_a_symbol_the_place_tells_routines_apart),
 		cmocka_unit_test(start_routines_lose_what_changes_between_builds),
+		cmocka_unit_test(long_names_keep_both_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
