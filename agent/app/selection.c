@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../edge/log.h"
 #include "../edge/loop.h"
 #include "../open_files.h"
 
@@ -23,6 +24,7 @@ struct selection {
 	struct looked_at *passed;
 	size_t n_passed;
 	bool by_config; /* no selector given: the config's entries select */
+	bool has_looked;
 	bool pids_done; /* the PIDs that were given are attached to once */
 	char words[256], hint[256];
 };
@@ -154,17 +156,27 @@ static int compare_pids(const void *a, const void *b)
 	return compare_u64(*(const uint32_t *)a, *(const uint32_t *)b);
 }
 
+/* Alone it is an error; beside others that find something it would be dropped without a word. */
+static void note_found(const struct selection *selection, const char *selector, const char *what, size_t count)
+{
+	const struct options *options = selection->options;
+	size_t selectors = options->n_pids + options->n_names + !!options->unit + !!options->cgroup + !!options->container;
+
+	if (!count && selectors > 1 && !selection->has_looked)
+		log_event(LOG_LEVEL_WARN, "no_process_yet", selector, what, NULL);
+}
+
 /* Everything that the selectors find, all together, ascending; a PID may stand there twice. */
 static int list(struct selection *selection, uint32_t **ret_pids, size_t *ret_count)
 {
 	const struct options *options = selection->options;
 	_cleanup_(freep) uint32_t *pids = NULL;
 	const struct finder {
-		const char *what;
+		const char *selector, *what;
 		int (*find)(struct procfs *procfs, const char *what, uint32_t **ret_pids, size_t *ret_count);
-	} finders[] = {{options->unit, procfs_find_unit},
-		       {options->cgroup, procfs_find_cgroup},
-		       {options->container, procfs_find_container}};
+	} finders[] = {{"unit", options->unit, procfs_find_unit},
+		       {"cgroup", options->cgroup, procfs_find_cgroup},
+		       {"container", options->container, procfs_find_container}};
 	uint32_t *found = NULL;
 	size_t count = 0, n_found = 0;
 	int error = 0;
@@ -173,16 +185,21 @@ static int list(struct selection *selection, uint32_t **ret_pids, size_t *ret_co
 		return procfs_list(selection->procfs, ret_pids, ret_count);
 	for (size_t i = 0; i < options->n_names && !error; i++) {
 		error = procfs_find_name(selection->procfs, options->names[i], &found, &n_found);
-		if (!error)
-			error = add_pids(&pids, &count, found, n_found);
+		if (error)
+			break;
+		note_found(selection, "name", options->names[i], n_found);
+		error = add_pids(&pids, &count, found, n_found);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(finders) && !error; i++) {
 		if (!finders[i].what)
 			continue;
 		error = finders[i].find(selection->procfs, finders[i].what, &found, &n_found);
-		if (!error)
-			error = add_pids(&pids, &count, found, n_found);
+		if (error)
+			break;
+		note_found(selection, finders[i].selector, finders[i].what, n_found);
+		error = add_pids(&pids, &count, found, n_found);
 	}
+	selection->has_looked = true;
 	if (error)
 		return error;
 	if (count)

@@ -39,6 +39,12 @@ def test_selectors_that_select_nothing(selector, value, remedy):
     refused(run("dump", selector, value), 4, value, remedy)
 
 
+def test_a_selector_that_selects_nothing_beside_another(pools):
+    done = run("dump", "-p", pools("idle:threads=1").pid, "--unit", "nosuch.service", "-n", "nosuchname")
+    assert done.code == 0 and "event=no_process_yet unit=nosuch.service" in done.err
+    assert "event=no_process_yet name=nosuchname" in done.err
+
+
 def test_a_config_selects(pools, tmp_path):
     workload = pools()
     config = tmp_path / "config.yaml"
