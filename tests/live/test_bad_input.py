@@ -148,6 +148,12 @@ def test_each_missing_right_is_named(pools, runnable, missing):
     assert done.err.count("CAP_") == 1, done
 
 
+def test_sys_admin_is_not_the_right_to_open_tracefs(pools, runnable):
+    done = run("dump", "-p", pools("a:threads=1").pid, binary=runnable, prefix=caps("sys_admin", "sys_ptrace"))
+    refused(done, 1, "CAP_DAC_READ_SEARCH")
+    assert "not mounted" not in done.err
+
+
 def test_the_rights_of_the_readme_suffice(pools, runnable):
     workload = pools("a:threads=3,routine=upload_main")
     workload.fill()
