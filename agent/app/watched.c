@@ -69,7 +69,7 @@ int watched_open_image(struct watched *watched, struct explain *explain)
 	memset(&watched->kept, 0, sizeof(watched->kept));
 	memset(&watched->golang, 0, sizeof(watched->golang));
 	memset(&watched->descriptor, 0, sizeof(watched->descriptor));
-	watched->learn_next_ns = 0;
+	watched->learn_next_ns = watched->meet_ns = 0;
 	watched->was_sampled = watched->python_is_told = false;
 	error = residency_new(watched->id, watched->info.pid, watched->procfs_path, NULL, &residency, explain);
 	watched->residency = residency;
@@ -427,8 +427,8 @@ int watched_meet_workers(struct watched *watched, const struct fact_sink *sink)
 	uint64_t now = boottime();
 	int error;
 
-	watched->meet_ns = now + MEET_NS;
-	if (!cpython_begin(watched->cpython, now, MEET_SHARES * watched->runtime_share))
+	watched->meet_ns = cpython_is_found(watched->cpython) ? now + MEET_NS : 0;
+	if (!watched->meet_ns || !cpython_begin(watched->cpython, now, MEET_SHARES * watched->runtime_share))
 		return 0;
 	watched->meets--;
 	watched->meet_ns = watched->meets ? now + (MEET_NS << (MEETS - watched->meets)) : 0;
