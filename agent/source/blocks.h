@@ -14,6 +14,7 @@
 
 struct block {
 	uint64_t start, length;
+	uint64_t present; /* of that */
 	uint64_t faults; /* so many at least brought its pages into being */
 	uint32_t holder; /* the first that was found */
 	uint32_t second; /* another one */

@@ -36,6 +36,7 @@ struct search {
 	uint64_t span_end, next;
 	size_t stray_left;
 	/* finding their addresses: ranges by tag */
+	uint64_t content; /* so many bytes of each block */
 	struct place *place;
 	struct word_range *range;
 	size_t n_places, places_room;
@@ -80,8 +81,10 @@ static void add_faults(const struct search *search, struct block *block, const s
 	uint64_t start = block->start > run->start ? block->start : run->start;
 	uint64_t end = block->start + block->length < run->end ? block->start + block->length : run->end;
 
-	if (start < end)
-		block->faults += (end - start) / (may_be_huge ? HUGE_BYTES : search->fault_bytes);
+	if (start >= end)
+		return;
+	block->present += end - start;
+	block->faults += (end - start) / (may_be_huge ? HUGE_BYTES : search->fault_bytes);
 }
 
 /* What is present of one mapping. A chunk lies behind a chunk; where none does, page after page is tried. */
@@ -300,9 +303,28 @@ static int add_rest(struct search *search, const struct unowned *unowned, size_t
 	return r;
 }
 
+/* How much of each block is searched: all alike, but that those which have less leave it to the others. */
+static uint64_t content_share(const struct blocks *blocks)
+{
+	uint64_t least = HEAD_BYTES, most = CONTENT_BYTES;
+
+	while (most - least > PAGE) {
+		uint64_t share = least + (most - least) / 2, sum = 0;
+
+		for (size_t i = 0; i < blocks->count; i++)
+			sum += blocks->block[i].present < share ? blocks->block[i].present : share;
+		if (sum > CONTENT_BYTES)
+			most = share;
+		else
+			least = share;
+	}
+	return least;
+}
+
 static int add_content(struct search *search, struct block *block, uint32_t holder)
 {
-	uint64_t share = CONTENT_BYTES / search->blocks.count, length = share > HEAD_BYTES ? share : HEAD_BYTES;
+	/* What of it is not there is not read. */
+	uint64_t length = block->present < search->content ? block->length : search->content;
 
 	length = block->length < length ? block->length : length;
 	block->searched = true;
@@ -316,6 +338,7 @@ static int search_blocks(struct search *search)
 	bool again = true;
 	int r = 0;
 
+	search->content = content_share(blocks);
 	for (size_t i = 0; i < blocks->count && r == 0; i++) {
 		if (blocks->block[i].holder && !block_holder(&blocks->block[i]))
 			r = add_content(search, &blocks->block[i], HOLDER_OTHER);
