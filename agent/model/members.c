@@ -42,14 +42,6 @@ static const char *creators_name(struct target *target, struct thread *thread)
 	return thread->creator_name;
 }
 
-/* Both by their base names, without " (deleted)" behind them. */
-static bool is_programs_file(const struct target *target, const char *module)
-{
-	const char *base = strrchr(target->info.exe, '/');
-
-	return *module && !strcmp(module, base ? base + 1 : target->info.exe);
-}
-
 static struct pool_subject subject_of(struct target *target, struct thread *thread)
 {
 	const struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
@@ -60,7 +52,7 @@ static struct pool_subject subject_of(struct target *target, struct thread *thre
 		.symbol = thread_symbol(target, thread),
 		.module = thread_module(target, thread),
 		.process = target->info.comm,
-		.programs_file = is_programs_file(target, thread_module(target, thread)),
+		.programs_file = *target_file(target) && !strcmp(thread_module(target, thread), target_file(target)),
 		.runtime = target->info.runtime,
 		.creator = thread->leader ? target->info.parent_comm : creators_name(target, thread),
 		.leader = thread->leader,

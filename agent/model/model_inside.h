@@ -132,6 +132,8 @@ struct model {
 int target_new(const struct model *model, const struct fact *fact, struct target **ret_target);
 void target_free(struct target *target);
 void target_note_own_name(struct target *target, const char *name);
+/* The base name of the program's file, without " (deleted)". */
+const char *target_file(const struct target *target);
 void target_bind_policy(struct model *model, struct target *target, uint64_t time_ns);
 void target_exec(struct model *model, struct target *target, uint64_t time_ns);
 

@@ -43,12 +43,17 @@ void target_note_own_name(struct target *target, const char *name)
 	text_copy(place, FACT_NAME_SIZE, name);
 }
 
+const char *target_file(const struct target *target)
+{
+	const char *slash = strrchr(target->info.exe, '/');
+
+	return slash ? slash + 1 : target->info.exe;
+}
+
 static void note_own_names(struct target *target)
 {
-	const char *base = strrchr(target->info.exe, '/');
-
 	target_note_own_name(target, target->info.comm);
-	target_note_own_name(target, base ? base + 1 : target->info.exe);
+	target_note_own_name(target, target_file(target));
 }
 
 /* Binds the entry that the target's description names; threads are placed anew by its rules. */

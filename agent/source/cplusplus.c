@@ -177,10 +177,9 @@ static int read_class(const struct memory_reader *reader, struct symbols *symbol
 		return -ENOENT;
 	mangled += strlen(STATE_TYPE);
 	end = argument_length(callable);
-	/* A pointer to a function, or to a method; an object says by its class what it does. */
 	if (strncmp(callable, ASYNC_NAME, strlen(ASYNC_NAME)) == 0) {
 		snprintf(found.object.symbol, sizeof(found.object.symbol), "std::async");
-	} else if (*mangled == 'P' || *mangled == 'M') {
+	} else if (*mangled == 'P' || *mangled == 'M') { /* a function, or a method; an object says by its class what it does */
 		found.pointer = callable_word(callable + end);
 		if (!found.pointer)
 			return -ENOENT;

@@ -294,7 +294,7 @@ static void tell_elsewhere(struct chain *chain, const struct cpython_image *imag
 		*root = thread->root;
 		return;
 	}
-	r = thread->is_leader ? -ENOENT : tell_by_table(thread, image, codes, active, root);
+	r = tell_by_table(thread, image, codes, active, root);
 	if (r == 0)
 		return;
 	*root = (struct root){.kind = r == -ENOENT && has_stayed_there ? ROOT_NONE : ROOT_UNKNOWN};
@@ -310,13 +310,13 @@ static void tell(struct chain *chain, const struct cpython_image *image, struct 
 	memset(root, 0, sizeof(*root));
 	if (chain->broken || !first)
 		return;
-	if (first->code->role != CODE_BOOTSTRAP) {
-		tell_elsewhere(chain, image, codes, active, now_ns, root);
-		return;
-	}
-	/* Forked by a worker: its frames are still those of what it was. */
+	/* No executor has made the first thread: one that a worker forked still has that one's frames below its own. */
 	if (chain->thread->is_leader) {
 		root->kind = ROOT_NONE;
+		return;
+	}
+	if (first->code->role != CODE_BOOTSTRAP) {
+		tell_elsewhere(chain, image, codes, active, now_ns, root);
 		return;
 	}
 	if (!second || second->code->role != CODE_BOOTSTRAP_INNER ||

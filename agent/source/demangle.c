@@ -35,13 +35,23 @@ enum fit { NO_NAME, CUT, WHOLE };
 
 /* libiberty keeps what it works on upon the stack (the variant with a callback), so there is nothing to free when it is
  * left half-way. */
-static enum fit demangle(const char *mangled, int options, struct output *output)
+static enum fit print(const char *mangled, int options, struct output *output)
 {
-	if (strlen(mangled) > MANGLED_MAX)
-		return NO_NAME;
 	if (setjmp(output->full))
 		return CUT;
 	return cplus_demangle_v3_callback(mangled, options, take, output) && output->length ? WHOLE : NO_NAME;
+}
+
+static bool demangle(const char *mangled, int options, enum fit least, char *ret_name, size_t size)
+{
+	char name[MANGLED_MAX] = "";
+	struct output output = {.text = name, .size = size < sizeof(name) ? size : sizeof(name)};
+
+	if (strlen(mangled) > MANGLED_MAX || print(mangled, options, &output) < least)
+		return false;
+	memcpy(ret_name, name, output.length);
+	ret_name[output.length] = '\0';
+	return true;
 }
 
 static bool is_rust(const char *symbol, size_t length)
@@ -61,8 +71,7 @@ bool demangle_symbol(const char *symbol, char *ret_name, size_t size)
 {
 	/* The compiler's suffix (".constprop.0") belongs to no name. In Rust's a pair of points is a part of it. */
 	size_t length = strstr(symbol, "..") ? 0 : strcspn(symbol, ".");
-	char mangled[MANGLED_MAX + 1], name[MANGLED_MAX] = "";
-	struct output output = {.text = name, .size = size < sizeof(name) ? size : sizeof(name)};
+	char mangled[MANGLED_MAX + 1];
 
 	if (strncmp(symbol, "_Z", 2) != 0 || length < 3 || length > MANGLED_MAX)
 		return false;
@@ -74,21 +83,10 @@ bool demangle_symbol(const char *symbol, char *ret_name, size_t size)
 		/* Each build has another hash. */
 		strcpy(mangled + length - 1 - RUST_HASH_DIGITS - strlen(RUST_HASH), "E");
 	}
-	if (demangle(mangled, DMGL_NO_OPTS, &output) == NO_NAME)
-		return false;
-	memcpy(ret_name, name, output.length);
-	ret_name[output.length] = '\0';
-	return true;
+	return demangle(mangled, DMGL_NO_OPTS, CUT, ret_name, size);
 }
 
 bool demangle_type(const char *type, char *ret_name, size_t size)
 {
-	char name[MANGLED_MAX] = "";
-	struct output output = {.text = name, .size = size < sizeof(name) ? size : sizeof(name)};
-
-	if (demangle(type, DMGL_TYPES | DMGL_PARAMS, &output) != WHOLE)
-		return false;
-	memcpy(ret_name, name, output.length);
-	ret_name[output.length] = '\0';
-	return true;
+	return demangle(type, DMGL_TYPES | DMGL_PARAMS, WHOLE, ret_name, size);
 }

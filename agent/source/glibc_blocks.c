@@ -326,7 +326,6 @@ static int add_content(struct search *search, struct block *block, uint32_t hold
 	/* What of it is not there is not read. */
 	uint64_t length = block->present < search->content ? block->length : search->content;
 
-	length = block->length < length ? block->length : length;
 	block->searched = true;
 	return add_place(search, block->start, block->start + length, holder, 0);
 }
