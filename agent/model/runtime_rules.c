@@ -115,9 +115,9 @@ static const struct runtime_rule rules[] = {
 	{ .name = "tokio-runtime-w", FIXED("tokio-runtime-w*"), .kind = "tokio workers and blocking" },
 	{ .name = "tokio-rt-worker", FIXED("tokio-rt-worker"), .kind = "tokio workers and blocking" },
 
-	/* Rust: one start routine for every std::thread::spawn(), by either mangling. */
+	/* Rust: one start routine for every std::thread::spawn(); of v0 symbols the type stands in angles. */
 	{ .routine = "std::sys*::Thread::new::thread_start", NAME("rust-threads"), .kind = "Rust threads" },
-	{ .routine = "_RNv*3std3sys*thread*6Thread*thread_start", NAME("rust-threads"), .kind = "Rust threads" },
+	{ .routine = "<std::sys*::Thread>::new::thread_start", NAME("rust-threads"), .kind = "Rust threads" },
 
 	/* gRPC's core, and the C++ server's own pool. The module may be the program itself. */
 	{ .name = "grpc_global_tim", GRPC_INTERNAL },

@@ -38,11 +38,16 @@ static const char *const containers[] = {
 	"_ZNSt3__112__hash_table*", "_ZNSt3__16__tree*",      "_ZNSt3__19allocator*",  "_ZNSt3__116allocator_traits*",
 	"_ZNSt3__114__split_buffer*", "_ZNSt3__13map*",       "_ZNSt3__13set*",        "_ZNSt3__113unordered_*",
 	"_ZNSt3__110shared_ptr*", "_ZNSt3__111make_unique*",  "_ZNSt3__111make_shared*", "_ZNSt3__115allocate_shared*",
-	/* Rust's, by either mangling */
+	/* Rust's older symbols */
 	"_ZN5alloc7raw_vec*",     "_ZN5alloc3vec*",           "_ZN5alloc3fmt*",        "_ZN5alloc6string*",
 	"_ZN5alloc5alloc*",       "_ZN5alloc11collections*",  "_ZN5alloc5boxed*",      "_ZN9hashbrown*",
-	"_ZN*_$LT$alloc..*",      "_ZN4core3fmt*",            "_R*NtCs*_5alloc7raw_vec*", "_R*NtCs*_5alloc3fmt*",
-	"_R*Cs*_5alloc11collections5btree4node*", "_R*NtCs*_9hashbrown3raw*", "_RNvNtCs*_4core3fmt5write*",
+	"_ZN*_$LT$alloc..*",      "_ZN4core3fmt*",
+};
+
+/* The same of Rust's v0 symbols, which begin with what is different in each program: as a person writes them. */
+static const char *const containers_v0[] = {
+	"alloc::*", "<alloc::*", "hashbrown::*", "<hashbrown::*", "core::fmt::*", "<core::fmt::*",
+	"std::collections::*", "<std::collections::*",
 };
 
 static bool matches(const char *const *patterns, size_t count, const char *text)
@@ -87,6 +92,16 @@ struct frame {
 	bool is_helper, is_container;
 };
 
+static bool is_container(struct symbols *symbols, uint64_t call, const struct fact_routine *routine)
+{
+	struct fact_routine written = *routine;
+
+	if (strncmp(routine->symbol, "_R", 2) != 0)
+		return matches(containers, ARRAY_SIZE(containers), routine->symbol);
+	symbols_demangle(symbols, call, &written);
+	return matches(containers_v0, ARRAY_SIZE(containers_v0), written.symbol);
+}
+
 static int look(struct symbols *symbols, uint64_t ip, struct frame *ret_frame)
 {
 	/* The call, not what it returns to, which may be another function's. */
@@ -96,7 +111,7 @@ static int look(struct symbols *symbols, uint64_t ip, struct frame *ret_frame)
 	if (r < 0)
 		return r;
 	ret_frame->is_helper = matches(helpers, ARRAY_SIZE(helpers), ret_frame->routine.module);
-	ret_frame->is_container = !ret_frame->is_helper && matches(containers, ARRAY_SIZE(containers), ret_frame->routine.symbol);
+	ret_frame->is_container = !ret_frame->is_helper && is_container(symbols, call, &ret_frame->routine);
 	/* Of code without a file nobody says what it is. */
 	return symbols_place(symbols, call, ret_frame->is_helper || ret_frame->is_container, &ret_frame->place);
 }
