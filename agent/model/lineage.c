@@ -17,10 +17,13 @@ static int compare_stacks(const void *a, const void *b)
 	return compare_u64(((const struct stack *)a)->start, ((const struct stack *)b)->start);
 }
 
-static bool wants_creator(const struct target *target, const struct thread *thread)
+/* Once, when its routine is known. */
+static bool wants_creator(struct target *target, struct thread *thread)
 {
-	return thread->living && !thread->creator.tid && !thread->creator_sought && thread->start_argument &&
-	       thread->pool != POOL_NONE && target->pools.pool[thread->pool].has_creators_argument;
+	if (!thread->living || thread->creator.tid || thread->creator_sought || thread->routine == ROUTINE_NONE)
+		return false;
+	thread->creator_sought = true;
+	return thread->start_argument && thread_has_creators_argument(target, thread);
 }
 
 static uint32_t stacks_fill(const struct target *target, struct stack *stacks)
@@ -66,7 +69,7 @@ static bool began_before(const struct thread *first, const struct thread *second
 
 /* Such a thread's argument lay on the stack of the thread that made it. Whoever lives on that stack since before the
  * thread began is the one: a later user of the stack began after it. */
-static void find_creators(struct target *target)
+void target_find_creators(struct target *target)
 {
 	struct threads *threads = &target->threads;
 	_cleanup_(freep) struct stack *stacks = NULL;
@@ -84,7 +87,6 @@ static void find_creators(struct target *target)
 				return;
 			count = stacks_fill(target, stacks);
 		}
-		thread->creator_sought = true;
 		stack = stack_find(stacks, count, thread->start_argument);
 		if (stack && stack->thread != i && began_before(&threads->thread[stack->thread], thread))
 			thread->creator = threads->thread[stack->thread].id;
@@ -92,22 +94,6 @@ static void find_creators(struct target *target)
 }
 
 /* ---- pools ------------------------------------------------------------------------------------------- */
-
-/* The creator's pool while it lives; after that, the last one that it was in. */
-static uint32_t creators_pool(struct target *target, struct thread *thread)
-{
-	const struct pools *pools = &target->pools;
-	const struct thread *creator = threads_find(&target->threads, thread->creator);
-
-	if (creator && creator->pool != POOL_NONE) {
-		thread->creator_pool = creator->pool;
-		thread->creator_pool_number = pools->pool[creator->pool].number;
-	}
-	if (thread->creator_pool >= pools->count ||
-	    pools->pool[thread->creator_pool].number != thread->creator_pool_number)
-		return POOL_NONE;
-	return thread->creator_pool;
-}
 
 /* What the members of one pool say together. */
 struct ancestry {
@@ -143,8 +129,7 @@ static void settle_parents(struct target *target, const struct ancestry *ancestr
 			continue;
 		}
 		if (ancestry[i].is_unknown || ancestry[i].is_mixed || (leader && parent == leader->pool) ||
-		    (parent != POOL_NONE && (pools->pool[parent].is_programs_main ||
-					     !strcmp(pools->pool[parent].name, POOL_NAME_MAIN))))
+		    (parent != POOL_NONE && pool_is_nobodys_parent(&pools->pool[parent])))
 			parent = POOL_NONE;
 		pool->parent = parent;
 		pool->parent_number = parent != POOL_NONE ? pools->pool[parent].number : 0;
@@ -199,14 +184,13 @@ void target_figure_lineage(struct target *target)
 
 	if (!ancestry)
 		return;
-	find_creators(target);
 	for (uint32_t i = 0; i < pools->count; i++)
 		ancestry[i].parent = POOL_NONE;
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		struct thread *thread = &threads->thread[i];
 
 		if (thread->living && thread->pool != POOL_NONE)
-			ancestry_add(&ancestry[thread->pool], thread->pool, creators_pool(target, thread));
+			ancestry_add(&ancestry[thread->pool], thread->pool, thread_makers_pool(target, thread));
 	}
 	settle_parents(target, ancestry);
 	break_circles(pools);

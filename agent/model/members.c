@@ -33,19 +33,37 @@ static bool is_own_name(const struct target *target, const char *name)
 }
 
 /* It is kept for when the creator has ended. */
-static const char *creators_name(struct target *target, struct thread *thread)
+static void note_creator(struct target *target, struct thread *thread)
 {
 	const struct thread *creator = threads_find(&target->threads, thread->creator);
 
-	if (creator)
-		text_copy(thread->creator_name, sizeof(thread->creator_name), creator->name);
-	return thread->creator_name;
+	if (!creator)
+		return;
+	text_copy(thread->creator_name, sizeof(thread->creator_name), creator->name);
+	if (creator->pool == POOL_NONE)
+		return;
+	thread->creator_pool = creator->pool;
+	thread->creator_pool_number = target->pools.pool[creator->pool].number;
+}
+
+uint32_t thread_makers_pool(struct target *target, struct thread *thread)
+{
+	const struct pools *pools = &target->pools;
+
+	note_creator(target, thread);
+	if (thread->creator_pool >= pools->count ||
+	    pools->pool[thread->creator_pool].number != thread->creator_pool_number)
+		return POOL_NONE;
+	return thread->creator_pool;
 }
 
 static struct pool_subject subject_of(struct target *target, struct thread *thread)
 {
 	const struct told_executor *executor = told_executors_find(&target->executors, thread->executor);
+	uint32_t makers_pool = thread_makers_pool(target, thread);
 
+	if (thread->creator.tid == target->info.pid) /* the first thread is nobody's parent */
+		makers_pool = POOL_NONE;
 	return (struct pool_subject){
 		.executor = executor ? &executor->fact : NULL,
 		.name = thread->name,
@@ -54,7 +72,8 @@ static struct pool_subject subject_of(struct target *target, struct thread *thre
 		.process = target->info.comm,
 		.programs_file = *target_file(target) && !strcmp(thread_module(target, thread), target_file(target)),
 		.runtime = target->info.runtime,
-		.creator = thread->leader ? target->info.parent_comm : creators_name(target, thread),
+		.creator = thread->leader ? target->info.parent_comm : thread->creator_name,
+		.makers_pool = makers_pool,
 		.leader = thread->leader,
 		.io_worker = thread->io_worker,
 		.own_name = is_own_name(target, thread->name),
@@ -98,6 +117,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 
 	threads_pending_remove(&target->threads, thread);
 	after = pool_of(target, thread, now_ns);
+	thread->placed_by = thread->creator_pool_number;
 	if (after == before || after == POOL_NONE)
 		return;
 	struct pool *pool = &target->pools.pool[after];
@@ -133,6 +153,28 @@ void thread_recognise(struct model *model, struct target *target, struct thread 
 {
 	thread->executor = executor;
 	settle(model, target, thread, true, now_ns);
+}
+
+/* Whose makers turned out to be, or have become, of another pool. */
+void target_follow_makers(struct model *model, struct target *target, uint64_t now_ns)
+{
+	struct threads *threads = &target->threads;
+
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		struct thread *thread = &threads->thread[i];
+
+		if (!thread->living || thread->pool == POOL_NONE || !target->pools.pool[thread->pool].is_makers_own)
+			continue;
+		if (thread_makers_pool(target, thread) != POOL_NONE && thread->creator_pool_number != thread->placed_by)
+			settle(model, target, thread, true, now_ns);
+	}
+}
+
+bool thread_has_creators_argument(struct target *target, struct thread *thread)
+{
+	const struct pool_subject subject = subject_of(target, thread);
+
+	return pools_have_creators_argument(&target->pools, &subject);
 }
 
 /* The thread has ended. One that ends before its name counted is a start and an end of the pool that it

@@ -172,7 +172,8 @@ int apply_blame(struct model *model, struct target *target, const struct fact *f
 /* apply_runtime.c: what the executors of each pool hold and how many are busy, as of this refresh */
 void target_figure_executors(struct target *target, uint64_t now_ns);
 
-/* lineage.c: which pool made which, as of this refresh */
+/* lineage.c: who made threads that were there before; which pool made which, as of this refresh */
+void target_find_creators(struct target *target);
 void target_figure_lineage(struct target *target);
 
 /* fit.c: is its size what its runtime makes of the number of CPUs, and what would it make of the quota */
@@ -184,6 +185,12 @@ void thread_settle(struct model *model, struct target *target, struct thread *th
 void thread_recognise(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
 		      uint64_t now_ns);
 void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
+/* The creator's pool while it lives; after that, the last one that it was in. POOL_NONE: not known. */
+uint32_t thread_makers_pool(struct target *target, struct thread *thread);
+/* Its start routine's argument lay on the stack of who made it. */
+bool thread_has_creators_argument(struct target *target, struct thread *thread);
+/* Teams are in pools below those of their makers, who may be told late. */
+void target_follow_makers(struct model *model, struct target *target, uint64_t now_ns);
 void thread_await_name(struct target *target, struct thread *thread);
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too);

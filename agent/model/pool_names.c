@@ -184,6 +184,18 @@ void pool_name_number(uint32_t number, uint32_t last, char name[POOL_NAME_SIZE])
 	strcpy(name + length, suffix);
 }
 
+void pool_name_below(const char *parent, const char *name, char ret_name[POOL_NAME_SIZE])
+{
+	struct text text = {.length = 0};
+
+	for (; *parent; parent++)
+		text_add(&text, *parent);
+	text_add(&text, '/');
+	for (; *name; name++)
+		text_add(&text, *name);
+	text_finish(&text, ret_name);
+}
+
 void pool_name_cut(const char *name, bool is_cut, char ret_name[POOL_NAME_SIZE])
 {
 	struct text text = {.length = 0};

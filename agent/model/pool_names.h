@@ -20,6 +20,8 @@ void pool_name_routine(const char *module, const char *symbol, char ret_name[POO
 void pool_name_function(const char *file, const char *function, char ret_name[POOL_NAME_SIZE]);
 /* The second of a name becomes NAME#2, and so on; beyond `last` all are NAME#*. */
 void pool_name_number(uint32_t number, uint32_t last, char name[POOL_NAME_SIZE]);
+/* Of the pool `name` below another: PARENT/NAME. Both are names of pools. */
+void pool_name_below(const char *parent, const char *name, char ret_name[POOL_NAME_SIZE]);
 /* A name as it stands, with the star for what the kernel has cut. */
 void pool_name_cut(const char *name, bool is_cut, char ret_name[POOL_NAME_SIZE]);
 /* A name as it stands, its special characters made safe. */

@@ -201,10 +201,9 @@ static const struct rule_set *rules_for(struct pools *pools, const struct rule_e
 	return &memo->set;
 }
 
-static bool choose_by_runtime(struct pools *pools, const struct pool_subject *subject,
-			      struct pool_choice *choice)
+static struct rule_evidence evidence_of(const struct pool_subject *subject)
 {
-	const struct rule_evidence evidence = {
+	return (struct rule_evidence){
 		.name = subject->own_name ? "" : subject->name,
 		.routine = subject->symbol,
 		.module = subject->module,
@@ -214,6 +213,38 @@ static bool choose_by_runtime(struct pools *pools, const struct pool_subject *su
 		.is_leader = subject->leader,
 		.is_programs_file = subject->programs_file,
 	};
+}
+
+bool pool_is_nobodys_parent(const struct pool *pool)
+{
+	return pool->is_programs_main || !strcmp(pool->name, POOL_NAME_MAIN) || !strcmp(pool->name, POOL_NAME_OTHER);
+}
+
+/* Each pool whose threads have teams has a pool of teams below it: one for all would be below none. */
+static void choose_below(const struct pools *pools, uint32_t makers_pool, const char *name, struct pool_choice *choice)
+{
+	const struct pool *maker = makers_pool < pools->count ? &pools->pool[makers_pool] : NULL;
+
+	if (!maker || pool_is_nobodys_parent(maker))
+		strcpy(choice->name, name);
+	else if (maker->is_makers_own) /* a team within a team */
+		memcpy(choice->name, maker->name, sizeof(choice->name));
+	else
+		pool_name_below(maker->name, name, choice->name);
+}
+
+bool pools_have_creators_argument(struct pools *pools, const struct pool_subject *subject)
+{
+	const struct rule_evidence evidence = evidence_of(subject);
+	const struct runtime_rule *rule = runtime_rule_among(rules_for(pools, &evidence), &evidence);
+
+	return rule && rule->is_makers_own;
+}
+
+static bool choose_by_runtime(struct pools *pools, const struct pool_subject *subject,
+			      struct pool_choice *choice)
+{
+	const struct rule_evidence evidence = evidence_of(subject);
 	const struct runtime_rule *rule = runtime_rule_among(rules_for(pools, &evidence), &evidence);
 
 	if (!rule)
@@ -225,6 +256,8 @@ static bool choose_by_runtime(struct pools *pools, const struct pool_subject *su
 		strcpy(choice->name, POOL_NAME_MAIN);
 	else if (rule->naming == RULE_MODULE)
 		pool_name_routine(evidence.module, "", choice->name);
+	else if (rule->is_makers_own)
+		choose_below(pools, subject->makers_pool, rule->pool, choice);
 	else if (rule->naming != RULE_FIXED && *evidence.name)
 		choose_by_name(pools, evidence.name, rule->naming, choice);
 	else
@@ -326,7 +359,7 @@ static void pool_take_rule(struct pool *pool, const struct runtime_rule *rule)
 	pool->has_parallelism = rule->has_parallelism;
 	pool->is_teams = rule->is_teams;
 	pool->is_programs_main = rule->is_programs_main;
-	pool->has_creators_argument = rule->has_creators_argument;
+	pool->is_makers_own = rule->is_makers_own;
 	pool->is_runtimes_own = rule->is_runtimes_own;
 }
 

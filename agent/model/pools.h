@@ -34,7 +34,7 @@ struct pool {
 	bool reserved;                    /* has room beyond max_pools */
 	uint32_t number;                  /* of this pool, never used again; an index may be */
 	/* as its rule has it (runtime_rules.h) */
-	bool has_parallelism, is_teams, is_programs_main, has_creators_argument;
+	bool has_parallelism, is_teams, is_programs_main, is_makers_own;
 	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
 	uint32_t guests;                  /* such newborns, if they are to come here; no peak has them in */
@@ -96,6 +96,7 @@ struct pool_subject {
 	const char *runtime; /* as fact_target.runtime */
 	bool programs_file; /* the module is the program's own file */
 	const char *creator; /* of a leader its parent's comm, else the creator's name */
+	uint32_t makers_pool; /* where the creator is, or was last; POOL_NONE: not known */
 	bool leader, io_worker;
 	bool own_name; /* the name is the process's own: it says nothing */
 	const struct fact_executor *executor; /* whose worker it is; NULL: nobody's */
@@ -106,6 +107,10 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		uint64_t time_ns, uint32_t *ret_pool);
 /* The same if there is one already, else POOL_NONE (also where the rest, `other`, would take it). */
 uint32_t pools_find(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject);
+/* What its threads are started with lies on the stack of who made them (runtime_rules.h). */
+bool pools_have_creators_argument(struct pools *pools, const struct pool_subject *subject);
+/* The program's first thread, and what has no pool of its own. */
+bool pool_is_nobodys_parent(const struct pool *pool);
 /* Has anything to show: threads or what they left. */
 bool pool_is_listed(const struct pool *pool);
 /* A listed pool has a name that the glob of a limit matches. */

@@ -370,6 +370,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (*target->former_group)
 		group_retire(model, target);
 	target->fresh_image = false;
+	target_find_creators(target);
 	target_settle_due(model, target, now_ns, true);
 	/* Its last thread has gone, it is about to end: the last figures stay. */
 	if (target->had_threads && !target->threads.living)
@@ -377,6 +378,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	end_unseen(model, target, now_ns);
 	/* A newborn that was its guest can be shown nowhere now. */
 	target_settle_due(model, target, now_ns, true);
+	target_follow_makers(model, target, now_ns);
 	sampled = target->sampled;
 	target->sampled = false;
 	threads_release(&target->threads);

@@ -18,8 +18,9 @@
 #define JVM_COMPILER JVM, FIXED("jvm-compiler"), .kind = "HotSpot compiler", OWN
 #define JVM_INTERNAL JVM, FIXED("jvm-internal"), .kind = "HotSpot internal", OWN
 #define NODE_INTERNAL FIXED("node-internal"), .kind = "Node.js internal", OWN
-/* gomp_team_start() puts what each thread of a team is to do on its own stack. */
-#define GOMP FIXED("libgomp"), .kind = "OpenMP team", .is_teams = true, .has_creators_argument = true
+/* gomp_team_start() puts what each thread of a team is to do on its own stack, and keeps the threads for its own next team.
+ * LLVM's go back to one list of the process, for whoever asks next. */
+#define GOMP FIXED("libgomp"), .kind = "OpenMP team", .is_teams = true, .is_makers_own = true
 #define LIBOMP FIXED("libomp"), .kind = "OpenMP team", .is_teams = true
 #define GRPC_INTERNAL FIXED("grpc-internal"), .kind = "gRPC internal", OWN
 

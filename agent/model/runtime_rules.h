@@ -33,8 +33,9 @@ struct runtime_rule {
 	bool has_parallelism; /* its runtime lets only so many of them run at a time */
 	bool is_teams;          /* each thread that uses the library has its own: OpenMP */
 	bool is_programs_main;  /* where the program itself runs: those that it makes come from nowhere else */
-	/* The start routine's argument lies on the stack of the thread that made this one. */
-	bool has_creators_argument;
+	/* It is the team of the thread that made it, and of nobody else, ever; the start routine's argument lies on that one's
+	 * stack. So it has a pool below that thread's. */
+	bool is_makers_own;
 	const struct worker_waits *waits; /* how one that waits is told from one in a task; NULL: it cannot be */
 	bool is_runtimes_own; /* none of the program's work: collectors, compilers, timers */
 };

@@ -20,6 +20,7 @@ struct thread {
 	bool creator_sought; /* by its argument */
 	char creator_name[FACT_NAME_SIZE]; /* its last one; "": not known */
 	uint32_t creator_pool, creator_pool_number; /* in which its creator was last; POOL_NONE: not known */
+	uint32_t placed_by; /* the number of that pool when its own was chosen */
 	bool stack_sought; /* its stack is still to be found by stack pointer and TLS base */
 	char state;
 	uint32_t owner, pool, routine;

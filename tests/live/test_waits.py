@@ -10,6 +10,7 @@ from harness import POOLSCOPE, ROOT, SANITIZED, run, wait_for
 from test_cpython import dump_until, pools_of
 
 TEAM = ROOT / "tests/runtimes/programs/waits_openmp.c"
+TEAMS = "team:master/libgomp"
 
 
 class Team(harness.Workload):
@@ -28,11 +29,11 @@ def program(tmp_path_factory):
 
 
 def team_of(target):
-    return pools_of(target)["libgomp"]
+    return pools_of(target)[TEAMS]
 
 
 def idle(running):
-    return team_of(dump_until(running, lambda pools: pools["libgomp"]["busy"] == 0, "the team to be idle"))
+    return team_of(dump_until(running, lambda pools: pools[TEAMS]["busy"] == 0, "the team to be idle"))
 
 
 def test_idle_busy_idle(team, program):
@@ -41,7 +42,7 @@ def test_idle_busy_idle(team, program):
     assert idle(running)["threads"] == 8
     for count in (3, 8):
         running.ask(f"in {count} 0")
-        pool = team_of(dump_until(running, lambda pools, n=count: pools["libgomp"]["busy"] == n, f"{count} to be busy"))
+        pool = team_of(dump_until(running, lambda pools, n=count: pools[TEAMS]["busy"] == n, f"{count} to be busy"))
         assert (pool["threads"], pool["running"], pool["busy_peak"], pool["right_size"]) == (8, 0, count, None)
         running.ask("out")
         idle(running)
@@ -55,12 +56,12 @@ def test_from_look_to_look(team, program, watch, final, binary):
     watching = watch(running.pid, "--interval", "100ms", binary=binary)
     for count in (4, 2):
         running.ask(f"in {count} 0")
-        team_of(dump_until(running, lambda pools, n=count: pools["libgomp"]["busy"] == n, "them to be busy"))
+        team_of(dump_until(running, lambda pools, n=count: pools[TEAMS]["busy"] == n, "them to be busy"))
         if count == 4:
             running.ask("out")
             idle(running)
     target = final(watching, running)
-    members = [thread["busy"] for thread in target["thread_list"] if thread["pool"] == "libgomp"]
+    members = [thread["busy"] for thread in target["thread_list"] if thread["pool"] == TEAMS]
     assert (team_of(target)["busy"], sorted(members)) == (2, [False] * 3 + [True] * 2)
     assert team_of(target)["busy_peak"] in (2, 4)  # 4 if a look fell into it
 

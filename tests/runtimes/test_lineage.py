@@ -29,8 +29,8 @@ def test_there_before(program, tmp_path):
     """gcc's OpenMP leaves evidence of who made a team."""
     started = program(compiled(tmp_path, "openmp.c", "gcc", "-fopenmp"), "4", "5")
     target = run("dump", "--json", "-p", started.pid).target()
-    assert lineage(target) == {"main": (None, None), MASTERS: (None, None), "libgomp": (MASTERS, teams(5, 3))}
-    assert_made_by(target, "libgomp", MASTERS, 3)
+    assert lineage(target) == {"main": (None, None), MASTERS: (None, None), f"{MASTERS}/libgomp": (MASTERS, teams(5, 3))}
+    assert_made_by(target, f"{MASTERS}/libgomp", MASTERS, 3)
 
 
 def test_there_before_without_evidence(program, tmp_path):
@@ -58,12 +58,13 @@ def test_an_executor_of_teams(program, tmp_path, watch, final, compiler, library
     python.read()
     late = run("dump", "--json", "-p", python.pid).target()
     born = final(watching, python)
-    expected = {"main": (None, None), "resize_*": (None, None), library: ("resize_*", teams(16, 3, 48))}
+    pool = "resize_*/libgomp" if library == "libgomp" else library
+    expected = {"main": (None, None), "resize_*": (None, None), pool: ("resize_*", teams(16, 3, 48))}
     assert lineage(born) == expected
-    assert_made_by(born, library, "resize_*", 3)
+    assert_made_by(born, pool, "resize_*", 3)
     if library == "libgomp":
         assert lineage(late) == expected
-        assert_made_by(late, library, "resize_*", 3)
+        assert_made_by(late, pool, "resize_*", 3)
     else:
         assert lineage(late)[library] == (None, None)
 
@@ -73,6 +74,6 @@ def test_dump_shows_the_tree_and_the_real_bound(program, tmp_path):
     python = program("/usr/bin/python3", PROGRAMS / "teams.py", shared, 4)
     done = wait_for(lambda: run("dump", "-p", python.pid), "a dump")
     lines = done.out.splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("resize_*"))
-    assert lines[at + 1].split()[1] == "libgomp" and " 4x3 " in lines[at + 1], done
-    assert "libgomp below resize_*: 4 teams of 3; at most 48 threads, when each of 16 workers has one" in done.out, done
+    at = next(i for i, line in enumerate(lines) if line.startswith("resize_* "))
+    assert lines[at + 1].split()[1] == "resize_*/libgomp" and " 4x3 " in lines[at + 1], done
+    assert "resize_*/libgomp below resize_*: 4 teams of 3; at most 48 threads, when each of 16 workers has one" in done.out, done

@@ -9,7 +9,7 @@ from programs import PROGRAMS, compiled, program  # noqa: F401 pylint: disable=u
 from test_cpython import dump_until, pools_of
 
 NATIVE = {
-    "libgomp": ("waits_openmp.c", ("gcc", "-fopenmp", "-pthread"), ("4",), 3),
+    "waits_openmp_c:master/libgomp": ("waits_openmp.c", ("gcc", "-fopenmp", "-pthread"), ("4",), 3),
     # each stands 64 bytes deeper on its stack than the one before it
     "libomp": ("waits_openmp.c", ("clang", "-fopenmp", "-pthread"), ("40",), 39),
     "tbb": ("waits_tbb.cc", ("g++",), (), 3),

@@ -47,6 +47,8 @@ static void executor_of(struct script *s, uint64_t capacity, uint32_t first, uin
 		feed(s, (struct fact){.kind = FACT_WORKER, .worker = {.id = tid(number), .executor = 1}});
 }
 
+#define TEAM "resize_*/libgomp"
+
 static void teams_of_workers(void **state)
 {
 	struct script s = {0};
@@ -61,37 +63,39 @@ static void teams_of_workers(void **state)
 	}
 	pass(&s, SEC);
 	target = refresh(&s);
-	assert_string_equal(parent_of(target, "libgomp"), "python3.11:thread_run");
-	assert_int_equal(pool(target, "libgomp")->team_bound, UNKNOWN_U64);
+	assert_string_equal(parent_of(target, "python3.11:thread_run/libgomp"), "python3.11:thread_run");
+	assert_int_equal(pool(target, "python3.11:thread_run/libgomp")->team_bound, UNKNOWN_U64);
 	exited(&s, PID); /* nobody's parent, as when it was there */
 	target = refresh(&s);
 	assert_string_equal(parent_of(target, "python3.11:thread_run"), "none");
 	/* The workers turn out to be an executor's. */
 	executor_of(&s, 16, 200, 203);
 	target = refresh(&s);
-	assert_string_equal(parent_of(target, "libgomp"), "resize_*");
+	assert_int_equal(target->n_pools, 3); /* and main, whose thread has ended */
+	assert_int_equal(pool(target, TEAM)->threads_started, 11);
+	assert_string_equal(parent_of(target, TEAM), "resize_*");
 	assert_string_equal(parent_of(target, "resize_*"), "none");
-	assert_int_equal(pool(target, "libgomp")->teams, 4);
-	assert_int_equal(pool(target, "libgomp")->team_threads, 3);
-	assert_int_equal(pool(target, "libgomp")->team_bound, 48);
+	assert_int_equal(pool(target, TEAM)->teams, 4);
+	assert_int_equal(pool(target, TEAM)->team_threads, 3);
+	assert_int_equal(pool(target, TEAM)->team_bound, 48);
 	assert_int_equal(pool(target, "resize_*")->teams, UNKNOWN_U64);
 	/* A worker goes; its team stays, and is still of that pool, but whose team is not known. */
 	exited(&s, 200);
 	target = refresh(&s);
-	assert_string_equal(parent_of(target, "libgomp"), "resize_*");
-	assert_int_equal(pool(target, "libgomp")->teams, UNKNOWN_U64);
-	assert_int_equal(pool(target, "libgomp")->team_bound, UNKNOWN_U64);
+	assert_string_equal(parent_of(target, TEAM), "resize_*");
+	assert_int_equal(pool(target, TEAM)->teams, UNKNOWN_U64);
+	assert_int_equal(pool(target, TEAM)->team_bound, UNKNOWN_U64);
 	for (uint32_t i = 0; i < 3; i++)
 		exited(&s, 300 + i);
-	assert_int_equal(pool(refresh(&s), "libgomp")->teams, 3);
+	assert_int_equal(pool(refresh(&s), TEAM)->teams, 3);
 	/* The pool empties, and stays where it was. */
 	for (uint32_t worker = 1; worker < 4; worker++)
 		for (uint32_t i = 0; i < 3 - (worker == 3); i++)
 			exited(&s, 300 + worker * 10 + i);
 	target = refresh(&s);
-	assert_string_equal(parent_of(target, "libgomp"), "resize_*");
-	assert_int_equal(pool(target, "libgomp")->threads, 0);
-	assert_int_equal(pool(target, "libgomp")->teams, UNKNOWN_U64);
+	assert_string_equal(parent_of(target, TEAM), "resize_*");
+	assert_int_equal(pool(target, TEAM)->threads, 0);
+	assert_int_equal(pool(target, TEAM)->teams, UNKNOWN_U64);
 	script_end(&s);
 }
 
@@ -110,13 +114,77 @@ static void mains_team_has_no_parent(void **state)
 	assert_int_equal(pool(target, "libgomp")->teams, 1);
 	assert_int_equal(pool(target, "libgomp")->team_threads, 3);
 	assert_int_equal(pool(target, "libgomp")->team_bound, UNKNOWN_U64);
-	/* Another by a worker: of both, so of neither. */
+	script_end(&s);
+}
+
+/* The main thread's, and those of two pools' workers, one of them within another. */
+static void each_pool_has_its_own_teams(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 3; i++)
+		born_of(&s, 300 + i, PID, "libgomp.so.1", "");
 	born_of(&s, 200, PID, "app", "work");
 	born_of(&s, 310, 200, "libgomp.so.1", "");
+	born_of(&s, 311, 200, "libgomp.so.1", "");
+	born_of(&s, 201, PID, "app", "sort");
+	born_of(&s, 320, 201, "libgomp.so.1", "");
+	born_of(&s, 321, 320, "libgomp.so.1", "");
 	pass(&s, SEC);
 	target = refresh(&s);
 	assert_string_equal(parent_of(target, "libgomp"), "none");
-	assert_int_equal(pool(target, "libgomp")->teams, 2);
+	assert_int_equal(pool(target, "libgomp")->threads, 3);
+	assert_int_equal(pool(target, "libgomp")->teams, 1);
+	assert_string_equal(parent_of(target, "app:work/libgomp"), "app:work");
+	assert_int_equal(pool(target, "app:work/libgomp")->teams, 1);
+	assert_int_equal(pool(target, "app:work/libgomp")->team_threads, 2);
+	assert_string_equal(parent_of(target, "app:sort/libgomp"), "app:sort");
+	assert_int_equal(pool(target, "app:sort/libgomp")->threads, 2);
+	assert_int_equal(pool(target, "app:sort/libgomp")->teams, 2);
+	/* Who made them has ended: they stay where they were. */
+	exited(&s, 200);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "app:work/libgomp")->threads, 2);
+	script_end(&s);
+}
+
+/* LLVM's are handed on from team to team. */
+static void of_both_is_of_neither(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 3; i++)
+		born_of(&s, 300 + i, PID, "libomp.so.5", "");
+	born_of(&s, 200, PID, "app", "work");
+	born_of(&s, 310, 200, "libomp.so.5", "");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_string_equal(parent_of(target, "libomp"), "none");
+	assert_int_equal(pool(target, "libomp")->teams, 2);
+	script_end(&s);
+}
+
+/* Attached late: no pool has had, even for a moment, what is another's. */
+static void what_was_there_is_placed_once(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	found(&s, 200, 0x10000000, 0, "app", "work");
+	found(&s, 300, 0x30000000, 0x10000000, "libgomp.so.1", "");
+	found(&s, 301, 0x40000000, 0x10000100, "libgomp.so.1", "");
+	found(&s, 302, 0x50000000, 0x90000000, "libgomp.so.1", "");
+	target = refresh(&s);
+	assert_int_equal(pool(target, "app:work/libgomp")->threads_peak, 2);
+	assert_int_equal(pool(target, "libgomp")->threads_peak, 1);
 	script_end(&s);
 }
 
@@ -130,9 +198,10 @@ static void without_evidence_nothing_is_said(void **state)
 	born_of(&s, 200, PID, "app", "work");
 	born_of(&s, 300, 200, "libgomp.so.1", "");
 	pass(&s, SEC);
-	assert_string_equal(parent_of(refresh(&s), "libgomp"), "app:work");
+	assert_string_equal(parent_of(refresh(&s), "app:work/libgomp"), "app:work");
 	found(&s, 301, 0x10000000, 0, "libgomp.so.1", "");
 	target = refresh(&s);
+	assert_string_equal(parent_of(target, "app:work/libgomp"), "app:work");
 	assert_string_equal(parent_of(target, "libgomp"), "none");
 	assert_int_equal(pool(target, "libgomp")->teams, UNKNOWN_U64);
 	assert_int_equal(thread(target, 301)->creator.tid, 0);
@@ -153,8 +222,8 @@ static void the_argument_on_the_creators_stack(void **state)
 	target = refresh(&s);
 	assert_int_equal(thread(target, 300)->creator.tid, 200);
 	assert_int_equal(thread(target, 301)->creator.tid, 201);
-	assert_string_equal(parent_of(target, "libgomp"), "app:work");
-	assert_int_equal(pool(target, "libgomp")->teams, 2);
+	assert_string_equal(parent_of(target, "app:work/libgomp"), "app:work");
+	assert_int_equal(pool(target, "app:work/libgomp")->teams, 2);
 	/* Elsewhere an argument on a stack may be anybody's. */
 	found(&s, 302, 0x50000000, 0x10000000, "libomp.so.5", "");
 	target = refresh(&s);
@@ -238,6 +307,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(teams_of_workers),
 		cmocka_unit_test(mains_team_has_no_parent),
+		cmocka_unit_test(each_pool_has_its_own_teams),
+		cmocka_unit_test(of_both_is_of_neither),
+		cmocka_unit_test(what_was_there_is_placed_once),
 		cmocka_unit_test(without_evidence_nothing_is_said),
 		cmocka_unit_test(the_argument_on_the_creators_stack),
 		cmocka_unit_test(starts_of_one_tick_prove_nothing),

@@ -41,6 +41,6 @@ def test_idle_busy_idle(kernel, team, tmp_path):
     figures = {}
     for name, ended in told.items():
         target = ended.target()
-        pool, = [pool for pool in target["pools"] if pool["name"] == "libgomp"]
+        pool, = [pool for pool in target["pools"] if pool["name"] == "team:master/libgomp"]
         figures[name] = pool["threads"], pool["busy"]
     assert figures == {"before": (6, 0), "within": (6, 4), "after": (6, 0)}
