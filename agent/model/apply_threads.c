@@ -87,11 +87,9 @@ static void thread_sample(struct thread *thread, const struct fact_thread *told,
 		thread->seen_ns = time_ns;
 }
 
-static bool carries_creators_name(const struct target *target, const struct thread *thread)
+static bool carries_creators_name(const struct thread *thread)
 {
-	const struct thread *creator = threads_find(&target->threads, thread->creator);
-
-	return !creator || !strcmp(creator->name, thread->name);
+	return !*thread->creator_name || !strcmp(thread->creator_name, thread->name);
 }
 
 /* May the name or the routine that decides its pool still come? */
@@ -99,8 +97,8 @@ static bool must_wait(const struct target *target, const struct thread *thread)
 {
 	if (thread->leader || thread->io_worker)
 		return false;
-	if (thread->born)
-		return carries_creators_name(target, thread);
+	if (thread->born && target_is_listed(target))
+		return carries_creators_name(thread);
 	/* At attach its runtime, if it has one that is read, is to tell first: a pool that all leave at once would have
 	 * taken the room of another meanwhile. */
 	return !target->listed || (thread->start_routine && thread->routine == ROUTINE_NONE);
@@ -137,8 +135,10 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	if (target->threads.living > target->threads_peak)
 		target->threads_peak = target->threads.living;
 	judge_threads(model, target, POOL_NONE, fact->time_ns);
+	if (born)
+		thread_note_creator(target, thread);
 	if (must_wait(target, thread))
-		thread_await_name(target, thread);
+		thread_await_name(target, thread, born && !carries_creators_name(thread));
 	else
 		thread_settle(model, target, thread, fact->time_ns);
 	return 0;
@@ -156,7 +156,7 @@ static void thread_rename(struct model *model, struct target *target, struct thr
 	thread->renamed_ns = time_ns;
 	if (thread->leader)
 		target_note_own_name(target, thread->name);
-	thread_settle(model, target, thread, time_ns);
+	thread_name(model, target, thread, time_ns);
 }
 
 int apply_thread_arrived(struct model *model, struct target *target, const struct fact *fact)
@@ -206,6 +206,7 @@ int apply_thread_exited(struct model *model, struct target *target, const struct
 	if (thread) {
 		thread_sample_faults(thread, fact->thread.faults, fact->time_ns);
 		thread_leave(model, target, thread, fact->time_ns);
+		target_settle_due(model, target, fact->time_ns, false); /* who has waited for it */
 	} else {
 		threads_note_exit(&target->threads, fact->thread.id);
 	}

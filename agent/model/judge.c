@@ -72,7 +72,7 @@ static void judge(struct model *model, struct target *target, const char *pool, 
 	enum limit_state before;
 
 	/* While those that were there are listed one by one, no count is one yet. */
-	if (!target->listed && !target->info.followed)
+	if (!target_is_listed(target))
 		return;
 	if (limit_track_judge(track, value, bounds, now_ns, &before))
 		note_transition(model, target, pool, track, before, now_ns);

@@ -33,7 +33,7 @@ static bool is_own_name(const struct target *target, const char *name)
 }
 
 /* It is kept for when the creator has ended. */
-static void note_creator(struct target *target, struct thread *thread)
+void thread_note_creator(struct target *target, struct thread *thread)
 {
 	const struct thread *creator = threads_find(&target->threads, thread->creator);
 
@@ -50,7 +50,7 @@ uint32_t thread_makers_pool(struct target *target, struct thread *thread)
 {
 	const struct pools *pools = &target->pools;
 
-	note_creator(target, thread);
+	thread_note_creator(target, thread);
 	if (thread->creator_pool >= pools->count ||
 	    pools->pool[thread->creator_pool].number != thread->creator_pool_number)
 		return POOL_NONE;
@@ -177,25 +177,17 @@ bool thread_has_creators_argument(struct target *target, struct thread *thread)
 	return pools_have_creators_argument(&target->pools, &subject);
 }
 
-/* The thread has ended. One that ends before its name counted is a start and an end of the pool that it
- * would have come to, though never a member. */
-void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
+/* One that ended before its name counted is a start and an end of the pool that it would have come to, though never a
+ * member. */
+static void count_leave(struct model *model, struct target *target, struct thread *thread, bool member, uint64_t time_ns)
 {
-	bool member = thread->pool != POOL_NONE;
+	struct pool *pool;
 
-	if (!member)
-		thread->pool = pool_of(target, thread, time_ns);
-	uint32_t index = thread->pool;
-
-	range_map_owner_gone(target->ranges, thread->owner);
-	threads_end(&target->threads, thread, time_ns);
-	judge_threads(model, target, POOL_NONE, time_ns);
-	if (index == POOL_NONE)
+	if (thread->pool == POOL_NONE)
 		return;
 	if (thread->arena)
-		(void)arenas_set_last_pool(&target->arenas, thread->arena, index);
-	struct pool *pool = &target->pools.pool[index];
-
+		(void)arenas_set_last_pool(&target->arenas, thread->arena, thread->pool);
+	pool = &target->pools.pool[thread->pool];
 	if (member)
 		pool->threads--;
 	else
@@ -205,12 +197,36 @@ void thread_leave(struct model *model, struct target *target, struct thread *thr
 	thread->gave_back = thread->gave_back_last = thread->settled_last = 0;
 	pool->faults_left = add_saturated(pool->faults_left, thread->faults_new);
 	thread->faults_new = 0;
-	judge_threads(model, target, index, time_ns);
+	judge_threads(model, target, thread->pool, time_ns);
 }
 
-void thread_await_name(struct target *target, struct thread *thread)
+/* The thread has ended. While those that were there are still being listed it waits for its pool as they do. */
+void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
+{
+	bool member = thread->pool != POOL_NONE, is_listed = target_is_listed(target);
+
+	if (!member && is_listed)
+		thread->pool = pool_of(target, thread, time_ns);
+	range_map_owner_gone(target->ranges, thread->owner);
+	threads_end(&target->threads, thread, time_ns);
+	if (!member && !is_listed)
+		threads_pending_add(&target->threads, thread);
+	judge_threads(model, target, POOL_NONE, time_ns);
+	count_leave(model, target, thread, member, time_ns);
+}
+
+static void settle_ended(struct model *model, struct target *target, struct thread *thread)
+{
+	threads_pending_remove(&target->threads, thread);
+	thread->pool = pool_of(target, thread, thread->exited_ns);
+	target->threads.owner[thread->owner].pool = thread->pool;
+	count_leave(model, target, thread, false, thread->exited_ns);
+}
+
+void thread_await_name(struct target *target, struct thread *thread, bool is_named)
 {
 	threads_pending_add(&target->threads, thread);
+	thread->is_named = is_named;
 }
 
 /* A thread that the seed had found turns out to have been born since the attach. */
@@ -232,7 +248,12 @@ static uint64_t settle_due(const struct thread *thread)
 	return add_saturated(thread->known_ns, NAME_WAIT_NS);
 }
 
-/* Of those who wait, the first whose time counts. Who was there at attach waits for the first refresh; newborns stand
+bool target_is_listed(const struct target *target)
+{
+	return target->listed || target->info.followed;
+}
+
+/* Of those who wait, the first whose time counts. Who was there at attach waits for the first refresh, and newborns stand
  * behind them. */
 static uint32_t first_due(const struct target *target)
 {
@@ -241,15 +262,36 @@ static uint32_t first_due(const struct target *target)
 
 	if (target->listed)
 		return threads->pending_first;
-	if (at == THREAD_NONE || !threads->thread[at].born)
+	if (!target_is_listed(target) || at == THREAD_NONE || !threads->thread[at].born)
 		return THREAD_NONE;
 	while ((before = threads->thread[at].pending_before) != THREAD_NONE && threads->thread[before].born)
 		at = before;
 	return at;
 }
 
-/* Newborns whose time to name themselves is over; with seen_too (at a refresh) also those that were there
- * already and only wait for their routine, and those that could be shown nowhere. The list is in order of
+/* Names go to pools by age, as a later attach gives them: a pool that there is not yet waits for threads that are older and
+ * may still name themselves. */
+static bool waits_for_elders(struct target *target, struct thread *thread)
+{
+	uint32_t before = thread->pending_before;
+
+	if (before == THREAD_NONE || !target->threads.thread[before].born)
+		return false;
+	const struct pool_subject subject = subject_of(target, thread);
+
+	return pools_find(&target->pools, target->policy, &subject) == POOL_NONE;
+}
+
+void thread_name(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns)
+{
+	thread->is_named = thread->pending && (!target_is_listed(target) || waits_for_elders(target, thread));
+	if (!thread->is_named)
+		thread_settle(model, target, thread, now_ns);
+	target_settle_due(model, target, now_ns, false);
+}
+
+/* Newborns whose time to name themselves is over, or who waited for such only; with seen_too (at a refresh) also those that
+ * were there already and only wait for their routine, and those that could be shown nowhere. The list is in order of
  * arrival, so these may stand behind others. */
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too)
 {
@@ -258,10 +300,12 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 
 	for (uint32_t i = seen_too ? threads->pending_first : first_due(target); i != THREAD_NONE; i = next) {
 		struct thread *thread = &threads->thread[i];
-		bool due = settle_due(thread) <= now_ns;
+		bool due = settle_due(thread) <= now_ns || (thread->is_named && !waits_for_elders(target, thread));
 
 		next = thread->pending_next;
-		if (due || (seen_too && (!thread->born || thread_shown_pool(target, thread) == POOL_NONE)))
+		if (!thread->living)
+			settle_ended(model, target, thread);
+		else if (due || (seen_too && (!thread->born || thread_shown_pool(target, thread) == POOL_NONE)))
 			thread_settle(model, target, thread, now_ns);
 		else if (!seen_too)
 			break;

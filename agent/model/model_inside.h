@@ -180,6 +180,10 @@ void target_figure_lineage(struct target *target);
 void pool_fit(const struct target *target, const struct pool *pool, struct snapshot_fit *ret_fit);
 
 /* members.c: threads in and out of pools */
+/* Those that were there are known; a followed child's are from its birth on. */
+bool target_is_listed(const struct target *target);
+/* It has given itself a name, which counts. */
+void thread_name(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
 void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
 /* Its runtime says whose worker it is (0: nobody's): so it has been from its start. */
 void thread_recognise(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
@@ -191,7 +195,9 @@ uint32_t thread_makers_pool(struct target *target, struct thread *thread);
 bool thread_has_creators_argument(struct target *target, struct thread *thread);
 /* Teams are in pools below those of their makers, who may be told late. */
 void target_follow_makers(struct model *model, struct target *target, uint64_t now_ns);
-void thread_await_name(struct target *target, struct thread *thread);
+/* is_named: it has one, but those that were there come first. */
+void thread_await_name(struct target *target, struct thread *thread, bool is_named);
+void thread_note_creator(struct target *target, struct thread *thread);
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too);
 uint64_t target_settle_deadline(const struct target *target);

@@ -371,6 +371,8 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 		group_retire(model, target);
 	target->fresh_image = false;
 	target_find_creators(target);
+	if (!target->listed)
+		threads_pending_sort(&target->threads);
 	target_settle_due(model, target, now_ns, true);
 	/* Its last thread has gone, it is about to end: the last figures stay. */
 	if (target->had_threads && !target->threads.living)

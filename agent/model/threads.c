@@ -254,6 +254,34 @@ void threads_pending_add(struct threads *threads, struct thread *thread)
 	threads->pending_last = index;
 }
 
+static int compare_ages(const void *a, const void *b, void *context)
+{
+	const struct thread *threads = context;
+	const struct thread *one = &threads[*(const uint32_t *)a], *other = &threads[*(const uint32_t *)b];
+
+	return one->id.start_ns != other->id.start_ns ? compare_u64(one->id.start_ns, other->id.start_ns)
+						      : compare_u64(one->id.tid, other->id.tid);
+}
+
+void threads_pending_sort(struct threads *threads)
+{
+	_cleanup_(freep) uint32_t *order = NULL;
+	uint32_t count = 0;
+
+	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next)
+		count++;
+	order = calloc(count ? count : 1, sizeof(*order));
+	if (!order)
+		return; /* then as they came */
+	count = 0;
+	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next)
+		order[count++] = i;
+	qsort_r(order, count, sizeof(*order), compare_ages, threads->thread);
+	threads->pending_first = threads->pending_last = THREAD_NONE;
+	for (uint32_t i = 0; i < count; i++)
+		threads_pending_add(threads, &threads->thread[order[i]]);
+}
+
 void threads_pending_remove(struct threads *threads, struct thread *thread)
 {
 	if (!thread->pending)
@@ -266,7 +294,7 @@ void threads_pending_remove(struct threads *threads, struct thread *thread)
 		threads->thread[thread->pending_next].pending_before = thread->pending_before;
 	else
 		threads->pending_last = thread->pending_before;
-	thread->pending = false;
+	thread->pending = thread->is_named = false;
 }
 
 uint32_t threads_routine(struct threads *threads, const struct fact_routine *routine)

@@ -17,6 +17,7 @@ struct thread {
 	bool leader, io_worker;
 	bool born;         /* seen being created; else it was there already */
 	bool pending;      /* in the list of newborns whose name does not count yet */
+	bool is_named;     /* while pending: it would, but its pool is a new one, and older threads may name one first */
 	bool creator_sought; /* by its argument */
 	char creator_name[FACT_NAME_SIZE]; /* its last one; "": not known */
 	uint32_t creator_pool, creator_pool_number; /* in which its creator was last; POOL_NONE: not known */
@@ -98,6 +99,8 @@ void threads_release(struct threads *threads);
 void threads_release_owners(struct threads *threads);
 
 void threads_pending_add(struct threads *threads, struct thread *thread);
+/* By age, whatever they came in. */
+void threads_pending_sort(struct threads *threads);
 void threads_pending_remove(struct threads *threads, struct thread *thread);
 
 /* ROUTINE_NONE when the table is full. */

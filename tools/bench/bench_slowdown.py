@@ -3,6 +3,7 @@ with no observer. Rounds are interleaved: each round measures every case once, b
 three times and its best is taken, because what disturbs a machine only ever slows it down. It is timed by the clock on
 the wall and by the CPU time of its process."""
 import contextlib
+import os
 import sys
 
 from bench_lib import Workload, poolscope, running, spread, tracing
@@ -59,21 +60,32 @@ def main(rounds):
     page_faults(rounds)
 
 
+@contextlib.contextmanager
+def no_cpu_halts():
+    """A thread of the lowest class turns on each CPU: anybody else takes it at once. Where a virtual CPU that halts must be
+    woken by the host, that takes longer than all that is measured here, and happens more or less often by chance."""
+    spinner = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    with contextlib.ExitStack() as spinners:
+        for cpu in os.sched_getaffinity(0):
+            spinners.enter_context(running(["taskset", "-c", str(cpu), sys.executable, "-c", spinner]))
+        yield
+
+
 def side_by_side(rounds, action):
     """Three equal processes, one poolscope's target, one bpftrace's, one nobody's, with both observers attached: the loops take
-    turns within tenths of a second, which what else goes on in the machine does not tell apart. CPU time."""
+    turns within tenths of a second, which what else goes on in the machine does not tell apart."""
     with Workload("loops") as ours, Workload("loops") as theirs, Workload("loops") as nobodys:
-        with poolscope(ours.pid), bpftrace(theirs.pid, action):
-            print(f"Side by side: CPU time of a step as a multiple of that of a process that neither watches; bpftrace: {action}")
+        with no_cpu_halts(), poolscope(ours.pid), bpftrace(theirs.pid, action):
+            print(f"Side by side: time of a step as a multiple of that of a process that neither watches; bpftrace: {action}")
             for mode in ("mmap", "thread"):
-                ratios = {ours: [], theirs: []}
+                turns = []
                 for turn in range(rounds):
                     order = [ours, theirs, nobodys][turn % 3:] + [ours, theirs, nobodys][:turn % 3]
-                    rates = {loops: float(loops.ask(f"go {mode} 0.04").split()[1]) for loops in order}
-                    for loops, values in ratios.items():
-                        values.append(rates[nobodys] / rates[loops])
-                less = sum(mine < other for mine, other in zip(ratios[ours], ratios[theirs]))
-                print(f"  {mode:8} poolscope {spread(ratios[ours])}; bpftrace {spread(ratios[theirs])}; poolscope less in {less}")
+                    turns.append({loops: [*map(float, loops.ask(f"go {mode} 0.04").split())] for loops in order})
+                for clock, words in enumerate(("wall", "CPU")):
+                    mine, others = ([turn[nobodys][clock] / turn[loops][clock] for turn in turns] for loops in (ours, theirs))
+                    less = sum(one < other for one, other in zip(mine, others))
+                    print(f"  {words:4} {mode:8} poolscope {spread(mine)}; bpftrace {spread(others)}; poolscope less in {less}")
 
 
 def page_faults(rounds):
