@@ -87,7 +87,10 @@ static uint64_t size_of(const struct target *target, const struct pool *pool, en
 	case SIZE_THREADS_AND_CALLER:
 		return pool->threads ? pool->threads + 1ULL : UNKNOWN_U64;
 	case SIZE_TEAM_AND_CALLER:
-		return pool->teams && pool->teams != UNKNOWN_U64 ? add_saturated(pool->team_threads, 1) : UNKNOWN_U64;
+		/* With teams within, what a maker has is the size of no team. */
+		if (!pool->teams || pool->teams == UNKNOWN_U64 || pool->has_teams_within)
+			return UNKNOWN_U64;
+		return add_saturated(pool->team_threads, 1);
 	case SIZE_PROCESSES:
 		return pool->n_executors == 1 ? pool->processes_max : UNKNOWN_U64;
 	case SIZE_PARALLELISM:

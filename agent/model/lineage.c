@@ -3,8 +3,6 @@
  * It must not know how pools are named. */
 #include "model_inside.h"
 
-#include <string.h>
-
 /* ---- creators of threads that were there before ------------------------------------------------------ */
 
 struct stack {
@@ -149,30 +147,63 @@ static void break_circles(struct pools *pools)
 	}
 }
 
-/* A team for each thread that made one. members: room for a count a thread. Where a maker has ended and its threads have not,
- * they may be in another's team by now (libomp hands them on): how many teams there are is not known. */
-static void figure_teams(struct target *target, uint32_t index, uint32_t *members)
+/* A thread, while the teams of one pool are counted. */
+struct kin {
+	uint32_t above;   /* who made it, or somebody further up; itself: it is not of the pool */
+	uint32_t helpers; /* of a maker outside the pool: what it has, directly or through those */
+};
+
+/* The maker outside the pool. Threads that are said to have made each other have none: one of the pool. */
+static uint32_t kin_top(struct kin *kin, uint32_t count, uint32_t at)
+{
+	for (uint32_t steps = 0; kin[at].above != at && steps < count; steps++) {
+		/* Halves the way for those who come after: a nest may be as deep as there are threads. */
+		kin[at].above = kin[kin[at].above].above;
+		at = kin[at].above;
+	}
+	return at;
+}
+
+/* A team for each thread outside the pool that made one, with all that is within: helpers that have teams themselves are
+ * in the same pool. kin: room for each thread. Where a maker has ended and its threads have not, they may be in another's
+ * team by now (libomp hands them on): how many teams there are is not known. */
+static void figure_teams(struct target *target, uint32_t index, struct kin *kin)
 {
 	const struct threads *threads = &target->threads;
 	struct pool *pool = &target->pools.pool[index];
 
-	memset(members, 0, threads->n_slots * sizeof(*members));
+	for (uint32_t i = 0; i < threads->n_slots; i++)
+		kin[i] = (struct kin){.above = i};
+	pool->has_teams_within = false;
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		const struct thread *thread = &threads->thread[i], *creator;
 
 		if (!thread->living || thread->pool != index)
 			continue;
 		creator = threads_find(threads, thread->creator);
-		if (!creator || !creator->living)
+		if (!creator)
 			return;
-		members[thread_index(threads, creator)]++;
+		kin[i].above = thread_index(threads, creator);
+		pool->has_teams_within |= creator->pool == index;
+	}
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		uint32_t top;
+
+		if (!threads->thread[i].living || threads->thread[i].pool != index)
+			continue;
+		top = kin_top(kin, threads->n_slots, i);
+		if (threads->thread[top].pool == index)
+			return;
+		kin[top].helpers++;
 	}
 	pool->teams = pool->team_threads = 0;
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
-		pool->teams += members[i] > 0;
-		if (members[i] > pool->team_threads)
-			pool->team_threads = members[i];
+		pool->teams += kin[i].helpers > 0;
+		if (kin[i].helpers > pool->team_threads)
+			pool->team_threads = kin[i].helpers;
 	}
+	if (pool->team_threads > pool->team_threads_peak)
+		pool->team_threads_peak = pool->team_threads;
 }
 
 void target_figure_lineage(struct target *target)
@@ -180,7 +211,7 @@ void target_figure_lineage(struct target *target)
 	struct threads *threads = &target->threads;
 	struct pools *pools = &target->pools;
 	_cleanup_(freep) struct ancestry *ancestry = calloc(pools->count + 1, sizeof(*ancestry));
-	_cleanup_(freep) uint32_t *members = NULL;
+	_cleanup_(freep) struct kin *kin = NULL;
 
 	if (!ancestry)
 		return;
@@ -200,9 +231,9 @@ void target_figure_lineage(struct target *target)
 		pool->teams = pool->team_threads = UNKNOWN_U64;
 		if (!pool->is_teams || !ancestry[i].has_members || ancestry[i].is_unknown)
 			continue;
-		if (!members)
-			members = calloc(threads->n_slots, sizeof(*members));
-		if (members)
-			figure_teams(target, i, members);
+		if (!kin)
+			kin = calloc(threads->n_slots, sizeof(*kin));
+		if (kin)
+			figure_teams(target, i, kin);
 	}
 }

@@ -54,7 +54,9 @@ struct pool {
 	struct busy_watch busy_watch;
 	/* as of the last refresh */
 	uint32_t parent, parent_number;          /* whose threads made its threads; POOL_NONE: none, or not known */
-	uint64_t teams, team_threads;            /* how many, and the largest; UNKNOWN_U64: it has none */
+	uint64_t teams, team_threads; /* how many, and the largest with all within; UNKNOWN_U64: it has none, or not known */
+	uint64_t team_threads_peak;   /* the largest at any refresh */
+	bool has_teams_within;        /* helpers have teams themselves */
 	struct snapshot_bytes memory;
 	uint64_t gave_back; /* by threads that have ended since the last refresh */
 	uint64_t made_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running, active;

@@ -116,8 +116,10 @@ struct snapshot_pool {
 	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */
 	uint64_t borrowed; /* tokens that anyio's limiter has lent, to workers or to whoever asks; UNKNOWN_U64: no limiter */
 	struct snapshot_right_size right_size;
-	/* OpenMP: teams, threads of the largest, and what they come to when each worker of the parent has one. UNKNOWN_U64 */
+	/* OpenMP: teams, threads of the largest with the teams within it, and what teams as large as the largest so far come to
+	 * when each worker of the parent has one. UNKNOWN_U64 */
 	uint64_t teams, team_threads, team_bound;
+	uint64_t team_threads_peak; /* that largest so far; 0: none was seen */
 	uint64_t parallelism; /* threads that its runtime lets run at a time (GOMAXPROCS); UNKNOWN_U64 */
 	struct snapshot_fit fit;
 	bool has_processes; /* its thread manages child processes: how many, at most, tasks not done; UNKNOWN_U64 */

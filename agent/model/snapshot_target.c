@@ -108,6 +108,7 @@ static int pool_fill(const struct model *model, const struct target *target, con
 		.right_size = right_size_of(target, pool),
 		.teams = pool->teams,
 		.team_threads = pool->team_threads,
+		.team_threads_peak = pool->team_threads_peak,
 		.team_bound = UNKNOWN_U64,
 		.parallelism = parallelism ? parallelism : UNKNOWN_U64,
 		.has_processes = pool->has_processes,
@@ -155,7 +156,7 @@ static void parents_fill(const struct pools *pools, const uint32_t *place, struc
 		shown->parent = (int32_t)place[pool->parent];
 		capacity = pools->pool[pool->parent].capacity;
 		if (pool->teams != UNKNOWN_U64 && capacity != UNKNOWN_U64 &&
-		    __builtin_mul_overflow(capacity, pool->team_threads, &shown->team_bound))
+		    __builtin_mul_overflow(capacity, pool->team_threads_peak, &shown->team_bound))
 			shown->team_bound = UNKNOWN_U64;
 	}
 }

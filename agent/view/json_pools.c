@@ -2,7 +2,7 @@
 /* The pools of a target as JSON. It must not know what else there is in the snapshot. */
 #include "json_build.h"
 
-/* null: it has no teams, or whose they are is not known. */
+/* null: it has no teams, or whose they are is not known. `bound` is of the largest so far, `threads` of those there are. */
 static json_t *build_teams(const struct snapshot_pool *pool)
 {
 	if (pool->teams == UNKNOWN_U64)

@@ -31,7 +31,7 @@ static void format_name(const struct column_context *context, const void *row, u
 		 !depth ? "" : context->utf8 ? "└ " : "`- ", name, context->sums ? " +" : "");
 }
 
-/* 16x3: teams, threads of the largest. */
+/* 16x3: teams, threads of the largest with the teams within it. */
 static void format_teams(const struct column_context *context, const void *row, unsigned int width, char *buffer,
 			 size_t size)
 {
@@ -192,7 +192,7 @@ static const struct column columns[] = {
 	{ "EXIT", "threads exited since attach", COLUMN_COUNT, POOL(threads_exited), .width = 4, .width_max = 5, .rank = 9 },
 	{ "BUSY", "threads that execute a task, even if blocked in it", COLUMN_COUNT, POOL(busy),
 	  .width = 4, .width_max = 5, .rank = 3, .optional = true, .stays = has_executor },
-	{ "TEAMS", "OpenMP teams x threads of the largest", COLUMN_CUSTOM, .format = format_teams, .key = key_teams,
+	{ "TEAMS", "OpenMP teams x threads of the largest, with teams within", COLUMN_CUSTOM, .format = format_teams, .key = key_teams,
 	  .width = 5, .width_max = 8, .rank = 3, .optional = true },
 	{ "PAR", "threads that its runtime lets run at a time (GOMAXPROCS)", COLUMN_COUNT, POOL(parallelism),
 	  .width = 3, .width_max = 4, .rank = 3, .optional = true },

@@ -77,3 +77,24 @@ def test_dump_shows_the_tree_and_the_real_bound(program, tmp_path):
     at = next(i for i, line in enumerate(lines) if line.startswith("resize_* "))
     assert lines[at + 1].split()[1] == "resize_*/libgomp" and " 4x3 " in lines[at + 1], done
     assert "resize_*/libgomp below resize_*: 4 teams of 3; at most 48 threads, when each of 16 workers has one" in done.out, done
+
+
+@pytest.mark.parametrize("compiler,library", [("gcc", "libgomp"), ("clang", "libomp")])
+def test_teams_within_teams(program, tmp_path, watch, final, compiler, library):
+    """Four workers, each in a team of three whose threads have a team of two: five helpers a worker, and as many for each of
+    the 16 that there may be, also when gcc's teams within have ended."""
+    shared = compiled(tmp_path, "team.c", compiler, "-fopenmp", "-shared", "-fPIC")
+    python = program("/usr/bin/python3", PROGRAMS / "teams.py", shared, 4, "nested")
+    watching = watch(python.pid)
+    python.send("")
+    python.read()
+    pool = "resize_*/libgomp" if library == "libgomp" else library
+    born = run("dump", "--json", "--after", "3", "-p", python.pid).target()
+    expected = {"main": (None, None), "resize_*": (None, None), pool: ("resize_*", teams(4, 5, 80))}
+    if library == "libgomp":
+        assert lineage(born) == expected
+    python.send("")
+    python.read()
+    left = 2 if library == "libgomp" else 5
+    wait_for(lambda: len(list(python.thread_states())) == 1 + 4 * (1 + left), "helpers that have nothing to do to end")
+    assert lineage(final(watching, python)) == {**expected, pool: ("resize_*", teams(4, left, 80))}

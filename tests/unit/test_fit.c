@@ -187,6 +187,27 @@ static void native_pools_count_their_caller(void **state)
 	}
 }
 
+/* Seven helpers in all, but no team of eight. */
+static void teams_within_teams_have_no_one_size(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	cpus(&s, 8, 8, 2.5);
+	for (uint32_t worker = 0; worker < 7; worker++) {
+		fact = thread_fact(FACT_THREAD_BORN, 300 + worker, "app");
+		fact.thread.creator = tid(worker < 6 ? PID : 300);
+		feed(&s, fact);
+		routine(&s, 300 + worker, "libgomp.so.1", "");
+	}
+	pass(&s, SEC);
+	assert_int_equal(pool(refresh(&s), "libgomp")->team_threads, 7);
+	assert_string_equal(words(refresh(&s), "libgomp"), "");
+	script_end(&s);
+}
+
 static void gomaxprocs(void **state)
 {
 	struct script s = {0};
@@ -217,6 +238,7 @@ int main(void)
 		cmocka_unit_test(what_would_not_change_is_not_said),
 		cmocka_unit_test(a_sum_is_no_evidence),
 		cmocka_unit_test(native_pools_count_their_caller),
+		cmocka_unit_test(teams_within_teams_have_no_one_size),
 		cmocka_unit_test(gomaxprocs),
 	};
 

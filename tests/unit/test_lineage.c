@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "model_facts.h"
+#include "view/pool_words.h"
 
 static void born_of(struct script *s, uint32_t number, uint32_t creator, const char *module, const char *symbol)
 {
@@ -117,6 +118,144 @@ static void mains_team_has_no_parent(void **state)
 	script_end(&s);
 }
 
+/* Its two helpers, and one of each of the three of them: `first` to `first` + 4. */
+static void nested_team(struct script *s, uint32_t maker, uint32_t first)
+{
+	born_of(s, first, maker, "libgomp.so.1", "");
+	born_of(s, first + 1, maker, "libgomp.so.1", "");
+	born_of(s, first + 2, maker, "libgomp.so.1", "");
+	born_of(s, first + 3, first, "libgomp.so.1", "");
+	born_of(s, first + 4, first + 1, "libgomp.so.1", "");
+}
+
+static const char *team_words(const struct snapshot_target *target, const char *name)
+{
+	static char text[320];
+
+	return pool_team_words(target, pool(target, name), true, text, sizeof(text)) ? text : "";
+}
+
+static void teams_within_teams_count_to_the_maker(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t worker = 0; worker < 4; worker++) {
+		born_of(&s, 200 + worker, PID, "python3.11", "thread_run");
+		nested_team(&s, 200 + worker, 300 + worker * 10);
+	}
+	executor_of(&s, 4, 200, 203);
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_int_equal(pool(target, TEAM)->threads, 20);
+	assert_int_equal(pool(target, TEAM)->teams, 4);
+	assert_int_equal(pool(target, TEAM)->team_threads, 5);
+	assert_int_equal(pool(target, TEAM)->team_bound, 20);
+	assert_string_equal(team_words(target, TEAM),
+			    "resize_*/libgomp below resize_*: 4 teams of 5; at most 20 threads, when each of 4 workers has one");
+	/* A helper has ended before its own: these may be anybody's. */
+	exited(&s, 300);
+	target = refresh(&s);
+	assert_int_equal(pool(target, TEAM)->teams, UNKNOWN_U64);
+	assert_int_equal(pool(target, TEAM)->team_bound, UNKNOWN_U64);
+	exited(&s, 303);
+	target = refresh(&s);
+	assert_int_equal(pool(target, TEAM)->teams, 4);
+	assert_int_equal(pool(target, TEAM)->team_bound, 20);
+	script_end(&s);
+}
+
+/* Of a team of four, four teams of three; and one that is many deep. */
+static void mains_teams_within_teams(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 3; i++) {
+		born_of(&s, 300 + i, PID, "libgomp.so.1", "");
+		born_of(&s, 310 + i, 300 + i, "libgomp.so.1", "");
+		born_of(&s, 320 + i, 300 + i, "libgomp.so.1", "");
+	}
+	born_of(&s, 330, PID, "libgomp.so.1", "");
+	born_of(&s, 331, PID, "libgomp.so.1", "");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "libgomp")->threads, 11);
+	assert_int_equal(pool(target, "libgomp")->teams, 1);
+	assert_int_equal(pool(target, "libgomp")->team_threads, 11);
+	for (uint32_t i = 0; i < 100; i++)
+		born_of(&s, 400 + i, i ? 399 + i : 331, "libgomp.so.1", "");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "libgomp")->teams, 1);
+	assert_int_equal(pool(target, "libgomp")->team_threads, 111);
+	script_end(&s);
+}
+
+/* Facts that cannot be: they are of nobody outside. */
+static void who_made_each_other_are_no_team(void **state)
+{
+	static const uint32_t creators[][3] = {{300, 0, 0}, {301, 300, 0}, {302, 300, 301}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(creators); i++) {
+		struct script s = {0};
+
+		script_begin(&s);
+		leader(&s);
+		born_of(&s, 310, PID, "libomp.so.5", "");
+		for (uint32_t j = 0; j < 3 && creators[i][j]; j++)
+			born_of(&s, 300 + j, creators[i][j], "libomp.so.5", "");
+		pass(&s, SEC);
+		(void)refresh(&s);
+		assert_int_equal(pool(refresh(&s), "libomp")->threads, 2 + i);
+		assert_int_equal(pool(refresh(&s), "libomp")->teams, UNKNOWN_U64);
+		script_end(&s);
+	}
+}
+
+/* gcc's teams within teams end with their loop: the next one may be as large again. */
+static void the_bound_remembers_the_largest_team(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born_of(&s, 200, PID, "python3.11", "thread_run");
+	born_of(&s, 201, PID, "python3.11", "thread_run");
+	nested_team(&s, 200, 300);
+	nested_team(&s, 201, 310);
+	executor_of(&s, 4, 200, 201);
+	pass(&s, SEC);
+	assert_int_equal(pool(refresh(&s), TEAM)->team_bound, 20);
+	for (uint32_t i = 2; i < 5; i++) {
+		exited(&s, 300 + i);
+		exited(&s, 310 + i);
+	}
+	target = refresh(&s);
+	assert_int_equal(pool(target, TEAM)->teams, 2);
+	assert_int_equal(pool(target, TEAM)->team_threads, 2);
+	assert_int_equal(pool(target, TEAM)->team_bound, 20);
+	assert_string_equal(team_words(target, TEAM), "resize_*/libgomp below resize_*: 2 teams of 2 (largest so far: 5); "
+						      "at most 20 threads, when each of 4 workers has one");
+	/* Emptied, it is still that pool. */
+	for (uint32_t i = 0; i < 2; i++) {
+		exited(&s, 300 + i);
+		exited(&s, 310 + i);
+	}
+	assert_int_equal(pool(refresh(&s), TEAM)->team_bound, UNKNOWN_U64);
+	born_of(&s, 320, 200, "libgomp.so.1", "");
+	pass(&s, SEC);
+	target = refresh(&s);
+	assert_int_equal(pool(target, TEAM)->team_threads, 1);
+	assert_int_equal(pool(target, TEAM)->team_bound, 20);
+	script_end(&s);
+}
+
 /* The main thread's, and those of two pools' workers, one of them within another. */
 static void each_pool_has_its_own_teams(void **state)
 {
@@ -143,7 +282,8 @@ static void each_pool_has_its_own_teams(void **state)
 	assert_int_equal(pool(target, "app:work/libgomp")->team_threads, 2);
 	assert_string_equal(parent_of(target, "app:sort/libgomp"), "app:sort");
 	assert_int_equal(pool(target, "app:sort/libgomp")->threads, 2);
-	assert_int_equal(pool(target, "app:sort/libgomp")->teams, 2);
+	assert_int_equal(pool(target, "app:sort/libgomp")->teams, 1);
+	assert_int_equal(pool(target, "app:sort/libgomp")->team_threads, 2);
 	/* Who made them has ended: they stay where they were. */
 	exited(&s, 200);
 	target = refresh(&s);
@@ -307,6 +447,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(teams_of_workers),
 		cmocka_unit_test(mains_team_has_no_parent),
+		cmocka_unit_test(teams_within_teams_count_to_the_maker),
+		cmocka_unit_test(mains_teams_within_teams),
+		cmocka_unit_test(who_made_each_other_are_no_team),
+		cmocka_unit_test(the_bound_remembers_the_largest_team),
 		cmocka_unit_test(each_pool_has_its_own_teams),
 		cmocka_unit_test(of_both_is_of_neither),
 		cmocka_unit_test(what_was_there_is_placed_once),
