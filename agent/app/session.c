@@ -15,6 +15,8 @@
 
 /* How often newcomers are looked for; a look costs a read of /proc per unknown process. */
 #define DISCOVERY_NS (2 * NSEC_PER_SEC)
+/* Of an interval: so far are the shortest and the longest apart. */
+#define REFRESH_SPREAD 0.25
 
 bool snapshot_is_over(const struct snapshot *snapshot)
 {
@@ -234,10 +236,21 @@ static int put_sample_off(struct session *session)
 	return due > session->sample_ns ? loop_timer_at(session->sample, due) : 0;
 }
 
+/* Each a little early or late: what the program does on a timer of whole seconds would else be met at one and the same
+ * moment of it, or always be missed. */
+static int arm_refresh(struct session *session)
+{
+	double parts = 1 + REFRESH_SPREAD * (arc4random() / (double)UINT32_MAX - 0.5);
+
+	return loop_timer_at(session->refresh, boottime() + (uint64_t)((double)session->interval_ns * parts));
+}
+
 static int on_refresh(void *context)
 {
-	int error = session_refresh(context, false);
+	int error = arm_refresh(context);
 
+	if (!error)
+		error = session_refresh(context, false);
 	if (!error)
 		error = put_sample_off(context);
 	return error ? error : after_events(context);
@@ -252,7 +265,7 @@ void session_set_interval(struct session *session, uint64_t interval_ns)
 {
 	session->interval_ns = interval_ns;
 	engine_set_interval(session->engine, interval_ns);
-	loop_timer_every(session->refresh, interval_ns);
+	arm_refresh(session);
 }
 
 static int on_discovery(void *context)
@@ -285,7 +298,7 @@ int session_run(struct session *session)
 	if (!error)
 		error = loop_add_timer(session->loop, on_deadline, session, &session->deadline);
 	if (!error)
-		error = loop_timer_every(session->refresh, session->interval_ns);
+		error = arm_refresh(session);
 	if (!error)
 		error = loop_add_timer(session->loop, on_sample, session, &session->sample);
 	if (!error)

@@ -6,7 +6,7 @@
 /* Long enough for what comes round every five minutes, which is what people's timers do, to have come twice. */
 #define OBSERVED_LEAST_NS (600 * NSEC_PER_SEC)
 /* After a longer time without a look nobody knows what was between: the watch begins anew. */
-#define GAP_MOST_NS (10 * NSEC_PER_SEC)
+#define GAP_MOST_NS (12 * NSEC_PER_SEC)
 /* Looks miss what lasts shorter than the time between them, so some room stays above what they saw. */
 #define MARGIN_DIVISOR 10
 /* To save less than a quarter of the workers is not worth it: the peak is that of a sample. */

@@ -207,7 +207,7 @@ static void what_is_not_proven_is_no_look(void **state)
 	assert_int_equal(advice(&all).workers, 8);
 	assert_int_equal(advice(&all).looks, 9 * MINUTES + 61);
 	/* A gap begins anew; and while nothing is seen, nothing is told. */
-	all.look.time_ns += 10 * SEC;
+	all.look.time_ns += 12 * SEC;
 	assert_int_equal(advice(&all).workers, 0);
 	look_for(&all, 1);
 	assert_int_equal(advice(&all).workers, 0);
