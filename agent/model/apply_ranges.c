@@ -91,8 +91,11 @@ int apply_range_owner(struct model *model, struct target *target, const struct f
 	based = range_map_based(target->ranges, fact->range.start, fact->range.length, &length);
 	resident = range_map_claim(target->ranges, fact->range.start, fact->range.length, thread->owner,
 				   fact->time_ns);
-	if (target->whole)
-		move_base(target, thread, resident);
+	if (target->whole) {
+		thread->base.had += resident;
+		if (thread->pool != POOL_NONE)
+			target->pools.pool[thread->pool].base.had += resident;
+	}
 	target->base_left -= based < target->base_left ? based : target->base_left;
 	return 0;
 }

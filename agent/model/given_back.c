@@ -3,11 +3,21 @@
  * such memory anew, piece by piece, has not grown. It must not know whose memory is what. */
 #include "model_inside.h"
 
-void move_base(struct target *target, struct thread *thread, uint64_t bytes)
+static void give_back(struct target *target, struct thread *thread, uint64_t bytes)
 {
-	thread->made_at_attach += bytes;
+	thread->base.given_back += bytes;
 	if (thread->pool != POOL_NONE)
-		target->pools.pool[thread->pool].made_at_attach += bytes;
+		target->pools.pool[thread->pool].base.given_back += bytes;
+}
+
+int64_t base_grown(const struct base *base, uint64_t made)
+{
+	int64_t grown = (int64_t)(made - base->had), given_back = (int64_t)base->given_back;
+
+	/* Who frees what others made has not shrunk by it: that was never told as its own. */
+	if (grown <= 0 || given_back <= 0)
+		return grown;
+	return grown > given_back ? grown - given_back : 0;
 }
 
 /* A call that frees is told at its entry, and may fail, or move what it frees. */
@@ -29,7 +39,7 @@ void given_back_note(struct target *target, const struct fact *fact)
 		return;
 	if (has_stayed(fact)) {
 		thread->gave_back -= thread->gave_back_last;
-		move_base(target, thread, -thread->settled_last);
+		give_back(target, thread, -thread->settled_last);
 	}
 	thread->gave_back_last = thread->settled_last = 0;
 	if (fact->kind == FACT_RANGE_FREED || fact->kind == FACT_RANGE_MADE ||
@@ -63,14 +73,14 @@ void given_back_settle(struct target *target, uint64_t based)
 			continue;
 		uint64_t share = share_of(thread->gave_back, gone, all);
 
-		move_base(target, thread, share);
+		give_back(target, thread, share);
 		thread->settled_last = share_of(thread->gave_back_last, share, thread->gave_back);
 		thread->gave_back = thread->gave_back_last = 0;
 	}
 	for (uint32_t i = 0; i < target->pools.count && all; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		pool->made_at_attach += share_of(pool->gave_back, gone, all);
+		pool->base.given_back += share_of(pool->gave_back, gone, all);
 		pool->gave_back = 0;
 	}
 	target->base_left = based;

@@ -127,8 +127,10 @@ static void settle(struct model *model, struct target *target, struct thread *th
 
 		left->threads--;
 		/* What it had at the attach it had there: it has not grown by coming here. */
-		left->made_at_attach -= thread->made_at_attach;
-		pool->made_at_attach += thread->made_at_attach;
+		left->base.had -= thread->base.had;
+		left->base.given_back -= thread->base.given_back;
+		pool->base.had += thread->base.had;
+		pool->base.given_back += thread->base.given_back;
 		if (settling)
 			take_arrival_back(left, thread);
 	}

@@ -210,8 +210,8 @@ const char *thread_symbol(const struct target *target, const struct thread *thre
 const char *thread_module(const struct target *target, const struct thread *thread);
 
 /* given_back.c */
-/* The thread, and its pool, had so many bytes more at the attach than was known. */
-void move_base(struct target *target, struct thread *thread, uint64_t bytes);
+/* How much more than then `made` bytes are now. */
+int64_t base_grown(const struct base *base, uint64_t made);
 /* Before the fact is applied. */
 void given_back_note(struct target *target, const struct fact *fact);
 /* based: what is left of what was there at the attach and nobody had. What is gone was theirs who freed it. */

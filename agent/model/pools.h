@@ -59,7 +59,8 @@ struct pool {
 	bool has_teams_within;        /* helpers have teams themselves */
 	struct snapshot_bytes memory;
 	uint64_t gave_back; /* by threads that have ended since the last refresh */
-	uint64_t made_at_attach, thread_resident_max, thread_resident_sum, shown_threads, running, active;
+	struct base base;
+	uint64_t thread_resident_max, thread_resident_sum, shown_threads, running, active;
 	/* samples of who runs since the last refresh; and what they came to up to it */
 	uint64_t running_ns, running_now, running_sum, running_most; /* the sample that is being told; all before */
 	double running_mean;   /* NAN: no sample */

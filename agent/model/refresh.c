@@ -165,15 +165,15 @@ static bool walk_ranges(struct target *target, struct arena_sharing *sharing, ui
 }
 
 /* From what it held when first read whole; of one that came since the attach, from nothing. */
-static void figure_grown(const struct target *target, struct snapshot_bytes *bytes, uint64_t *made_at_attach, bool attach)
+static void figure_grown(const struct target *target, struct snapshot_bytes *bytes, struct base *base, bool attach)
 {
 	uint64_t made;
 
 	bytes_total(target, bytes);
 	made = bytes->resident_bytes - bytes->base; /* below 0 where the base was given back */
 	if (attach)
-		*made_at_attach = made;
-	bytes->grown_bytes = target->whole ? (int64_t)(made - *made_at_attach) : UNKNOWN_I64;
+		base->had = made;
+	bytes->grown_bytes = target->whole ? base_grown(base, made) : UNKNOWN_I64;
 }
 
 /* What no user of an arena has by now, its last one's pool has. */
@@ -192,7 +192,7 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 	uint32_t shown = thread_shown_pool(target, thread);
 	struct pool *pool;
 
-	figure_grown(target, &thread->memory, &thread->made_at_attach, attach && !thread->born);
+	figure_grown(target, &thread->memory, &thread->base, attach && !thread->born);
 	target->threads_running += thread->state == 'R';
 	if (thread->memory.resident_bytes > target->thread_resident_max)
 		target->thread_resident_max = thread->memory.resident_bytes;
@@ -264,7 +264,7 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		figure_grown(target, &pool->memory, &pool->made_at_attach, attach && pool->seen);
+		figure_grown(target, &pool->memory, &pool->base, attach && pool->seen);
 		target->attributed += pool->memory.resident_bytes;
 		pool->fault_rate = pool_fault_rate(target, pool, now_ns);
 		pool_history_put(target, pool, now_ns);

@@ -10,6 +10,12 @@
 #define ROUTINE_NONE UINT32_MAX
 #define POOL_NONE UINT32_MAX
 
+/* What growth is counted from. Both may be below 0 for a moment. */
+struct base {
+	uint64_t had;        /* at the attach */
+	uint64_t given_back; /* of what was there at the attach and nobody's: so it had that, too, if it has made as much since */
+};
+
 struct thread {
 	struct thread_id id, creator;
 	char name[FACT_NAME_SIZE];
@@ -42,7 +48,7 @@ struct thread {
 	enum worker_activity activity; /* as its runtime has it */
 	enum worker_activity stands;   /* by where it stands: of those that no runtime tells of */
 	uint32_t function, line; /* what it runs; FUNCTION_NONE */
-	uint64_t made_at_attach;
+	struct base base;
 	/* Bytes of address space that had memory from before the attach and was nobody's: freed by it since the last refresh;
 	 * and of them by its last call, which may fail; what that came to if a refresh was in between. */
 	uint64_t gave_back, gave_back_last, settled_last;

@@ -229,6 +229,15 @@ static int64_t grown(struct script *s, const char *name)
 	return pool(refresh(s), name)->memory.grown_bytes;
 }
 
+#define MADE (16 * MIB)
+
+/* By a thread since the attach: of this much can be taken what it gives back. */
+static void made(struct script *s, uint32_t who, uint64_t at)
+{
+	mapped(s, who, at, MADE);
+	resident(s, at, MADE, MADE);
+}
+
 static void who_makes_old_memory_anew_has_not_grown(void **state)
 {
 	struct script s = {0};
@@ -244,36 +253,42 @@ static void who_makes_old_memory_anew_has_not_grown(void **state)
 	resident(&s, AREA, 8 * MIB, 8 * MIB);
 	resident(&s, AREA + 16 * MIB, MIB, MIB);
 	assert_int_equal(grown(&s, "w-*"), 0);
+	made(&s, 200, AREA + 128 * MIB);
+	made(&s, 201, AREA + 192 * MIB);
+	assert_int_equal(grown(&s, "w-*"), MADE);
 	range(&s, FACT_RANGE_FREED, 200, AREA, 2 * MIB, 0, 0);
-	assert_int_equal(grown(&s, "w-*"), -2 * (int64_t)MIB);
+	assert_int_equal(grown(&s, "w-*"), MADE - 2 * MIB);
 	range(&s, FACT_RANGE_FREE_FAILED, 200, AREA, 2 * MIB, 0, 0);
-	assert_int_equal(grown(&s, "w-*"), 0);
+	assert_int_equal(grown(&s, "w-*"), MADE);
 	range(&s, FACT_RANGE_FREED, 200, AREA, 2 * MIB, 0, 0);
 	mapped(&s, 200, AREA + 32 * MIB, 2 * MIB);
 	resident(&s, AREA + 32 * MIB, 2 * MIB, 2 * MIB);
-	assert_int_equal(grown(&s, "w-*"), 0);
+	assert_int_equal(grown(&s, "w-*"), MADE);
 	/* Over it, at its very place. */
 	mapped(&s, 200, AREA + 2 * MIB, MIB);
 	resident(&s, AREA + 2 * MIB, MIB, MIB);
-	assert_int_equal(grown(&s, "w-*"), 0);
+	assert_int_equal(grown(&s, "w-*"), MADE);
 	/* What a thread was seen to make, and a file's pages, are no such memory. */
 	range(&s, FACT_RANGE_FREED, 201, AREA + 32 * MIB, 2 * MIB, 0, 0);
 	range(&s, FACT_RANGE_FREED, 201, AREA + 16 * MIB, MIB, 0, 0);
-	assert_int_equal(grown(&s, "v-*"), 0);
-	assert_int_equal(grown(&s, "w-*"), -2 * (int64_t)MIB);
+	assert_int_equal(grown(&s, "v-*"), MADE);
+	assert_int_equal(grown(&s, "w-*"), MADE - 2 * MIB);
 	/* Moved: the source is told at the call's entry, as if it were freed. */
 	range(&s, FACT_RANGE_FREED, 201, AREA + 4 * MIB, 2 * MIB, 0, 0);
 	moved(&s, 201, AREA + 4 * MIB, 2 * MIB, AREA + 64 * MIB, 2 * MIB);
-	assert_int_equal(grown(&s, "v-*"), 0);
+	assert_int_equal(grown(&s, "v-*"), MADE);
 	assert_int_equal(refresh(&s)->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 5 * MIB);
 	/* The reading of what is left tells how much of a part was there. */
 	range(&s, FACT_RANGE_FREED, 201, AREA + 3 * MIB, MIB / 2, 0, 0);
 	resident(&s, AREA + 3 * MIB + MIB / 2, MIB / 2, MIB / 2);
-	assert_int_equal(grown(&s, "v-*"), -(int64_t)MIB / 2);
+	assert_int_equal(grown(&s, "v-*"), MADE - MIB / 2);
 	/* Made shorter: its end is freed. */
 	range(&s, FACT_RANGE_FREED, 201, AREA + 65 * MIB, MIB, 0, 0);
 	moved(&s, 201, AREA + 64 * MIB, 2 * MIB, AREA + 64 * MIB, MIB);
-	assert_int_equal(grown(&s, "v-*"), -3 * (int64_t)MIB / 2);
+	assert_int_equal(grown(&s, "v-*"), MADE - 3 * MIB / 2);
+	/* Who has freed more than it made has not shrunk: that was never told as its own. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 192 * MIB, MADE, 0, 0);
+	assert_int_equal(grown(&s, "v-*"), 0);
 	script_end(&s);
 }
 
@@ -301,11 +316,12 @@ static void what_was_filled_since_is_no_base(void **state)
 	resident(&s, AREA, 8 * MIB, 8 * MIB);
 	assert_int_equal(grown(&s, "w-*"), 8 * MIB);
 	/* The half that nobody touched; then the other one. */
+	made(&s, 201, AREA + 192 * MIB);
 	unmapped(&s, 201, AREA + 68 * MIB, 4 * MIB);
 	resident(&s, AREA + 64 * MIB, 4 * MIB, 4 * MIB);
-	assert_int_equal(grown(&s, "v-*"), 0);
+	assert_int_equal(grown(&s, "v-*"), MADE);
 	unmapped(&s, 201, AREA + 64 * MIB, 4 * MIB);
-	assert_int_equal(grown(&s, "v-*"), -4 * (int64_t)MIB);
+	assert_int_equal(grown(&s, "v-*"), MADE - 4 * MIB);
 	script_end(&s);
 }
 
