@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the log tells once: limits that were asked for and watch nothing, processes that found no room. It must not know
- * how a limit is judged: the snapshot says it. */
+/* What the log tells once: limits that were asked for and watch nothing, processes and names that found no room. It must
+ * not know how a limit is judged: the snapshot says it. */
 #include "notices.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@ struct notices {
 	char told[NOTICES_MAX][192];
 	size_t count, next;
 	uint64_t unwatched; /* processes that found no room, as told last */
+	bool names_told;    /* that there are too many */
 };
 
 int notices_new(struct notices **ret_notices)
@@ -94,9 +95,24 @@ static void tell_no_room(struct notices *notices, const struct snapshot *snapsho
 		  "raise --max-processes, or the limit of open files (LimitNOFILE=)", NULL);
 }
 
+static void tell_names_full(struct notices *notices, const struct snapshot *snapshot)
+{
+	char count[24];
+
+	if (!snapshot->names_dropped || notices->names_told)
+		return;
+	notices->names_told = true;
+	snprintf(count, sizeof(count), "%d", PROCESS_NAMES_MAX);
+	log_event(LOG_LEVEL_WARN, "process_names_full", "names", count, "why",
+		  "there were more names of processes: those that ended first are counted as process other, and new ones "
+		  "while all have living processes",
+		  "remedy", "give processes that belong together one name: an entry of the config that matches them", NULL);
+}
+
 void notices_tell(struct notices *notices, const struct snapshot *snapshot)
 {
 	tell_no_room(notices, snapshot);
+	tell_names_full(notices, snapshot);
 	for (size_t t = 0; t < snapshot->n_targets; t++) {
 		const struct snapshot_target *target = &snapshot->targets[t];
 

@@ -52,14 +52,12 @@ static int target_describe(struct model *model, struct target *target, const str
 	group_changed = strcmp(told.name, target->info.name) != 0;
 	policy_changed = told.policy != target->info.policy;
 	if (group_changed) {
-		struct group *group = model_group(model, told.name);
+		uint32_t group;
+		int r = model_group(model, told.name, &group);
 
-		if (!group)
-			return -ENOMEM;
-		group->processes_started++;
-		/* What was counted until now is the former group's: exec will say so, or the next refresh. */
-		if (!target->fresh_image && !*target->former_group)
-			memcpy(target->former_group, target->info.name, sizeof(target->former_group));
+		if (r < 0)
+			return r;
+		group_change(model, target, group);
 	}
 	target->info = told;
 	target_note_own_name(target, told.comm);
@@ -100,10 +98,11 @@ int apply_target(struct model *model, const struct fact *fact)
 		return target->ended ? -ENOENT : target_describe(model, target, &copy);
 	if (model->n_targets >= TARGETS_MAX)
 		return 0;
-	struct group *group = model_group(model, copy.target_info.name);
+	uint32_t group;
 
-	if (!group)
-		return -ENOMEM;
+	r = model_group(model, copy.target_info.name, &group);
+	if (r < 0)
+		return r;
 	r = target_new(model, &copy, &target);
 	if (r < 0)
 		return r;
@@ -113,7 +112,7 @@ int apply_target(struct model *model, const struct fact *fact)
 		target_free(target);
 		return r;
 	}
-	group->processes_started++;
+	group_enter(model, target, group);
 	return 0;
 }
 

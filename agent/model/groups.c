@@ -7,35 +7,18 @@
 #include <math.h>
 #include <string.h>
 
-/* Names come from the config, or are comms of targets: bounded, the rest is one group. */
-#define GROUPS_MAX 1024
 #define GROUP_POOLS_MAX 512
 
-struct group *model_group(struct model *model, const char *name)
-{
-	for (uint32_t i = 0; i < model->n_groups; i++) {
-		if (!strcmp(model->group[i].name, name))
-			return &model->group[i];
-	}
-	if (model->n_groups >= GROUPS_MAX && strcmp(name, POOL_NAME_OTHER) != 0)
-		return model_group(model, POOL_NAME_OTHER);
-	if (TABLE_GROW(model->group, model->n_groups, model->group_capacity, 4))
-		return NULL;
-	struct group *group = &model->group[model->n_groups++];
-
-	*group = (struct group){.n_pools = 0};
-	text_copy(group->name, sizeof(group->name), name);
-	return group;
-}
-
-static struct ended_pool *group_pool(struct group *group, const char *name, const char *kind)
+static struct ended_pool *group_pool(struct model *model, struct group *group, const char *name, const char *kind)
 {
 	for (uint32_t i = 0; i < group->n_pools; i++) {
 		if (!strcmp(group->pool[i].name, name))
 			return &group->pool[i];
 	}
-	if (group->n_pools >= GROUP_POOLS_MAX && strcmp(name, POOL_NAME_OTHER) != 0)
-		return group_pool(group, POOL_NAME_OTHER, "");
+	if (group->n_pools >= GROUP_POOLS_MAX && strcmp(name, POOL_NAME_OTHER) != 0) {
+		model->ended_pools_dropped++;
+		return group_pool(model, group, POOL_NAME_OTHER, "");
+	}
 	if (TABLE_GROW(group->pool, group->n_pools, group->capacity, 8))
 		return NULL;
 	struct ended_pool *pool = &group->pool[group->n_pools++];
@@ -43,6 +26,116 @@ static struct ended_pool *group_pool(struct group *group, const char *name, cons
 	*pool = (struct ended_pool){.kind = kind};
 	text_copy(pool->name, sizeof(pool->name), name);
 	return pool;
+}
+
+static void violations_add(bool *limited, uint64_t *violations, const bool *of_limited, const uint64_t *of)
+{
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
+		limited[kind] |= of_limited[kind];
+		violations[kind] += of[kind];
+	}
+}
+
+/* What the group counted is the other's from now on. */
+static void group_fold(struct model *model, struct group *group, struct group *into)
+{
+	into->processes_started += group->processes_started;
+	violations_add(into->limited, into->violations, group->limited, group->violations);
+	for (uint32_t i = 0; i < group->n_pools; i++) {
+		const struct ended_pool *pool = &group->pool[i];
+		struct ended_pool *kept = group_pool(model, into, pool->name, pool->kind);
+
+		if (!kept)
+			continue;
+		kept->started += pool->started;
+		kept->exited += pool->exited;
+		kept->faults = add_saturated(kept->faults, pool->faults);
+		violations_add(kept->limited, kept->violations, pool->limited, pool->violations);
+	}
+	free(group->pool);
+	*group = (struct group){.n_pools = 0};
+}
+
+static void group_begin(const struct model *model, struct group *group, const char *name)
+{
+	const struct policy *policy = model->options.policy;
+
+	*group = (struct group){.n_pools = 0};
+	text_copy(group->name, sizeof(group->name), name);
+	for (size_t i = 0; i < policy->n_entries; i++)
+		group->is_configs |= !strcmp(policy->entries[i].name, group->name);
+}
+
+/* Whose last process has ended first. What the user gave a name in the config keeps it: such a service may be about to
+ * come back, and there are no more of them than the user wrote down. */
+static uint32_t group_to_give_way(const struct model *model)
+{
+	uint32_t found = GROUP_NONE;
+
+	for (uint32_t i = 0; i < model->n_groups; i++) {
+		const struct group *group = &model->group[i];
+
+		if (group->n_targets || group->is_configs || !strcmp(group->name, POOL_NAME_OTHER))
+			continue;
+		if (found == GROUP_NONE || group->emptied_as < model->group[found].emptied_as)
+			found = i;
+	}
+	return found;
+}
+
+int model_group(struct model *model, const char *name, uint32_t *ret_group)
+{
+	uint32_t other, place;
+	int r;
+
+	for (uint32_t i = 0; i < model->n_groups; i++) {
+		if (!strcmp(model->group[i].name, name)) {
+			*ret_group = i;
+			return 0;
+		}
+	}
+	if (model->n_groups < PROCESS_NAMES_MAX || !strcmp(name, POOL_NAME_OTHER)) {
+		if (TABLE_GROW(model->group, model->n_groups, model->group_capacity, 4))
+			return -ENOMEM;
+		*ret_group = model->n_groups++;
+		group_begin(model, &model->group[*ret_group], name);
+		return 0;
+	}
+	r = model_group(model, POOL_NAME_OTHER, &other);
+	if (r < 0)
+		return r;
+	model->names_dropped++;
+	place = group_to_give_way(model);
+	if (place == GROUP_NONE) {
+		*ret_group = other;
+		return 0;
+	}
+	group_fold(model, &model->group[place], &model->group[other]);
+	group_begin(model, &model->group[place], name);
+	*ret_group = place;
+	return 0;
+}
+
+void group_enter(struct model *model, struct target *target, uint32_t group)
+{
+	target->group = group;
+	model->group[group].n_targets++;
+	model->group[group].processes_started++;
+}
+
+static void group_leave(struct model *model, uint32_t group)
+{
+	model->group[group].n_targets--;
+	model->group[group].emptied_as = ++model->leavings;
+}
+
+void group_change(struct model *model, struct target *target, uint32_t group)
+{
+	if (!target->fresh_image && target->former_group == GROUP_NONE)
+		target->former_group = target->group;
+	else
+		group_leave(model, target->group);
+	group_enter(model, target, group);
 }
 
 static void violations_move(struct limit_track *tracks, bool *limited, uint64_t *violations, bool keep)
@@ -59,12 +152,9 @@ static void violations_move(struct limit_track *tracks, bool *limited, uint64_t 
 
 void group_retire(struct model *model, struct target *target)
 {
-	struct group *group = model_group(model,
-					  *target->former_group ? target->former_group : target->info.name);
+	bool is_former = target->former_group != GROUP_NONE;
+	struct group *group = &model->group[is_former ? target->former_group : target->group];
 
-	target->former_group[0] = '\0';
-	if (!group)
-		return;
 	violations_move(target->limits, group->limited, group->violations, target->ended);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
@@ -72,7 +162,7 @@ void group_retire(struct model *model, struct target *target)
 
 		if (!pool_is_listed(pool))
 			continue;
-		kept = group_pool(group, pool->name, pool->kind);
+		kept = group_pool(model, group, pool->name, pool->kind);
 		if (!kept)
 			continue;
 		kept->started += pool->started;
@@ -83,6 +173,11 @@ void group_retire(struct model *model, struct target *target)
 		if (!target->ended)
 			pool->started = pool->exited = pool->faults = 0;
 	}
+	if (is_former)
+		group_leave(model, target->former_group);
+	target->former_group = GROUP_NONE;
+	if (target->ended)
+		group_leave(model, target->group);
 }
 
 static void add_known(uint64_t *sum, uint64_t value)
@@ -172,23 +267,28 @@ static void add_pool(struct snapshot_group *group, const struct snapshot_pool *o
 	add_limits(pool->limits, &pool->n_limits, of->limits, of->n_limits);
 }
 
-/* Limits that processes share (one cgroup) count once. */
-static bool cgroup_counted(const struct snapshot *snapshot, const struct snapshot_target *target)
+/* The snapshot's targets stand in the order of the model's. */
+static bool is_member(const struct model *model, const struct snapshot *snapshot, size_t target, uint32_t group)
 {
-	for (const struct snapshot_target *other = snapshot->targets; other < target; other++) {
-		if (!other->ended && !strcmp(other->info.name, target->info.name) &&
-		    !strcmp(other->cgroup.path, target->cgroup.path))
+	return model->target[target]->group == group && !snapshot->targets[target].ended;
+}
+
+/* Limits that processes share (one cgroup) count once. */
+static bool cgroup_counted(const struct model *model, const struct snapshot *snapshot, size_t target)
+{
+	for (size_t i = 0; i < target; i++) {
+		if (is_member(model, snapshot, i, model->target[target]->group) &&
+		    !strcmp(snapshot->targets[i].cgroup.path, snapshot->targets[target].cgroup.path))
 			return true;
 	}
 	return false;
 }
 
-static void add_target(struct snapshot_group *group, const struct snapshot *snapshot,
-		       const struct snapshot_target *target)
+static void add_target(struct snapshot_group *group, const struct snapshot_target *target, bool cgroup_is_counted)
 {
 	group->processes++;
 	group->threads += target->threads;
-	if (!cgroup_counted(snapshot, target)) {
+	if (!cgroup_is_counted) {
 		add_known(&group->threads_limit, target->cgroup.pids_max);
 		add_known(&group->memory_limit, target->cgroup.memory_max);
 		group->cpu_limit_cores += target->cgroup.cpu_quota_cores; /* NAN stays */
@@ -213,12 +313,14 @@ static int compare_group_pools(const void *a, const void *b)
 		      ((const struct snapshot_group_pool *)b)->name);
 }
 
-static int group_fill(const struct group *kept, const struct snapshot *snapshot, struct snapshot_group *group)
+static int group_fill(const struct model *model, uint32_t index, const struct snapshot *snapshot,
+		      struct snapshot_group *group)
 {
+	const struct group *kept = &model->group[index];
 	size_t room = kept->n_pools;
 
 	for (size_t i = 0; i < snapshot->n_targets; i++) {
-		if (!snapshot->targets[i].ended && !strcmp(snapshot->targets[i].info.name, kept->name))
+		if (is_member(model, snapshot, i, index))
 			room += snapshot->targets[i].n_pools;
 	}
 	memcpy(group->name, kept->name, sizeof(group->name));
@@ -227,8 +329,8 @@ static int group_fill(const struct group *kept, const struct snapshot *snapshot,
 	if (!group->pools)
 		return -ENOMEM;
 	for (size_t i = 0; i < snapshot->n_targets; i++) {
-		if (!snapshot->targets[i].ended && !strcmp(snapshot->targets[i].info.name, kept->name))
-			add_target(group, snapshot, &snapshot->targets[i]);
+		if (is_member(model, snapshot, i, index))
+			add_target(group, &snapshot->targets[i], cgroup_counted(model, snapshot, i));
 	}
 	if (!group->processes) {
 		group->threads_limit = group->memory_limit = UNKNOWN_U64;
@@ -264,7 +366,7 @@ int groups_fill(struct model *model, struct snapshot *snapshot)
 	if (!snapshot->groups)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < model->n_groups; i++) {
-		int r = group_fill(&model->group[i], snapshot, &snapshot->groups[snapshot->n_groups++]);
+		int r = group_fill(model, i, snapshot, &snapshot->groups[snapshot->n_groups++]);
 
 		if (r < 0)
 			return r;

@@ -25,6 +25,7 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_CGROUP,
 #define GROWTH_LONG_LEAST_NS (GROWTH_LONG_NS / 2)
 #define GROWTH_SHORT_LEAST_NS (GROWTH_SHORT_NS / 6)
 #define OWN_NAMES 4
+#define GROUP_NONE UINT32_MAX
 
 struct target {
 	uint32_t id;
@@ -34,7 +35,8 @@ struct target {
 	uint64_t attached_ns, ended_ns;
 	bool ended;
 	bool fresh_image; /* exec since the last refresh */
-	char former_group[64]; /* "": none; what was counted so far is that group's */
+	uint32_t group;        /* its place in model.group */
+	uint32_t former_group; /* GROUP_NONE; else what was counted so far is that group's */
 	struct fact_target_gone end;
 
 	struct threads threads;
@@ -102,6 +104,9 @@ struct group {
 	char name[64];
 	uint64_t processes_started, violations[LIMIT_KIND_COUNT];
 	bool limited[LIMIT_KIND_COUNT];
+	bool is_configs;     /* an entry of the config has its name */
+	uint32_t n_targets;  /* living, those among them that have yet to bring what they counted under this name */
+	uint64_t emptied_as; /* the number of the leaving that was the last here */
 	struct ended_pool *pool;
 	uint32_t n_pools, capacity;
 };
@@ -115,6 +120,8 @@ struct model {
 	struct target *last; /* found by the last look-up, or NULL */
 	struct group *group;
 	uint32_t n_groups, group_capacity;
+	uint64_t leavings; /* of targets from groups: their order */
+	uint64_t names_dropped, ended_pools_dropped; /* for want of room among the groups, and in one of them */
 	char variant[16];
 	struct fact_loss loss;
 	struct fact_events events;
@@ -234,8 +241,12 @@ uint64_t model_realtime(const struct model *model, uint64_t time_ns); /* 0 stays
 void target_refresh(struct model *model, struct target *target, uint64_t now_ns);
 
 /* groups.c */
-struct group *model_group(struct model *model, const char *name);
-/* Adds what the target has counted to what its group keeps. */
+/* The place of the group of that name, made if need be; it stays while it has targets. 0 or -ENOMEM. */
+int model_group(struct model *model, const char *name, uint32_t *ret_group);
+void group_enter(struct model *model, struct target *target, uint32_t group);
+/* What was counted until now is the former group's: exec will say so, or the next refresh. */
+void group_change(struct model *model, struct target *target, uint32_t group);
+/* Adds what the target has counted to what its group keeps; one that has ended leaves it. */
 void group_retire(struct model *model, struct target *target);
 int groups_fill(struct model *model, struct snapshot *snapshot);
 

@@ -367,7 +367,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 
 	if (target->ended)
 		return;
-	if (*target->former_group)
+	if (target->former_group != GROUP_NONE)
 		group_retire(model, target);
 	target->fresh_image = false;
 	target_find_creators(target);

@@ -231,6 +231,9 @@ struct snapshot_group_pool {
 	struct snapshot_verdict verdict;
 };
 
+/* Names come from the config, or are comms of targets: bounded, the rest is the group `other`. */
+#define PROCESS_NAMES_MAX 1024
+
 struct snapshot_group {
 	char name[64];
 	uint64_t processes, processes_started_total, threads, threads_limit;
@@ -255,7 +258,9 @@ struct snapshot {
 	uint64_t lost[LOSS_REASON_COUNT]; /* UNKNOWN_U64: the kernel cannot say */
 	uint64_t received[PROBE_COUNT];
 	uint64_t reseeds;
-	uint64_t series_dropped; /* pools that max_pools folded into `other` */
+	uint64_t series_dropped; /* all that is in an `other`: the two below, and ended processes' pools beyond what a group keeps */
+	uint64_t pools_dropped;  /* that max_pools folded */
+	uint64_t names_dropped;  /* of processes: folded, or refused; a name that comes back counts again */
 
 	/* set by the wiring, not by the model */
 	char host[64], version[32];

@@ -86,6 +86,7 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 	target->id = fact->target;
 	target->info = fact->target_info;
 	target->attached_ns = fact->time_ns;
+	target->group = target->former_group = GROUP_NONE;
 	target->memory = (struct fact_memory){UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64,
 					      UNKNOWN_U64};
 	target->cgroup = (struct fact_cgroup){

@@ -114,7 +114,8 @@ const struct metrics_family metrics_families[] = {
 	{"snapshot_timestamp_seconds", "seconds", AGENT(realtime_ns), .number = NUMBER_NSEC,
 	 .help = "When the figures were taken, in seconds since 1970."},
 	{"series_dropped", .is_counter = true, AGENT(series_dropped),
-	 .help = "Pools that max_pools folded into the pool other, counted up to 8192 a process."},
+	 .help = "Pools that max_pools folded into the pool other, counted up to 8192 a process; names of processes beyond 1024, "
+		 "that are in the process other, each time; pools of ended processes beyond 512 a name."},
 	{"build_info", AGENT(version), .number = NUMBER_TEXT, .label = "version", .help = "Version of the agent."},
 
 	{"process_cpu_seconds", "seconds", .is_counter = true, SELF(cpu_seconds), .number = NUMBER_DOUBLE,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hundreds of processes: what goes over all of them gives way to a signal, and takes all of them in."""
+"""Hundreds of processes: what goes over all of them gives way to a signal, and takes all of them in. Names beyond those
+that are kept apart."""
 import shutil
 import signal
 import subprocess
@@ -7,11 +8,14 @@ import time
 
 import pytest
 
+from exporter import Exporter
 from fixtures import factory
 from harness import PATIENCE, Agent, wait_for
 
 COUNT = 600
+NAMES = 1024  # that are kept apart
 agents = factory(Agent)
+exporters = factory(Exporter)
 
 
 class Family:
@@ -55,3 +59,28 @@ def test_all_of_them_are_taken_in(families, agents, tmp_path):
     while b"event=listening" not in (line := agent.process.stderr.readline()):
         assert line, agent.process.wait(PATIENCE)
     assert f"targets={COUNT + 1}".encode() in line, line
+
+
+def test_a_process_of_a_new_name_has_its_own_after_many_have_ended(exporters, tmp_path):
+    count = NAMES + 100
+    for name, program in [*((f"n{i}", "true") for i in range(count)), ("late", "sleep")]:
+        (tmp_path / name).symlink_to(shutil.which(program))
+    script = f"read line; i=0; while [ $i -lt {count} ]; do ./n$i; i=$((i+1)); done; exec ./late 1000"
+    with subprocess.Popen(["/bin/sh", "-c", script], cwd=tmp_path, stdin=subprocess.PIPE) as shell:
+        try:
+            serving = exporters("-f", "-p", str(shell.pid))
+            shell.stdin.write(b"\n")
+            shell.stdin.flush()
+            serving.wait_value(1, "poolscope_processes", process="late")
+            series = serving.series()
+            wait_for(lambda: "event=process_names_full" in "".join(serving.log), "the notice")
+            log = "".join(serving.log)
+        finally:
+            shell.kill()
+    groups = {dict(key[1:])["process"]: value for key, value in series.items() if key[0] == "poolscope_processes_started_total"}
+    assert len(groups) == NAMES + 1
+    assert "n0" not in groups and f"n{count - 1}" in groups
+    dropped = count + len(["sh", "late"]) - NAMES
+    assert groups["other"] == dropped == series[("poolscope_series_dropped_total",)]
+    assert sum(groups.values()) == count + 1 + groups["sh"]
+    assert log.count("event=process_names_full") == 1, log

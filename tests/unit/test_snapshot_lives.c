@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The lives of targets as snapshots show them: exec, the last frame, and groups that keep what ended processes
- * counted. */
+/* The lives of targets as snapshots show them: exec, the last frame, and what ended ones leave. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,38 +8,9 @@
 
 #include <errno.h>
 
-#include "model_facts.h"
+#include "group_facts.h"
 
 #define AREA 0x10000000ULL
-
-static const struct snapshot_group *group(const struct snapshot *snapshot, const char *name)
-{
-	for (size_t i = 0; i < snapshot->n_groups; i++) {
-		if (!strcmp(snapshot->groups[i].name, name))
-			return &snapshot->groups[i];
-	}
-	fail_msg("there is no group \"%s\"", name);
-	return NULL;
-}
-
-static const struct snapshot_group_pool *group_pool(const struct snapshot_group *of, const char *name)
-{
-	const struct snapshot_group_pool *found = NULL;
-
-	for (size_t i = 0; i < of->n_pools; i++) {
-		if (strcmp(of->pools[i].name, name) != 0)
-			continue;
-		assert_null(found); /* names are unique */
-		found = &of->pools[i];
-	}
-	assert_non_null(found);
-	return found;
-}
-
-static void gone(struct script *s, uint32_t target, enum target_end how, int code)
-{
-	feed(s, (struct fact){.kind = FACT_TARGET_GONE, .target = target, .gone = {how, code, 0}});
-}
 
 static void exec_drops_all_but_the_caller(void **state)
 {
@@ -220,94 +190,6 @@ static void the_last_frame_stays_with_how_it_ended(void **state)
 	script_end(&s);
 }
 
-static void groups_keep_what_ended_processes_counted(void **state)
-{
-	struct script s = {.entry.n_limits = 1,
-			   .limits = {{.pool = "w-*", .kind = LIMIT_THREADS, .value = 1, .warn_ratio = 0.8}}};
-	const struct snapshot_group *of;
-
-	script_begin_with(&s, (struct model_options){.keep_ended = false});
-	attach_as(&s, TARGET, PID, "app");
-	leader(&s);
-	tick(&s);
-	born(&s, 200, "w-1");
-	born(&s, 201, "w-2");
-	exited(&s, 200);
-	refresh(&s);
-	of = group(s.snapshot, "app");
-	assert_int_equal(group_pool(of, "w-*")->n_limits, 1);
-	assert_int_equal(group_pool(of, "w-*")->limits[0].violations, 1);
-	gone(&s, 0, TARGET_END_EXITED, 0);
-	pass(&s, SEC);
-	tick(&s);
-	of = group(look(&s), "app");
-	assert_int_equal(s.snapshot->n_targets, 0);
-	assert_int_equal(of->processes, 0);
-	assert_int_equal(of->processes_started_total, 1);
-	assert_int_equal(of->threads_limit, UNKNOWN_U64);
-	assert_int_equal(group_pool(of, "w-*")->threads, 0);
-	assert_int_equal(group_pool(of, "w-*")->started_total, 2);
-	assert_int_equal(group_pool(of, "w-*")->exited_total, 1);
-	assert_int_equal(group_pool(of, "w-*")->limits[0].violations, 1);
-	assert_false(group_pool(of, "w-*")->limits[0].over);
-	/* its successor goes on from there */
-	attach_as(&s, 9, 101, "app");
-	struct fact fact = thread_fact(FACT_THREAD_BORN, 300, "w-1");
-
-	fact.target = 9;
-	feed(&s, fact);
-	refresh(&s);
-	of = group(s.snapshot, "app");
-	assert_int_equal(of->processes, 1);
-	assert_int_equal(of->processes_started_total, 2);
-	assert_int_equal(group_pool(of, "w-*")->started_total, 3);
-	script_end(&s);
-}
-
-static void two_processes_of_one_name_are_one_group(void **state)
-{
-	struct script s = {.entry.n_limits = 1,
-			   .limits = {{.pool = "*", .kind = LIMIT_THREADS, .value = 4, .warn_ratio = 0.8}}};
-	const struct snapshot_group *of;
-	struct fact fact;
-
-	script_begin(&s);
-	attach_as(&s, 8, 101, "app");
-	leader(&s);
-	for (uint32_t i = 0; i < 2; i++)
-		seen(&s, 200 + i, "w-1");
-	for (uint32_t i = 0; i < 6; i++) {
-		fact = thread_fact(FACT_THREAD_SEEN, 300 + i, i < 5 ? "w-1" : "v-1");
-		fact.target = 8;
-		feed(&s, fact);
-	}
-	memory(&s, 100, 10, 1);
-	cgroup(&s, 1000 * MIB, 0, 50);
-	fact = (struct fact){.kind = FACT_CGROUP, .target = 8,
-			     .cgroup = {.path = "/app", .memory_max = 1000 * MIB, .pids_max = 50, .cpu_quota_cores = 2}};
-	feed(&s, fact);
-	fact = (struct fact){.kind = FACT_MEMORY, .target = 8, .memory = {200, 20, 2, 0, 0}};
-	feed(&s, fact);
-	refresh(&s);
-	assert_int_equal(s.snapshot->n_groups, 1);
-	of = group(s.snapshot, "app");
-	assert_int_equal(of->processes, 2);
-	assert_int_equal(of->processes_started_total, 2);
-	assert_int_equal(of->threads, 9);
-	assert_int_equal(of->rss_anon, 300);
-	assert_int_equal(of->rss_file, 30);
-	assert_int_equal(of->rss_shmem, 3);
-	assert_int_equal(of->memory_limit, 1000 * MIB); /* one cgroup, once */
-	assert_int_equal(of->threads_limit, 50);
-	assert_int_equal(of->n_pools, 3);
-	assert_int_equal(group_pool(of, "w-*")->threads, 7);
-	assert_int_equal(group_pool(of, "w-*")->peak, 5); /* of the largest process */
-	assert_true(group_pool(of, "w-*")->limits[0].over);
-	assert_true(fabs(group_pool(of, "w-*")->limits[0].used_ratio - 1.25) < 0.001); /* of the worst */
-	assert_string_equal(of->pools[0].name, "main");
-	script_end(&s);
-}
-
 static void ended_targets_do_not_pile_up(void **state)
 {
 	struct script s = {0};
@@ -337,8 +219,6 @@ int main(void)
 		cmocka_unit_test(what_was_never_read_is_not_known),
 		cmocka_unit_test(an_oom_kill_counts_itself),
 		cmocka_unit_test(the_last_frame_stays_with_how_it_ended),
-		cmocka_unit_test(groups_keep_what_ended_processes_counted),
-		cmocka_unit_test(two_processes_of_one_name_are_one_group),
 		cmocka_unit_test(ended_targets_do_not_pile_up),
 	};
 
