@@ -354,12 +354,13 @@ struct span {
 	bool anonymous; /* no file behind it: its pages need not be told from file pages, which is dear */
 };
 
-/* Memory that no thread owns: where a source may look for evidence. Ascending, disjoint. */
+/* Memory that no thread owns, and the first thread's stack: where a source may look for evidence. Ascending, disjoint. */
 enum unowned_kind {
 	UNOWNED_MMAP,  /* anonymous, from before attach: may be charged */
 	UNOWNED_ARENA, /* looks like a glibc heap */
 	UNOWNED_HEAP,  /* of brk */
-	UNOWNED_OTHER, /* data of the executable and its libraries, and what was there at fork */
+	UNOWNED_STACK, /* of the first thread: as far as it ever came */
+	UNOWNED_OTHER, /* read-only memory, data of the executable and its libraries, and what was there at fork */
 };
 
 struct unowned {

@@ -223,8 +223,18 @@ bool model_has_moved(const struct model *model, uint32_t target, unsigned int to
 	return moved > least * tolerance;
 }
 
-static enum unowned_kind unowned_kind(const struct range *range)
+static bool is_first_stack(const struct target *target, const struct range *range)
 {
+	return target->stack_length && range->start < target->stack_start + target->stack_length &&
+	       range->end > target->stack_start;
+}
+
+static enum unowned_kind unowned_kind(const struct target *target, const struct range *range)
+{
+	if (is_first_stack(target, range))
+		return UNOWNED_STACK;
+	if (!(range->protection & PROT_WRITE))
+		return UNOWNED_OTHER;
 	if (range->region == REGION_ARENA)
 		return UNOWNED_ARENA;
 	if (range->region == REGION_HEAP)
@@ -245,9 +255,10 @@ int model_unowned(const struct model *model, uint32_t target, struct unowned **r
 	if (!unowned)
 		return -ENOMEM;
 	for (range = range_map_first(found->ranges); range; range = range_map_next(found->ranges, range)) {
-		if (range_counts(range) && range->owner == OWNER_NONE && (range->protection & PROT_WRITE))
+		if (range_counts(range) && (range->protection & (PROT_READ | PROT_WRITE)) &&
+		    (range->owner == OWNER_NONE || is_first_stack(found, range)))
 			unowned[count++] = (struct unowned){range->start, range->end - range->start,
-							    unowned_kind(range)};
+							    unowned_kind(found, range)};
 	}
 	*ret_unowned = unowned;
 	*ret_count = count;

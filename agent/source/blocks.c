@@ -77,7 +77,8 @@ static struct block *block_named(const struct blocks *blocks, uint64_t word)
 	for (size_t at = slot_first(blocks, word / PAGE); blocks->slot[at]; at = (at + 1) & (blocks->slots - 1)) {
 		struct block *block = &blocks->block[blocks->slot[at] - 1];
 
-		if (word >= block->start && word - block->start < PAGES_NAMED * PAGE)
+		/* malloc never returns the header, which is also where a mapping below ends. */
+		if (word >= block->start + HEADER_BYTES && word - block->start < PAGES_NAMED * PAGE)
 			return block;
 	}
 	return NULL;

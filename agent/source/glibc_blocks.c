@@ -19,7 +19,7 @@
 /* Pages in which a header is looked for where mappings of other origin lie next to malloc's. */
 #define STRAY_PAGES 16384
 #define HEADERS 64 /* a call */
-/* What is taken for the leader's stack, or for one whose range is not known. */
+/* What is taken for a stack whose range is not known. */
 #define STACK_BYTES (256ULL << 10)
 
 /* Where addresses are looked for. */
@@ -215,24 +215,37 @@ static int add_stack(struct search *search, uint64_t start, uint64_t end, uint32
 	return r ? r : add_place(search, argument + 8, end, holder, stack_pointer);
 }
 
-static int add_stacks(struct search *search, const struct fact_thread *threads, size_t n_threads, uint32_t argument)
+static const struct unowned *find_first_stack(const struct unowned *unowned, size_t n_unowned)
+{
+	for (size_t i = 0; i < n_unowned; i++) {
+		if (unowned[i].kind == UNOWNED_STACK)
+			return &unowned[i];
+	}
+	return NULL;
+}
+
+static int add_stacks(struct search *search, const struct fact_thread *threads, size_t n_threads,
+		      const struct unowned *first_stack, uint32_t argument)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < n_threads && r == 0; i++) {
 		const struct fact_thread *thread = &threads[i];
-		uint64_t start = thread->stack_start, end = start + thread->stack_length;
+		uint64_t start = thread->stack_start, end = start + thread->stack_length, used = thread->stack_pointer & ~7ULL;
 
-		if (!thread->stack_pointer || thread->is_io_worker)
-			continue;
-		if (!thread->stack_length) {
+		if (thread->is_leader && first_stack) {
+			start = first_stack->start;
+			end = start + first_stack->length;
+		} else if (!thread->stack_length) {
 			start = thread->stack_pointer & ~(PAGE - 1);
 			end = start + STACK_BYTES;
 		}
-		/* A stack inside malloc's memory, or none: then the words are somebody else's. */
-		if (thread->stack_pointer < start || thread->stack_pointer >= end || end < start)
+		if (!thread->stack_pointer || thread->is_io_worker || end < start)
 			continue;
-		r = add_stack(search, start, end, (uint32_t)i + 1, thread->stack_pointer & ~7ULL,
+		/* On another stack, a coroutine's or a signal's, or in a call: what of its own is in use is not known. */
+		if (used < start || used >= end)
+			used = end;
+		r = add_stack(search, start, end, (uint32_t)i + 1, used,
 			      argument && thread->tls_base && !thread->is_leader ? thread->tls_base + argument : 0);
 	}
 	return r;
@@ -282,6 +295,16 @@ static int add_gaps(struct search *search, uint64_t start, uint64_t end)
 	return r ? r : add_place(search, start, end, HOLDER_OTHER, 0);
 }
 
+/* A program may have memory of its own that looks like a heap of glibc's. */
+static bool has_heap(const struct glibc_arenas *arenas, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < arenas->n_heaps; i++) {
+		if (arenas->heap[i].start < end && arenas->heap[i].end > start)
+			return true;
+	}
+	return false;
+}
+
 /* The heap of brk is the main arena's; everything else is nobody's place. */
 static int add_rest(struct search *search, const struct unowned *unowned, size_t n_unowned,
 		       const struct glibc_arenas *arenas, const struct fact_thread *threads, size_t n_threads)
@@ -293,7 +316,8 @@ static int add_rest(struct search *search, const struct unowned *unowned, size_t
 	for (size_t i = 0; i < n_unowned && r == 0; i++) {
 		uint64_t start = unowned[i].start, end = start + unowned[i].length;
 
-		if (unowned[i].kind == UNOWNED_ARENA) /* heaps are searched as what they are */
+		/* These are searched as what they are. */
+		if (unowned[i].kind == UNOWNED_STACK || (unowned[i].kind == UNOWNED_ARENA && has_heap(arenas, start, end)))
 			continue;
 		if (unowned[i].kind == UNOWNED_MMAP)
 			r = add_gaps(search, start, end);
@@ -406,7 +430,7 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 		r = find_blocks(&search, unowned, n_unowned);
 	if (r < 0 || !search.blocks.count)
 		return r;
-	r = add_stacks(&search, threads, n_threads, argument);
+	r = add_stacks(&search, threads, n_threads, find_first_stack(unowned, n_unowned), argument);
 	if (r == 0)
 		r = add_arenas(&search, arenas, threads, n_threads);
 	if (r == 0)

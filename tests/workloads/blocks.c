@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include "truth.h"
 
 #define MAKERS_MAX 256
@@ -23,11 +24,15 @@ enum how {
 	QUEUED, /* as stored, and the maker keeps no trace of them: it went on with others */
 	REUSED, /* as in DEEP, where another thread had blocks before, whose addresses it still has in its arena */
 	SHOWN,  /* in the arena of the maker and on the stack of another thread */
+	/* as stored, by takers who took page faults for work of their own; and the maker has the addresses, too: */
+	FIRST,  /* it is the first thread, which is far down its stack by now */
+	AWAY,   /* on its stack, while it runs on another */
+	SEALED, /* in memory that can only be read by now */
 	HOW_COUNT,
 };
 
 static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "given", "stored", "queued",
-					       "reused", "shown" };
+					       "reused", "shown", "first", "away", "sealed" };
 
 struct maker {
 	enum how how;
@@ -117,6 +122,16 @@ __attribute__((noinline)) static void make_deep(struct maker *maker)
 	settle(held);
 }
 
+static void work(void)
+{
+	size_t length = (size_t)8 << 20;
+	char *scratch = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	madvise(scratch, length, MADV_NOHUGEPAGE);
+	touch(scratch, length);
+	munmap(scratch, length);
+}
+
 static void *taker_main(void *argument)
 {
 	struct maker *maker = argument;
@@ -126,7 +141,9 @@ static void *taker_main(void *argument)
 	if (maker->how == REUSED)
 		leave_addresses(maker);
 	pthread_barrier_wait(&maker->handed);
-	if (maker->how == STORED || maker->how == QUEUED) {
+	if (maker->how == STORED || maker->how == QUEUED || maker->how >= FIRST) {
+		if (maker->how >= FIRST)
+			work();
 		stored = malloc(sizeof(held));
 		memcpy(stored, maker->crossing, sizeof(held));
 		memset(held, 0, sizeof(held));
@@ -196,9 +213,32 @@ __attribute__((noinline)) static void go_on(void)
 	}
 }
 
+static void leave_stack(void)
+{
+	ucontext_t here, there;
+	size_t length = 256 << 10;
+
+	getcontext(&there);
+	there.uc_stack.ss_sp = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	there.uc_stack.ss_size = length;
+	makecontext(&there, (void (*)(void))settle, 1, NULL);
+	swapcontext(&here, &there);
+}
+
+/* Keeps what it made at `kept`, and hands it over as well. */
+__attribute__((noinline)) static void make_and_share(struct maker *maker, void *volatile *kept)
+{
+	for (unsigned i = 0; i < BLOCKS; i++)
+		kept[i] = block_new(maker, i);
+	maker->crossing = (void **)kept;
+	pthread_barrier_wait(&maker->handed);
+	pthread_barrier_wait(&maker->handed);
+}
+
 static void *maker_main(void *argument)
 {
 	struct maker *maker = argument;
+	void *volatile *sealed;
 	void *held[BLOCKS] = { NULL }, **node;
 
 	maker->tid = syscall(SYS_gettid);
@@ -235,6 +275,15 @@ static void *maker_main(void *argument)
 	case DEEP:
 	case REUSED:
 		make_deep(maker);
+		break;
+	case AWAY:
+		make_and_share(maker, held);
+		leave_stack();
+		break;
+	case SEALED:
+		sealed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		make_and_share(maker, sealed);
+		mprotect((void *)sealed, 4096, PROT_READ);
 		break;
 	default:
 		make_and_hand_over(maker);
@@ -275,10 +324,25 @@ static void say_truth(void)
 	say_done();
 }
 
+__attribute__((noinline, noreturn)) static void serve_far_down(void)
+{
+	volatile char frames[1 << 20];
+	char line[64];
+
+	__asm__ volatile("" : : "r"(frames) : "memory");
+	run_on();
+	pthread_barrier_wait(&settled);
+	say("{\"ready\":%d}", getpid());
+	say_done();
+	while (fgets(line, sizeof(line), stdin))
+		say_truth();
+	_exit(0);
+}
+
 int main(int argc, char **argv)
 {
+	void *volatile kept[MAKERS_MAX][BLOCKS];
 	unsigned threads = 0;
-	char line[64];
 
 	truth_init();
 	mallopt(M_ARENA_MAX, 2 * MAKERS_MAX);
@@ -290,10 +354,10 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|given|stored|queued|reused|shown:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
-			threads += how >= GIVEN ? 2 : 1;
+			threads += how >= GIVEN && how != FIRST ? 2 : 1;
 			pthread_barrier_init(&makers[n_makers].handed, NULL, 2);
 		}
 	}
@@ -301,17 +365,16 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < n_makers; i++) {
 		pthread_t thread;
 
-		if (makers[i].how == BEGIN ? begin(&makers[i], &thread)
-					   : pthread_create(&thread, NULL, maker_main, &makers[i]))
+		if (makers[i].how != FIRST &&
+		    (makers[i].how == BEGIN ? begin(&makers[i], &thread)
+					    : pthread_create(&thread, NULL, maker_main, &makers[i])))
 			DIE("pthread_create failed");
 		if ((makers[i].how >= GIVEN && pthread_create(&thread, NULL, taker_main, &makers[i])))
 			DIE("pthread_create failed");
+		if (makers[i].how == FIRST) {
+			makers[i].tid = getpid();
+			make_and_share(&makers[i], kept[i]);
+		}
 	}
-	run_on();
-	pthread_barrier_wait(&settled);
-	say("{\"ready\":%d}", getpid());
-	say_done();
-	while (fgets(line, sizeof(line), stdin))
-		say_truth();
-	_exit(0);
+	serve_far_down();
 }
