@@ -388,7 +388,7 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),
 				     list.threads, list.count, &watched->arenas, unowned, n_unowned,
 				     &watched->descriptor, SEARCH_NS, sink);
-	watched->info.search_cut = error == -ETIME;
+	watched->info.search_cut = error && error != -ESRCH;
 	return error == -ENOMEM ? error : 0;
 }
 

@@ -179,13 +179,14 @@ void say_unattributed(struct collector *all)
 		[UNATTRIBUTED_LOST] = "lost (with events)",
 	};
 	_Static_assert(ARRAY_SIZE(reasons) == UNATTRIBUTED_COUNT, "words for each reason");
-	static const char *const cut = "before attach (its maker was not seen, and too much lies there to look for its holders)";
+	static const char *const cut = "before attach (its maker was not seen, and the search for its holders did not end)";
 	const struct snapshot_target *target = all->target;
 	char text[sizeof(all->words->text)] = "";
 	size_t used = 0;
 
+	/* A search that did not end is told of however small a part that is: it may be more than the pools have. */
 	if (target->unattributed_bytes == UNKNOWN_U64 || target->unattributed_bytes < UNATTRIBUTED_MIN ||
-	    target->unattributed_bytes < target->memory.rss_anon / 10)
+	    (target->unattributed_bytes < target->memory.rss_anon / 10 && !target->info.search_cut))
 		return;
 	for (size_t i = 0; i < UNATTRIBUTED_COUNT && used < sizeof(text); i++)
 		if (target->unattributed[i])

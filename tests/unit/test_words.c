@@ -70,7 +70,7 @@ static void test_words(void **state)
 	fixture->snapshot.n_targets = 1;
 	target->info.search_cut = true;
 	target->unattributed[UNATTRIBUTED_BEFORE_ATTACH] = target->unattributed_bytes = target->memory.rss_anon / 2;
-	assert_says(fixture, "before attach (its maker was not seen, and too much lies there to look for its holders)");
+	assert_says(fixture, "before attach (its maker was not seen, and the search for its holders did not end)");
 	target->info.memory_hidden = true;
 	assert_says(fixture, "its memory may not be read (CAP_SYS_PTRACE is missing)");
 	target->stopped = true;
