@@ -85,16 +85,22 @@ static __always_inline void clone3_stack(struct event_thread *event, const struc
 	event->stack_length = stack[1];
 }
 
-static __always_inline __u32 routine_offset(const struct process *process)
+/* Asked for once: it stays for as long as the image does. */
+static __always_inline __u32 routine_offset(struct process *process)
 {
-	const struct wish *wish = wish_of(process);
+	const struct wish *wish;
 
-	return wish && wish->routine_offset ? wish->routine_offset : process->routine_offset;
+	if (!process->routine_offset) {
+		wish = wish_of(process);
+		if (wish)
+			process->routine_offset = wish->routine_offset;
+	}
+	return process->routine_offset;
 }
 
 /* io_uring's, vhost's and KVM's workers carry their creator's registers and TLS base, a vfork child its parent's: a
  * stack that is another's must not be reported. */
-static __always_inline void birth_describe(bool is_typed, struct event_thread *event, const struct process *process,
+static __always_inline void birth_describe(bool is_typed, struct event_thread *event, __u32 offset,
 					   struct task_struct *child, __u64 flags)
 {
 	__u32 task_flags = FOLLOW(is_typed, child, flags);
@@ -118,14 +124,10 @@ static __always_inline void birth_describe(bool is_typed, struct event_thread *e
 	}
 	if (!(flags & CLONE_VM) || flags & CLONE_SETTLS)
 		event->tls_base = task_tls(child, is_typed);
-	if (event->tls_base && flags & CLONE_THREAD) {
-		__u32 offset = routine_offset(process);
-
-		if (offset)
-			bpf_probe_read_user(&event->start_routine,
-					    sizeof(event->start_routine) + sizeof(event->start_argument),
-					    (void *)(event->tls_base + offset));
-	}
+	if (event->tls_base && offset)
+		bpf_probe_read_user(&event->start_routine,
+				    sizeof(event->start_routine) + sizeof(event->start_argument),
+				    (void *)(event->tls_base + offset));
 }
 
 static __always_inline void process_describe(struct event_thread *event, struct task_struct *task,
@@ -142,11 +144,14 @@ static __always_inline void process_describe(struct event_thread *event, struct 
 /* Runs before the child does, in the creator's context: whatever the child will do is seen. */
 static __always_inline int on_birth(bool is_typed, struct task_struct *child, __u64 flags)
 {
-	__u32 creator_tgid = bpf_get_current_pid_tgid() >> 32, tgid = 0;
 	bool thread = flags & CLONE_THREAD, own_space = !(flags & (CLONE_THREAD | CLONE_VM));
-	struct process *process = process_find(creator_tgid), next = {};
+	/* Of others that is all: a helper called for it would be a third of that. */
+	__u32 creator_tgid = is_typed && thread ? child->tgid : bpf_get_current_pid_tgid() >> 32, tgid = 0, offset;
+	struct process *process = process_find(creator_tgid), next;
 	struct event_thread *event;
 
+	if (thread && !process)
+		return 0;
 	if (!thread) {
 		tgid = FOLLOW(is_typed, child, tgid);
 		/* The number has just been given anew: what is known under it is stale. */
@@ -173,6 +178,7 @@ static __always_inline int on_birth(bool is_typed, struct task_struct *child, __
 		process_add(tgid, &next);
 		return 0;
 	}
+	offset = thread ? routine_offset(process) : 0;
 	event = thread_event(is_typed, &next, own_space ? EVENT_PROCESS_BORN : EVENT_THREAD_BORN, child,
 			     FOLLOW(is_typed, child, start_boottime));
 	/* One test of event right here: before 6.2 the verifier takes a second one for a lost reference. A child
@@ -186,7 +192,7 @@ static __always_inline int on_birth(bool is_typed, struct task_struct *child, __
 		bpf_ringbuf_discard(event, 0);
 		return 0;
 	}
-	birth_describe(is_typed, event, &next, child, flags);
+	birth_describe(is_typed, event, offset, child, flags);
 	if (own_space)
 		process_describe(event, child, task_current());
 	event_submit_urgent(event);
@@ -223,7 +229,7 @@ static __always_inline void end_describe(struct event_exit *event, struct task_s
  * takes the first for the end and removes it later. A guest, of one thread as a rule, is not the reader's. */
 static __always_inline int on_exit(bool is_typed, struct task_struct *task)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = is_typed ? (__u32)task->tgid : bpf_get_current_pid_tgid() >> 32;
 	struct process *process = process_find(tgid);
 	struct signal_struct *signal;
 	struct event_exit *event;
@@ -289,7 +295,7 @@ static __always_inline int guest_exec(bool is_typed, struct task_struct *task, _
 	if (!event)
 		return 0;
 	process_add(tgid, &next);
-	birth_describe(is_typed, event, &next, task, 0);
+	birth_describe(is_typed, event, 0, task, 0);
 	event->header.flags |= EVENT_PROCESS_EXECED;
 	event->creator_tid = 0;
 	event->creator_start_ns = 0;
