@@ -200,8 +200,13 @@ SET_TEXT(cgroup)
 SET_TEXT(container)
 SET_TEXT(user)
 SET_TEXT(config)
-SET_TEXT(output)
 SET_TEXT(procfs)
+
+static int set_output(struct options *options, const char *argument, struct explain *explain)
+{
+	options->output = NULL;
+	return strcmp(argument, "-") ? take_text(&options->output, "output", argument, explain) : 0;
+}
 
 /* Processes are in services and scopes; a slice has those below it, as a cgroup has. */
 static int set_unit(struct options *options, const char *argument, struct explain *explain)
@@ -275,7 +280,7 @@ const struct option_info option_table[] = {
 	{ "web.listen-address", 0, "ADDRESS:PORT", SERVE, NULL, set_listen },
 	{ "json", 0, NULL, DUMP, "print JSON", set_json },
 	{ "after", 0, "SECONDS", DUMP, "watch for this long before the snapshot", set_after },
-	{ "output", 'o', "FILE", DUMP, "write to this file (default: standard output)", set_output },
+	{ "output", 'o', "FILE", DUMP, "write to this file (default, and -: standard output)", set_output },
 	{ "fail-on-over", 0, NULL, TOP | DUMP, "end with 3 if a limit was over: in top at any time, in dump at the end",
 	  set_fail_on_over },
 	{ "interval", 'i', "SECONDS", WATCH, "time between refreshes (default 1)", set_interval },

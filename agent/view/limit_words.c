@@ -62,7 +62,7 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 	for (size_t i = 0; i < n_limits; i++) {
 		const struct snapshot_limit *limit = &limits[i];
 		char percent[64] = "", since[96] = "", excess[64] = "";
-		const char *bound_name = "";
+		const char *bound_name = "", *held = "";
 		uint64_t bound = natural_bound(all->target, pool, limit, &bound_name);
 
 		if (limit->state != state)
@@ -77,11 +77,13 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 			snprintf(since, sizeof(since), " since %s (%s)",
 				 format_clock(FORMAT_BUFFER, limit->since_realtime_ns, all->snapshot->realtime_ns),
 				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
-		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s%s",
+		if (state == LIMIT_OVER && limit->value <= limit->max)
+			held = ", below by now: held for its clear_for";
+		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s%s%s",
 		    state == LIMIT_OVER ? "OVER" : "NEAR", limit_subject(all, pool, NAME_BUFFER), limit_phrases[limit->kind].before,
 		    value_text(limit, FORMAT_BUFFER), limit_phrases[limit->kind].after,
 		    limit->value > limit->max ? ">" : "of",
-		    max_text(limit, FORMAT_BUFFER), excess, percent, since);
+		    max_text(limit, FORMAT_BUFFER), excess, percent, since, held);
 	}
 }
 
