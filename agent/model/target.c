@@ -129,6 +129,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	group_retire(model, target);
 	target->fresh_image = true;
 	target->based = true; /* all of a new image has grown */
+	model->dropped_before += target->pools.n_dropped;
 	pools_clear(&target->pools);
 	arenas_clear(&target->arenas);
 	target->arenas.all_is_new = true;

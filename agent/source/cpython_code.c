@@ -171,6 +171,7 @@ static int code_read(const struct cpython_image *image, struct code_info *code)
 	code->role = role_of(path, name);
 	code->process_role = process_role_of(path, name);
 	code->layer = code_layer(path, name);
+	code->package = code->layer == LAYER_PACKAGE ? code_package(path) : 0;
 	short_file(path, code->file, sizeof(code->file));
 	code->path = text_hash(path);
 	return 0;

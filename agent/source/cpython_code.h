@@ -38,6 +38,7 @@ struct code_info {
 	enum code_role role;
 	enum process_role process_role; /* what the process is whose main thread stands in it */
 	enum code_layer layer;
+	uint64_t package; /* of LAYER_PACKAGE, a hash of which; 0: not known */
 	uint64_t pass; /* in which it was proven */
 	char function[FACT_SYMBOL_SIZE], file[64];
 	uint64_t path; /* a hash of the whole path of its file: there are many files of one name */
@@ -62,6 +63,8 @@ uint32_t code_line(struct code_table *table, const struct cpython_image *image, 
 		   uint64_t instruction);
 /* By the path of its file as the interpreter has it, and by its name. */
 enum code_layer code_layer(const char *path, const char *name);
+/* The package that an installed file is of, a hash of its name; 0: none, or not known. */
+uint64_t code_package(const char *path);
 /* The place of a local variable in the frame. -ENOENT. */
 int code_local(const struct cpython_image *image, const struct code_info *code, const char *name,
 	       uint32_t *ret_index);

@@ -3,13 +3,17 @@
  * is for. */
 #include "cpython_code.h"
 
+#include <stdio.h>
+
 /* The first that is in the path decides. Packages that call a program's functions do so for it: what they hold by
  * themselves is little, and where they stand in every stack they are nobody's answer. */
 static const struct {
 	const char *fragment;
 	enum code_layer layer;
 } layers[] = {
+	{"-packages/aiohttp/", LAYER_RUNTIME},
 	{"-packages/anyio/", LAYER_RUNTIME},
+	{"-packages/apscheduler/", LAYER_RUNTIME},
 	{"-packages/asgiref/", LAYER_RUNTIME},
 	{"-packages/billiard/", LAYER_RUNTIME},
 	{"-packages/celery/", LAYER_RUNTIME},
@@ -17,16 +21,22 @@ static const struct {
 	{"-packages/click/", LAYER_RUNTIME},
 	{"-packages/ddtrace/", LAYER_RUNTIME},
 	{"-packages/django/core/", LAYER_RUNTIME},
+	{"-packages/dramatiq/", LAYER_RUNTIME},
 	{"-packages/eventlet/", LAYER_RUNTIME},
 	{"-packages/fastapi/", LAYER_RUNTIME},
 	{"-packages/flask/", LAYER_RUNTIME},
 	{"-packages/gevent/", LAYER_RUNTIME},
 	{"-packages/greenlet/", LAYER_RUNTIME},
 	{"-packages/gunicorn/", LAYER_RUNTIME},
+	{"-packages/huey/", LAYER_RUNTIME},
 	{"-packages/hypercorn/", LAYER_RUNTIME},
 	{"-packages/joblib/", LAYER_RUNTIME},
 	{"-packages/kombu/", LAYER_RUNTIME},
+	{"-packages/litestar/", LAYER_RUNTIME},
 	{"-packages/opentelemetry/", LAYER_RUNTIME},
+	{"-packages/quart/", LAYER_RUNTIME},
+	{"-packages/rq/", LAYER_RUNTIME},
+	{"-packages/sanic/", LAYER_RUNTIME},
 	{"-packages/sentry_sdk/", LAYER_RUNTIME},
 	{"-packages/sniffio/", LAYER_RUNTIME},
 	{"-packages/starlette/", LAYER_RUNTIME},
@@ -41,6 +51,22 @@ static const struct {
 	{"/lib64/python3.", LAYER_RUNTIME},
 	{"<frozen ", LAYER_RUNTIME},
 };
+
+#define PACKAGES "-packages/" /* site, dist */
+
+uint64_t code_package(const char *path)
+{
+	const char *name = strstr(path, PACKAGES);
+	char package[64];
+	size_t length;
+
+	if (!name)
+		return 0;
+	name += strlen(PACKAGES);
+	length = strcspn(name, "/.");
+	snprintf(package, sizeof(package), "%.*s", (int)(length < sizeof(package) ? length : sizeof(package) - 1), name);
+	return text_hash(package);
+}
 
 /* Code without a file, as "<string>", is the program's where somebody typed it; all else a package made up: numpy's
  * "<__array_function__ internals>", which stand in every stack below its functions, "<decorator-gen-3>",

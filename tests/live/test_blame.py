@@ -56,6 +56,18 @@ def test_who_keeps_is_blamed(workload, watch, final):
     assert_blamed(pools["arenas_*"], "keep_small", arenas, 24 * 4000 * 752)
 
 
+def test_a_program_that_is_installed(workload, watch, final):
+    """All of it is packages: the outermost is the program, and what it uses is not blamed."""
+    program = workload("growers.py")
+    program.ask("executor sales 1")
+    watching = watch(program.pid)
+    program.ask("run sales sell 6")
+    pool = pools_of(final(watching, program))["sales_*"]
+    print(pool["blame"], pool["blame_other_bytes"], pool["blame_unseen_bytes"])
+    assert [(entry["function"], entry["file"], entry["line"]) for entry in pool["blame"]] == [("order", "core.py", 1)]
+    assert seen(pool) >= 2 * 4 * MIB
+
+
 def test_who_waits_afterwards_is_not_blamed(workload, watch, final):
     """The kernel notes what the thread did at the call: where it is when that is read is another matter."""
     program = workload("growers.py")

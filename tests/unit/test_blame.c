@@ -275,6 +275,7 @@ static void whose_work_a_function_is(void **state)
 		{"/opt/venv/lib/python3.12/site-packages/PIL/Image.py", LAYER_PACKAGE, "predict"},
 		{"/usr/lib/python3/dist-packages/starlette/routing.py", LAYER_RUNTIME, "predict"},
 		{"/opt/venv/lib/python3.12/site-packages/anyio/_backends/_asyncio.py", LAYER_RUNTIME, "predict"},
+		{"/opt/venv/lib/python3.12/site-packages/rq/job.py", LAYER_RUNTIME, "predict"},
 		{"/usr/lib/python3.11/threading.py", LAYER_RUNTIME, "predict"},
 		{"/usr/lib/python3.11/concurrent/futures/thread.py", LAYER_RUNTIME, "predict"},
 		{"/root/.pyenv/versions/3.8.18/lib/python3.8/asyncio/events.py", LAYER_RUNTIME, "predict"},
@@ -295,6 +296,18 @@ static void whose_work_a_function_is(void **state)
 	}
 }
 
+static void which_package_a_file_is_of(void **state)
+{
+	uint64_t numpy = code_package("/usr/lib/python3/dist-packages/numpy/core/numeric.py");
+
+	assert_true(numpy && numpy == code_package("/opt/venv/lib/python3.12/site-packages/numpy/__init__.py"));
+	assert_int_equal(code_package("/opt/venv/lib/python3.12/site-packages/six.py"), code_package("/x-packages/six/y.py"));
+	assert_true(numpy != code_package("/opt/venv/lib/python3.12/site-packages/numpy_financial/x.py"));
+	assert_int_equal(code_package("/usr/lib/python3.11/threading.py"), 0);
+	assert_int_equal(code_package("<decorator-gen-12>"), 0);
+	assert_int_equal(code_package(""), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +320,7 @@ int main(void)
 		cmocka_unit_test(functions_without_end),
 		cmocka_unit_test(hostile_facts_are_refused),
 		cmocka_unit_test(whose_work_a_function_is),
+		cmocka_unit_test(which_package_a_file_is_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

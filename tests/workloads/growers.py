@@ -71,6 +71,16 @@ def churn():
     return len(bytearray(40 << 20))
 
 
+def installed(package, source):
+    """As if it was in a file of an installed package."""
+    path = f"/opt/venv/lib/python3.11/site-packages/{package}/core.py"
+    exec(compile(source, path, "exec"), globals())  # pylint: disable=exec-used
+
+
+installed("arrays", "def make():\n    return bytearray(4 << 20)\n")
+installed("shop", "def order():\n    KEPT.append(make())\n\n\ndef sell():\n    order()\n")
+
+
 def command(word, rest):
     answer = {}
     if word == "executor":  # NAME WORKERS
