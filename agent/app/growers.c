@@ -92,13 +92,11 @@ static uint32_t piece_to_drop(const struct grower *grower)
 
 static void piece_add(struct grower *grower, uint64_t start, uint64_t length, uint64_t call_ns)
 {
-	/* An arena grows upwards, piece by piece; mappings come one below the other. Of who is not looked at each call has an
-	 * age of its own. */
-	for (uint32_t i = 0; i < grower->n_pieces && (!call_ns || grower->looked_ns); i++) {
+	/* An arena grows upwards, piece by piece; mappings come one below the other. */
+	for (uint32_t i = 0; i < grower->n_pieces && !call_ns; i++) {
 		struct grower_piece *piece = &grower->piece[i];
 
-		if (!piece->call_ns == !call_ns &&
-		    (piece->start + piece->length == start || start + length == piece->start)) {
+		if (!piece->call_ns && (piece->start + piece->length == start || start + length == piece->start)) {
 			piece->start = piece->start < start ? piece->start : start;
 			piece->length += length;
 			grower->bytes += length;
@@ -157,10 +155,8 @@ static void pieces_move(struct grower *grower, uint64_t start, uint64_t length, 
 
 static void forget_old_calls(struct grower *grower, uint64_t now_ns)
 {
-	uint64_t age_ns = grower->looked_ns ? GROWERS_BETWEEN_NS : GROWERS_FRESH_NS;
-
 	for (uint32_t i = grower->n_pieces; i--;) {
-		if (grower->piece[i].call_ns && grower->piece[i].call_ns + age_ns < now_ns)
+		if (grower->piece[i].call_ns && grower->piece[i].call_ns + GROWERS_FRESH_NS < now_ns)
 			piece_drop(grower, i);
 	}
 }
@@ -265,23 +261,6 @@ struct grower *growers_of(struct growers *growers, struct thread_id who)
 void growers_forget_part(struct grower *grower, uint64_t start, uint64_t length)
 {
 	pieces_cut(grower, start, length);
-}
-
-bool growers_look(struct grower *grower, uint64_t found, uint64_t now_ns)
-{
-	bool is_same = found && found == grower->found && grower->looked_ns + GROWERS_BETWEEN_NS >= now_ns;
-
-	grower->looked_ns = now_ns;
-	grower->found = found;
-	return is_same;
-}
-
-void growers_forget_kind(struct grower *grower, bool is_sizeable)
-{
-	for (uint32_t i = grower->n_pieces; i--;) {
-		if (!grower->piece[i].call_ns != is_sizeable)
-			piece_drop(grower, i);
-	}
 }
 
 void growers_forget(struct grower *grower)

@@ -13,9 +13,6 @@
 /* A sample stands for what its thread made by small calls before it; not for so much, made before a pause. */
 #define GROWERS_SAMPLE_BYTES (8ULL << 20)
 #define GROWERS_PAUSE_NS (250 * NSEC_PER_MSEC)
-/* Sizeable calls that nobody looked at are the function's that was found at those before and after them, if the two looks
- * are no further apart than this. */
-#define GROWERS_BETWEEN_NS NSEC_PER_SEC
 #define GROWER_PIECES 32
 
 struct grower {
@@ -24,10 +21,9 @@ struct grower {
 	uint64_t time_ns;     /* of the newest */
 	bool is_seen_at_call; /* what it does is copied at its calls: it is not asked later */
 	uint64_t quiet_ns;    /* nobody can say what it does: it is not asked before; 0 */
-	uint64_t looked_ns, found; /* the last look at a sizeable call of its, and a hash of what function it found; 0: none */
 	struct grower_piece {
 		uint64_t start, length;
-		uint64_t call_ns; /* made by calls that are sizeable by themselves, from then on; 0: by smaller ones */
+		uint64_t call_ns; /* made by one call that is sizeable by itself, then; 0: by smaller ones */
 	} piece[GROWER_PIECES];
 	uint32_t n_pieces;
 };
@@ -55,18 +51,13 @@ DEFINE_CLEANUP(struct growers *, growers_free)
 
 /* Facts of ranges, births and exits as they come. True: a thread has a sizeable growth by now. */
 bool growers_note(struct growers *growers, const struct fact *fact);
-/* The one with the largest growth that is sizeable and fresh; NULL: none. Of who is not seen at its calls sizeable ones that
- * nobody asked about while they were fresh are forgotten: only of smaller ones a later one is a sample. */
+/* The one with the largest growth that is sizeable and fresh; NULL: none. Sizeable calls that nobody asked about while they
+ * were are forgotten: only of smaller ones a later one is a sample. */
 struct grower *growers_next(struct growers *growers, uint64_t now_ns);
 /* Of this thread, whatever it is; NULL: it has none. */
 struct grower *growers_of(struct growers *growers, struct thread_id who);
 /* This part of its growth is dealt with. */
 void growers_forget_part(struct grower *grower, uint64_t start, uint64_t length);
-/* A look at one of its sizeable calls found this function (its hash; 0: nothing): the sizeable calls since the last look that stay
- * in it are that function's, too. False: there are none, or another function was found before, or too long ago. */
-bool growers_look(struct grower *grower, uint64_t found, uint64_t now_ns);
-/* Its growth by sizeable calls, or by smaller ones, is dealt with. */
-void growers_forget_kind(struct grower *grower, bool is_sizeable);
 /* Its growth is dealt with. */
 void growers_forget(struct grower *grower);
 /* It cannot be asked; not again for a second. */

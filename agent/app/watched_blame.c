@@ -32,12 +32,12 @@ static bool runs_python(const struct watched *watched)
 	return watched->cpython && cpython_is_found(watched->cpython);
 }
 
-static int emit_pieces(const struct grower *grower, bool small, bool calls, struct fact *fact, const struct fact_sink *sink)
+static int emit_pieces(const struct grower *grower, bool calls_too, struct fact *fact, const struct fact_sink *sink)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < grower->n_pieces && !error; i++) {
-		if (grower->piece[i].call_ns ? !calls : !small)
+		if (grower->piece[i].call_ns && !calls_too)
 			continue;
 		fact->blame.start = grower->piece[i].start;
 		fact->blame.length = grower->piece[i].length;
@@ -54,40 +54,31 @@ static int stack_caller(struct watched *watched, const struct stack_copy *stack,
 	return watched->symbols ? unwind_caller(watched->symbols, stack, blame) : -ENOENT;
 }
 
-static uint64_t function_hash(const struct fact_blame *blame)
-{
-	return text_hash(blame->function) * 31 + text_hash(blame->file) + blame->line;
-}
-
-/* A call that is sizeable by itself is that function's, exactly, and those since the last look at such a call are if that
- * found the same; of smaller ones it is the sample for what its thread made by such since the last. */
+/* A call that is sizeable by itself is that function's, exactly; of smaller ones it is the sample for what its thread made
+ * by such since the last. */
 static int blame_stack(struct watched *watched, const struct stack_copy *stack, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_BLAME, .target = watched->id, .time_ns = boottime(), .blame.who = stack->who};
 	struct grower *grower = growers_of(watched->growers, stack->who);
-	bool is_sizeable = stack->grown_length >= GROWERS_SIZEABLE_BYTES, is_found, is_same = false;
 	uint64_t begin;
-	int error = 0;
+	int error;
 
 	if (!growers_may_read(watched->growers, fact.time_ns))
 		return 0;
 	begin = thread_cputime();
-	is_found = stack_caller(watched, stack, &fact.blame) == 0;
+	error = stack_caller(watched, stack, &fact.blame);
 	growers_paid(watched->growers, thread_cputime() - begin);
-	if (is_sizeable && is_found) {
+	if (stack->grown_length >= GROWERS_SIZEABLE_BYTES) {
 		fact.blame.start = stack->grown_start;
 		fact.blame.length = stack->grown_length;
-		error = sink->emit(sink->context, &fact);
+		if (grower)
+			growers_forget_part(grower, fact.blame.start, fact.blame.length);
+		return error ? 0 : sink->emit(sink->context, &fact);
 	}
 	if (!grower)
-		return error;
-	if (is_sizeable) {
-		growers_forget_part(grower, stack->grown_start, stack->grown_length);
-		is_same = growers_look(grower, is_found ? function_hash(&fact.blame) : 0, stack->time_ns);
-	}
-	if (is_found && !error)
-		error = emit_pieces(grower, !is_sizeable, is_same, &fact, sink);
-	growers_forget_kind(grower, is_sizeable);
+		return 0;
+	error = error ? 0 : emit_pieces(grower, false, &fact, sink);
+	growers_forget(grower);
 	return error;
 }
 
@@ -196,7 +187,7 @@ static int blame_python(struct watched *watched, const struct fact_sink *sink)
 			continue;
 		}
 		/* What it did when it grew is over, or may be: that stays unseen. */
-		error = error || grower->time_ns + ASKED_AT_ONCE_NS < fact.time_ns ? 0 : emit_pieces(grower, true, true, &fact, sink);
+		error = error || grower->time_ns + ASKED_AT_ONCE_NS < fact.time_ns ? 0 : emit_pieces(grower, true, &fact, sink);
 		growers_forget(grower);
 	}
 	return error;

@@ -114,22 +114,6 @@ def test_one_sizeable_call_is_no_other_functions(workload, watch, final, rounds)
     assert total(pool) >= rounds * (BLOCK + SMALL)
 
 
-def test_a_burst_of_sizeable_calls(workload, watch, final):
-    """More of them than looks are allowed: those between two that found the same function are its own; the next function's
-    are not."""
-    program = workload("askers")
-    program.ask("pool one 1")
-    watching = watch(program.pid)
-    program.ask("run one allocate_much 250")
-    program.ask("run one map_much 1")
-    pool = pools_of(final(watching, program))["one-*"]
-    told = by_function(pool)
-    print(told, pool["blame_unseen_bytes"])
-    assert set(told) <= {"allocate_much", "map_much"} and told["allocate_much"] % (BLOCK + HEADER) == 0
-    assert told.get("map_much", BLOCK) == BLOCK
-    assert told["allocate_much"] >= 0.8 * 250 * BLOCK
-
-
 def test_what_was_not_looked_at_is_not_the_next_ones(workload, watch, final):
     """A burst of small blocks, most of it beyond what is looked at; after a pause another function makes a few."""
     program = workload("askers")

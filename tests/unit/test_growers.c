@@ -245,44 +245,6 @@ static void a_sizeable_call_is_no_other_calls(void **state)
 	assert_int_equal(grower->bytes, (GROWER_PIECES - 2) * 2 * MIB + 2 * STEP);
 }
 
-/* Between two looks that found one function: its own. */
-static void calls_between_two_looks(void **state)
-{
-	struct grower *grower;
-
-	range(FACT_RANGE_MADE, 7, AREA + 512 * MIB, 2 * MIB);
-	grower = growers_of(growers, tid(7));
-	assert_false(growers_look(grower, 11, now)); /* the first */
-	growers_forget_kind(grower, true);
-	assert_int_equal(grower->bytes, 0);
-	/* More than there is room for, but one below the other; they are kept for longer than to be asked about. */
-	for (uint64_t i = 1; i <= 100; i++, now += 2 * MSEC)
-		range(FACT_RANGE_MADE, 7, AREA + (512 - 2 * i) * MIB, 2 * MIB);
-	assert_int_equal(grower->n_pieces, 1);
-	assert_int_equal(grower->bytes, 200 * MIB);
-	assert_true(growers_look(grower, 11, now));
-	growers_forget_kind(grower, true);
-	/* Another function: who made what was between is not known. The next look is judged by it. */
-	range(FACT_RANGE_PROTECTED, 7, AREA + 1024 * MIB, STEP);
-	range(FACT_RANGE_MADE, 7, AREA, 2 * MIB);
-	assert_false(growers_look(grower, 12, now));
-	growers_forget_kind(grower, true);
-	assert_int_equal(grower->bytes, STEP); /* left to its sample */
-	assert_true(growers_look(grower, 12, now));
-	/* One that found nothing, and one that is too long ago. */
-	assert_false(growers_look(grower, 0, now));
-	assert_false(growers_look(grower, 0, now));
-	assert_false(growers_look(grower, 12, now));
-	range(FACT_RANGE_MADE, 7, AREA, 2 * MIB);
-	now += GROWERS_BETWEEN_NS;
-	range(FACT_RANGE_MADE, 7, AREA + 8 * MIB, MIB);
-	assert_int_equal(grower->bytes, 3 * MIB + STEP);
-	now++;
-	range(FACT_RANGE_MADE, 7, AREA + 16 * MIB, MIB);
-	assert_int_equal(grower->bytes, 2 * MIB + STEP);
-	assert_false(growers_look(grower, 12, now));
-}
-
 /* What was too much to be asked for is not blamed on what comes a while later. */
 static void a_burst_is_not_the_next_functions(void **state)
 {
@@ -425,7 +387,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_block_that_moves_as_it_grows, begin, end),
 		cmocka_unit_test_setup_teardown(only_what_is_new_of_a_moved_block_is_asked_for, begin, end),
 		cmocka_unit_test_setup_teardown(a_sizeable_call_is_no_other_calls, begin, end),
-		cmocka_unit_test_setup_teardown(calls_between_two_looks, begin, end),
 		cmocka_unit_test_setup_teardown(a_burst_is_not_the_next_functions, begin, end),
 		cmocka_unit_test_setup_teardown(who_cannot_be_asked_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(questions_are_counted, begin, end),
