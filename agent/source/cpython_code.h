@@ -28,6 +28,7 @@ enum code_layer {
 	LAYER_PROGRAM,
 	LAYER_PART, /* of a function of the program: a comprehension, which from 3.12 on has no frame of its own */
 	LAYER_PACKAGE, /* installed beside it */
+	LAYER_SCRIPT, /* what an installed command calls its package from */
 	LAYER_RUNTIME, /* the interpreter's own library, and what calls a program's functions: servers, executors */
 };
 

@@ -95,6 +95,14 @@ static bool is_part(const char *name)
 	return false;
 }
 
+/* pip writes a file of a few lines for each command of a package; its name has no ".py". */
+static bool is_command(const char *path, const char *name)
+{
+	const char *file = strrchr(path, '/');
+
+	return file && file - path >= 4 && !strncmp(file - 4, "/bin", 4) && !strchr(file, '.') && !strcmp(name, "<module>");
+}
+
 enum code_layer code_layer(const char *path, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
@@ -103,5 +111,7 @@ enum code_layer code_layer(const char *path, const char *name)
 	}
 	if (is_generated(path))
 		return LAYER_PACKAGE;
+	if (is_command(path, name))
+		return LAYER_SCRIPT;
 	return is_part(name) ? LAYER_PART : LAYER_PROGRAM;
 }

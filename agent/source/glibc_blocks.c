@@ -40,6 +40,7 @@ struct search {
 	struct place *place;
 	struct word_range *range;
 	size_t n_places, places_room;
+	size_t n_stacks; /* the first of them, in order */
 };
 
 static void search_clear(struct search *search)
@@ -248,6 +249,9 @@ static int add_stacks(struct search *search, const struct fact_thread *threads, 
 		r = add_stack(search, start, end, (uint32_t)i + 1, used,
 			      argument && thread->tls_base && !thread->is_leader ? thread->tls_base + argument : 0);
 	}
+	search->n_stacks = search->n_places;
+	if (search->n_stacks)
+		qsort(search->range, search->n_stacks, sizeof(*search->range), compare_ranges);
 	return r;
 }
 
@@ -265,9 +269,26 @@ static uint32_t arena_holder(const struct glibc_arenas *arenas, uint64_t address
 	return HOLDER_OTHER;
 }
 
+/* A thread's stack may lie in memory that another took from malloc: what is there is the thread's own. */
+static int add_around_stacks(struct search *search, uint64_t start, uint64_t end, uint32_t holder)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < search->n_stacks && r == 0; i++) {
+		const struct word_range stack = search->range[i];
+
+		if (stack.end <= start || stack.start >= end)
+			continue;
+		r = add_place(search, start, stack.start, holder, 0);
+		start = stack.end;
+	}
+	return r ? r : add_place(search, start, end, holder, 0);
+}
+
 static int add_arenas(struct search *search, const struct glibc_arenas *arenas, const struct fact_thread *threads,
 			 size_t n_threads)
 {
+
 	uint32_t holder = HOLDER_OTHER;
 	int r = 0;
 
@@ -276,7 +297,7 @@ static int add_arenas(struct search *search, const struct glibc_arenas *arenas, 
 
 		if (!i || heap->arena != heap[-1].arena)
 			holder = arena_holder(arenas, heap->arena, threads, n_threads);
-		r = add_place(search, heap->start, heap->end, holder, 0);
+		r = add_around_stacks(search, heap->start, heap->end, holder);
 	}
 	return r;
 }
@@ -311,18 +332,22 @@ static int add_rest(struct search *search, const struct unowned *unowned, size_t
 {
 	const struct glibc_arena *main_arena = glibc_arenas_main(arenas);
 	uint32_t holder = main_arena ? arena_holder(arenas, main_arena->address, threads, n_threads) : HOLDER_OTHER;
+	bool has_first = false; /* it may have ended while others live */
 	int r = 0;
 
+	for (size_t i = 0; i < n_threads; i++)
+		has_first |= threads[i].is_leader && threads[i].stack_pointer;
 	for (size_t i = 0; i < n_unowned && r == 0; i++) {
 		uint64_t start = unowned[i].start, end = start + unowned[i].length;
 
 		/* These are searched as what they are. */
-		if (unowned[i].kind == UNOWNED_STACK || (unowned[i].kind == UNOWNED_ARENA && has_heap(arenas, start, end)))
+		if ((unowned[i].kind == UNOWNED_STACK && has_first) ||
+		    (unowned[i].kind == UNOWNED_ARENA && has_heap(arenas, start, end)))
 			continue;
 		if (unowned[i].kind == UNOWNED_MMAP)
 			r = add_gaps(search, start, end);
 		else
-			r = add_place(search, start, end, unowned[i].kind == UNOWNED_HEAP ? holder : HOLDER_OTHER, 0);
+			r = add_around_stacks(search, start, end, unowned[i].kind == UNOWNED_HEAP ? holder : HOLDER_OTHER);
 	}
 	return r;
 }

@@ -10,6 +10,7 @@ from harness import assert_adds_up, assert_identity, run
 # name: threads by where they keep the addresses of their blocks, least share charged right
 CASES = {
     "on their stacks": ("stack:12", 0.99),
+    "on stacks that lie in another's heap": ("inside:12", 0.99),
     "in their arenas": ("node:12", 0.99),
     "in thread-local storage": ("local:12", 0.99),
     "in a block of theirs": ("chain:12", 0.99),

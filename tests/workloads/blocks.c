@@ -19,6 +19,7 @@ enum how {
 	DEEP,   /* likewise, far behind the beginning of that block */
 	BESIDE, /* on the stack, and in memory of another allocator that lies right behind the block */
 	BEGIN,  /* on the stack of a thread that was started with it: its creator made it */
+	INSIDE, /* as on the stack, which lies in the heap of the first thread */
 	GIVEN,  /* on the stack of another thread, which only uses them */
 	STORED, /* in the arena of another thread, which only uses them */
 	QUEUED, /* as stored, and the maker keeps no trace of them: it went on with others */
@@ -31,7 +32,7 @@ enum how {
 	HOW_COUNT,
 };
 
-static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "given", "stored", "queued",
+static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "inside", "given", "stored", "queued",
 					       "reused", "shown", "first", "away", "sealed" };
 
 struct maker {
@@ -245,6 +246,7 @@ static void *maker_main(void *argument)
 	free(malloc(100));
 	switch (maker->how) {
 	case STACK:
+	case INSIDE:
 		for (unsigned i = 0; i < BLOCKS; i++)
 			held[i] = block_new(maker, i);
 		settle(held);
@@ -324,6 +326,18 @@ static void say_truth(void)
 	say_done();
 }
 
+static const pthread_attr_t *stack_for(const struct maker *maker)
+{
+	static pthread_attr_t attributes;
+	size_t length = 192 << 10;
+
+	if (maker->how != INSIDE)
+		return NULL;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstack(&attributes, aligned_alloc(4096, length), length);
+	return &attributes;
+}
+
 __attribute__((noinline, noreturn)) static void serve_far_down(void)
 {
 	volatile char frames[1 << 20];
@@ -354,7 +368,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|inside|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN && how != FIRST ? 2 : 1;
@@ -367,7 +381,7 @@ int main(int argc, char **argv)
 
 		if (makers[i].how != FIRST &&
 		    (makers[i].how == BEGIN ? begin(&makers[i], &thread)
-					    : pthread_create(&thread, NULL, maker_main, &makers[i])))
+					    : pthread_create(&thread, stack_for(&makers[i]), maker_main, &makers[i])))
 			DIE("pthread_create failed");
 		if ((makers[i].how >= GIVEN && pthread_create(&thread, NULL, taker_main, &makers[i])))
 			DIE("pthread_create failed");
