@@ -27,6 +27,7 @@ static const struct {
 	{"-packages/flask/", LAYER_RUNTIME},
 	{"-packages/gevent/", LAYER_RUNTIME},
 	{"-packages/greenlet/", LAYER_RUNTIME},
+	{"-packages/grpc/", LAYER_RUNTIME},
 	{"-packages/gunicorn/", LAYER_RUNTIME},
 	{"-packages/huey/", LAYER_RUNTIME},
 	{"-packages/hypercorn/", LAYER_RUNTIME},

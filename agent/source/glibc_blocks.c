@@ -326,12 +326,13 @@ static bool has_heap(const struct glibc_arenas *arenas, uint64_t start, uint64_t
 	return false;
 }
 
-/* The heap of brk is the main arena's; everything else is nobody's place. */
+/* The heap of brk is the main arena's, where the first thread sets the program up: others put the addresses of what they
+ * make into its objects. Only of one who is alone it shows who made it; everything else is nobody's place. */
 static int add_rest(struct search *search, const struct unowned *unowned, size_t n_unowned,
 		       const struct glibc_arenas *arenas, const struct fact_thread *threads, size_t n_threads)
 {
 	const struct glibc_arena *main_arena = glibc_arenas_main(arenas);
-	uint32_t holder = main_arena ? arena_holder(arenas, main_arena->address, threads, n_threads) : HOLDER_OTHER;
+	uint32_t holder = main_arena && n_threads == 1 ? arena_holder(arenas, main_arena->address, threads, n_threads) : HOLDER_OTHER;
 	bool has_first = false; /* it may have ended while others live */
 	int r = 0;
 

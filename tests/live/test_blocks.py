@@ -25,6 +25,7 @@ CASES = {
     "lent to another": ("shown:12", 0),
     "shared by the first thread, from far up its stack": ("first:12", 0),
     "shared by one that runs on another stack": ("away:1", 0),
+    "in objects of the first thread's": ("served:12", 0),
     "shared, and sealed": ("sealed:1", 0),
     "what a thread was started with": ("begin:12", 0),
     "some of each": ("stack:6,node:6,local:4,chain:4,table:4", 0.75),

@@ -20,6 +20,7 @@ enum how {
 	BESIDE, /* on the stack, and in memory of another allocator that lies right behind the block */
 	BEGIN,  /* on the stack of a thread that was started with it: its creator made it */
 	INSIDE, /* as on the stack, which lies in the heap of the first thread */
+	SERVED, /* in an object of the first thread's heap, who took page faults for work of its own */
 	GIVEN,  /* on the stack of another thread, which only uses them */
 	STORED, /* in the arena of another thread, which only uses them */
 	QUEUED, /* as stored, and the maker keeps no trace of them: it went on with others */
@@ -32,7 +33,7 @@ enum how {
 	HOW_COUNT,
 };
 
-static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "inside", "given", "stored", "queued",
+static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "inside", "served", "given", "stored", "queued",
 					       "reused", "shown", "first", "away", "sealed" };
 
 struct maker {
@@ -268,6 +269,10 @@ static void *maker_main(void *argument)
 			held[i] = make_beside(maker, i);
 		settle(held);
 		break;
+	case SERVED:
+		for (unsigned i = 0; i < BLOCKS; i++)
+			maker->crossing[i] = block_new(maker, i);
+		break;
 	case CHAIN:
 		held[0] = block_new(maker, 0);
 		for (unsigned i = 1; i < BLOCKS; i++)
@@ -290,7 +295,7 @@ static void *maker_main(void *argument)
 	default:
 		make_and_hand_over(maker);
 	}
-	if (maker->how == QUEUED)
+	if (maker->how == QUEUED || maker->how == SERVED)
 		go_on();
 	settle(NULL);
 	return NULL;
@@ -368,7 +373,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|inside|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|inside|served|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN && how != FIRST ? 2 : 1;
@@ -379,6 +384,10 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < n_makers; i++) {
 		pthread_t thread;
 
+		if (makers[i].how == SERVED) {
+			makers[i].crossing = calloc(BLOCKS, sizeof(void *));
+			work();
+		}
 		if (makers[i].how != FIRST &&
 		    (makers[i].how == BEGIN ? begin(&makers[i], &thread)
 					    : pthread_create(&thread, stack_for(&makers[i]), maker_main, &makers[i])))
