@@ -92,9 +92,11 @@ int apply_range_owner(struct model *model, struct target *target, const struct f
 	resident = range_map_claim(target->ranges, fact->range.start, fact->range.length, thread->owner,
 				   fact->time_ns);
 	if (target->whole) {
-		thread->base.had += resident;
+		const struct base held = {.resident = resident, .had = resident};
+
+		base_add(&thread->base, &held);
 		if (thread->pool != POOL_NONE)
-			target->pools.pool[thread->pool].base.had += resident;
+			base_add(&target->pools.pool[thread->pool].base, &held);
 	}
 	target->base_left -= based < target->base_left ? based : target->base_left;
 	return 0;

@@ -10,7 +10,7 @@ static void give_back(struct target *target, struct thread *thread, uint64_t byt
 		target->pools.pool[thread->pool].base.given_back += bytes;
 }
 
-int64_t base_grown(const struct base *base, uint64_t made)
+int64_t base_net_grown(const struct base *base, uint64_t made)
 {
 	int64_t grown = (int64_t)(made - base->had), given_back = (int64_t)base->given_back;
 

@@ -127,10 +127,8 @@ static void settle(struct model *model, struct target *target, struct thread *th
 
 		left->threads--;
 		/* What it had at the attach it had there: it has not grown by coming here. */
-		left->base.had -= thread->base.had;
-		left->base.given_back -= thread->base.given_back;
-		pool->base.had += thread->base.had;
-		pool->base.given_back += thread->base.given_back;
+		base_take(&left->base, &thread->base);
+		base_add(&pool->base, &thread->base);
 		if (settling)
 			take_arrival_back(left, thread);
 	}

@@ -218,7 +218,7 @@ const char *thread_module(const struct target *target, const struct thread *thre
 
 /* given_back.c */
 /* How much more than then `made` bytes are now. */
-int64_t base_grown(const struct base *base, uint64_t made);
+int64_t base_net_grown(const struct base *base, uint64_t made);
 /* Before the fact is applied. */
 void given_back_note(struct target *target, const struct fact *fact);
 /* based: what is left of what was there at the attach and nobody had. What is gone was theirs who freed it. */

@@ -171,9 +171,12 @@ static void figure_grown(const struct target *target, struct snapshot_bytes *byt
 
 	bytes_total(target, bytes);
 	made = bytes->resident_bytes - bytes->base; /* below 0 where the base was given back */
-	if (attach)
+	if (attach) {
+		base->resident = bytes->resident_bytes;
 		base->had = made;
-	bytes->grown_bytes = target->whole ? base_grown(base, made) : UNKNOWN_I64;
+	}
+	bytes->grown_bytes = target->whole ? (int64_t)(bytes->resident_bytes - base->resident) : UNKNOWN_I64;
+	bytes->net_grown_bytes = target->whole ? base_net_grown(base, made) : UNKNOWN_I64;
 }
 
 /* What no user of an arena has by now, its last one's pool has. */
@@ -229,7 +232,7 @@ static uint64_t pool_fault_rate(const struct target *target, const struct pool *
 static void pool_history_put(const struct target *target, struct pool *pool, uint64_t now_ns)
 {
 	const uint64_t nothing[POOL_HISTORY_COLUMNS] = {0}, last_ns = target->last_refresh_ns;
-	int64_t grown = pool->memory.grown_bytes;
+	int64_t grown = pool->memory.net_grown_bytes;
 
 	if (!pool->history.count && last_ns && target->whole) {
 		history_put(&pool->history, last_ns - history_span(&target->history, GROWTH_SHORT_NS), nothing);

@@ -39,7 +39,10 @@ struct snapshot_bytes {
 	uint64_t resident_bytes, mapped_bytes;
 	uint64_t orphaned_bytes; /* resident, of threads that have exited; part of resident_bytes */
 	uint64_t held_bytes;     /* resident, from before the attach, of who holds it: its maker was not seen; part of resident_bytes */
-	int64_t grown_bytes;     /* resident now less resident at attach, both less the base */
+	int64_t grown_bytes;     /* resident now less resident at attach */
+	/* As that, both less the base, and less what was made anew of memory that it gave back and had before the attach: what
+	 * a reader is told that it has grown. */
+	int64_t net_grown_bytes;
 	uint64_t base; /* share of what arenas held before the attach: it moves as their users come and go, and is no growth */
 	uint64_t kept_bytes; /* resident, but free: kept by glibc's malloc; UNKNOWN_U64: it could not be read whole */
 	uint64_t kept_sum, kept_unread; /* what it comes from: what was read, and bytes of which the inside was not */

@@ -10,11 +10,26 @@
 #define ROUTINE_NONE UINT32_MAX
 #define POOL_NONE UINT32_MAX
 
-/* What growth is counted from. Both may be below 0 for a moment. */
+/* What growth is counted from. They may be below 0 for a moment. */
 struct base {
-	uint64_t had;        /* at the attach */
+	uint64_t resident;   /* at the attach */
+	uint64_t had;        /* at the attach, less its share of what arenas held before that */
 	uint64_t given_back; /* of what was there at the attach and nobody's: so it had that, too, if it has made as much since */
 };
+
+static inline void base_add(struct base *base, const struct base *part)
+{
+	base->resident += part->resident;
+	base->had += part->had;
+	base->given_back += part->given_back;
+}
+
+static inline void base_take(struct base *base, const struct base *part)
+{
+	base->resident -= part->resident;
+	base->had -= part->had;
+	base->given_back -= part->given_back;
+}
 
 struct thread {
 	struct thread_id id, creator;

@@ -54,7 +54,7 @@ static const struct snapshot_pool *next_pool(const struct snapshot_target *targe
 /* What was made since the attach can be more than what the pool grew: where it replaced what was there before. */
 static const char *growth_text(const struct snapshot_pool *pool, uint64_t total)
 {
-	int64_t grown = pool->memory.grown_bytes;
+	int64_t grown = pool->memory.net_grown_bytes;
 
 	return grown != UNKNOWN_I64 && grown > 0 && (uint64_t)grown >= total - total / 16 ? "grew"
 											 : "made since the attach";

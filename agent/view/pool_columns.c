@@ -171,7 +171,7 @@ static const struct column columns[] = {
 	{ "RUN", "threads on a CPU or ready for one", COLUMN_COUNT, POOL(running), .width = 3, .width_max = 5, .rank = 5 },
 	{ "RES", "resident anonymous memory charged to the pool", COLUMN_BYTES, POOL(memory.resident_bytes),
 	  .width = 5, .width_max = 5, .rank = 1 },
-	{ "GROWN", "resident now less resident at attach", COLUMN_GROWTH, POOL(memory.grown_bytes),
+	{ "GROWN", "resident now less at attach; what is made anew is none", COLUMN_GROWTH, POOL(memory.net_grown_bytes),
 	  .width = 6, .width_max = 6, .rank = 2 },
 	{ "/MIN", "growth over the last minute", COLUMN_GROWTH, POOL(growth_per_minute), .width = 6, .width_max = 6, .rank = 3 },
 	{ "AVG/T", "resident memory of a living thread, the mean", COLUMN_BYTES, POOL(thread_resident_mean),

@@ -144,7 +144,7 @@ static struct process_row row_of(const struct snapshot_target *target, bool is_e
 	judge(&row, target->limits, target->n_limits);
 	for (size_t i = 0; i < target->n_pools; i++) {
 		judge(&row, target->pools[i].limits, target->pools[i].n_limits);
-		add_growth(&row.grown, target->pools[i].memory.grown_bytes);
+		add_growth(&row.grown, target->pools[i].memory.net_grown_bytes);
 	}
 	return row;
 }

@@ -167,12 +167,12 @@ static void summarize(const struct dashboard_state *ui, const struct snapshot *s
 	if (target->ended && words_collect(snapshot, target, &options, &end, 1))
 		fprintf(out, "  %s\n", end.text);
 	for (size_t i = 0; i < target->n_pools; i++)
-		if (!grown || target->pools[i].memory.grown_bytes > grown->memory.grown_bytes)
+		if (!grown || target->pools[i].memory.net_grown_bytes > grown->memory.net_grown_bytes)
 			grown = &target->pools[i];
-	if (grown && grown->memory.grown_bytes > 0)
+	if (grown && grown->memory.net_grown_bytes > 0)
 		fprintf(out, "  grew most: %s, %s since attach\n",
 			escape_text(grown->name, sizeof(grown->name), ui->utf8, name, sizeof(name)),
-			format_growth(FORMAT_BUFFER, grown->memory.grown_bytes));
+			format_growth(FORMAT_BUFFER, grown->memory.net_grown_bytes));
 	summarize_limits("the process", target->limits, target->n_limits, out);
 	for (size_t i = 0; i < target->n_pools; i++)
 		summarize_limits(escape_text(target->pools[i].name, sizeof(target->pools[i].name), ui->utf8, name,

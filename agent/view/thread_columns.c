@@ -112,7 +112,7 @@ static const struct column columns[] = {
 	{ "CPU%", "of one core since the last refresh", COLUMN_PERCENT, THREAD(cpu_percent), .width = 5, .width_max = 5, .rank = 3 },
 	{ "RES", "resident anonymous memory charged to the thread", COLUMN_BYTES, THREAD(memory.resident_bytes),
 	  .width = 5, .width_max = 5, .rank = 1 },
-	{ "GROWN", "resident now less resident at attach", COLUMN_GROWTH, THREAD(memory.grown_bytes), .width = 6, .width_max = 6, .rank = 7 },
+	{ "GROWN", "resident now less at attach; what is made anew is none", COLUMN_GROWTH, THREAD(memory.net_grown_bytes), .width = 6, .width_max = 6, .rank = 7 },
 	{ "STACK", "resident stack", COLUMN_BYTES, THREAD(memory.resident[REGION_STACK]), .width = 5, .width_max = 5, .rank = 4 },
 	{ "ARENA", "resident glibc thread heaps it grew", COLUMN_BYTES, THREAD(memory.resident[REGION_ARENA]), .width = 5, .width_max = 5, .rank = 4 },
 	{ "HEAP", "resident brk heap it grew", COLUMN_BYTES, THREAD(memory.resident[REGION_HEAP]), .width = 5, .width_max = 5, .rank = 5 },

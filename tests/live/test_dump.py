@@ -13,7 +13,7 @@ from harness import run
 COUNT, SIGNED, NUMBER, TEXT, FLAG = "count", "signed", "number", "text", "flag"
 MOMENT = "moment"
 BYTES = {"resident_bytes": COUNT, "mapped_bytes": COUNT}
-MEMORY = {**BYTES, "orphaned_bytes": COUNT, "grown_bytes": SIGNED,
+MEMORY = {**BYTES, "orphaned_bytes": COUNT, "grown_bytes": SIGNED, "net_grown_bytes": SIGNED,
           "stack": BYTES, "arena": BYTES, "heap": BYTES, "mmap": BYTES}
 # max is null where a percentage refers to a bound that is not there; then nothing is judged, and state is null too
 LIMIT = {"limit": TEXT, "value": (COUNT,), "max": (COUNT,), "state": (TEXT,), "since": (MOMENT,), "source": TEXT}

@@ -80,7 +80,7 @@ static struct snapshot_pool fixture_pools[] = {
 		.queued = 17, .running = 2, .running_mean = 1.5, .running_peak = 4,
 		.right_size = {8, 2147483648ULL, 1800, 1790, 7, 7},
 		.memory = {.resident = {1, 2, 3, 4}, .mapped = {10, 20, 30, 40}, .resident_bytes = 10,
-			   .mapped_bytes = 100, .orphaned_bytes = 5, .grown_bytes = -7},
+			   .mapped_bytes = 100, .orphaned_bytes = 5, .grown_bytes = -7, .net_grown_bytes = -9},
 		.has_processes = true, .processes = 3, .processes_max = 4, .processes_pending = UNKNOWN_U64,
 		.fit = {32, 6, "workers", "min(32, 40 CPUs + 4)", "max_workers=6"},
 		.thread_resident_mean = 8, .thread_resident_max = 9, .growth_per_minute = 60,
@@ -94,7 +94,7 @@ static struct snapshot_pool fixture_pools[] = {
 		.memory = {.resident = {UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64},
 			   .mapped = {UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64},
 			   .resident_bytes = UNKNOWN_U64, .mapped_bytes = UNKNOWN_U64,
-			   .orphaned_bytes = UNKNOWN_U64, .grown_bytes = UNKNOWN_I64},
+			   .orphaned_bytes = UNKNOWN_U64, .grown_bytes = UNKNOWN_I64, .net_grown_bytes = UNKNOWN_I64},
 		.thread_resident_mean = UNKNOWN_U64, .thread_resident_max = UNKNOWN_U64,
 		.growth_per_minute = UNKNOWN_I64, .blame_other = UNKNOWN_U64, .blame_unseen = UNKNOWN_U64,
 	},
@@ -109,12 +109,12 @@ static struct snapshot_thread fixture_threads[] = {
 		.start_routine = "thread_run", .module = "python3.11", .started_realtime_ns = 1700000000000000000ULL,
 		.age_ns = 10 * NSEC_PER_SEC, .stack_used = 16384, .creator = {99, 80000000000ULL},
 		.memory = {.resident = {1, 2, 3, 4}, .mapped = {10, 20, 30, 40}, .resident_bytes = 10,
-			   .mapped_bytes = 100, .grown_bytes = 1},
+			   .mapped_bytes = 100, .grown_bytes = 1, .net_grown_bytes = 1},
 	},
 	{
 		.id = {101, 0}, .name = "x\"\n\x1b[0m\xfe", .pool = 1, .cpu_percent = NAN,
 		.stack_used = UNKNOWN_U64, .age_ns = UNKNOWN_U64, .function = FUNCTION_NONE,
-		.memory = {.resident_bytes = UNKNOWN_U64, .grown_bytes = UNKNOWN_I64},
+		.memory = {.resident_bytes = UNKNOWN_U64, .grown_bytes = UNKNOWN_I64, .net_grown_bytes = UNKNOWN_I64},
 	},
 };
 

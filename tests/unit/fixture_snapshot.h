@@ -54,7 +54,7 @@ static inline void fixture_pool(struct fixture *fixture, int index, const char *
 			.mapped = { threads * FIXTURE_MIB(8), FIXTURE_MIB(arena * 1.1), FIXTURE_MIB(heap), FIXTURE_MIB(mmap) },
 			.resident_bytes = FIXTURE_MIB(stack) + FIXTURE_MIB(arena) + FIXTURE_MIB(heap) + FIXTURE_MIB(mmap),
 			.mapped_bytes = threads * FIXTURE_MIB(8) + FIXTURE_MIB(arena * 1.1 + heap + mmap),
-			.grown_bytes = (int64_t)FIXTURE_MIB(grown),
+			.net_grown_bytes = (int64_t)FIXTURE_MIB(grown),
 			.kept_bytes = UNKNOWN_U64,
 		},
 		.faults_per_second = UNKNOWN_U64,
@@ -96,7 +96,7 @@ static inline void fixture_thread(struct fixture *fixture, uint32_t tid, const c
 		thread->memory.mapped[i] = thread->memory.resident[i] + 4096;
 		thread->memory.mapped_bytes += thread->memory.mapped[i];
 	}
-	thread->memory.grown_bytes = (int64_t)(share * (double)of->memory.grown_bytes);
+	thread->memory.net_grown_bytes = (int64_t)(share * (double)of->memory.net_grown_bytes);
 	thread->stack_used = thread->memory.resident[REGION_STACK];
 }
 

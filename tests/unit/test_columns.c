@@ -44,8 +44,8 @@ static void test_order(void **state)
 	assert_true(column_compare(column(TABLE_POOLS, "GROWN"), anyio, main_pool) < 0);
 	assert_true(column_compare(column(TABLE_POOLS, "POOL"), anyio, main_pool) < 0);
 	assert_true(column_compare(column(TABLE_POOLS, "STATE"), anyio, main_pool) < 0);
-	main_pool->memory.grown_bytes = -5;
-	anyio->memory.grown_bytes = UNKNOWN_I64; /* unknown is last, even after a loss */
+	main_pool->memory.net_grown_bytes = -5;
+	anyio->memory.net_grown_bytes = UNKNOWN_I64; /* unknown is last, even after a loss */
 	assert_true(column_compare(column(TABLE_POOLS, "GROWN"), anyio, main_pool) > 0);
 	assert_true(column_compare(column(TABLE_POOLS, "BUSY"), anyio, main_pool) == 0);
 	fixture->threads[0].cpu_percent = NAN;

@@ -210,7 +210,7 @@ static void test_unknown_everywhere(void **state)
 	for (size_t i = 0; i < FIXTURE_POOLS; i++) {
 		memset(fixture->pools[i].memory.resident, 0xff, sizeof(fixture->pools[i].memory.resident));
 		fixture->pools[i].memory.resident_bytes = UNKNOWN_U64;
-		fixture->pools[i].memory.grown_bytes = UNKNOWN_I64;
+		fixture->pools[i].memory.net_grown_bytes = UNKNOWN_I64;
 		fixture->pools[i].growth_per_minute = UNKNOWN_I64;
 		fixture->pools[i].n_history = 0;
 	}

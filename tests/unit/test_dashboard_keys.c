@@ -69,7 +69,7 @@ static void test_selection_moves_and_stays_at_its_row(void **state)
 	press(KEY_CURSOR_DOWN);
 	assert_selected("main");
 	/* Another pool overtakes all: the selection stays with main. */
-	fixture->pools[FIXTURE_IO_URING].memory.grown_bytes = INT64_MAX;
+	fixture->pools[FIXTURE_IO_URING].memory.net_grown_bytes = INT64_MAX;
 	assert_selected("main");
 	press(KEY_TOP);
 	assert_selected("io_uring");
@@ -82,7 +82,7 @@ static void test_selection_moves_and_stays_at_its_row(void **state)
 static void test_unmoved_selection_is_what_has_grown_most(void **state)
 {
 	assert_selected("anyio-worker-*");
-	fixture->pools[FIXTURE_EXECUTOR].memory.grown_bytes = INT64_MAX;
+	fixture->pools[FIXTURE_EXECUTOR].memory.net_grown_bytes = INT64_MAX;
 	assert_selected("ThreadPoolEx");
 }
 
@@ -126,7 +126,7 @@ static void test_thread_is_known_by_tid_and_start(void **state)
 static void test_equals_by_size(void **state)
 {
 	for (size_t i = 0; i < fixture->targets[0].n_pools; i++) {
-		fixture->pools[i].memory.grown_bytes = 0;
+		fixture->pools[i].memory.net_grown_bytes = 0;
 		fixture->pools[i].memory.resident_bytes = FIXTURE_MIB(i == FIXTURE_EXECUTOR ? 900 : 1 + i);
 	}
 	assert_selected("ThreadPoolEx");

@@ -85,7 +85,7 @@ static void the_origins_case_to_the_byte(void **state)
 	assert_int_equal(workers->memory.mapped[REGION_STACK], WORKERS * STACK_SIZE);
 	assert_int_equal(workers->memory.resident[REGION_MMAP] + workers->memory.resident[REGION_HEAP], 0);
 	assert_int_equal(workers->memory.resident_bytes, WORKERS * (31 * MIB + 40960));
-	assert_int_equal(workers->memory.grown_bytes, WORKERS * (31 * MIB + 40960));
+	assert_int_equal(workers->memory.net_grown_bytes, WORKERS * (31 * MIB + 40960));
 	assert_int_equal(workers->memory.orphaned_bytes, 0);
 	assert_int_equal(workers->thread_resident_mean, 31 * MIB + 40960);
 	assert_int_equal(workers->thread_resident_max, 31 * MIB + 40960);
@@ -93,7 +93,7 @@ static void the_origins_case_to_the_byte(void **state)
 	assert_int_equal(main_pool->threads, 1);
 	assert_int_equal(main_pool->threads_started, 0);
 	assert_int_equal(main_pool->memory.resident_bytes, 12288);
-	assert_int_equal(main_pool->memory.grown_bytes, 0);
+	assert_int_equal(main_pool->memory.net_grown_bytes, 0);
 	assert_int_equal(target->attributed_bytes, 12288 + WORKERS * (31 * MIB + 40960));
 	assert_int_equal(target->unattributed_bytes, 8192 + 400 * 1024);
 	assert_int_equal(target->unexplained_bytes, 0);

@@ -29,7 +29,7 @@ static struct snapshot_target *add(uint32_t pid, uint32_t parent, uint64_t start
 	struct snapshot_pool *pool = &pools[snapshot.n_targets];
 
 	*pool = (struct snapshot_pool){ .name = "main", .kind = "threads", .parent = -1, .threads = 1,
-					.memory = { .resident_bytes = 3 * MIB, .grown_bytes = MIB } };
+					.memory = { .resident_bytes = 3 * MIB, .net_grown_bytes = MIB } };
 	pool->capacity = pool->busy = pool->busy_peak = pool->queued = pool->teams = UNKNOWN_U64;
 	pool->team_threads = pool->team_bound = pool->parallelism = UNKNOWN_U64;
 	*target = (struct snapshot_target){
@@ -158,7 +158,7 @@ static void totals(void **state)
 	/* What is not known of one is not known of all. */
 	targets[1].memory.rss_anon = UNKNOWN_U64;
 	targets[1].growth_anon = UNKNOWN_I64;
-	pools[0].memory.grown_bytes = UNKNOWN_I64;
+	pools[0].memory.net_grown_bytes = UNKNOWN_I64;
 	targets[0].attributed_bytes = UINT64_MAX - 1;
 	rows = collect(parent);
 	assert_true(rows.rows[3].rss_anon == UNKNOWN_U64 && rows.rows[3].attributed == UNKNOWN_U64);
@@ -276,7 +276,7 @@ static void fill_target(struct snapshot_target *target, size_t n_pools, size_t n
 		snprintf(many[i].name, sizeof(many[i].name), "pool-%02zu", i);
 		many[i].parent = -1;
 		many[i].threads = i ? 1 : n_threads;
-		many[i].memory.grown_bytes = -(int64_t)i; /* sorted as they stand here */
+		many[i].memory.net_grown_bytes = -(int64_t)i; /* sorted as they stand here */
 	}
 	for (size_t i = 0; i < n_threads + n_pools - 1; i++)
 		threads[i] = (struct snapshot_thread){ .id = { (uint32_t)i + 1, i },

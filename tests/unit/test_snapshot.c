@@ -32,7 +32,7 @@ static void unknown_is_not_zero(void **state)
 	assert_int_equal(target->events_lost, UNKNOWN_U64);
 	assert_int_equal(target->pools[0].capacity, UNKNOWN_U64);
 	assert_int_equal(target->pools[0].busy, UNKNOWN_U64);
-	assert_int_equal(target->pools[0].memory.grown_bytes, UNKNOWN_I64);
+	assert_int_equal(target->pools[0].memory.net_grown_bytes, UNKNOWN_I64);
 	assert_int_equal(target->pools[0].growth_per_minute, UNKNOWN_I64);
 	assert_int_equal(target->pools[0].parent, -1);
 	assert_int_equal(target->pools[0].verdict.state, VERDICT_NONE);
@@ -297,6 +297,13 @@ static void faults_by_the_second(void **state)
 	script_end(&s);
 }
 
+/* Plainly, and as a reader is told. */
+#define assert_grown(of, bytes)                                         \
+	do {                                                            \
+		assert_int_equal((of)->memory.grown_bytes, bytes);      \
+		assert_int_equal((of)->memory.net_grown_bytes, bytes);  \
+	} while (0)
+
 static void grown_is_since_the_first_whole_pass(void **state)
 {
 	struct script s = {0};
@@ -311,19 +318,19 @@ static void grown_is_since_the_first_whole_pass(void **state)
 	mapped(&s, 201, AREA + 2 * MIB, MIB);
 	resident(&s, AREA + 2 * MIB, MIB, 4096);
 	target = refresh(&s);
-	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 4096);
-	assert_int_equal(thread(target, 201)->memory.grown_bytes, 4096);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	assert_grown(pool(target, "v-*"), 4096);
+	assert_grown(thread(target, 201), 4096);
+	assert_grown(pool(target, "w-*"), 0);
 	resident(&s, AREA, MIB, 8192);
 	target = refresh(&s);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 8192 - 40960);
-	assert_int_equal(thread(target, 200)->memory.grown_bytes, 8192 - 40960);
+	assert_grown(pool(target, "w-*"), 8192 - 40960);
+	assert_grown(thread(target, 200), 8192 - 40960);
 	/* Who turns out to be another pool's has not grown by that, nor has what it left shrunk. */
 	seen(&s, 202, "w-2");
 	renamed(&s, 200, "x-1");
 	target = refresh(&s);
-	assert_int_equal(pool(target, "x-*")->memory.grown_bytes, 8192 - 40960);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	assert_grown(pool(target, "x-*"), 8192 - 40960);
+	assert_grown(pool(target, "w-*"), 0);
 	script_end(&s);
 }
 

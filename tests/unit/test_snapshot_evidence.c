@@ -87,14 +87,16 @@ static void a_divided_base_is_no_growth(void **state)
 	uses_arena(&s, 200);
 	resident(&s, HEAP, 32 * MIB, 8 * MIB);
 	target = refresh(&s);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	assert_int_equal(pool(target, "w-*")->memory.net_grown_bytes, 0);
 	born(&s, 201, "v-1");
 	uses_arena(&s, 201);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "v-*")->memory.resident_bytes, 4 * MIB);
-	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 0);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
-	assert_int_equal(thread(target, 201)->memory.grown_bytes, 0);
+	assert_int_equal(pool(target, "v-*")->memory.net_grown_bytes, 0);
+	assert_int_equal(pool(target, "w-*")->memory.net_grown_bytes, 0);
+	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 4 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, -4 * MIB);
+	assert_int_equal(thread(target, 201)->memory.net_grown_bytes, 0);
 	for (unsigned int second = 0; second < 20; second++)
 		target = refresh(&s);
 	assert_int_equal(pool(target, "v-*")->growth_per_minute, 0);
@@ -102,17 +104,18 @@ static void a_divided_base_is_no_growth(void **state)
 	/* What comes into it is: by its users' shares. */
 	resident(&s, HEAP, 32 * MIB, 12 * MIB);
 	target = refresh(&s);
-	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 2 * MIB);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 2 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.net_grown_bytes, 2 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.net_grown_bytes, 2 * MIB);
 	exited(&s, 200);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "v-*")->memory.resident_bytes, 12 * MIB);
-	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 4 * MIB);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
+	assert_int_equal(pool(target, "v-*")->memory.net_grown_bytes, 4 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 12 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.net_grown_bytes, 0);
 	exited(&s, 201);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "v-*")->memory.orphaned_bytes, 12 * MIB);
-	assert_int_equal(pool(target, "v-*")->memory.grown_bytes, 4 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.net_grown_bytes, 4 * MIB);
 	script_end(&s);
 }
 
@@ -135,7 +138,7 @@ static void after_an_exec_there_is_no_base(void **state)
 	resident(&s, HEAP, 32 * MIB, 8 * MIB);
 	target = refresh(&s);
 	assert_int_equal(pool(target, "w-*")->memory.resident_bytes, 8 * MIB);
-	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 8 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.net_grown_bytes, 8 * MIB);
 	script_end(&s);
 }
 
@@ -198,8 +201,9 @@ static void evidence_charges_what_nobody_was_seen_making(void **state)
 	assert_int_equal(target->unattributed[UNATTRIBUTED_IMAGE], MIB);
 	assert_int_equal(thread(target, 200)->memory.resident[REGION_MMAP], 3 * MIB);
 	assert_int_equal(thread(target, 201)->memory.resident[REGION_MMAP], MIB);
+	assert_int_equal(pool(target, "w-*")->memory.net_grown_bytes, 0);
 	assert_int_equal(pool(target, "w-*")->memory.grown_bytes, 0);
-	assert_int_equal(thread(target, 200)->memory.grown_bytes, 0);
+	assert_int_equal(thread(target, 200)->memory.net_grown_bytes, 0);
 	/* Marked as what it is, unlike what was seen being made. */
 	assert_int_equal(thread(target, 200)->memory.held_bytes, 3 * MIB);
 	assert_int_equal(thread(target, 201)->memory.held_bytes, 0);
@@ -226,7 +230,11 @@ static void moved(struct script *s, uint32_t who, uint64_t from, uint64_t length
 
 static int64_t grown(struct script *s, const char *name)
 {
-	return pool(refresh(s), name)->memory.grown_bytes;
+	const struct snapshot_bytes *memory = &pool(refresh(s), name)->memory;
+
+	/* Nobody had anything at the attach. */
+	assert_int_equal(memory->grown_bytes, memory->resident_bytes);
+	return memory->net_grown_bytes;
 }
 
 #define MADE (16 * MIB)

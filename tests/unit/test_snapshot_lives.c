@@ -60,7 +60,7 @@ static void exec_drops_all_but_the_caller(void **state)
 	resident(&s, 0x7ffffff00000, 132 * 1024, 4096);
 	target = refresh(&s);
 	assert_true(pool(target, "main")->memory.resident_bytes > 8191);
-	assert_int_equal(pool(target, "main")->memory.grown_bytes, pool(target, "main")->memory.resident_bytes);
+	assert_int_equal(pool(target, "main")->memory.net_grown_bytes, pool(target, "main")->memory.resident_bytes);
 	script_end(&s);
 }
 
@@ -124,7 +124,7 @@ static void what_was_never_read_is_not_known(void **state)
 	assert_true(target->attributed_bytes == UNKNOWN_U64 && target->unattributed_bytes == UNKNOWN_U64);
 	assert_true(target->unattributed[UNATTRIBUTED_IMAGE] == UNKNOWN_U64);
 	assert_true(bytes->resident_bytes == UNKNOWN_U64 && bytes->resident[REGION_MMAP] == UNKNOWN_U64);
-	assert_true(bytes->orphaned_bytes == UNKNOWN_U64 && bytes->grown_bytes == UNKNOWN_I64);
+	assert_true(bytes->orphaned_bytes == UNKNOWN_U64 && bytes->net_grown_bytes == UNKNOWN_I64);
 	assert_true(pool(target, "w-*")->thread_resident_max == UNKNOWN_U64);
 	assert_true(thread(target, 200)->memory.resident_bytes == UNKNOWN_U64);
 	assert_int_equal(pool(target, "w-*")->threads_started, 1);

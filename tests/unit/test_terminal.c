@@ -60,7 +60,7 @@ static int show(bool grows)
 		}
 		if (grows) {
 			fixture->snapshot.realtime_ns += ui.refresh_ms * NSEC_PER_MSEC;
-			fixture->pools[FIXTURE_EXECUTOR].memory.grown_bytes += 100 << 20;
+			fixture->pools[FIXTURE_EXECUTOR].memory.net_grown_bytes += 100 << 20;
 		}
 	}
 	terminal_free(terminal);
