@@ -19,7 +19,6 @@ const volatile __u64 page_mask;           /* page size - 1 */
 const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
 const volatile bool has_task_pt_regs;     /* Linux 5.15 */
 const volatile __u64 growth_spacing_ns;   /* between wake-ups for the growth of any process, on average; 0: no bound */
-const volatile __u32 growth_bytes;        /* a power of two: made usable by one process, these wake a reader that wants to know */
 
 /* Shared with the agent while running. */
 __u32 watched[EVENT_FILTER_SLOTS];
@@ -298,32 +297,80 @@ static __always_inline __u64 spent(__u64 spent_ns, __u64 now_ns)
 	return spent_ns + NSEC_PER_SEC < now_ns ? now_ns - NSEC_PER_SEC : spent_ns;
 }
 
-/* Who grows is asked what it does: soon, or it does something else by then. True: these bytes are worth it alone, or fill
- * the measure, which is by chance from half to one and a half of that: one that was always the same would meet the same
- * step each time of a program that makes the same steps again and again. */
-static __always_inline bool growth_count(struct process *process, __u64 bytes)
+/* By chance from half to one and a half of a measure: one that was always the same would meet the same step each time of
+ * a program that makes the same steps again and again. */
+static __always_inline __u32 about(__u32 measure)
 {
-	bool fills = bytes >= process->left;
-	const struct wish *wish;
-	__u64 now_ns;
+	return measure / 2 + (bpf_get_prandom_u32() & (measure - 1));
+}
 
-	/* In any case: looking at the clock at each call would cost the target more than the counting. */
-	if (!fills && bytes < growth_bytes) {
-		process->left -= bytes;
+/* Read once: other threads change it meanwhile, and below 0 is 4 GiB. */
+static __always_inline __u32 growth_left(const struct process *process)
+{
+	return *(const volatile __u32 *)&process->left;
+}
+
+/* A call below the measure fills it, or not: by chance, in proportion to its bytes. What it has beyond counts for the next. */
+static __always_inline bool growth_fills(struct process *process, __u32 bytes, __u32 measure)
+{
+	__u32 left = growth_left(process);
+
+	if (bytes < left) {
+		process->left = left - bytes;
 		return false;
 	}
-	if (fills)
-		process->left = growth_bytes / 2 + (bpf_get_prandom_u32() & (growth_bytes - 1));
-	wish = wish_of(process);
-	if (!wish || !wish->growth)
+	left += about(measure);
+	process->left = left > bytes ? left - bytes : left + measure - bytes;
+	return true;
+}
+
+/* Apart from the callers, of whom few come here. A process that grows faster than the reader may be woken has its measure
+ * doubled until the calls that fill it are few enough: so each byte has the same chance, in a flood as well. */
+static __noinline int growth_look(struct process *process, __u64 bytes)
+{
+	const struct wish *wish = wish_of(process);
+	__u32 doubled = process->doubled, measure;
+	__u64 now_ns;
+
+	if (!wish || !wish->growth) {
+		process->left = EVENT_GROWTH_BYTES;
 		return false;
+	}
 	now_ns = bpf_ktime_get_boot_ns();
-	if (process->growth_ns > now_ns || growth_all_ns > now_ns)
+	if (doubled && process->growth_ns + EVENT_GROWTH_SAVED_NS < now_ns && growth_all_ns + EVENT_GROWTH_SAVED_NS < now_ns) {
+		doubled = process->doubled = 0;
+		process->left = about(EVENT_GROWTH_BYTES);
+	}
+	if (doubled > EVENT_GROWTH_DOUBLED_MAX)
 		return false;
+	measure = EVENT_GROWTH_BYTES << doubled;
+	if (bytes < measure && !growth_fills(process, bytes, measure))
+		return false;
+	if (process->growth_ns > now_ns || growth_all_ns > now_ns) {
+		if (doubled < EVENT_GROWTH_DOUBLED_MAX) {
+			process->doubled = doubled + 1;
+			process->left += measure;
+		}
+		return false;
+	}
 	process->growth_ns = spent(process->growth_ns, now_ns) + EVENT_GROWTH_SPACING_NS;
 	/* Two CPUs at once may spend one for two: that is no flood. */
 	growth_all_ns = spent(growth_all_ns, now_ns) + growth_spacing_ns;
 	return true;
+}
+
+/* Who grows is asked what it does: soon, or it does something else by then. True: these bytes are worth it alone, or fill
+ * the measure. */
+static __always_inline bool growth_count(struct process *process, __u64 bytes)
+{
+	__u32 left = growth_left(process);
+
+	/* Looking at the clock at each call would cost the target more than the counting: at each MiB will do. */
+	if (bytes < EVENT_GROWTH_BYTES && bytes < left && !((left ^ (left - bytes)) & EVENT_GROWTH_BYTES)) {
+		process->left = left - bytes;
+		return false;
+	}
+	return growth_look(process, bytes);
 }
 
 static __always_inline void event_submit_urgent(void *record)

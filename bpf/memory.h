@@ -126,7 +126,7 @@ static __always_inline __u32 stack_take(struct task_struct *typed, struct event_
 }
 
 /* What the caller does, before the record of its growth, which wakes the reader. One that does not fit is no loss: of that
- * growth it is not known then who asked for it. Apart from the callers, who come here 20 times a second at most. */
+ * growth it is not known then who asked for it. Apart from the callers, who come here 50 times a second at most. */
 static __noinline int stack_submit(const struct process *process, __u64 start, __u64 length)
 {
 	struct task_struct *typed = task_typed();
@@ -144,6 +144,7 @@ static __noinline int stack_submit(const struct process *process, __u64 start, _
 	if (!event)
 		return 0;
 	event_fill(&event->header, process, EVENT_STACK, tid, start_ns, bpf_ktime_get_boot_ns() + 1);
+	event->header.doubled = process->doubled;
 	event->grown_start = start;
 	event->grown_length = length;
 	python_take(process, tid, start_ns, event);

@@ -12,6 +12,7 @@
 
 struct growers {
 	struct grower grower[SETS][WAYS];
+	struct grower_piece piece[SETS][WAYS][GROWER_PIECES]; /* apart, so that looking at all threads does not touch these */
 	uint64_t brk; /* where the heap ended by the last fact; 0: not known */
 	double readings; /* allowed now */
 	uint64_t filled_ns; /* when that was filled up */
@@ -33,6 +34,8 @@ int growers_new(struct growers_budget *budget, struct growers **ret_growers)
 
 	if (!growers)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < SETS * WAYS; i++)
+		growers->grower[i / WAYS][i % WAYS].piece = growers->piece[i / WAYS][i % WAYS];
 	growers->readings = GROWERS_READINGS_PER_SECOND;
 	growers->budget = budget;
 	*ret_growers = growers;
@@ -65,7 +68,7 @@ static struct grower *find_or_make(struct growers *growers, struct thread_id who
 		if (!set[i].who.tid || set[i].bytes < least->bytes)
 			least = &set[i];
 	}
-	*least = (struct grower){.who = who};
+	*least = (struct grower){.who = who, .piece = least->piece};
 	return least;
 }
 
@@ -75,38 +78,49 @@ static void piece_drop(struct grower *grower, uint32_t at)
 	grower->piece[at] = grower->piece[--grower->n_pieces];
 }
 
-/* A call that is known by itself gives way first, the oldest of them; else the smallest piece. */
-static uint32_t piece_to_drop(const struct grower *grower)
+static uint32_t smallest_piece(const struct grower *grower)
 {
 	uint32_t found = 0;
 
 	for (uint32_t i = 1; i < grower->n_pieces; i++) {
-		const struct grower_piece *piece = &grower->piece[i], *best = &grower->piece[found];
-		bool is_older = piece->call_ns && (!best->call_ns || piece->call_ns < best->call_ns);
-
-		if (is_older || (!piece->call_ns && !best->call_ns && piece->length < best->length))
+		if (grower->piece[i].length < grower->piece[found].length)
 			found = i;
 	}
 	return found;
 }
 
-static void piece_add(struct grower *grower, uint64_t start, uint64_t length, uint64_t call_ns)
+bool growers_are_alike(uint64_t call_bytes, uint64_t other_bytes)
 {
+	if (call_bytes < GROWERS_SIZEABLE_BYTES || other_bytes < GROWERS_SIZEABLE_BYTES)
+		return call_bytes < GROWERS_SIZEABLE_BYTES && other_bytes < GROWERS_SIZEABLE_BYTES;
+	return __builtin_clzll(call_bytes) == __builtin_clzll(other_bytes);
+}
+
+/* Neighbours make one piece; sizeable ones if they came one soon after the other, as these are asked for a moment only. */
+static bool may_join(const struct grower_piece *piece, const struct grower_piece *made)
+{
+	return growers_are_alike(piece->call_bytes, made->call_bytes) && growers_may_ask(piece, made->time_ns);
+}
+
+static void piece_add(struct grower *grower, const struct grower_piece *made)
+{
+	grower->bytes += made->length;
 	/* An arena grows upwards, piece by piece; mappings come one below the other. */
-	for (uint32_t i = 0; i < grower->n_pieces && !call_ns; i++) {
+	for (uint32_t i = 0; i < grower->n_pieces; i++) {
 		struct grower_piece *piece = &grower->piece[i];
 
-		if (!piece->call_ns && (piece->start + piece->length == start || start + length == piece->start)) {
-			piece->start = piece->start < start ? piece->start : start;
-			piece->length += length;
-			grower->bytes += length;
-			return;
-		}
+		if (!may_join(piece, made) ||
+		    (piece->start + piece->length != made->start && made->start + made->length != piece->start))
+			continue;
+		piece->start = piece->start < made->start ? piece->start : made->start;
+		piece->length += made->length;
+		piece->call_bytes = piece->call_bytes > made->call_bytes ? piece->call_bytes : made->call_bytes;
+		piece->time_ns = made->time_ns;
+		return;
 	}
 	if (grower->n_pieces == GROWER_PIECES)
-		piece_drop(grower, piece_to_drop(grower));
-	grower->piece[grower->n_pieces++] = (struct grower_piece){start, length, call_ns};
-	grower->bytes += length;
+		piece_drop(grower, smallest_piece(grower));
+	grower->piece[grower->n_pieces++] = *made;
 }
 
 /* What is no more, or another's. Of a piece that it cuts in two the front is kept. */
@@ -145,18 +159,40 @@ static void pieces_move(struct grower *grower, uint64_t start, uint64_t length, 
 		uint64_t from = piece->start > start ? piece->start : start;
 		uint64_t end = piece->start + piece->length < start + length ? piece->start + piece->length : start + length;
 
-		if (from < end)
-			moved[count++] = (struct grower_piece){to + (from - start), end - from, piece->call_ns};
+		if (from >= end)
+			continue;
+		moved[count] = *piece;
+		moved[count].start = to + (from - start);
+		moved[count++].length = end - from;
 	}
 	pieces_cut(grower, start, length);
 	for (uint32_t i = 0; i < count; i++)
-		piece_add(grower, moved[i].start, moved[i].length, moved[i].call_ns);
+		piece_add(grower, &moved[i]);
 }
 
-static void forget_old_calls(struct grower *grower, uint64_t now_ns)
+bool growers_may_ask(const struct grower_piece *piece, uint64_t now_ns)
 {
+	return piece->call_bytes < GROWERS_SIZEABLE_BYTES || piece->time_ns + GROWERS_FRESH_NS >= now_ns;
+}
+
+static bool is_sizeable(const struct grower *grower, uint64_t now_ns)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < grower->n_pieces && bytes < GROWERS_SIZEABLE_BYTES; i++)
+		bytes += growers_may_ask(&grower->piece[i], now_ns) ? grower->piece[i].length : 0;
+	return bytes >= GROWERS_SIZEABLE_BYTES;
+}
+
+/* Of what it did before a pause the next call is no sample, but for a little that was made bit by bit. */
+static void forget_before_pause(struct grower *grower, uint64_t now_ns)
+{
+	if (grower->time_ns + GROWERS_PAUSE_NS >= now_ns)
+		return;
+	if (grower->bytes > GROWERS_SAMPLE_BYTES)
+		growers_forget(grower);
 	for (uint32_t i = grower->n_pieces; i--;) {
-		if (grower->piece[i].call_ns && grower->piece[i].call_ns + GROWERS_FRESH_NS < now_ns)
+		if (grower->piece[i].call_bytes >= GROWERS_SIZEABLE_BYTES)
 			piece_drop(grower, i);
 	}
 }
@@ -196,13 +232,11 @@ static bool note_growth(struct growers *growers, const struct fact *fact)
 		pieces_cut(grower, range->start, range->length);
 		pieces_move(grower, range->old_start, range->old_length, range->start);
 	}
-	forget_old_calls(grower, fact->time_ns);
-	if (grower->bytes > GROWERS_SAMPLE_BYTES && grower->time_ns + GROWERS_PAUSE_NS < fact->time_ns)
-		growers_forget(grower);
+	forget_before_pause(grower, fact->time_ns);
 	pieces_cut(grower, from, end - from);
-	piece_add(grower, from, end - from, end - from >= GROWERS_SIZEABLE_BYTES ? fact->time_ns : 0);
+	piece_add(grower, &(struct grower_piece){from, end - from, .call_bytes = end - from, .time_ns = fact->time_ns});
 	grower->time_ns = fact->time_ns;
-	return grower->bytes >= GROWERS_SIZEABLE_BYTES;
+	return is_sizeable(grower, fact->time_ns);
 }
 
 bool growers_note(struct growers *growers, const struct fact *fact)
@@ -230,7 +264,7 @@ bool growers_note(struct growers *growers, const struct fact *fact)
 	case FACT_THREAD_EXITED:
 		grower = find(growers, fact->thread.id);
 		if (grower)
-			*grower = (struct grower){.bytes = 0};
+			*grower = (struct grower){.piece = grower->piece};
 		return false;
 	default:
 		return false;
@@ -244,10 +278,8 @@ struct grower *growers_next(struct growers *growers, uint64_t now_ns)
 	for (uint32_t i = 0; i < SETS * WAYS; i++) {
 		struct grower *grower = &growers->grower[i / WAYS][i % WAYS];
 
-		if (grower->who.tid)
-			forget_old_calls(grower, now_ns);
-		if (grower->who.tid && !grower->is_seen_at_call && grower->bytes >= GROWERS_SIZEABLE_BYTES &&
-		    grower->time_ns + GROWERS_FRESH_NS >= now_ns && (!largest || grower->bytes > largest->bytes))
+		if (grower->who.tid && !grower->is_seen_at_call && grower->time_ns + GROWERS_FRESH_NS >= now_ns &&
+		    is_sizeable(grower, now_ns) && (!largest || grower->bytes > largest->bytes))
 			largest = grower;
 	}
 	return largest;
@@ -261,6 +293,14 @@ struct grower *growers_of(struct growers *growers, struct thread_id who)
 void growers_forget_part(struct grower *grower, uint64_t start, uint64_t length)
 {
 	pieces_cut(grower, start, length);
+}
+
+void growers_forget_alike(struct grower *grower, uint64_t call_bytes)
+{
+	for (uint32_t i = grower->n_pieces; i--;) {
+		if (growers_are_alike(grower->piece[i].call_bytes, call_bytes))
+			piece_drop(grower, i);
+	}
 }
 
 void growers_forget(struct grower *grower)

@@ -9,11 +9,12 @@
 #define GROWERS_SIZEABLE_BYTES (1ULL << 20) /* worth asking for */
 /* After this a thread may do something else: what it does then is blamed for no call of before. */
 #define GROWERS_FRESH_NS (50 * NSEC_PER_MSEC)
-#define GROWERS_READINGS_PER_SECOND 20
-/* A sample stands for what its thread made by small calls before it; not for so much, made before a pause. */
+#define GROWERS_READINGS_PER_SECOND 50
+/* A sample stands for what its thread made before it by calls like it; not for so much, made before a pause, nor for
+ * sizeable calls of then. */
 #define GROWERS_SAMPLE_BYTES (8ULL << 20)
 #define GROWERS_PAUSE_NS (250 * NSEC_PER_MSEC)
-#define GROWER_PIECES 32
+#define GROWER_PIECES 128
 
 struct grower {
 	struct thread_id who; /* tid 0: free */
@@ -23,8 +24,9 @@ struct grower {
 	uint64_t quiet_ns;    /* nobody can say what it does: it is not asked before; 0 */
 	struct grower_piece {
 		uint64_t start, length;
-		uint64_t call_ns; /* made by one call that is sizeable by itself, then; 0: by smaller ones */
-	} piece[GROWER_PIECES];
+		uint64_t call_bytes; /* the largest of the calls that made it, all of about the same size */
+		uint64_t time_ns;    /* of the newest */
+	} *piece; /* GROWER_PIECES */
 	uint32_t n_pieces;
 };
 
@@ -51,13 +53,19 @@ DEFINE_CLEANUP(struct growers *, growers_free)
 
 /* Facts of ranges, births and exits as they come. True: a thread has a sizeable growth by now. */
 bool growers_note(struct growers *growers, const struct fact *fact);
-/* The one with the largest growth that is sizeable and fresh; NULL: none. Sizeable calls that nobody asked about while they
- * were are forgotten: only of smaller ones a later one is a sample. */
+/* The one with the largest growth that is sizeable and fresh; NULL: none. */
 struct grower *growers_next(struct growers *growers, uint64_t now_ns);
 /* Of this thread, whatever it is; NULL: it has none. */
 struct grower *growers_of(struct growers *growers, struct thread_id who);
+/* Whether what it does now is what it did then: by small calls, of which a later one is a sample, or a moment ago. */
+bool growers_may_ask(const struct grower_piece *piece, uint64_t now_ns);
+/* Whether calls of so many bytes are as likely to be looked at: all small ones are (what is made bit by bit comes in steps of
+ * any size), and sizeable ones of the same power of two. */
+bool growers_are_alike(uint64_t call_bytes, uint64_t other_bytes);
 /* This part of its growth is dealt with. */
 void growers_forget_part(struct grower *grower, uint64_t start, uint64_t length);
+/* What it made by calls like this is dealt with. */
+void growers_forget_alike(struct grower *grower, uint64_t call_bytes);
 /* Its growth is dealt with. */
 void growers_forget(struct grower *grower);
 /* It cannot be asked; not again for a second. */

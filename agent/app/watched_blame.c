@@ -32,16 +32,32 @@ static bool runs_python(const struct watched *watched)
 	return watched->cpython && cpython_is_found(watched->cpython);
 }
 
-static int emit_pieces(const struct grower *grower, bool calls_too, struct fact *fact, const struct fact_sink *sink)
+static int emit_piece(const struct grower_piece *piece, struct fact *fact, const struct fact_sink *sink)
+{
+	fact->blame.start = piece->start;
+	fact->blame.length = piece->length;
+	return sink->emit(sink->context, fact);
+}
+
+/* It was asked what it does now. */
+static int emit_asked(const struct grower *grower, struct fact *fact, const struct fact_sink *sink)
 {
 	int error = 0;
 
 	for (uint32_t i = 0; i < grower->n_pieces && !error; i++) {
-		if (grower->piece[i].call_ns && !calls_too)
-			continue;
-		fact->blame.start = grower->piece[i].start;
-		fact->blame.length = grower->piece[i].length;
-		error = sink->emit(sink->context, fact);
+		if (growers_may_ask(&grower->piece[i], fact->time_ns))
+			error = emit_piece(&grower->piece[i], fact, sink);
+	}
+	return error;
+}
+
+static int emit_alike(const struct grower *grower, uint64_t call_bytes, struct fact *fact, const struct fact_sink *sink)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < grower->n_pieces && !error; i++) {
+		if (growers_are_alike(grower->piece[i].call_bytes, call_bytes))
+			error = emit_piece(&grower->piece[i], fact, sink);
 	}
 	return error;
 }
@@ -54,8 +70,8 @@ static int stack_caller(struct watched *watched, const struct stack_copy *stack,
 	return watched->symbols ? unwind_caller(watched->symbols, stack, blame) : -ENOENT;
 }
 
-/* A call that is sizeable by itself is that function's, exactly; of smaller ones it is the sample for what its thread made
- * by such since the last. */
+/* A call of the measure and more is that function's, exactly; of smaller ones it is the sample for what its thread made
+ * by calls like it since the last. The measure is what is sizeable, or more, where growth comes faster than it may be looked at. */
 static int blame_stack(struct watched *watched, const struct stack_copy *stack, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_BLAME, .target = watched->id, .time_ns = boottime(), .blame.who = stack->who};
@@ -68,7 +84,7 @@ static int blame_stack(struct watched *watched, const struct stack_copy *stack, 
 	begin = thread_cputime();
 	error = stack_caller(watched, stack, &fact.blame);
 	growers_paid(watched->growers, thread_cputime() - begin);
-	if (stack->grown_length >= GROWERS_SIZEABLE_BYTES) {
+	if (stack->grown_length >= stack->measure) {
 		fact.blame.start = stack->grown_start;
 		fact.blame.length = stack->grown_length;
 		if (grower)
@@ -77,8 +93,8 @@ static int blame_stack(struct watched *watched, const struct stack_copy *stack, 
 	}
 	if (!grower)
 		return 0;
-	error = error ? 0 : emit_pieces(grower, false, &fact, sink);
-	growers_forget(grower);
+	error = error ? 0 : emit_alike(grower, stack->grown_length, &fact, sink);
+	growers_forget_alike(grower, stack->grown_length);
 	return error;
 }
 
@@ -187,7 +203,7 @@ static int blame_python(struct watched *watched, const struct fact_sink *sink)
 			continue;
 		}
 		/* What it did when it grew is over, or may be: that stays unseen. */
-		error = error || grower->time_ns + ASKED_AT_ONCE_NS < fact.time_ns ? 0 : emit_pieces(grower, true, &fact, sink);
+		error = error || grower->time_ns + ASKED_AT_ONCE_NS < fact.time_ns ? 0 : emit_asked(grower, &fact, sink);
 		growers_forget(grower);
 	}
 	return error;

@@ -167,7 +167,6 @@ static int set_open(struct probe_set *set, const struct probes_options *options)
 	object->rodata->wake_bytes = wanted < bytes ? 0 : bytes / 4;
 	object->rodata->page_mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 	object->rodata->thread_size = KERNEL_STACK_BYTES;
-	object->rodata->growth_bytes = PROBES_GROWTH_BYTES;
 	object->rodata->growth_spacing_ns = options->growths_per_second ? NSEC_PER_SEC / options->growths_per_second : 0;
 	object->rodata->has_task_pt_regs =
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_task_pt_regs, NULL) == 1;

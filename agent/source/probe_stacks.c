@@ -17,7 +17,7 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	if (!stacks->kept)
 		stacks->kept = calloc(PROBE_STACKS_MAX, sizeof(*stacks->kept));
 	if (!stacks->kept || !target || !event->header.tid || event->header.flags > sizeof(event->stack) ||
-	    event->n_codes > EVENT_CODES)
+	    event->n_codes > EVENT_CODES || event->header.doubled > EVENT_GROWTH_DOUBLED_MAX)
 		return;
 	kept = &stacks->kept[stacks->next++ % PROBE_STACKS_MAX];
 	stacks->count += !kept->target;
@@ -27,6 +27,7 @@ void probe_stacks_keep(struct probe_stacks *stacks, uint32_t target, const struc
 	stacks->newest_ns = event->header.time_ns;
 	kept->copy.grown_start = event->grown_start;
 	kept->copy.grown_length = event->grown_length;
+	kept->copy.measure = (uint64_t)EVENT_GROWTH_BYTES << event->header.doubled;
 	memcpy(kept->copy.registers, event->registers, sizeof(kept->copy.registers));
 	kept->copy.is_python = event->is_python;
 	kept->copy.n_codes = event->n_codes;

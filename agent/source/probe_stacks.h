@@ -5,7 +5,7 @@
 
 #include "stack_copy.h"
 
-/* The kernel sends 20 a second of each process; what nobody took for so many is forgotten. */
+/* The kernel sends 50 a second of each process; what nobody took for so many is forgotten. */
 #define PROBE_STACKS_MAX 64
 /* From a stack to the record of its call, however slow the machine is; of a record that was lost no other is taken for it. */
 #define PROBE_STACKS_CALL_NS (50 * NSEC_PER_MSEC)

@@ -273,7 +273,7 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	process.share = (uint16_t)(space->target % EVENT_SHARES);
 	process.flags = follow_forks ? PROCESS_FOLLOW : 0;
 	process.start_ns = record.start_ns;
-	process.left = PROBES_GROWTH_BYTES;
+	process.left = EVENT_GROWTH_BYTES;
 	r = process_insert(probes, record.kernel_tgid, &process);
 	/* It is there already when a followed parent has just made it; its birth is still in the ring. */
 	if (r < 0 && r != -EEXIST) {

@@ -20,9 +20,6 @@ struct probe_trial { /* what a trial load said; one per (group, variant) */
 	bool inborn; /* refused by what this kernel is: the user can do nothing about it */
 };
 
-/* Made usable by one process, these bytes wake a reader that wants to know (probes_want_growth). */
-#define PROBES_GROWTH_BYTES (1U << 20)
-
 struct probes_options {
 	const char *memory_variant; /* "fexit", "tracepoint", "kretprobe"; NULL: the first that loads */
 	uint32_t ring_bytes;        /* power of two, multiple of the page size; 0: 4 MiB */
@@ -80,8 +77,8 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink);
  * births carry none. Found by evidence in source/glibc. */
 int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset);
 /* From now on, and until it calls exec, probes_fd() becomes readable at once when the target has made
- * PROBES_GROWTH_BYTES usable, by one call or on average by several, 20 times a second at most, all targets together
- * growths_per_second, as many at once as in a second; the fact that completes them bears its own time. Others bear that
+ * EVENT_GROWTH_BYTES usable, by one call or on average by several, 50 times a second at most, all targets together
+ * growths_per_second, as many at once as in a second; where it would be more often, for more bytes each time; the fact that completes them bears its own time. Others bear that
  * of the last look at the clock before them, or a later one: now less the fact's time is never less than its age. */
 int probes_want_growth(struct probes *probes, uint32_t target);
 /* With it comes a copy of the thread's stack, where the kernel had room and the architecture is known; the last of all

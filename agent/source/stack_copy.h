@@ -11,6 +11,7 @@ struct stack_copy {
 	struct thread_id who;
 	uint64_t time_ns;
 	uint64_t grown_start, grown_length; /* what the call made usable */
+	uint64_t measure; /* bytes: a call of as many is looked at for itself, what less is by chance, in proportion to it */
 	uint64_t registers[EVENT_REGISTERS];
 	bool is_python; /* the kernel knew the thread's interpreter state */
 	uint32_t n_codes; /* not 0: codes[] says what it did in Python, and no stack was copied */

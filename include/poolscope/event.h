@@ -16,8 +16,14 @@
  * share EVENT_SHARES is on no account. */
 #define EVENT_SHARES 256
 
+/* Made usable by one process, these bytes wake a reader that wants to know; a power of two. */
+#define EVENT_GROWTH_BYTES (1U << 20)
 /* How often the growth of one process may wake the reader, on average; as many times at once as in a second. */
-#define EVENT_GROWTH_SPACING_NS 50000000ULL
+#define EVENT_GROWTH_SPACING_NS 20000000ULL
+/* So much of a second's wake-ups saved up: the growth has slowed down, and each sizeable call is worth one again. */
+#define EVENT_GROWTH_SAVED_NS 500000000ULL
+/* How often what is worth a wake-up may double: up to 1 GiB. */
+#define EVENT_GROWTH_DOUBLED_MAX 10
 /* Of the caller's stack at such growth: what a C library and an allocator have on it. In pieces, so that the end of the
  * stack costs one of them. */
 #define EVENT_STACK_PIECE 256
@@ -65,7 +71,10 @@ enum event_thread_flag {
 /* tids are those of the procfs in use, 0 when invisible there; times are boottime. */
 struct event_header {
 	__u8 kind;
-	__u8 protection; /* of mmap, of mprotect: PROT_* as far as it fits */
+	union {
+		__u8 protection; /* of mmap, of mprotect: PROT_* as far as it fits */
+		__u8 doubled;    /* STACK: as in struct process, when it was taken */
+	};
 	__u16 share;
 	__u32 space; /* kernel tgid of the process that owns the address space */
 	/* Of a memory call: of the reader's last look at its clock before it, plus 1; or later, up to its own time. */
@@ -135,7 +144,8 @@ enum process_flag {
 struct process {
 	__u32 space;
 	__u16 share;
-	__u16 flags;
+	__u8 flags;
+	__u8 doubled;         /* how often its growth has doubled what wakes the reader, as it wanted to more often than it may */
 	__u64 start_ns;       /* of the leader: tells a reused tgid; 0: not known */
 	__u32 routine_offset; /* of the start routine from the thread pointer, as its parent had it; 0: not known */
 	__u32 left;           /* bytes that may be made usable until the reader is woken for them */

@@ -41,7 +41,7 @@ def rest():
 
 def test_who_keeps_is_blamed(workload, watch, final):
     """Blocks that one function keeps, beside one of which little stays and one that gives all back; and arenas that grow
-    by small blocks. 20 stacks are read at once, then 20 a second."""
+    by small blocks. 50 stacks are read at once, then 50 a second."""
     program = workload("growers.py")
     program.ask("executor blocks 2")
     program.ask("executor arenas 4")
@@ -82,6 +82,26 @@ def test_who_waits_afterwards_is_not_blamed(workload, watch, final):
     assert pool["blame"][0]["line"] < line
     assert total(pool) >= 24 * 4 * 1200000 - ROOM
     assert seen(pool) >= 0.7 * total(pool)
+
+
+def test_a_flood_is_sampled(workload, watch, final):
+    """More sizeable calls than are looked at: of one function, and of two in turn, one of which makes five times as much.
+    What it tells is a share that is right, not the next function's; and of a flood it sees most."""
+    program = workload("growers.py")
+    program.ask("executor loader 1")
+    program.ask("executor reader 1")
+    watching = watch(program.pid)
+    line = program.ask("run loader load 1")["line"]
+    time.sleep(1)
+    program.ask("run reader read_layers 1")
+    pools = pools_of(final(watching, program))
+    assert_blamed(pools["loader_*"], "load", line, 300 * 2 * MIB)
+    assert seen(pools["loader_*"]) >= 0.7 * total(pools["loader_*"])
+    reader = pools["reader_*"]
+    print(reader["blame"], reader["blame_unseen_bytes"])
+    assert {entry["function"] for entry in reader["blame"]} <= {"read_header", "read_weights"}
+    assert seen(reader) >= 0.7 * total(reader)
+    assert 0.65 < share(reader, "read_weights") < 0.97  # 10 of 12 MiB
 
 
 def test_a_deep_stack(workload, watch, final):
@@ -129,7 +149,7 @@ def test_newborns_are_not_blamed_by_the_interpreters_own_functions(workload, wat
         for number in range(40):
             program.ask(f"executor newborn{number} 3")
             program.ask(f"run newborn{number} keep_small 6")
-            time.sleep(0.2)  # 20 stacks a second are read
+            time.sleep(0.2)  # 50 stacks a second are read
     finally:
         over.set()
         hindrance.join()

@@ -230,19 +230,56 @@ static void a_sizeable_call_is_no_other_calls(void **state)
 	now += GROWERS_FRESH_NS + 1;
 	assert_false(range(FACT_RANGE_PROTECTED, 7, AREA + 64 * MIB, STEP));
 	assert_null(growers_next(growers, now));
-	assert_int_equal(grower->n_pieces, 2);
-	assert_int_equal(grower->bytes, 2 * STEP);
+	assert_false(growers_may_ask(&grower->piece[1], now));
+	assert_true(growers_may_ask(&grower->piece[0], now));
+	/* But a sample may come, of a measure that makes it a small one. */
+	assert_int_equal(grower->bytes, 4 * MIB + 2 * STEP);
 	/* One in time and one too late. */
 	assert_true(range(FACT_RANGE_MADE, 7, AREA + 128 * MIB, 8 * MIB));
 	now += GROWERS_FRESH_NS * 3 / 4;
 	assert_true(range(FACT_RANGE_MADE, 7, AREA + 256 * MIB, 2 * MIB));
 	now += GROWERS_FRESH_NS / 2;
-	assert_int_equal(growers_next(growers, now)->bytes, 2 * MIB + 2 * STEP);
-	/* However many they are, what is left to a sample stays. */
+	assert_ptr_equal(growers_next(growers, now), grower);
+	assert_false(growers_may_ask(&grower->piece[grower->n_pieces - 2], now));
+	assert_true(growers_may_ask(&grower->piece[grower->n_pieces - 1], now));
+	/* After a pause no sample is of it. */
+	now += GROWERS_PAUSE_NS + 1;
+	assert_false(range(FACT_RANGE_PROTECTED, 7, AREA + 65 * MIB, STEP));
+	assert_int_equal(grower->bytes, STEP);
+	/* However many they are, the largest stay. */
 	for (uint64_t i = 0; i < 2 * GROWER_PIECES; i++, now++)
 		range(FACT_RANGE_MADE, 7, AREA + (512 + 8 * i) * MIB, 2 * MIB);
 	assert_int_equal(grower->n_pieces, GROWER_PIECES);
-	assert_int_equal(grower->bytes, (GROWER_PIECES - 2) * 2 * MIB + 2 * STEP);
+	assert_int_equal(grower->bytes, GROWER_PIECES * 2 * MIB);
+}
+
+/* A sample is of what was as likely to be looked at. Neighbours of about one size are one piece. */
+static void a_sample_is_of_calls_like_it(void **state)
+{
+	struct grower *grower;
+	uint64_t at = AREA;
+
+	for (unsigned int i = 0; i < 2 * GROWER_PIECES; i++, at += 2 * MIB, now += MSEC)
+		range(FACT_RANGE_MADE, 7, at, 2 * MIB);
+	grower = growers_of(growers, tid(7));
+	assert_int_equal(grower->n_pieces, 1);
+	range(FACT_RANGE_MADE, 7, at, 3 * MIB); /* as good as that */
+	range(FACT_RANGE_MADE, 7, at + 3 * MIB, 4 * MIB);
+	range(FACT_RANGE_PROTECTED, 7, at + 7 * MIB, STEP);
+	assert_int_equal(grower->n_pieces, 3);
+	assert_int_equal(grower->piece[0].call_bytes, 3 * MIB);
+	growers_forget_alike(grower, 1);
+	assert_int_equal(grower->n_pieces, 2);
+	growers_forget_alike(grower, 4 * MIB - 1);
+	assert_int_equal(grower->n_pieces, 1);
+	assert_int_equal(grower->bytes, 4 * MIB);
+	/* Not one soon after the other: whether it was a moment ago would be true of a part. */
+	now += GROWERS_FRESH_NS + 1;
+	range(FACT_RANGE_MADE, 7, at - MIB, 4 * MIB);
+	assert_int_equal(grower->n_pieces, 2);
+	growers_forget_alike(grower, 5 * MIB);
+	assert_int_equal(grower->n_pieces, 0);
+	assert_int_equal(grower->bytes, 0);
 }
 
 /* What was too much to be asked for is not blamed on what comes a while later. */
@@ -293,11 +330,11 @@ static void questions_are_counted(void **state)
 {
 	unsigned int asked = 0;
 
-	/* As many at once as in a second, then one every 50 ms. */
+	/* As many at once as in a second, then one every 20 ms. */
 	for (; growers_may_read(growers, now); asked++)
 		growers_paid(growers, 1);
 	assert_int_equal(asked, GROWERS_READINGS_PER_SECOND);
-	assert_in_range(ask(&growers, 1, 1, 1), 18, 21);
+	assert_in_range(ask(&growers, 1, 1, 1), 48, 51);
 	assert_int_equal(growers_per_second(&budget), 0);
 }
 
@@ -323,7 +360,7 @@ static void all_targets_have_one_budget(void **state)
 	/* All grow: together they get what one would, 10 ms of each second and those of the second before. */
 	assert_in_range(ask(all, TARGETS, 10, MSEC - GROWERS_WAKE_NS), 109, 111);
 	/* One of them grows: it gets all of that, up to its own number. */
-	assert_in_range(ask(all, 1, 10, MSEC / 10), 199, 221);
+	assert_in_range(ask(all, 1, 10, MSEC / 10), 499, 551);
 	for (unsigned int i = 0; i < TARGETS; i++)
 		growers_free(all[i]);
 }
@@ -387,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_block_that_moves_as_it_grows, begin, end),
 		cmocka_unit_test_setup_teardown(only_what_is_new_of_a_moved_block_is_asked_for, begin, end),
 		cmocka_unit_test_setup_teardown(a_sizeable_call_is_no_other_calls, begin, end),
+		cmocka_unit_test_setup_teardown(a_sample_is_of_calls_like_it, begin, end),
 		cmocka_unit_test_setup_teardown(a_burst_is_not_the_next_functions, begin, end),
 		cmocka_unit_test_setup_teardown(who_cannot_be_asked_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(questions_are_counted, begin, end),

@@ -28,6 +28,26 @@ def keep_small():
     KEPT.append([bytes(700) for _ in range(4000)])
 
 
+def load():
+    """A model as it is read: many blocks, one right after the other."""
+    for _ in range(300):
+        KEPT.append(bytearray(2 << 20))
+
+
+def read_header():
+    KEPT.append(bytearray(2 << 20))
+
+
+def read_weights():
+    KEPT.append(bytearray(10 << 20))
+
+
+def read_layers():
+    for _ in range(60):
+        read_header()
+        read_weights()
+
+
 def decode():
     """Grows in functions of the standard library."""
     KEPT.append(json.loads(TEXT))
