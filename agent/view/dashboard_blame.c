@@ -120,7 +120,7 @@ void dashboard_put_blame(const struct snapshot_target *target, bool utf8, struct
 		"What a pool's threads made usable since the attach and is resident now, by function. Of Python: the function of "
 		"the program itself that the thread was in at the call (of a newborn up to 2 ms after it), with the line where it "
 		"begins. Of other threads: the one that called the C library or the allocator, with its module. Up to 50 times a "
-		"second, each for 1 MiB or more; of faster growth by sampling. The rest is not seen.";
+		"second, each for 1 MiB or more, and by sampling where it grows faster; the rest is not seen.";
 	const struct snapshot_pool *pool = next_pool(target, NULL);
 
 	panel_put(panel, ATTR_BOLD, 0, "Under which functions the pools grew");
