@@ -66,6 +66,7 @@ size_t dashboard_collect_words(const struct dashboard_state *ui, const struct sn
 {
 	struct words_options options = { .utf8 = ui->utf8,
 					 .follows_forks = ui->follows_forks,
+					 .shows_one = true,
 					 .waits_for = ui->waits_for };
 
 	return words_collect(snapshot, target, &options, words, WORDS_MAX);

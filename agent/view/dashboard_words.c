@@ -300,6 +300,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	if (target->stopped && !target->ended)
 		say(&all, ATTR_WARN, "STOPPED: the target stands still (SIGSTOP or a debugger)");
 	say_all_limits(&all, LIMIT_OVER);
+	say_over_elsewhere(&all);
 	say_return(&all);
 	say_verdict(&all);
 	say_rate(&all);

@@ -13,6 +13,7 @@ struct words_options {
 	bool utf8;
 	bool follows_forks;    /* -f was given */
 	bool is_summary;       /* there is no frame to look at any more */
+	bool shows_one;        /* of several targets the others are not in sight */
 	const char *waits_for; /* what is selected by name and may come back; NULL or "": nothing */
 };
 

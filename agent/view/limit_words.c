@@ -96,6 +96,48 @@ void say_all_limits(struct collector *all, enum limit_state state)
 		say_limits(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits, state);
 }
 
+static bool is_over(const struct snapshot_limit *limits, size_t n_limits)
+{
+	for (size_t i = 0; i < n_limits; i++) {
+		if (limits[i].state == LIMIT_OVER)
+			return true;
+	}
+	return false;
+}
+
+/* What of a target is over, for a list; "": nothing is. */
+static const char *over_subject(const struct collector *all, const struct snapshot_target *target, char buffer[NAME_SIZE])
+{
+	if (is_over(target->limits, target->n_limits))
+		return limit_subject(all, NULL, buffer);
+	for (size_t i = 0; i < target->n_pools; i++) {
+		if (is_over(target->pools[i].limits, target->pools[i].n_limits))
+			return limit_subject(all, &target->pools[i], buffer);
+	}
+	return "";
+}
+
+void say_over_elsewhere(struct collector *all)
+{
+	char first[2 * NAME_SIZE + 32] = "", subject[NAME_SIZE], name[NAME_SIZE];
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < all->snapshot->n_targets && all->options->shows_one; i++) {
+		const struct snapshot_target *target = &all->snapshot->targets[i];
+		const char *what = target == all->target || target->ended ? "" : over_subject(all, target, subject);
+
+		if (what[0] && !count++)
+			snprintf(first, sizeof(first), "%s (PID %u): %s",
+				 escape_text(target->info.name[0] ? target->info.name : target->info.comm, 64, all->options->utf8,
+					     name, sizeof(name)),
+				 target->info.pid, what);
+	}
+	if (count == 1)
+		say(all, ATTR_OVER, "OVER in another target, %s (Tab)", first);
+	else if (count)
+		say(all, ATTR_OVER, "OVER in %s other targets, first %s (Tab)", format_count(FORMAT_BUFFER, count), first);
+}
+
 /* It is beyond its limit, but not for long enough yet to be over it. */
 static void say_pending(struct collector *all, const struct snapshot_pool *pool, const struct snapshot_limit *limits,
 			size_t n_limits)
@@ -123,6 +165,25 @@ void say_pending_limits(struct collector *all)
 		say_pending(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits);
 }
 
+/* Limits are for all targets: one that watches a pool of another is no slip of the pen. */
+static bool is_unmatched(const struct snapshot_target *target, const char *glob)
+{
+	for (size_t i = 0; i < target->n_unmatched; i++) {
+		if (!strcmp(target->unmatched[i].pool, glob))
+			return true;
+	}
+	return false;
+}
+
+static bool is_matched_elsewhere(const struct collector *all, const char *glob)
+{
+	for (size_t i = 0; i < all->snapshot->n_targets; i++) {
+		if (!is_unmatched(&all->snapshot->targets[i], glob))
+			return true;
+	}
+	return false;
+}
+
 /* A limit that was asked for and watches nothing must not look like one that is kept. */
 void say_unmatched(struct collector *all)
 {
@@ -131,7 +192,7 @@ void say_unmatched(struct collector *all)
 
 	for (size_t i = 0; i < target->n_unmatched; i++) {
 		const struct snapshot_unmatched *limit = &target->unmatched[i];
-		bool said = false;
+		bool said = is_matched_elsewhere(all, limit->pool);
 
 		for (size_t j = 0; j < i && !said; j++)
 			said = !strcmp(target->unmatched[j].pool, limit->pool);

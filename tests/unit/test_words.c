@@ -211,6 +211,47 @@ static void assert_title(struct fixture *fixture, const struct dashboard_state *
 }
 
 /* What ended and came back is shown, unless the user has chosen what to look at; both say so. */
+/* Only one target is in sight: that another is over is said, and that a limit watches a pool of another's is no slip. */
+static void test_other_targets_limits(void **state)
+{
+	static struct snapshot_target targets[3];
+	static struct snapshot_unmatched unmatched = { "pB-*", LIMIT_THREADS, LIMIT_SOURCE_OPTION };
+	static struct snapshot_pool pool = { .name = "p\033-*" };
+	static struct snapshot_limit limit = { LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_OPTION, 3, 2, 0, 0, false, 0 };
+	struct fixture *fixture = fixture_snapshot();
+	char *text;
+
+	targets[0] = targets[1] = targets[2] = fixture->targets[0];
+	targets[0].unmatched = &unmatched;
+	targets[0].n_unmatched = 1;
+	for (size_t i = 1; i < ARRAY_SIZE(targets); i++) {
+		targets[i].info.pid = 4000 + (uint32_t)i;
+		snprintf(targets[i].info.name, sizeof(targets[i].info.name), "other");
+		targets[i].pools = &pool;
+		targets[i].n_pools = 1;
+		targets[i].n_limits = 0;
+	}
+	pool.limits = &limit;
+	pool.n_limits = 1;
+	fixture->snapshot.targets = targets;
+	fixture->snapshot.n_targets = 2;
+	assert_says(fixture, "OVER in another target, other (PID 4001): p\\x1b-* (Tab)\n");
+	text = words_of(fixture);
+	assert_null(strstr(text, "no pool matches"));
+	free(text);
+	fixture->snapshot.n_targets = 3;
+	assert_says(fixture, "OVER in 2 other targets, first other (PID 4001): p\\x1b-* (Tab)\n");
+	targets[1].ended = true;
+	assert_says(fixture, "OVER in another target, other (PID 4002): p\\x1b-* (Tab)\n");
+	limit.state = LIMIT_WARN;
+	text = words_of(fixture);
+	assert_null(strstr(text, "other target"));
+	free(text);
+	targets[1].unmatched = targets[2].unmatched = &unmatched;
+	targets[1].n_unmatched = targets[2].n_unmatched = 1;
+	assert_says(fixture, "no pool matches 'pB-*' yet: its limit watches nothing\n");
+}
+
 static void test_return(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
@@ -437,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_unattributed_is_explained_where_it_is_much),
 		cmocka_unit_test(test_orphaned_is_said),
 		cmocka_unit_test(test_limits_that_watch_nothing),
+		cmocka_unit_test(test_other_targets_limits),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
 		cmocka_unit_test(test_kept_and_churn_in_words),
