@@ -102,6 +102,13 @@ int apply_range_owner(struct model *model, struct target *target, const struct f
 	return 0;
 }
 
+static bool has_ended(const void *context, uint32_t owner)
+{
+	const struct threads *threads = context;
+
+	return owner < threads->n_owners && threads->owner[owner].thread == THREAD_NONE;
+}
+
 int apply_seed_begin(struct model *model, struct target *target, const struct fact *fact)
 {
 	static const enum unattributed reasons[] = {
@@ -119,6 +126,8 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 	if (reason == SEED_EXEC)
 		target_exec(model, target, fact->time_ns);
 	if (reason == SEED_LOST) {
+		/* It may have been unmapped, and what looks like it be another's. */
+		range_map_leave_stacks(target->ranges, has_ended, &target->threads, fact->time_ns);
 		target->reseeds++;
 		model->reseeds++;
 		target->reseed_ns = fact->time_ns;

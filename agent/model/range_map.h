@@ -85,6 +85,10 @@ void range_map_blame(struct range_map *map, uint64_t start, uint64_t length, uin
 void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool drop_all);
 int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_t time_ns);
 void range_map_seed_end(struct range_map *map, uint64_t time_ns);
+/* Stacks of threads that have ended are nobody's from now on (`lost`). Of an owner alone, [stack] of the process excepted:
+ * that cannot become another mapping. */
+void range_map_leave_stacks(struct range_map *map, bool (*has_ended)(const void *context, uint32_t owner), const void *context,
+			    uint64_t time_ns);
 
 /* A heap of glibc is proven there: neighbours that the kernel merged are told apart, and all of it is
  * arena: glibc reserves it without MAP_NORESERVE from 2.41 on, so that its growth did not show what it is. */

@@ -17,6 +17,21 @@ void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool 
 	map->seed_reason = reason;
 }
 
+void range_map_leave_stacks(struct range_map *map, bool (*has_ended)(const void *context, uint32_t owner), const void *context,
+			    uint64_t time_ns)
+{
+	for (struct range_node *node = range_tree_first(&map->tree); node; node = range_tree_next(node)) {
+		struct range *range = &node->range;
+
+		if (range->region != REGION_STACK || range->flags & RANGE_STACK || range->owner == OWNER_NONE ||
+		    !has_ended(context, range->owner))
+			continue;
+		range_charge(range, OWNER_NONE);
+		range->region = REGION_MMAP;
+		range_touch(range, time_ns);
+	}
+}
+
 static struct range seeded_range(const struct range_map *map, const struct fact_range *fact, uint64_t start,
 				 uint64_t end, uint64_t time_ns)
 {

@@ -192,6 +192,41 @@ static void losses_ask_for_a_reseed_and_owners_survive_it(void **state)
 	script_end(&s);
 }
 
+/* Its munmap may be among what was lost: what is there by now need not be the stack. Others' are theirs until they end. */
+static void an_ended_threads_stack_does_not_survive_a_reseed(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	range(&s, FACT_RANGE_MADE, PID, AREA, 8 * MIB, RW, RANGE_ANON);
+	born_on(&s, 200, "w-1", AREA, 4 * MIB);
+	born_on(&s, 201, "w-2", AREA + 4 * MIB, 4 * MIB);
+	mapped(&s, 200, AREA + 64 * MIB, MIB);
+	exited(&s, 200);
+	resident(&s, AREA, 8 * MIB, 64 << 10);
+	resident(&s, AREA + 64 * MIB, MIB, 4096);
+	assert_int_equal(pool(refresh(&s), "w-*")->memory.orphaned_bytes, (32 << 10) + 4096);
+	seed_begin(&s, SEED_LOST);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, AREA + 64 * MIB, MIB, RW, RANGE_ANON);
+	seed_end(&s);
+	resident(&s, AREA, 4 * MIB, 2 * MIB);
+	resident(&s, AREA + 4 * MIB, 4 * MIB, 32 << 10);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_LOST], 2 * MIB);
+	assert_int_equal(pool(target, "w-*")->memory.orphaned_bytes, 4096);
+	assert_int_equal(thread(target, 201)->memory.resident[REGION_STACK], 32 << 10);
+	/* It was the stack, which the C library had kept: its next thread takes it. */
+	born_on(&s, 202, "w-3", AREA, 4 * MIB);
+	resident(&s, AREA, 4 * MIB, 4096);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_LOST], 0);
+	assert_int_equal(thread(target, 202)->memory.resident[REGION_STACK], 4096);
+	script_end(&s);
+}
+
 /* A program's misses cannot be told apart by target; the ring's can. */
 static void losses_of_the_agent_concern_all_or_none(void **state)
 {
@@ -425,6 +460,7 @@ int main(void)
 		cmocka_unit_test(what_moved_is_measured_by_what_there_is),
 		cmocka_unit_test(pages_outside_twice_ask_for_a_reseed),
 		cmocka_unit_test(losses_ask_for_a_reseed_and_owners_survive_it),
+		cmocka_unit_test(an_ended_threads_stack_does_not_survive_a_reseed),
 		cmocka_unit_test(losses_of_the_agent_concern_all_or_none),
 		cmocka_unit_test(losses_that_nobody_counts_are_unknown_and_healed),
 		cmocka_unit_test(a_followed_child_starts_with_what_it_inherited),
