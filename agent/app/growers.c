@@ -12,7 +12,6 @@
 
 struct growers {
 	struct grower grower[SETS][WAYS];
-	struct grower_piece piece[SETS][WAYS][GROWER_PIECES]; /* apart, so that looking at all threads does not touch these */
 	uint64_t brk; /* where the heap ended by the last fact; 0: not known */
 	double readings; /* allowed now */
 	uint64_t filled_ns; /* when that was filled up */
@@ -34,8 +33,6 @@ int growers_new(struct growers_budget *budget, struct growers **ret_growers)
 
 	if (!growers)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < SETS * WAYS; i++)
-		growers->grower[i / WAYS][i % WAYS].piece = growers->piece[i / WAYS][i % WAYS];
 	growers->readings = GROWERS_READINGS_PER_SECOND;
 	growers->budget = budget;
 	*ret_growers = growers;
@@ -44,6 +41,8 @@ int growers_new(struct growers_budget *budget, struct growers **ret_growers)
 
 void growers_free(struct growers *growers)
 {
+	for (uint32_t i = 0; growers && i < SETS * WAYS; i++)
+		free(growers->grower[i / WAYS][i % WAYS].piece);
 	free(growers);
 }
 
@@ -58,6 +57,7 @@ static struct grower *find(struct growers *growers, struct thread_id who)
 	return NULL;
 }
 
+/* NULL: without memory for it, what it grows stays unseen. */
 static struct grower *find_or_make(struct growers *growers, struct thread_id who)
 {
 	struct grower *set = growers->grower[who.tid % SETS], *least = &set[0], *known = find(growers, who);
@@ -68,6 +68,10 @@ static struct grower *find_or_make(struct growers *growers, struct thread_id who
 		if (!set[i].who.tid || set[i].bytes < least->bytes)
 			least = &set[i];
 	}
+	if (!least->piece)
+		least->piece = calloc(GROWER_PIECES, sizeof(*least->piece));
+	if (!least->piece)
+		return NULL;
 	*least = (struct grower){.who = who, .piece = least->piece};
 	return least;
 }
@@ -226,7 +230,7 @@ static bool note_growth(struct growers *growers, const struct fact *fact)
 	if (end < range->start || from >= end)
 		return false;
 	grower = find_or_make(growers, range->who);
-	if (grower->quiet_ns > fact->time_ns)
+	if (!grower || grower->quiet_ns > fact->time_ns)
 		return false;
 	if (fact->kind == FACT_RANGE_MOVED && range->start != range->old_start) {
 		pieces_cut(grower, range->start, range->length);

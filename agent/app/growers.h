@@ -26,7 +26,7 @@ struct grower {
 		uint64_t start, length;
 		uint64_t call_bytes; /* the largest of the calls that made it, all of about the same size */
 		uint64_t time_ns;    /* of the newest */
-	} *piece; /* GROWER_PIECES */
+	} *piece; /* GROWER_PIECES; NULL: nobody has been here yet */
 	uint32_t n_pieces;
 };
 
