@@ -337,7 +337,7 @@ static __noinline int growth_look(struct process *process, __u64 bytes)
 		return false;
 	}
 	now_ns = bpf_ktime_get_boot_ns();
-	if (doubled && process->growth_ns + EVENT_GROWTH_SAVED_NS < now_ns && growth_all_ns + EVENT_GROWTH_SAVED_NS < now_ns) {
+	if (doubled && process->growth_ns + EVENT_GROWTH_SAVED_NS < now_ns) {
 		doubled = process->doubled = 0;
 		process->left = about(EVENT_GROWTH_BYTES);
 	}
@@ -347,6 +347,9 @@ static __noinline int growth_look(struct process *process, __u64 bytes)
 	if (bytes < measure && !growth_fills(process, bytes, measure))
 		return false;
 	if (process->growth_ns > now_ns || growth_all_ns > now_ns) {
+		/* What it is refused for others' sake is no sign that it has slowed down. */
+		if (process->growth_ns + EVENT_GROWTH_SAVED_NS / 2 < now_ns)
+			process->growth_ns = now_ns - EVENT_GROWTH_SAVED_NS / 2;
 		if (doubled < EVENT_GROWTH_DOUBLED_MAX) {
 			process->doubled = doubled + 1;
 			process->left += measure;

@@ -78,8 +78,9 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink);
 int probes_set_descriptor(struct probes *probes, uint32_t target, uint32_t start_routine_offset);
 /* From now on, and until it calls exec, probes_fd() becomes readable at once when the target has made
  * EVENT_GROWTH_BYTES usable, by one call or on average by several, 50 times a second at most, all targets together
- * growths_per_second, as many at once as in a second; where it would be more often, for more bytes each time; the fact that completes them bears its own time. Others bear that
- * of the last look at the clock before them, or a later one: now less the fact's time is never less than its age. */
+ * growths_per_second, as many at once as in a second; where it would be more often, for more bytes each time. The fact
+ * that completes them bears its own time. Others bear that of the last look at the clock before them, or a later one:
+ * now less the fact's time is never less than its age. */
 int probes_want_growth(struct probes *probes, uint32_t target);
 /* With it comes a copy of the thread's stack, where the kernel had room and the architecture is known; the last of all
  * targets wait to be taken: the newest of this thread, or with tid 0 the oldest of the target. of: that of the call which this
