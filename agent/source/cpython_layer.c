@@ -104,12 +104,20 @@ static bool is_command(const char *path, const char *name)
 	return file && file - path >= 4 && !strncmp(file - 4, "/bin", 4) && !strchr(file, '.') && !strcmp(name, "<module>");
 }
 
+/* From 3.13 on a frame stands between a class that is called and its `__init__`, of code that no file has. */
+static bool is_interpreters(const char *path, const char *name)
+{
+	return !strcmp(path, "__init__") && !strcmp(name, "__init__");
+}
+
 enum code_layer code_layer(const char *path, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(layers); i++) {
 		if (strstr(path, layers[i].fragment))
 			return layers[i].layer;
 	}
+	if (is_interpreters(path, name))
+		return LAYER_RUNTIME;
 	if (is_generated(path))
 		return LAYER_PACKAGE;
 	if (is_command(path, name))

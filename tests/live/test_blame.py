@@ -68,6 +68,18 @@ def test_a_program_that_is_installed(workload, watch, final):
     assert seen(pool) >= 2 * 4 * MIB
 
 
+def initializer_of_a_package(program, watch, final):
+    program.ask("executor shelves 1")
+    program.ask("run shelves look_up 1")  # so that the worker is there, and known
+    watching = watch(program.pid)
+    line = program.ask("run shelves put_up 6")["line"]
+    assert_blamed(pools_of(final(watching, program))["shelves_*"], "put_up", line, 6 * 4 * MIB)
+
+
+def test_initializer_of_a_package(workload, watch, final):
+    initializer_of_a_package(workload("growers.py"), watch, final)
+
+
 def test_who_waits_afterwards_is_not_blamed(workload, watch, final):
     """The kernel notes what the thread did at the call: where it is when that is read is another matter."""
     program = workload("growers.py")

@@ -286,6 +286,8 @@ static void whose_work_a_function_is(void **state)
 		{"/root/.pyenv/versions/3.8.18/lib/python3.8/asyncio/events.py", LAYER_RUNTIME, "predict"},
 		{"/usr/lib64/python3.9/json/decoder.py", LAYER_RUNTIME, "predict"},
 		{"<frozen importlib._bootstrap>", LAYER_RUNTIME, "predict"},
+		{"__init__", LAYER_RUNTIME, "__init__"},
+		{"__init__.py", LAYER_PROGRAM, "__init__"},
 		{"<__array_function__ internals>", LAYER_PACKAGE, "concatenate"},
 		{"<decorator-gen-12>", LAYER_PACKAGE, "predict"},
 		{"<stdin>", LAYER_PROGRAM, "predict"},

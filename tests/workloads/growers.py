@@ -98,7 +98,14 @@ def installed(package, source):
 
 
 installed("arrays", "def make():\n    return bytearray(4 << 20)\n")
+installed("shelves", "class Shelf:\n    def __init__(self, size):\n        self.block = bytearray(size)\n")
 installed("shop", "def order():\n    KEPT.append(make())\n\n\ndef sell():\n    order()\n")
+
+
+def put_up():
+    """Grows in a class's `__init__` of a package, which an interpreter that has learnt to do so calls without C between."""
+    for size in (*(64,) * 100, 4 << 20):
+        KEPT.append(Shelf(size))
 
 
 def command(word, rest):
