@@ -154,6 +154,22 @@ static int code_stamp(const struct cpython_image *image, uint64_t address, struc
 	return r;
 }
 
+#define CODE_NESTED 0x10U /* CO_NESTED: in a function */
+
+/* Is it of a text that a library made up? namedtuple's is a lambda from 3.9 on. */
+static bool is_made_up(const struct cpython_image *image, const struct code_info *code, const char *name)
+{
+	const struct cpython_offsets *at = &image->offsets;
+	uint32_t flags, local;
+
+	if (!strcmp(name, "<lambda>"))
+		return code_local(image, code, "_cls", &local) == 0 && local == 0;
+	if (at->code_qualname)
+		return code_is_loose_method(name, code->function);
+	return object_word(image, code->address + at->code_flags, &flags) == 0 &&
+	       code_is_loose_method_at(name, code->first_line, flags & CODE_NESTED);
+}
+
 static int code_read(const struct cpython_image *image, struct code_info *code)
 {
 	char path[1024], name[FACT_SYMBOL_SIZE];
@@ -171,6 +187,8 @@ static int code_read(const struct cpython_image *image, struct code_info *code)
 	code->role = role_of(path, name);
 	code->process_role = process_role_of(path, name);
 	code->layer = code_layer(path, name);
+	if (!strcmp(path, "<string>") && is_made_up(image, code, name))
+		code->layer = LAYER_PACKAGE;
 	code->package = code->layer == LAYER_PACKAGE ? code_package(path) : 0;
 	short_file(path, code->file, sizeof(code->file));
 	code->path = text_hash(path);

@@ -64,6 +64,10 @@ uint32_t code_line(struct code_table *table, const struct cpython_image *image, 
 		   uint64_t instruction);
 /* By the path of its file as the interpreter has it, and by its name. */
 enum code_layer code_layer(const char *path, const char *name);
+/* Of a function of "<string>": a special method that is in no class? Nobody types that; a library has it compiled, and
+ * sets it into a class then, as dataclasses do. By its qualified name; before 3.11, by where it stands in the text. */
+bool code_is_loose_method(const char *name, const char *qualname);
+bool code_is_loose_method_at(const char *name, uint32_t first_line, bool is_nested);
 /* The package that an installed file is of, a hash of its name; 0: none, or not known. */
 uint64_t code_package(const char *path);
 /* The place of a local variable in the frame. -ENOENT. */

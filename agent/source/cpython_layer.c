@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose work a Python function is: tables of what is in its path. It must not know code objects, nor what the answer
- * is for. */
+/* Whose work a Python function is: tables of what is in its path, and names that only libraries give. It must not know
+ * code objects, nor what the answer is for. */
 #include "cpython_code.h"
 
 #include <stdio.h>
@@ -69,9 +69,9 @@ uint64_t code_package(const char *path)
 	return text_hash(package);
 }
 
-/* Code without a file, as "<string>", is the program's where somebody typed it; all else a package made up: numpy's
- * "<__array_function__ internals>", which stand in every stack below its functions, "<decorator-gen-3>",
- * "<attrs generated init app.Job>". */
+/* Code without a file, as "<string>", is the program's where somebody typed it (of "<string>", see below); all else a
+ * package made up: numpy's "<__array_function__ internals>", which stand in every stack below its functions,
+ * "<decorator-gen-3>", "<attrs generated init app.Job>". */
 static bool is_generated(const char *path)
 {
 	static const char *const typed[] = {"<string>", "<stdin>", "<console>", "<ipython-input-"};
@@ -83,6 +83,31 @@ static bool is_generated(const char *path)
 			return false;
 	}
 	return true;
+}
+
+static bool is_special(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length > 4 && !strncmp(name, "__", 2) && !strcmp(name + length - 2, "__");
+}
+
+#define IN_FUNCTION "<locals>."
+
+bool code_is_loose_method(const char *name, const char *qualname)
+{
+	size_t all = strlen(qualname), own = strlen(name), in = strlen(IN_FUNCTION);
+
+	if (!is_special(name) || all < own || strcmp(qualname + all - own, name) != 0)
+		return false;
+	/* "__init__", "__create_fn__.<locals>.__init__"; not "Job.__init__". */
+	return all == own || (all >= in + own && !strncmp(qualname + all - own - in, IN_FUNCTION, in));
+}
+
+/* Of a text that somebody typed a class takes the first line, and of one in a function the second. */
+bool code_is_loose_method_at(const char *name, uint32_t first_line, bool is_nested)
+{
+	return is_special(name) && (first_line == 1 || (first_line == 2 && is_nested));
 }
 
 static bool is_part(const char *name)

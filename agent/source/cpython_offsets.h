@@ -43,8 +43,8 @@ struct cpython_offsets { /* bytes; what a version does not have is 0 */
 		thread_dict;
 	uint32_t cframe_frame;
 	uint32_t frame_previous, frame_code, frame_instruction, frame_locals, frame_globals, frame_owner;
-	uint32_t code_filename, code_name, code_qualname, code_first_line, code_local_names,
-		code_instructions, code_lines;
+	uint32_t code_filename, code_name, code_qualname, code_flags, code_first_line, code_local_names,
+		code_instructions, code_lines; /* the flags where there is no qualified name */
 	uint32_t type_name, type_basic_size, type_flags, type_dict_offset, type_dict, type_base, type_members,
 		type_cached_keys;
 	uint32_t function_globals, function_code, bound_function, bound_self;

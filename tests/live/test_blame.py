@@ -142,6 +142,29 @@ def test_the_library_is_not_blamed(workload, watch, final):
     assert_blamed(pools["extender_*"], "extend", extend, 4 * 4 * MIB)
 
 
+def made_up_code(program, watch, final):
+    """Whoever called what a library had compiled from text is blamed; what the program has of its own is its own."""
+    for name in ("jobs", "own_jobs", "points", "typed"):
+        program.ask(f"executor {name} 1")
+        program.ask(f"run {name} look_up 1")  # so that the worker is there, and known
+    watching = watch(program.pid)
+    jobs = program.ask("run jobs make_job 4")["line"]
+    program.ask("run own_jobs make_own_job 4")
+    program.ask("run typed make_typed 4")
+    time.sleep(1)  # only so many stacks a second are read
+    points = program.ask("run points make_points 2")["line"]
+    pools = pools_of(final(watching, program))
+    assert_blamed(pools["jobs_*"], "make_job", jobs, 4 * 4 * MIB)
+    assert_blamed(pools["points_*"], "make_points", points, 2 * 50000 * 176)
+    for name, functions in (("own_jobs_*", {"<lambda>"}), ("typed_*", {"make_typed", "__init__"})):
+        print(pools[name]["blame"])
+        assert {entry["function"].split(".")[-1] for entry in pools[name]["blame"]} == functions
+
+
+def test_made_up_code_is_not_blamed(workload, watch, final):
+    made_up_code(workload("growers.py"), watch, final)
+
+
 def test_newborns_are_not_blamed_by_the_interpreters_own_functions(workload, watch, final):
     """What they do before their state is known to the kernel is read by an agent that meanwhile got to know it: with no
     function of Python told, they seemed to run C of their own."""

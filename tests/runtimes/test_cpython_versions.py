@@ -13,7 +13,7 @@ import pytest
 import harness
 from fixtures import factory
 from harness import BUILD, ROOT, build_probe, run, wait_for
-from test_blame import MIB, assert_blamed, initializer_of_a_package
+from test_blame import MIB, assert_blamed, initializer_of_a_package, made_up_code
 from test_cpython_activity import (DEPTHS, c_functions, c_initializers, deep_recursion, dropped_executor,
                                    queue_at_an_address_used_before, stacks_apart)
 from test_cpython import (SPIN, default_executors, figures, functions_given, one_of_each, pools_of, started,
@@ -105,6 +105,11 @@ def test_blame(versioned, watch, final, version):
 @pytest.mark.parametrize("version", sorted(PYTHONS))
 def test_initializer_of_a_package(versioned, watch, final, version):
     initializer_of_a_package(versioned(version, "growers.py"), watch, final)
+
+
+@pytest.mark.parametrize("version", sorted(PYTHONS))
+def test_made_up_code(versioned, watch, final, version):
+    made_up_code(versioned(version, "growers.py"), watch, final)
 
 
 @pytest.mark.parametrize("version", sorted(PYTHONS))

@@ -303,6 +303,52 @@ static void whose_work_a_function_is(void **state)
 	}
 }
 
+/* As each version tells of what it compiled from "<string>". */
+static void who_made_a_text_up(void **state)
+{
+	static const struct {
+		const char *name, *qualname;
+		bool is_loose;
+	} named[] = {
+		{"__init__", "__create_fn__.<locals>.__init__", true}, /* dataclasses */
+		{"__eq__", "__create_fn__.<locals>.__eq__", true},
+		{"__init__", "__init__", true}, /* SQLAlchemy */
+		{"__init__", "Job.__init__", false},
+		{"__init__", "make.<locals>.Job.__init__", false},
+		{"__init__", "<locals>.Job.__init__", false},
+		{"predict", "predict", false},
+		{"predict", "make.<locals>.predict", false},
+		{"<module>", "<module>", false},
+		{"____", "____", false},
+		{"__init__", "", false},
+		{"__init__", ".__init__", false},
+		{"__init__", "x__init__", false},
+	};
+	static const struct {
+		const char *name;
+		uint32_t first_line;
+		bool is_nested, is_loose;
+	} placed[] = {
+		{"__init__", 2, true, true}, /* dataclasses */
+		{"__init__", 1, false, true}, /* dataclasses of the first releases of 3.7 */
+		{"__new__", 1, false, true}, /* namedtuple to 3.8 */
+		{"__init__", 2, false, false}, /* of a class that was typed */
+		{"__init__", 3, true, false}, /* of one in a function */
+		{"predict", 1, false, false},
+		{"predict", 2, true, false},
+		{"<module>", 1, false, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
+		if (code_is_loose_method(named[i].name, named[i].qualname) != named[i].is_loose)
+			fail_msg("%s", named[i].qualname);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(placed); i++) {
+		if (code_is_loose_method_at(placed[i].name, placed[i].first_line, placed[i].is_nested) != placed[i].is_loose)
+			fail_msg("%s at line %u", placed[i].name, placed[i].first_line);
+	}
+}
+
 static void which_package_a_file_is_of(void **state)
 {
 	uint64_t numpy = code_package("/usr/lib/python3/dist-packages/numpy/core/numeric.py");
@@ -327,6 +373,7 @@ int main(void)
 		cmocka_unit_test(functions_without_end),
 		cmocka_unit_test(hostile_facts_are_refused),
 		cmocka_unit_test(whose_work_a_function_is),
+		cmocka_unit_test(who_made_a_text_up),
 		cmocka_unit_test(which_package_a_file_is_of),
 	};
 

@@ -5,7 +5,10 @@ import copy
 import ctypes
 import json
 import time
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 
 from commands import serve
 
@@ -86,6 +89,37 @@ def deepen():
     KEPT.append(copy.deepcopy(nested))
 
 
+@dataclass
+class Job:
+    block: bytearray = field(default_factory=partial(bytearray, 4 << 20))
+
+
+@dataclass
+class OwnJob:
+    block: bytearray = field(default_factory=lambda: bytearray(4 << 20))
+
+
+def make_job():
+    """Grows in a function that dataclasses made up."""
+    KEPT.append(Job())
+
+
+def make_own_job():
+    """Grows in a function that is called by one."""
+    KEPT.append(OwnJob())
+
+
+Point = namedtuple("Point", "a b c d e f g h i j k l m n o p")
+
+
+def make_points():
+    """Grows in a function that namedtuple made up; 176 bytes a point."""
+    block = []
+    for _ in range(50000):
+        block.append(Point(*range(16)))
+    KEPT.append(block)
+
+
 def churn():
     """Grows and gives it back: blocks of more than 32 MiB are never kept by glibc's malloc."""
     return len(bytearray(40 << 20))
@@ -106,6 +140,10 @@ def put_up():
     """Grows in a class's `__init__` of a package, which an interpreter that has learnt to do so calls without C between."""
     for size in (*(64,) * 100, 4 << 20):
         KEPT.append(Shelf(size))
+
+
+exec("class Typed:\n def __init__(self):\n  self.block = bytearray(4 << 20)\n"  # pylint: disable=exec-used
+     "def make_typed():\n KEPT.append(bytearray(4 << 20))\n KEPT.append(Typed())\n")
 
 
 def command(word, rest):
