@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -44,13 +43,10 @@ int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *p
 static int find_another(struct memory_reader *reader)
 {
 	struct proc_dir dir;
-	int r = procfs_living(reader->procfs, reader->pid, &dir);
-	const char *last = r < 0 ? NULL : strrchr(dir.path, '/');
-	uint32_t via = last ? (uint32_t)strtoul(last + 1, NULL, 10) : reader->pid;
 
-	if (r < 0 || via == reader->via)
+	if (procfs_living(reader->procfs, reader->pid, &dir) < 0 || dir.tid == reader->via)
 		return -ESRCH;
-	reader->via = via;
+	reader->via = dir.tid;
 	return 0;
 }
 

@@ -111,12 +111,14 @@ int procfs_living(struct procfs *procfs, uint32_t pid, struct proc_dir *ret_dir)
 
 	if (procfs_stat(procfs, pid, pid, &stat) == 0 && !state_is_dead(stat.state)) {
 		snprintf(ret_dir->path, sizeof(ret_dir->path), "%u", pid);
+		ret_dir->tid = pid;
 		return 0;
 	}
 	snprintf(tasks, sizeof(tasks), "%u/task", pid);
 	if (procfs_each_number(procfs, tasks, living_visit, &search) < 0 || !search.found)
 		return -ESRCH;
 	snprintf(ret_dir->path, sizeof(ret_dir->path), "%u/task/%u", pid, search.found);
+	ret_dir->tid = search.found;
 	return 0;
 }
 

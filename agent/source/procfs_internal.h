@@ -36,9 +36,11 @@ struct procfs {
 	size_t buffer_size;
 };
 
-/* A path below /proc: "PID/..." or "PID/task/TID/..." of a thread that lives. */
+/* A path below /proc: "PID/..." or "PID/task/TID/..." of a thread that lives. "TID/..." is that thread's folder as well,
+ * which is listed nowhere: it has what those below task/ lack (map_files). */
 struct proc_dir {
 	char path[48];
+	uint32_t tid;
 };
 
 static inline void close_fd(int *fd)

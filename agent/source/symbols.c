@@ -166,21 +166,22 @@ static int open_fits(const struct symbols *symbols, const struct module *module,
 	return fd;
 }
 
-/* By map_files where the rights suffice (CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN), which reaches deleted files
- * and foreign mounts; else by the path as the target sees it. O_NONBLOCK: a path may have become a FIFO. */
+/* By map_files where the rights suffice (CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN), which reaches deleted files, foreign
+ * mounts and the files of a chroot, whose paths are told as we see them; else by the path as the target sees it.
+ * O_NONBLOCK: a path may have become a FIFO. */
 static int module_open(struct symbols *symbols, const struct module *module, const struct code_mapping *mapping)
 {
 	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, fd;
 	char path[PATH_MAX + 64];
 	struct proc_dir dir;
 
-	fd = procfs_openf(symbols->procfs, flags, "%u/map_files/%llx-%llx", symbols->pid,
+	/* Both are closed with the leader gone, but not those of a thread that lives. */
+	if (procfs_living(symbols->procfs, symbols->pid, &dir) < 0)
+		return -ESRCH;
+	fd = procfs_openf(symbols->procfs, flags, "%u/map_files/%llx-%llx", dir.tid,
 			  (unsigned long long)mapping->start, (unsigned long long)mapping->end);
 	if (fd >= 0)
 		return open_fits(symbols, module, fd, true);
-	/* Both are closed with the leader gone; root not that of a thread that lives. */
-	if (procfs_living(symbols->procfs, symbols->pid, &dir) < 0)
-		return -ESRCH;
 	snprintf(path, sizeof(path), "%s/root/%s", dir.path, module->path);
 	fd = openat(symbols->procfs->fd, path, flags);
 	return fd < 0 ? -errno : open_fits(symbols, module, fd, false);

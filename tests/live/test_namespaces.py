@@ -2,8 +2,9 @@
 """Targets in namespaces of their own, and an agent in one: right figures or a refusal, never nothing."""
 import json
 
-from harness import BUILD, POOLSCOPE, Agent, assert_identity
+from harness import BUILD, POOLSCOPE, Agent, assert_identity, run, wait_for
 from test_attach import compare
+from test_cpython import figures, pools_of, started
 
 NAMESPACES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 POOL = "resize:threads=4,stack=128K,mmap=1M,arena=1M,routine=resize_main"
@@ -20,6 +21,36 @@ def test_target_in_pid_and_mount_namespaces(pools, watch, final):
     compare(target, truth, tids)
     assert_identity(target)
     assert any("resize_main" in pool["name"] for pool in target["pools"])
+
+
+def in_chroot(folder):
+    return ("unshare", "--mount", "sh", "-c", f'mount --rbind / "{folder}" && exec chroot "{folder}" "$@"', "sh")
+
+
+def without_first_thread(workload, command):
+    """Attached only then: what /proc shows of its files is closed, and the paths in the maps of a chroot begin at our
+    root, not at its own."""
+    workload.send(command)
+    wait_for(lambda: "Z" in workload.thread_states(), "the first thread to end")
+    return run("dump", "--json", "-p", workload.pid).target()
+
+
+def test_chroot_whose_first_thread_has_gone(pools, tmp_path):
+    workload = pools(POOL, prefix=in_chroot(tmp_path))
+    for command in ("start", "full"):
+        workload.ask(command)
+    threads = without_first_thread(workload, "leader-exit")["thread_list"]
+    assert [(thread["start_routine"], thread["module"]) for thread in threads] == [("resize_main", "pools")] * 4, threads
+
+
+def test_cpython_in_a_chroot_whose_first_thread_has_gone(workload, tmp_path):
+    program = workload("executors.py", prefix=in_chroot(tmp_path))
+    program.ask("executor a 4 resize")
+    program.ask("submit a 3")
+    started(program, "a", 3)
+    target = without_first_thread(program, "leave")
+    assert target["runtime"].startswith("cpython 3."), target["runtime"]
+    assert figures(pools_of(target)["resize_*"]) == ("ThreadPoolExecutor", 3, 4, 3, 0)
 
 
 def agent_inside(agent, *options):

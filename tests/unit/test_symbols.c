@@ -11,12 +11,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gnu/libc-version.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "source/symbols.h"
@@ -133,14 +138,13 @@ static char *file_of(const void *address, size_t *ret_size)
 
 extern const char *zlibVersion(void);
 
-static void a_deleted_library(void **state)
+/* Fills in the file's name; the caller closes it. */
+static void *load_deleted(char *path)
 {
-	char path[] = "/tmp/poolscope a\nb-XXXXXX";
-	struct fact_routine routine;
 	int fd = mkstemp(path);
-	void *library, *function;
 	size_t size;
 	char *bytes = file_of((void *)zlibVersion, &size);
+	void *library;
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes, size), size);
@@ -148,13 +152,67 @@ static void a_deleted_library(void **state)
 	free(bytes);
 	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	assert_non_null(library);
-	function = dlsym(library, "zlibVersion");
-	assert_ptr_not_equal(function, zlibVersion);
 	unlink(path);
+	return library;
+}
+
+static void a_deleted_library(void **state)
+{
+	char path[] = "/tmp/poolscope a\nb-XXXXXX";
+	void *library = load_deleted(path), *function = dlsym(library, "zlibVersion");
+	struct fact_routine routine;
+
+	assert_ptr_not_equal(function, zlibVersion);
 	routine = resolve(function);
 	assert_string_equal(routine.module, strrchr(path, '/') + 1);
 	/* Without rights for map_files a deleted file cannot be reached: no symbol, but no mistake either. */
 	assert_string_equal(routine.symbol, geteuid() == 0 ? "zlibVersion" : "");
+	dlclose(library);
+}
+
+static void *stay(void *unused)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static bool has_left(pid_t leader)
+{
+	char path[64], stat[256] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", leader);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0 && read(fd, stat, sizeof(stat) - 1) > 0);
+	close(fd);
+	return strstr(stat, ") Z ");
+}
+
+/* What /proc shows of its files is closed; what it shows of the thread that lives is not. */
+static void a_leader_that_has_gone(void **state)
+{
+	char path[] = "/tmp/poolscope-XXXXXX";
+	void *library = load_deleted(path), *function = dlsym(library, "zlibVersion");
+	struct fact_routine routine = {0};
+	struct symbols *others;
+	pthread_t thread;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		pthread_create(&thread, NULL, stay, NULL);
+		syscall(SYS_exit, 0); /* the thread alone */
+	}
+	while (!has_left(child))
+		usleep(1000);
+	assert_int_equal(symbols_new((uint32_t)child, NULL, &others), 0);
+	assert_int_equal(symbols_resolve(others, (uint64_t)(uintptr_t)function, &routine), 0);
+	assert_string_equal(routine.symbol, geteuid() == 0 ? "zlibVersion" : "");
+	symbols_free(others);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 	dlclose(library);
 }
 
@@ -244,6 +302,7 @@ int main(void)
 		cmocka_unit_test(code_without_a_file),
 		cmocka_unit_test(no_code_at_all),
 		cmocka_unit_test(a_deleted_library),
+		cmocka_unit_test(a_leader_that_has_gone),
 		cmocka_unit_test(broken_bytes),
 		cmocka_unit_test(cut_files),
 		cmocka_unit_test(what_is_no_file),
