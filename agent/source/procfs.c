@@ -122,6 +122,14 @@ int procfs_living(struct procfs *procfs, uint32_t pid, struct proc_dir *ret_dir)
 	return 0;
 }
 
+ssize_t procfs_read_living(struct procfs *procfs, uint32_t pid, const char *file)
+{
+	struct proc_dir dir;
+	int r = procfs_living(procfs, pid, &dir);
+
+	return r < 0 ? r : procfs_read(procfs, "%s/%s", dir.path, file);
+}
+
 static void close_dirp(DIR **dir)
 {
 	if (*dir)

@@ -79,7 +79,7 @@ static bool any_cgroup(struct procfs *procfs, uint32_t pid, const char *wanted,
 
 	/* Kernel threads live in the root: they are nobody's. */
 	if (procfs_stat(procfs, pid, pid, &stat) < 0 || (stat.flags & PROC_PF_KTHREAD) ||
-	    procfs_read(procfs, "%u/cgroup", pid) <= 0)
+	    procfs_read_living(procfs, pid, "cgroup") <= 0)
 		return false;
 	for (char *line = strtok_r(procfs->buffer, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		const char *path = strchr(line, '/');

@@ -65,6 +65,8 @@ int procfs_openf(struct procfs *procfs, int flags, const char *format, ...)
 /* The folder through which the memory of a process can be seen: PID's own, or a living thread's when
  * the leader is gone. -ESRCH when none lives. */
 int procfs_living(struct procfs *procfs, uint32_t pid, struct proc_dir *ret_dir);
+/* One of its files, read there. */
+ssize_t procfs_read_living(struct procfs *procfs, uint32_t pid, const char *file);
 int procfs_stat(struct procfs *procfs, uint32_t pid, uint32_t tid, struct proc_stat *ret_stat);
 
 /* Calls visit(number) for each entry of a directory whose name is a number. Stops at a return != 0. */

@@ -13,16 +13,11 @@
 static int read_status(struct procfs *procfs, uint32_t pid, struct proc_status *ret_status)
 {
 	ssize_t n = procfs_read(procfs, "%u/status", pid);
-	struct proc_dir dir;
-	int r;
 
 	if (n >= 0 && proc_parse_status(procfs->buffer, (size_t)n, ret_status) == 0 &&
 	    ret_status->vm_size != UNKNOWN_U64)
 		return 0;
-	r = procfs_living(procfs, pid, &dir);
-	if (r < 0)
-		return r;
-	n = procfs_read(procfs, "%s/status", dir.path);
+	n = procfs_read_living(procfs, pid, "status");
 	if (n < 0)
 		return (int)n;
 	return proc_parse_status(procfs->buffer, (size_t)n, ret_status);
@@ -48,12 +43,8 @@ static struct target_cache *target_cache(struct procfs *procfs, uint32_t target)
 
 static uint64_t read_rollup(struct procfs *procfs, uint32_t pid)
 {
-	struct proc_dir dir;
-	ssize_t n;
+	ssize_t n = procfs_read_living(procfs, pid, "smaps_rollup");
 
-	if (procfs_living(procfs, pid, &dir) < 0)
-		return UNKNOWN_U64;
-	n = procfs_read(procfs, "%s/smaps_rollup", dir.path);
 	return n < 0 ? UNKNOWN_U64 : proc_find_kilobytes(procfs->buffer, (size_t)n, "Anonymous:");
 }
 
@@ -135,7 +126,8 @@ static void keep_text(char **kept, const char *text)
 int procfs_cgroup(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_CGROUP, .target = target, .time_ns = boottime()};
-	ssize_t n = procfs_read(procfs, "%u/cgroup", pid);
+	/* Version 1 shows a thread that has ended in the root of its hierarchies. */
+	ssize_t n = procfs_read_living(procfs, pid, "cgroup");
 
 	if (n < 0)
 		return (int)n;

@@ -31,7 +31,7 @@ static void read_mounts(struct seed_walk *walk)
 	char *save = NULL;
 
 	walk->knows_mounts = true;
-	if (procfs_read(walk->procfs, "%u/mountinfo", walk->pid) <= 0)
+	if (procfs_read_living(walk->procfs, walk->pid, "mountinfo") <= 0)
 		return;
 	for (char *line = strtok_r(walk->procfs->buffer, "\n", &save);
 	     line && walk->n_hugetlb < HUGETLB_MOUNTS; line = strtok_r(NULL, "\n", &save)) {

@@ -108,7 +108,7 @@ static void read_exe(struct procfs *procfs, const struct proc_dir *dir, char *bu
 /* The first line that knows a unit or a container: with version 1 the controllers may not. */
 static void read_names(struct procfs *procfs, uint32_t pid, struct fact_target *target)
 {
-	ssize_t n = procfs_read(procfs, "%u/cgroup", pid);
+	ssize_t n = procfs_read_living(procfs, pid, "cgroup");
 	char *save = NULL;
 
 	if (n <= 0)

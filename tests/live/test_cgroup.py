@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Targets in cgroups of their own: bounds are read, percentages refer to them, an OOM kill is told as such."""
+import os
 import re
 
 import pytest
 
 from cgroups import confined
-from harness import run
+from harness import run, wait_for
 
 MIB = 1 << 20
 
@@ -25,6 +26,16 @@ def test_bounds_are_read_and_percentages_refer_to_them(bounded):
     limits = {limit["limit"]: limit for limit in target["limits"]}
     assert (limits["resident_bytes"]["max"], limits["resident_bytes"]["state"]) == (32 * MIB, "over")
     assert (limits["threads"]["max"], limits["threads"]["state"]) == (5, "ok")
+
+
+def test_a_first_thread_that_has_gone_takes_no_bounds_along(bounded):
+    """Version 1 shows it in the root of its hierarchies; the process is found, and bounded, where its threads are."""
+    bounded.script("main spawn a")
+    bounded.script("main exit")
+    wait_for(lambda: "Z" in bounded.thread_states(), "the first thread to end")
+    target = run("dump", "--json", "--cgroup", f"/poolscope-test-{os.getpid()}").target()
+    assert target["pid"] == bounded.pid
+    assert (target["cgroup"]["memory_max_bytes"], target["cgroup"]["pids_max"]) == (64 * MIB, 50)
 
 
 def test_without_any_config_the_process_is_judged_at_90_percent(bounded):

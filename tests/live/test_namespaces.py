@@ -40,7 +40,7 @@ def test_chroot_whose_first_thread_has_gone(pools, tmp_path):
     for command in ("start", "full"):
         workload.ask(command)
     threads = without_first_thread(workload, "leader-exit")["thread_list"]
-    assert [(thread["start_routine"], thread["module"]) for thread in threads] == [("resize_main", "pools")] * 4, threads
+    assert [(thread["start_routine"], thread["module"]) for thread in threads] == [("resize_main", "pools")] * 4
 
 
 def test_cpython_in_a_chroot_whose_first_thread_has_gone(workload, tmp_path):

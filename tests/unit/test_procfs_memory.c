@@ -7,12 +7,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "procfs_fixture.h"
@@ -157,6 +160,7 @@ static void *survivor(void *argument)
 	char path[64], state = 0, line[256] = "";
 	FILE *file;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves it behind */
 	/* The leader is a zombie once this one is alone; then stop where the parent can look. */
 	while (state != 'Z') {
 		snprintf(path, sizeof(path), "/proc/self/task/%d/stat", leader);
@@ -203,11 +207,50 @@ static void a_dead_leader_hides_nothing(void **state)
 	assert_non_null(strstr(cmdline, "test_procfs"));
 	assert_true(memory_of(child).rss_anon != UNKNOWN_U64);
 	assert_int_equal(memory_of(child).stopped, 1);
+	assert_string_equal(cgroup_of(13, child).path, cgroup_of(14, getpid()).path);
 	assert_int_equal(procfs_seed(procfs, 1, (uint32_t)child, SEED_ATTACH, &counter), 0);
 	assert_true(ranges > 5);
 	assert_int_equal(procfs_threads(procfs, 1, (uint32_t)child, &sink), 0);
 	assert_int_equal(kept.count, 1);
 	assert_int_not_equal(kept.facts[0].thread.id.tid, child);
+	child_end(child);
+}
+
+#define HUGE (2UL << 20)
+
+/* None need be there: nothing is reserved. */
+static void leader_leaves_a_huge_page(void)
+{
+	int fd;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/tmp", "hugetlbfs", 0, NULL) < 0)
+		_exit(3);
+	fd = open("/tmp/huge", O_CREAT | O_RDWR, 0600);
+	if (mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0) == MAP_FAILED)
+		_exit(4);
+	leader_leaves();
+}
+
+static int count_huge(void *context, const struct fact *fact)
+{
+	*(size_t *)context += fact->kind == FACT_RANGE_SEEN && fact->range.flags & RANGE_HUGETLB;
+	return 0;
+}
+
+static void a_dead_leader_hides_no_huge_page(void **state)
+{
+	size_t huge = 0;
+	struct fact_sink counter = {count_huge, &huge};
+	pid_t child;
+
+	if (geteuid() != 0 || access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) < 0) {
+		print_message("no rights to mount, or no huge pages of 2 MiB\n");
+		return;
+	}
+	child = child_stopped(leader_leaves_a_huge_page);
+	assert_int_equal(procfs_seed(procfs, 1, (uint32_t)child, SEED_ATTACH, &counter), 0);
+	assert_int_equal(huge, 1);
 	child_end(child);
 }
 
@@ -238,6 +281,7 @@ int main(void)
 		cmocka_unit_test(children_and_what_they_hold),
 		cmocka_unit_test(cpus_of_the_host_and_of_a_process),
 		cmocka_unit_test(a_dead_leader_hides_nothing),
+		cmocka_unit_test(a_dead_leader_hides_no_huge_page),
 		cmocka_unit_test(a_process_that_is_gone),
 	};
 
