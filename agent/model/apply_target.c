@@ -145,12 +145,22 @@ static void revive_for_the_last_frame(struct target *target)
 		target->threads_peak = threads->living;
 }
 
+/* It took along whoever lived in it, though nobody told of each: what has started has exited. */
+static void end_threads(struct model *model, struct target *target, uint64_t time_ns)
+{
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		if (target->threads.thread[i].living)
+			thread_leave(model, target, &target->threads.thread[i], time_ns);
+	}
+}
+
 int apply_target_gone(struct model *model, struct target *target, const struct fact *fact)
 {
 	uint32_t index = 0, kept = 0, oldest = 0;
 
 	/* A newborn whose host has gone before it could be shown nowhere in the last frame. */
 	target_settle_due(model, target, fact->time_ns, true);
+	end_threads(model, target, fact->time_ns);
 	target->ended = true;
 	group_retire(model, target);
 	target->ended_ns = fact->time_ns;

@@ -290,9 +290,19 @@ static void choose(struct pools *pools, const struct policy_entry *policy,
 	}
 }
 
+/* A limit that was over, or is not yet back, must not vanish with threads that turned out to be another pool's. */
+static bool has_alarm(const struct pool *pool)
+{
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
+		if (pool->limits[kind].violations || limit_track_state(&pool->limits[kind]) != LIMIT_OK)
+			return true;
+	}
+	return false;
+}
+
 bool pool_is_listed(const struct pool *pool)
 {
-	return pool->threads || pool->guests || pool->shown_threads || pool->seen || pool->started || pool->exited ||
+	return has_alarm(pool) || pool->threads || pool->guests || pool->shown_threads || pool->seen || pool->started || pool->exited ||
 	       pool->memory.resident_bytes || pool->memory.mapped_bytes;
 }
 

@@ -166,9 +166,9 @@ static void say_rate(struct collector *all)
 	}
 	/* Others share the bound; what they read of files counts with it. */
 	if (isfinite(target->cgroup_seconds_to_memory_max)) {
-		say(all, ATTR_BOLD, "memory.max in about %s as its cgroup grows, file cache too; in %s at this process's rate alone (rates, not verdicts)",
+		say(all, ATTR_BOLD, "memory.max in about %s as its cgroup grows, file cache too; in %s at this process's rate alone (rates, not verdicts)%s%s",
 		    format_duration(FORMAT_BUFFER, target->cgroup_seconds_to_memory_max),
-		    format_duration(FORMAT_BUFFER, target->seconds_to_memory_max));
+		    format_duration(FORMAT_BUFFER, target->seconds_to_memory_max), part[0] ? ": " : "", part);
 		return;
 	}
 	say(all, ATTR_BOLD, "memory.max in about %s at this rate (a rate, not a verdict)%s%s",

@@ -285,6 +285,39 @@ static void newborns_are_judged_by_their_own_name(void **state)
 	script_end(&s);
 }
 
+/* Threads that take their own name late leave nothing in the pool that they were counted in, but its alarm. */
+static void an_alarm_stays_though_its_threads_turn_out_to_be_anothers(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	limit(&s, "run-*", LIMIT_THREADS, 1);
+	s.limits[0].warn_ratio = 1.5;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	born(&s, 200, "run-1");
+	born(&s, 201, "run-2");
+	s.now += 100 * MSEC;
+	model_judge(s.model, s.now);
+	expect_transition(&s, "run-*", LIMIT_OK, LIMIT_OVER, 2);
+	renamed(&s, 200, "w-1");
+	renamed(&s, 201, "w-2");
+	target = refresh(&s);
+	assert_int_equal(pool(target, "run-*")->threads, 0);
+	assert_int_equal(pool(target, "run-*")->threads_started, 0);
+	assert_int_equal(pool_limit(target, "run-*", LIMIT_THREADS)->state, LIMIT_OVER);
+	assert_int_equal(pool_limit(target, "run-*", LIMIT_THREADS)->violations, 1);
+	/* And falls as any does. */
+	s.now += 61 * SEC;
+	model_judge(s.model, s.now);
+	expect_transition(&s, "run-*", LIMIT_OVER, LIMIT_OK, 0);
+	target = refresh(&s);
+	assert_int_equal(pool_limit(target, "run-*", LIMIT_THREADS)->state, LIMIT_OK);
+	assert_int_equal(pool_limit(target, "run-*", LIMIT_THREADS)->violations, 1);
+	script_end(&s);
+}
+
 static void a_late_exit_inflates_nothing(void **state)
 {
 	struct script s = {0};
@@ -344,6 +377,7 @@ int main(void)
 		cmocka_unit_test(the_largest_thread_is_what_counts_per_thread),
 		cmocka_unit_test(starts_are_counted_over_a_sliding_minute),
 		cmocka_unit_test(newborns_are_judged_by_their_own_name),
+		cmocka_unit_test(an_alarm_stays_though_its_threads_turn_out_to_be_anothers),
 		cmocka_unit_test(a_late_exit_inflates_nothing),
 		cmocka_unit_test(transitions_that_nobody_fetches_do_not_pile_up),
 	};
