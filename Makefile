@@ -139,7 +139,7 @@ live: all sanitized
 	tools/run-tests live
 test-seeds:
 	tools/setup build test
-	@$(MAKE) --no-print-directory -j$(shell nproc) all
+	@$(MAKE) --no-print-directory -j$(shell nproc) all sanitized
 	POOLSCOPE_SEEDS=$${POOLSCOPE_SEEDS:-2000} /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/live/test_seeded.py
 test-runtimes:
 	tools/setup build test runtimes

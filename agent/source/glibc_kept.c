@@ -213,12 +213,21 @@ static int tell(struct fact *fact, const struct fact_sink *sink)
 	return sink->emit(sink->context, fact);
 }
 
-/* What a thread makes. -EAGAIN: it changed meanwhile. */
+/* With all that is free in threads' caches no fastbin shows it; and what was walked so far was taken for in use. */
+static bool links_turn_out_mixed(const struct malloc_walk *walk, enum glibc_links *links)
+{
+	if (*links != LINKS_UNKNOWN || !walk->n_mixed)
+		return false;
+	*links = LINKS_MIXED;
+	return true;
+}
+
+/* What a thread makes. -EAGAIN: it changed meanwhile, or is to be read anew. */
 static int read_heap(struct memory_pages *pages, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
-		     const struct glibc_heap *heap, enum glibc_links links, struct fact *fact)
+		     const struct glibc_heap *heap, enum glibc_links *links, struct fact *fact)
 {
 	struct heap_reading reading = {.pages = pages};
-	struct malloc_walk walk = {.found = add_free, .context = &reading, .links_are_mixed = links == LINKS_MIXED};
+	struct malloc_walk walk = {.found = add_free, .context = &reading, .links_are_mixed = *links == LINKS_MIXED};
 	struct run_sink runs = {add_run, &reading};
 	uint64_t began = thread_cputime(), top;
 	int r = -EAGAIN;
@@ -227,6 +236,8 @@ static int read_heap(struct memory_pages *pages, const struct glibc_arenas *aren
 		r = memory_pages_runs(pages, heap->start, walk.end, &runs);
 		if (r == 0)
 			r = walk_heap(&reading, &walk, UINT64_MAX, began);
+		if (r == 0 && links_turn_out_mixed(&walk, links))
+			r = -EAGAIN;
 		if (r == 0)
 			r = add_fastbins(&reading, &arenas->layout, arena->address, heap->start, &walk);
 		fact->arena = (struct fact_arena){.heap = heap->start, .address = arena->address,
@@ -238,9 +249,9 @@ static int read_heap(struct memory_pages *pages, const struct glibc_arenas *aren
 
 /* The next piece of the heap of brk, on from where the last one ended: what was found in it goes to `reading`. */
 static int read_piece(struct heap_reading *reading, const struct glibc_arenas *arenas, const struct glibc_arena *arena,
-		      enum glibc_links links, struct glibc_kept_main *progress)
+		      enum glibc_links *links, struct glibc_kept_main *progress)
 {
-	struct malloc_walk walk = progress->walk, now = {.links_are_mixed = links == LINKS_MIXED};
+	struct malloc_walk walk = progress->walk, now = {.links_are_mixed = *links == LINKS_MIXED};
 	struct run_sink runs = {add_run, reading};
 	uint64_t began = thread_cputime(), top, start, stop;
 	int r;
@@ -268,6 +279,10 @@ static int read_piece(struct heap_reading *reading, const struct glibc_arenas *a
 	r = memory_pages_runs(reading->pages, start, stop, &runs);
 	if (r == 0)
 		r = walk_heap(reading, &walk, stop, began);
+	if (r == 0 && links_turn_out_mixed(&walk, links)) {
+		*progress = (struct glibc_kept_main){.told = progress->told, .failures = progress->failures};
+		r = -EAGAIN;
+	}
 	if (r < 0)
 		return r;
 	progress->walk = walk;
@@ -304,7 +319,7 @@ static int read_main(struct memory_pages *pages, const struct glibc_arenas *aren
 	do {
 		struct heap_reading reading = {.pages = pages};
 
-		r = read_piece(&reading, arenas, arena, kept->links, progress);
+		r = read_piece(&reading, arenas, arena, &kept->links, progress);
 		free(reading.run);
 		progress->failures = r < 0 ? progress->failures + 1 : 0;
 	} while (!memory_pages_spent(pages) &&
@@ -324,7 +339,7 @@ static int read_one(struct memory_pages *pages, const struct glibc_arenas *arena
 	if (kept->links == LINKS_UNKNOWN)
 		kept->links = glibc_links(&pages->reader, &arenas->layout, arena->address);
 	for (int i = 0; heap && i < TRIES && r == -EAGAIN; i++)
-		r = read_heap(pages, arenas, arena, heap, kept->links, fact);
+		r = read_heap(pages, arenas, arena, heap, &kept->links, fact);
 	r = !heap ? read_main(pages, arenas, arena, kept, fact, sink) : r == 0 ? tell(fact, sink) : r;
 	return r == -EAGAIN || r == -ETIME || r == -E2BIG ? 0 : r;
 }

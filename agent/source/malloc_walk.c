@@ -38,6 +38,12 @@ static bool is_linked(const struct malloc_walk *walk, uint64_t size, const uint6
 	return !link || (link % CHUNK_ALIGN == 0 && link - walk->at + NEAR < 2 * NEAR);
 }
 
+/* Nothing, mixed with its own address: so ends each list of a thread's cache and each fastbin, from glibc 2.32 on. */
+static bool ends_a_mixed_list(const struct malloc_walk *walk, uint64_t size, const uint64_t *words, size_t count)
+{
+	return size <= TCACHE_MAX && count >= 3 && words[2] == (walk->at + 16) >> 12;
+}
+
 static enum malloc_walk_state step(struct malloc_walk *walk, const uint64_t *words, size_t count)
 {
 	uint64_t word = words[1], size = word & ~FLAGS, room = walk->end - walk->at;
@@ -56,6 +62,7 @@ static enum malloc_walk_state step(struct malloc_walk *walk, const uint64_t *wor
 		return MALLOC_WALK_BROKEN;
 	walk->before = walk->at;
 	walk->is_linked = is_linked(walk, size, words, count);
+	walk->n_mixed += ends_a_mixed_list(walk, size, words, count);
 	walk->at += size;
 	return MALLOC_WALK_ON;
 }

@@ -12,6 +12,7 @@ struct malloc_walk {
 	uint64_t end; /* of the heap */
 	uint64_t before; /* the chunk before `at`; whether it is free stands in the header at `at`. 0: none */
 	bool is_linked; /* that chunk is in a list of small free ones, which the headers have as in use */
+	uint32_t n_mixed; /* chunks that end a list of mixed links: what proves that they are */
 	bool links_are_mixed; /* glibc mixes links with their own addresses (2.32 on), so that they are told from all else */
 	/* Called for each free chunk, ascending. */
 	void (*found)(void *context, uint64_t start, uint64_t end);

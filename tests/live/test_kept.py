@@ -57,6 +57,17 @@ def test_kept(workload, name, cache):
             assert pool["memory"]["kept_bytes"] >= sum(threads)
 
 
+def test_threads_that_keep_all_in_their_caches(workload):
+    """No fastbin has an entry then, whose links tell that links are mixed: the ends of the caches' lists do."""
+    kept = workload("kept", "small:20M", "main:small:8M", "small:1M", env=dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=65535"))
+    truth = kept.ask("truth")
+    kept.freeze()
+    target = run("dump", "--json", "-p", kept.pid).target()
+    compare(target, truth, 64 << 10)
+    for user in truth["threads"]:
+        assert user["resident"] - user["live"] > user["resident"] / 3, "the workload frees little"
+
+
 @pytest.mark.parametrize("patterns", [("main:list:60M", "small:1M"), ("main:small:8M",), ("main:half:6M",)], ids=" ".join)
 def test_a_program_at_a_fixed_address(workload, tmp_path, patterns):
     """Its heap lies so low that links of free chunks are mixed with next to nothing."""
