@@ -152,6 +152,18 @@ static void pieces_cut(struct grower *grower, uint64_t start, uint64_t length)
 	}
 }
 
+/* What a mremap moves, or may move, is told as freed at its entry; and what munmap frees, too, which may fail. `fact`: of the
+ * same thread, the next one; NULL: nobody waits for that. */
+static void settle_freed(struct grower *grower, const struct fact *fact)
+{
+	bool has_stayed = fact && (fact->kind == FACT_RANGE_FREE_FAILED ||
+				   (fact->kind == FACT_RANGE_MOVED && fact->range.old_start == grower->freed_start));
+
+	if (grower->freed_length && !has_stayed)
+		pieces_cut(grower, grower->freed_start, grower->freed_length);
+	grower->freed_length = 0;
+}
+
 /* What a thread made, and was not asked for yet, it has made wherever it moves to. */
 static void pieces_move(struct grower *grower, uint64_t start, uint64_t length, uint64_t to)
 {
@@ -230,6 +242,8 @@ static bool note_growth(struct growers *growers, const struct fact *fact)
 	if (end < range->start || from >= end)
 		return false;
 	grower = find_or_make(growers, range->who);
+	if (grower)
+		settle_freed(grower, fact);
 	if (!grower || grower->quiet_ns > fact->time_ns)
 		return false;
 	if (fact->kind == FACT_RANGE_MOVED && range->start != range->old_start) {
@@ -256,9 +270,15 @@ bool growers_note(struct growers *growers, const struct fact *fact)
 	case FACT_BRK:
 		return note_growth(growers, fact);
 	case FACT_RANGE_FREED:
+	case FACT_RANGE_FREE_FAILED:
 		grower = find(growers, fact->range.who);
-		if (grower)
-			pieces_cut(grower, fact->range.start, fact->range.length);
+		if (!grower)
+			return false;
+		settle_freed(grower, fact);
+		if (fact->kind == FACT_RANGE_FREED) {
+			grower->freed_start = fact->range.start;
+			grower->freed_length = fact->range.length;
+		}
 		return false;
 	case FACT_THREAD_BORN: /* a stack is its thread's, though its creator made it usable */
 		grower = find(growers, fact->thread.creator);
@@ -282,6 +302,8 @@ struct grower *growers_next(struct growers *growers, uint64_t now_ns)
 	for (uint32_t i = 0; i < SETS * WAYS; i++) {
 		struct grower *grower = &growers->grower[i / WAYS][i % WAYS];
 
+		if (grower->who.tid)
+			settle_freed(grower, NULL);
 		if (grower->who.tid && !grower->is_seen_at_call && grower->time_ns + GROWERS_FRESH_NS >= now_ns &&
 		    is_sizeable(grower, now_ns) && (!largest || grower->bytes > largest->bytes))
 			largest = grower;

@@ -21,6 +21,7 @@ struct grower {
 	uint64_t bytes;       /* of all pieces */
 	uint64_t time_ns;     /* of the newest */
 	bool is_seen_at_call; /* what it does is copied at its calls: it is not asked later */
+	uint64_t freed_start, freed_length; /* by its last call, as told at the entry of that: it may turn out to be a move; 0 */
 	uint64_t quiet_ns;    /* nobody can say what it does: it is not asked before; 0 */
 	struct grower_piece {
 		uint64_t start, length;

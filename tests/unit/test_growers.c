@@ -216,6 +216,41 @@ static void only_what_is_new_of_a_moved_block_is_asked_for(void **state)
 	assert_int_equal(grower->piece[1].length, 3 * STEP);
 }
 
+/* A mremap tells what it may move as freed, at its entry: what waits for a sample goes with the block, or stays; and a
+ * munmap that fails has freed nothing. */
+static void what_waits_survives_a_move(void **state)
+{
+	struct fact fact = {.kind = FACT_RANGE_MOVED, .range = {.who = tid(7), .start = AREA, .length = STEP,
+								 .old_start = AREA, .old_length = STEP}};
+	struct grower *grower;
+
+	range(FACT_RANGE_MADE, 7, AREA, STEP);
+	for (uint64_t i = 1; i < 6; i++) {
+		range(FACT_RANGE_FREED, 7, fact.range.start, fact.range.length);
+		fact.range.old_start = fact.range.start;
+		fact.range.old_length = fact.range.length;
+		fact.range.start += i % 2 ? 64 * MIB : 0;
+		fact.range.length += STEP;
+		assert_false(note(fact));
+	}
+	grower = growers_of(growers, tid(7));
+	assert_int_equal(grower->bytes, 6 * STEP);
+	assert_int_equal(grower->n_pieces, 1);
+	range(FACT_RANGE_FREED, 7, fact.range.start, fact.range.length);
+	range(FACT_RANGE_FREE_FAILED, 7, fact.range.start, fact.range.length);
+	range(FACT_RANGE_MADE, 7, AREA + 512 * MIB, STEP);
+	assert_int_equal(grower->bytes, 7 * STEP);
+	/* It shrinks: what is freed is not what is moved. */
+	range(FACT_RANGE_FREED, 7, fact.range.start + STEP, 5 * STEP);
+	fact.range.old_start = fact.range.start;
+	fact.range.old_length = fact.range.length;
+	fact.range.length = STEP;
+	assert_false(note(fact));
+	range(FACT_RANGE_FREED, 7, AREA + 512 * MIB, STEP);
+	range(FACT_RANGE_MADE, 7, AREA + 600 * MIB, STEP);
+	assert_int_equal(grower->bytes, 2 * STEP);
+}
+
 /* Many small calls are sampled by the last of them; one that is sizeable by itself is its own function's or nobody's. */
 static void a_sizeable_call_is_no_other_calls(void **state)
 {
@@ -423,6 +458,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_heap_grows_by_what_is_added, begin, end),
 		cmocka_unit_test_setup_teardown(a_block_that_moves_as_it_grows, begin, end),
 		cmocka_unit_test_setup_teardown(only_what_is_new_of_a_moved_block_is_asked_for, begin, end),
+		cmocka_unit_test_setup_teardown(what_waits_survives_a_move, begin, end),
 		cmocka_unit_test_setup_teardown(a_sizeable_call_is_no_other_calls, begin, end),
 		cmocka_unit_test_setup_teardown(a_sample_is_of_calls_like_it, begin, end),
 		cmocka_unit_test_setup_teardown(a_burst_is_not_the_next_functions, begin, end),
