@@ -60,3 +60,20 @@ def test_blocks(workload, name, tell):
     for thread in target["thread_list"]:
         assert thread["memory"]["grown_bytes"] in (0, None), "what evidence finds has not grown"
         assert thread["memory"]["held_bytes"] == thread["memory"]["mmap"]["resident_bytes"], "not marked as held"
+
+
+def test_what_it_cannot_tell(workload, tell):
+    """Moved from what a thread was started with, by a maker that keeps no trace, to one that took as many page faults by
+    work of its own: README says so, and whatever is charged is marked as held."""
+    blocks = workload("blocks", "stack:24", "moved:6")
+    truth = blocks.ask("truth")
+    blocks.freeze()
+    target = run("dump", "--json", "-p", blocks.pid).target()
+    right, wrong, nobody = charged(target, truth)
+    tell(f"moved from what a thread was started with, beside others: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
+    moved = sum(thread["made"] for thread in truth["threads"] if thread["how"] == "moved") / sum(
+        thread["made"] for thread in truth["threads"])
+    assert wrong <= moved and right >= 0.95 * (1 - moved)
+    assert_identity(target)
+    for thread in target["thread_list"]:
+        assert thread["memory"]["held_bytes"] == thread["memory"]["mmap"]["resident_bytes"], "not marked as held"

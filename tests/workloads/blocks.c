@@ -19,6 +19,7 @@ enum how {
 	DEEP,   /* likewise, far behind the beginning of that block */
 	BESIDE, /* on the stack, and in memory of another allocator that lies right behind the block */
 	BEGIN,  /* on the stack of a thread that was started with it: its creator made it */
+	MOVED,  /* likewise, moved there from an object that it was started with; it took page faults for work of its own */
 	INSIDE, /* as on the stack, which lies in the heap of the first thread */
 	SERVED, /* in an object of the first thread's heap, who took page faults for work of its own */
 	GIVEN,  /* on the stack of another thread, which only uses them */
@@ -33,7 +34,7 @@ enum how {
 	HOW_COUNT,
 };
 
-static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "inside", "served", "given", "stored", "queued",
+static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "moved", "inside", "served", "given", "stored", "queued",
 					       "reused", "shown", "first", "away", "sealed" };
 
 struct maker {
@@ -310,10 +311,30 @@ static void *begin_main(void *block)
 	return NULL;
 }
 
+/* As what std::thread, or a closure of Rust's, is given. */
+static void *moved_main(void *object)
+{
+	void *held[BLOCKS];
+
+	memcpy(held, object, sizeof(held));
+	memset(object, 0, sizeof(held));
+	free(object);
+	work();
+	settle(held);
+	return NULL;
+}
+
 __attribute__((noinline)) static int begin(struct maker *maker, pthread_t *thread)
 {
+	void **object;
+
 	maker->tid = getpid();
-	return pthread_create(thread, NULL, begin_main, block_new(maker, 0));
+	if (maker->how == BEGIN)
+		return pthread_create(thread, NULL, begin_main, block_new(maker, 0));
+	object = malloc(sizeof(*object) * BLOCKS);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		object[i] = block_new(maker, i);
+	return pthread_create(thread, NULL, moved_main, object);
 }
 
 static void say_truth(void)
@@ -373,7 +394,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|inside|served|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|moved|inside|served|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN && how != FIRST ? 2 : 1;
@@ -389,7 +410,7 @@ int main(int argc, char **argv)
 			work();
 		}
 		if (makers[i].how != FIRST &&
-		    (makers[i].how == BEGIN ? begin(&makers[i], &thread)
+		    (makers[i].how == BEGIN || makers[i].how == MOVED ? begin(&makers[i], &thread)
 					    : pthread_create(&thread, stack_for(&makers[i]), maker_main, &makers[i])))
 			DIE("pthread_create failed");
 		if ((makers[i].how >= GIVEN && pthread_create(&thread, NULL, taker_main, &makers[i])))
@@ -397,6 +418,10 @@ int main(int argc, char **argv)
 		if (makers[i].how == FIRST) {
 			makers[i].tid = getpid();
 			make_and_share(&makers[i], kept[i]);
+		}
+		if (makers[i].how == MOVED) {
+			go_on();
+			run_on();
 		}
 	}
 	serve_far_down();
