@@ -9,6 +9,8 @@
 
 static bool is_listed_as(const struct cpython_walk *walk, const struct py_thread *thread, const struct listed_thread *listed)
 {
+	if (thread->is_unborn)
+		return false;
 	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid
 						      : listed->tls_base && thread->pthread == listed->tls_base;
 }

@@ -5,6 +5,7 @@
 #include "poolscope/event.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define INTERPRETERS_MAX 64U
 #define THREADS_MAX 32768U
@@ -144,6 +145,31 @@ static void sort_and_drop(struct py_threads *threads, bool whole)
 	threads->count = kept;
 }
 
+static int compare_claims(const void *a, const void *b)
+{
+	const struct py_thread *first = *(struct py_thread *const *)a, *second = *(struct py_thread *const *)b;
+	int order = compare_u64(first->interp, second->interp);
+
+	order = order ? order : compare_u64(first->pthread, second->pthread);
+	return order ? order : compare_u64(first->unique, second->unique);
+}
+
+/* Before 3.12 a new state has the number of who made it until its own thread begins: of those with one number, the oldest is
+ * that thread's. */
+static int find_unborn(struct py_threads *threads)
+{
+	_cleanup_(freep) struct py_thread **order = calloc(threads->count + 1, sizeof(struct py_thread *));
+
+	if (!order)
+		return -ENOMEM;
+	if (threads->count)
+		memcpy(order, threads->thread, threads->count * sizeof(struct py_thread *));
+	qsort(order, threads->count, sizeof(struct py_thread *), compare_claims);
+	for (size_t i = 0; i < threads->count; i++)
+		order[i]->is_unborn = i && order[i]->interp == order[i - 1]->interp && order[i]->pthread == order[i - 1]->pthread;
+	return 0;
+}
+
 int py_threads_list(struct py_threads *threads, const struct cpython_image *image, uint64_t runtime)
 {
 	size_t sorted = threads->count;
@@ -168,7 +194,7 @@ int py_threads_list(struct py_threads *threads, const struct cpython_image *imag
 			r = object_pointer(image, interp + image->offsets.interp_next, &interp);
 	}
 	sort_and_drop(threads, r == 0);
-	return r;
+	return r ? r : find_unborn(threads);
 }
 
 void frame_want(const struct cpython_image *image, uint64_t address)

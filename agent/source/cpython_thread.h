@@ -50,6 +50,7 @@ struct py_thread {
 	uint64_t address, unique,
 		pthread; /* of its state; the number that no other thread gets; pthread_self() */
 	uint64_t interp;
+	bool is_unborn; /* its numbers are its creator's, until it runs (before 3.12) */
 	uint32_t native; /* gettid(), as it sees itself; 0: not told */
 	uint32_t tid; /* of the thread that was listed at its place in the last pass; 0: none */
 	uint64_t start_ns, told_start_ns; /* of that; as it was told to who asked for news */

@@ -259,6 +259,8 @@ static int listing_make(const struct cpython_walk *walk, const struct listed_thr
 
 static const struct listed_thread *listing_find(const struct listing *listing, const struct py_thread *thread)
 {
+	if (thread->is_unborn)
+		return NULL;
 	return thread_by(listing->known, listing->count, listing->by_pthread ? thread->pthread : thread->native);
 }
 
