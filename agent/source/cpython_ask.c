@@ -7,12 +7,14 @@
 
 #include "cpython_stack.h"
 
+/* By both of its numbers, which a newborn takes one after the other. */
 static bool is_listed_as(const struct cpython_walk *walk, const struct py_thread *thread, const struct listed_thread *listed)
 {
-	if (thread->is_unborn)
+	bool has_native = walk->site.same_pids && thread->native;
+
+	if (thread->is_unborn || (has_native && thread->native != listed->id.tid))
 		return false;
-	return walk->site.same_pids && thread->native ? thread->native == listed->id.tid
-						      : listed->tls_base && thread->pthread == listed->tls_base;
+	return listed->tls_base ? thread->pthread == listed->tls_base : has_native;
 }
 
 /* As the last pass had it. */

@@ -165,6 +165,19 @@ def test_made_up_code_is_not_blamed(workload, watch, final):
     made_up_code(workload("growers.py"), watch, final)
 
 
+def test_who_starts_threads_is_not_blamed_by_what_these_do(workload, watch, final):
+    """Before 3.12 the state of a thread that has not begun has its creator's numbers."""
+    program = workload("growers.py")
+    watching = watch(program.pid)
+    for number in range(4):
+        program.ask(f"executor waiters{number} 10")
+        program.ask(f"run waiters{number} look_up 10")
+    program.ask("here keep_much 20")
+    pool = pools_of(final(watching, program))["main"]
+    print(pool["blame"], pool["blame_unseen_bytes"])
+    assert share(pool, "keep_much") >= 0.9 and seen(pool) >= 0.8 * 20 * 4 * MIB
+
+
 def test_newborns_are_not_blamed_by_the_interpreters_own_functions(workload, watch, final):
     """What they do before their state is known to the kernel is read by an agent that meanwhile got to know it: with no
     function of Python told, they seemed to run C of their own."""
