@@ -17,6 +17,8 @@
 #define DISCOVERY_NS (2 * NSEC_PER_SEC)
 /* Of an interval: so far are the shortest and the longest apart. */
 #define REFRESH_SPREAD 0.25
+/* What processes that come and go took is given back at most so often: that looks at all that is free. */
+#define SPARE_NS (5 * NSEC_PER_SEC)
 
 bool snapshot_is_over(const struct snapshot *snapshot)
 {
@@ -50,7 +52,12 @@ static void on_target(void *context, const struct fact_target *target, const str
 		[TARGET_END_SIGNALLED] = "signalled",
 		[TARGET_END_OOM_KILLED] = "oom_killed",
 	};
+	struct session *session = context;
 
+	if (end && !session->spare_ns)
+		session->spare_ns = boottime() + SPARE_NS;
+	if (!session->notices)
+		return;
 	if (!end)
 		log_event(LOG_LEVEL_INFO, "attached", "process", target->name, "pid", LOG_NUMBER(target->pid), NULL);
 	else
@@ -100,7 +107,7 @@ static int engine_open(struct session *session, bool is_daemon)
 		.lists_no_threads = is_daemon,
 		.on_transition = on_transition,
 		.classify = classify,
-		.on_target = is_daemon ? on_target : NULL,
+		.on_target = on_target,
 		.gives_way = loop_end_is_asked,
 		.context = session,
 	};
@@ -245,12 +252,22 @@ static int arm_refresh(struct session *session)
 	return loop_timer_at(session->refresh, boottime() + (uint64_t)((double)session->interval_ns * parts));
 }
 
+/* A heap does not shrink by itself below a block that lives, and many children at once take much for a moment. */
+static void give_spare_back(struct session *session)
+{
+	if (!session->spare_ns || boottime() < session->spare_ns)
+		return;
+	malloc_trim(0);
+	session->spare_ns = 0;
+}
+
 static int on_refresh(void *context)
 {
 	int error = arm_refresh(context);
 
 	if (!error)
 		error = session_refresh(context, false);
+	give_spare_back(context);
 	if (!error)
 		error = put_sample_off(context);
 	return error ? error : after_events(context);

@@ -21,6 +21,7 @@ struct session {
 	bool was_over;                   /* a limit was over at some time */
 	uint64_t interval_ns, sample_ns; /* of refreshes; when the next sample of who runs is due */
 	uint64_t attached; /* targets so far */
+	uint64_t spare_ns; /* from then on what targets that have ended took is given back; 0: none has ended since it was */
 	uint64_t missed_known, missed_next_ns; /* children that found the kernel's map full: how many were seen to */
 
 	/* Set by the command before session_run(). May be NULL. Other than 0 ends the run. */

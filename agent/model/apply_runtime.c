@@ -123,6 +123,7 @@ static void count_thread(struct target *target, const struct thread *thread)
 		pool->busy = UNKNOWN_U64;
 	else if (pool->busy != UNKNOWN_U64)
 		pool->busy += activity == WORKER_BUSY;
+	pool->has_others |= !executor || executor->fact.kind == EXECUTOR_THREAD;
 	if (!executor)
 		return;
 	executor->is_split |= executor->pool != POOL_NONE && executor->pool != thread->pool;
@@ -168,6 +169,17 @@ static void add_executor(struct target *target, const struct told_executor *exec
 	pool->capacity = sum_known(pool->capacity,
 				   executor->is_split ? UNKNOWN_U64 : executor->fact.capacity);
 	pool->queued = sum_known(pool->queued, executor->is_split ? UNKNOWN_U64 : executor->fact.queued);
+}
+
+/* What want of room has put together is no executor: what those in it hold is not all its. (Of a pool that is named by an
+ * executor's threads, others are workers whose stacks were not reached.) */
+static void figure_other(struct pool *pool)
+{
+	if (strcmp(pool->name, POOL_NAME_OTHER) != 0 || !pool->has_executors || !pool->has_others)
+		return;
+	pool->capacity = pool->queued = pool->borrowed = pool->executor_peak = UNKNOWN_U64;
+	pool->only_executor = 0;
+	pool->n_executors = 0;
 }
 
 static void forget_functions(struct target *target)
@@ -227,7 +239,7 @@ void target_figure_executors(struct target *target, uint64_t now_ns)
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		pool->has_executors = pool->has_processes = false;
+		pool->has_executors = pool->has_processes = pool->has_others = false;
 		pool->processes = pool->processes_max = pool->processes_pending = UNKNOWN_U64;
 		pool->n_executors = 0;
 		pool->only_executor = 0;
@@ -244,6 +256,7 @@ void target_figure_executors(struct target *target, uint64_t now_ns)
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
+		figure_other(pool);
 		/* Without threads nobody is busy; but only where it was told who was. */
 		if (!pool->had_executors && !pool->had_activity)
 			pool->busy = UNKNOWN_U64;

@@ -48,6 +48,7 @@ struct pool {
 	uint64_t processes, processes_max, processes_pending; /* of a ProcessPoolExecutor whose manager is in it */
 	bool has_processes;
 	bool has_executors, had_executors;
+	bool has_others; /* threads of no executor */
 	bool had_activity; /* of some thread it was told by where it stood */
 	uint32_t n_executors; /* that its capacity is the sum of */
 	uint64_t only_executor; /* 0: it has none, or several */

@@ -51,13 +51,14 @@ static const struct snapshot_pool *next_pool(const struct snapshot_target *targe
 	return next;
 }
 
-/* What was made since the attach can be more than what the pool grew: where it replaced what was there before. */
+/* What was made since the attach can be more than what the pool grew: where it replaced what was there before; or less: stacks
+ * are made by no function. */
 static const char *growth_text(const struct snapshot_pool *pool, uint64_t total)
 {
 	int64_t grown = pool->memory.net_grown_bytes;
 
-	return grown != UNKNOWN_I64 && grown > 0 && (uint64_t)grown >= total - total / 16 ? "grew"
-											 : "made since the attach";
+	return grown != UNKNOWN_I64 && grown > 0 && (uint64_t)grown >= total - total / 16 && (uint64_t)grown <= total + total / 4
+		       ? "grew" : "made since the attach";
 }
 
 size_t blame_words(const struct snapshot_target *target, bool utf8, struct word *words, size_t max)
@@ -117,10 +118,10 @@ static void put_pool(struct panel *panel, const struct snapshot_pool *pool, bool
 void dashboard_put_blame(const struct snapshot_target *target, bool utf8, struct panel *panel)
 {
 	static const char note[] =
-		"What a pool's threads made usable since the attach and is resident now, by function. Of Python: the function of "
-		"the program itself that the thread was in at the call (of a newborn up to 2 ms after it), with the line where it "
-		"begins. Of other threads: the one that called the C library or the allocator, with its module. Up to 50 times a "
-		"second, each for 1 MiB or more, and by sampling where it grows faster; the rest is not seen.";
+		"What a pool's threads made usable since the attach and is resident now, by the function that made it first (malloc "
+		"may hand it out again). Of Python: the function of the program itself that the thread was in at the call (of a "
+		"newborn up to 2 ms after it), with the line where it begins. Of other threads: the one that called the C library or the allocator, with its module. Up to 50 times a "
+		"second, each for 1 MiB or more, where it grows faster by sampling; the rest is not seen.";
 	const struct snapshot_pool *pool = next_pool(target, NULL);
 
 	panel_put(panel, ATTR_BOLD, 0, "Under which functions the pools grew");

@@ -32,6 +32,11 @@ class Loops:
         self.process.communicate()
 
 
+def resident(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * 4096
+
+
 loops = factory(Loops)
 exporter = factory(Exporter)
 
@@ -124,3 +129,29 @@ def test_children_that_are_gone_before_they_are_looked_at_count(loops, exporter,
         serving.wait_value(count, "poolscope_processes_started_total", process=process)
     serving.wait_value(1, "poolscope_processes", process="python3")
     assert serving.value("poolscope_events_lost_total", reason="ring") == 0
+
+
+SWARM = """
+import os, sys, time
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(60):
+    for _ in range(20):
+        if not os.fork():
+            time.sleep(.05)
+            os._exit(0)
+    for _ in range(20):
+        os.wait()
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_a_swarm_of_children_took_is_given_back(loops, exporter):
+    """Many at once take much for a moment (an interpreter's symbols and functions, for each), and then nobody does."""
+    workload = loops("/usr/bin/python3", "-c", SWARM)
+    assert workload.answer() == "ready\n"
+    serving = exporter("-f", "-p", workload.pid)
+    assert workload.answer("go") == "done\n"
+    serving.wait_value(1201, "poolscope_processes_started_total", process="python3")
+    wait_for(lambda: resident(serving.process.pid) < 16 << 20, "what the children took to be given back")

@@ -55,6 +55,9 @@ static void test_words(void **state)
 	target->memory.swapped = 0;
 	target->cgroup_seconds_to_memory_max = 56;
 	assert_says(fixture, "memory.max in about 56 s as its cgroup grows, file cache too; in 42 min at this process's rate alone (rates, not verdicts)\n");
+	target->growth_shmem = target->growth_anon + 1;
+	assert_says(fixture, "alone (rates, not verdicts): shared memory grows most");
+	target->growth_shmem = 0;
 	target->cgroup_seconds_to_memory_max = NAN;
 	seconds = target->seconds_to_memory_max;
 	target->seconds_to_memory_max = 0.2;
