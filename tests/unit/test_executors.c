@@ -325,37 +325,6 @@ static void names(void **state)
 	script_end(&s);
 }
 
-/* Of what has no pool of its own: an executor's bound is none of the other threads'. */
-static void what_is_folded_has_no_capacity_but_executors(void **state)
-{
-	struct script s = {.entry.max_pools = 1};
-	const struct snapshot_target *target;
-
-	script_begin(&s);
-	leader(&s);
-	seen(&s, 90, "w-1");
-	for (uint32_t number = 101; number <= 104; number++)
-		python_thread(&s, number);
-	executor(&s, 1, "resize_0", 1, 4, 7);
-	executor(&s, 2, "decode_0", 1, 5, 2);
-	worker(&s, 101, 1, WORKER_BUSY);
-	worker(&s, 102, 2, WORKER_BUSY);
-	worker(&s, 103, 2, WORKER_BUSY);
-	worker(&s, 104, 2, WORKER_BUSY);
-	target = refresh(&s);
-	/* The first takes the room that there is. */
-	assert_int_equal(pool(target, "resize_*")->capacity, 4);
-	assert_int_equal(pool(target, "other")->threads, 4);
-	assert_int_equal(pool(target, "other")->capacity, UNKNOWN_U64);
-	assert_int_equal(pool(target, "other")->queued, UNKNOWN_U64);
-	exited(&s, 90);
-	target = refresh(&s);
-	assert_int_equal(pool(target, "other")->threads, 3);
-	assert_int_equal(pool(target, "other")->capacity, 5);
-	assert_int_equal(pool(target, "other")->queued, 2);
-	script_end(&s);
-}
-
 /* An executor's object could not be read at first: its workers go to its own name once it can. */
 static void named_late(void **state)
 {
@@ -516,8 +485,7 @@ int main(void)
 		cmocka_unit_test(pools_by_executor), cmocka_unit_test(births_are_the_executors),
 		cmocka_unit_test(rules_win),         cmocka_unit_test(several_in_one_pool_add_up),
 		cmocka_unit_test(helpers_are_the_runtimes_own),
-		cmocka_unit_test(names),             cmocka_unit_test(what_is_folded_has_no_capacity_but_executors),
-		cmocka_unit_test(named_late),
+		cmocka_unit_test(names),             cmocka_unit_test(named_late),
 		cmocka_unit_test(what_is_told_last_is_the_kind),
 		cmocka_unit_test(limits_by_capacity), cmocka_unit_test(refused),
 		cmocka_unit_test(many),              cmocka_unit_test(exec_forgets),

@@ -155,6 +155,31 @@ static void a_sum_is_no_evidence(void **state)
 	script_end(&s);
 }
 
+/* Nor is an executor's bound one of the threads that were folded into `other` with it. */
+static void what_is_folded_has_no_capacity_but_executors(void **state)
+{
+	struct script s = {.entry.max_pools = 1};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	runtime(&s, "cpython 3.11.2", 0);
+	seen(&s, 90, "w-1");
+	executor(&s, EXECUTOR_FUTURES, 1, "one_0", 4);
+	executor(&s, EXECUTOR_FUTURES, 2, "two_0", 5);
+	target = refresh(&s);
+	/* The first takes the room that there is. */
+	assert_int_equal(pool(target, "one_*")->capacity, 4);
+	assert_int_equal(pool(target, "other")->threads, 2);
+	assert_int_equal(pool(target, "other")->capacity, UNKNOWN_U64);
+	assert_int_equal(pool(target, "other")->queued, UNKNOWN_U64);
+	exited(&s, 90);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "other")->capacity, 5);
+	assert_int_equal(pool(target, "other")->queued, 0);
+	script_end(&s);
+}
+
 static void native_pools_count_their_caller(void **state)
 {
 	static const struct {
@@ -237,6 +262,7 @@ int main(void)
 		cmocka_unit_test(the_quota_decides),
 		cmocka_unit_test(what_would_not_change_is_not_said),
 		cmocka_unit_test(a_sum_is_no_evidence),
+		cmocka_unit_test(what_is_folded_has_no_capacity_but_executors),
 		cmocka_unit_test(native_pools_count_their_caller),
 		cmocka_unit_test(teams_within_teams_have_no_one_size),
 		cmocka_unit_test(gomaxprocs),
