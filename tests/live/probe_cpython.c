@@ -50,6 +50,15 @@ static const struct fact_executor *executor_of(uint64_t id)
 	return NULL;
 }
 
+/* The kernel copies a name while it is being written: then the end of the former one stands behind the new one, which for a
+ * moment is all of an interpreter's own ("Thread-12 (work" and "=ThreadPool": "=ThreadPool (wo"). */
+static bool is_named(const struct fact_executor *executor, const char *name)
+{
+	size_t own = strlen(executor->name), length = strlen(name);
+
+	return own && !strncmp(executor->name, name, own < length && name[own] == ' ' ? own : length);
+}
+
 static void check(const struct fact_worker *worker)
 {
 	const struct fact_thread *thread = thread_of(worker->id.tid);
@@ -61,7 +70,7 @@ static void check(const struct fact_worker *worker)
 	if (!thread || thread->name[0] != '=')
 		return;
 	checked++;
-	if (executor && !strncmp(executor->name, thread->name + 1, strlen(thread->name + 1)))
+	if (executor && is_named(executor, thread->name + 1))
 		return;
 	wrong++;
 	fprintf(stderr, "thread %u is \"%s\" and was put to \"%s\" (%s), in %s\n", worker->id.tid, thread->name,
