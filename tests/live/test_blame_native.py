@@ -95,9 +95,8 @@ def test_who_called_the_library_is_blamed(workload, watch, final, tmp_path):
         assert seen(pools[name]) > 0
 
 
-def test_one_sizeable_call_is_no_other_functions(workload, watch, final):
-    """Made between two looks of the agent, after much by small blocks."""
-    rounds = 4
+def told_in_turn(workload, watch, final, rounds):
+    """Many small blocks and a large one, so many times."""
     program = workload("askers")
     program.ask("pool one 1")
     watching = watch(program.pid)
@@ -105,7 +104,15 @@ def test_one_sizeable_call_is_no_other_functions(workload, watch, final):
     pool = pools_of(final(watching, program))["one-*"]
     told = by_function(pool)
     print(told, pool["blame_unseen_bytes"])
-    assert set(told) <= {"allocate_small", "allocate_much"} and pool["blame_other_bytes"] == 0
+    assert pool["blame_other_bytes"] == 0
+    return pool, told
+
+
+def test_one_sizeable_call_is_no_other_functions(workload, watch, final):
+    """Made between two looks of the agent, after much by small blocks."""
+    rounds = 4
+    pool, told = told_in_turn(workload, watch, final, rounds)
+    assert set(told) <= {"allocate_small", "allocate_much"}
     assert told.get("allocate_much", 0) in range(BLOCK + HEADER, rounds * (BLOCK + HEADER) + 1, BLOCK + HEADER)
     # A chunk of 720 for each block of 700, and the pages of the arena's top and of what it was before.
     assert told["allocate_small"] <= rounds * 4000 * 720 + 64 * 4096
@@ -115,14 +122,8 @@ def test_one_sizeable_call_is_no_other_functions(workload, watch, final):
 def test_a_flood_is_sampled(workload, watch, final):
     """Too many calls for one look each, large ones and small ones in turn: each byte has the same chance."""
     rounds = 150
-    program = workload("askers")
-    program.ask("pool one 1")
-    watching = watch(program.pid)
-    program.ask(f"run one in_turn {rounds}")
-    pool = pools_of(final(watching, program))["one-*"]
-    told = by_function(pool)
-    print(told, pool["blame_unseen_bytes"])
-    assert set(told) == {"allocate_small", "allocate_much"} and pool["blame_other_bytes"] == 0
+    pool, told = told_in_turn(workload, watch, final, rounds)
+    assert set(told) == {"allocate_small", "allocate_much"}
     assert seen(pool) >= 0.7 * total(pool) >= 0.7 * rounds * (BLOCK + SMALL)
     assert abs(told["allocate_much"] / sum(told.values()) - BLOCK / (BLOCK + SMALL)) < 0.2
 

@@ -263,4 +263,31 @@ static inline size_t image_workers(const struct image *image, uint64_t executor,
 	return count;
 }
 
+/* The recorded memory itself. */
+static inline uint64_t image_word(struct image *image, uint64_t address)
+{
+	struct image_block *block = image_block(image, address - address % MEMORY_BLOCK);
+	uint64_t word;
+
+	assert_non_null(block);
+	memcpy(&word, block->bytes + address % MEMORY_BLOCK, sizeof(word));
+	return word;
+}
+
+static inline void image_put(struct image *image, uint64_t address, uint64_t word)
+{
+	struct image_block *block = image_block(image, address - address % MEMORY_BLOCK);
+
+	assert_non_null(block);
+	memcpy(block->bytes + address % MEMORY_BLOCK, &word, sizeof(word));
+}
+
+/* Of its threads: the list begins with the newest. */
+static inline uint64_t image_first_state(struct image *image)
+{
+	uint64_t interp = image_word(image, image->site.runtime + image->offsets.runtime_interpreters);
+
+	return image_word(image, interp + image->offsets.interp_threads);
+}
+
 #endif

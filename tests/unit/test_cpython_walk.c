@@ -405,38 +405,17 @@ static void changed_images(void **state)
 	free(addresses);
 }
 
-static uint64_t image_word(uint64_t address)
-{
-	struct image_block *block = image_block(&image, address - address % MEMORY_BLOCK);
-	uint64_t word;
-
-	assert_non_null(block);
-	memcpy(&word, block->bytes + address % MEMORY_BLOCK, sizeof(word));
-	return word;
-}
-
-static void image_put(uint64_t address, uint64_t word)
-{
-	memcpy(image_block(&image, address - address % MEMORY_BLOCK)->bytes + address % MEMORY_BLOCK, &word, sizeof(word));
-}
-
-/* The list begins with the newest. */
-static uint64_t first_state(void)
-{
-	return image_word(image_word(image.site.runtime + image.offsets.runtime_interpreters) + image.offsets.interp_threads);
-}
-
 /* A list of threads that never ends, and one that leads back into itself. */
 static void endless_lists(void **state)
 {
 	struct cpython_walk *walk = image_walk(&image);
-	uint64_t first = first_state(), next = image_word(first + image.offsets.thread_next);
+	uint64_t first = image_first_state(&image), next = image_word(&image, first + image.offsets.thread_next);
 
-	image_put(first + image.offsets.thread_next, first);
+	image_put(&image, first + image.offsets.thread_next, first);
 	image_pass(&image, walk);
 	image_pass(&image, walk);
 	assert_facts_make_sense();
-	image_put(first + image.offsets.thread_next, next);
+	image_put(&image, first + image.offsets.thread_next, next);
 	assert_int_equal(image_pass(&image, walk), 0);
 	assert_int_equal(image_pass(&image, walk), 0);
 	assert_facts_are_right();
@@ -467,22 +446,22 @@ static void states_told(struct cpython_walk *walk, uint64_t state, uint64_t *ret
 static void a_state_whose_thread_has_not_begun_is_nobodys(void **state)
 {
 	struct cpython_walk *walk = image_walk(&image);
-	uint64_t first = first_state(), pthread = image_word(first + image.offsets.thread_pthread),
-		 native = image_word(first + image.offsets.thread_native), main_state = first, leaders, again;
+	uint64_t first = image_first_state(&image), pthread = image_word(&image, first + image.offsets.thread_pthread),
+		 native = image_word(&image, first + image.offsets.thread_native), main_state = first, leaders, again;
 	uint32_t tid;
 
 	/* The oldest is the last. */
-	for (uint64_t next = first; next; next = image_word(next + image.offsets.thread_next))
+	for (uint64_t next = first; next; next = image_word(&image, next + image.offsets.thread_next))
 		main_state = next;
-	image_put(first + image.offsets.thread_pthread, image_word(main_state + image.offsets.thread_pthread));
-	image_put(first + image.offsets.thread_native, image_word(main_state + image.offsets.thread_native));
+	image_put(&image, first + image.offsets.thread_pthread, image_word(&image, main_state + image.offsets.thread_pthread));
+	image_put(&image, first + image.offsets.thread_native, image_word(&image, main_state + image.offsets.thread_native));
 	assert_int_equal(image_pass(&image, walk), 0);
 	states_told(walk, first, &leaders, &tid);
 	assert_int_equal(leaders, main_state);
 	assert_int_equal(tid, 0);
 	/* It begins. */
-	image_put(first + image.offsets.thread_pthread, pthread);
-	image_put(first + image.offsets.thread_native, native);
+	image_put(&image, first + image.offsets.thread_pthread, pthread);
+	image_put(&image, first + image.offsets.thread_native, native);
 	assert_int_equal(image_pass(&image, walk), 0);
 	states_told(walk, first, &again, &tid);
 	assert_int_equal(again, 0); /* nothing new of it */
