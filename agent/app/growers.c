@@ -287,8 +287,10 @@ bool growers_note(struct growers *growers, const struct fact *fact)
 		return false;
 	case FACT_THREAD_EXITED:
 		grower = find(growers, fact->thread.id);
-		if (grower)
-			*grower = (struct grower){.piece = grower->piece};
+		if (grower) {
+			free(grower->piece); /* threads that come and go would leave room for as many as there is */
+			*grower = (struct grower){.piece = NULL};
+		}
 		return false;
 	default:
 		return false;
