@@ -9,6 +9,8 @@
 
 /* Identities of ended threads that are remembered; each tid has one place (a power of two). */
 #define EXITED_COUNT 4096
+/* Slots of the ended beyond which they are given back before the refresh, and an eighth of the living. */
+#define ENDED_SLOTS_MIN 64
 /* Different start routines of one target; more than that is not a program but an attack. */
 #define ROUTINES_MAX 1024
 
@@ -132,13 +134,16 @@ int threads_add(struct threads *threads, struct thread_id id, struct thread **re
 	uint32_t index, owner;
 	int r;
 
-	if (threads->living >= threads->max) {
+	/* Slots of the ended wait for the refresh (the last frame may want those that ended after the last birth), but not
+	 * where it takes them many: what a second of churn leaves behind is not worth its memory. */
+	if (threads->first_free == THREAD_NONE &&
+	    threads->n_slots - threads->living > threads->n_pending + threads->living / 8 + ENDED_SLOTS_MIN)
+		threads_release(threads);
+	if (threads->living >= threads->max ||
+	    (threads->first_free == THREAD_NONE && threads->n_slots / 2 >= threads->max)) {
 		threads->refused++;
 		return -ENOSPC;
 	}
-	/* Slots of the ended wait for the refresh, but not at the price of more than twice the bound. */
-	if (threads->first_free == THREAD_NONE && threads->n_slots >= threads->max)
-		threads_release(threads);
 	if (threads->first_free == THREAD_NONE && threads->n_slots == threads->capacity) {
 		r = threads_grow(threads);
 		if (r < 0)
@@ -220,7 +225,7 @@ void threads_release(struct threads *threads)
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		struct thread *thread = &threads->thread[i];
 
-		if (thread->living || !thread->id.tid)
+		if (thread->living || !thread->id.tid || thread->pending)
 			continue;
 		thread->id.tid = 0;
 		thread->next_same_hash = threads->first_free;
@@ -252,6 +257,7 @@ void threads_pending_add(struct threads *threads, struct thread *thread)
 	else
 		threads->pending_first = index;
 	threads->pending_last = index;
+	threads->n_pending++;
 }
 
 static int compare_ages(const void *a, const void *b, void *context)
@@ -265,19 +271,16 @@ static int compare_ages(const void *a, const void *b, void *context)
 
 void threads_pending_sort(struct threads *threads)
 {
-	_cleanup_(freep) uint32_t *order = NULL;
+	_cleanup_(freep) uint32_t *order = calloc(threads->n_pending ? threads->n_pending : 1, sizeof(*order));
 	uint32_t count = 0;
 
-	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next)
-		count++;
-	order = calloc(count ? count : 1, sizeof(*order));
 	if (!order)
 		return; /* then as they came */
-	count = 0;
 	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next)
 		order[count++] = i;
 	qsort_r(order, count, sizeof(*order), compare_ages, threads->thread);
 	threads->pending_first = threads->pending_last = THREAD_NONE;
+	threads->n_pending = 0;
 	for (uint32_t i = 0; i < count; i++)
 		threads_pending_add(threads, &threads->thread[order[i]]);
 }
@@ -295,6 +298,7 @@ void threads_pending_remove(struct threads *threads, struct thread *thread)
 	else
 		threads->pending_last = thread->pending_before;
 	thread->pending = thread->is_named = false;
+	threads->n_pending--;
 }
 
 uint32_t threads_routine(struct threads *threads, const struct fact_routine *routine)

@@ -92,7 +92,7 @@ struct threads {
 	uint32_t *free_owners, n_free_owners;
 	struct routine *routine;
 	uint32_t n_routines, routine_capacity;
-	uint32_t pending_first, pending_last;
+	uint32_t pending_first, pending_last, n_pending;
 	struct thread_id *exited; /* who ended lately, by tid: a late SEEN must not revive it */
 	uint64_t refused;
 };
@@ -104,17 +104,18 @@ void threads_clear(struct threads *threads);
 struct thread *threads_find(const struct threads *threads, struct thread_id id);
 /* The living thread of that tid, whatever its start. */
 struct thread *threads_find_tid(const struct threads *threads, uint32_t tid);
-/* 0; -ENOSPC: the bound is reached (counted); -ENOMEM. The id must not be living. */
+/* 0; -ENOSPC: the bound is reached, or twice the bound with those who wait for their pool (counted); -ENOMEM. The id must
+ * not be living. */
 int threads_add(struct threads *threads, struct thread_id id, struct thread **ret_thread);
-/* The thread is no longer living; its slot stays until threads_release(), its owner becomes an orphan of
- * its pool. */
+/* The thread is no longer living; its slot stays until threads_release(), or a birth that finds many such; its owner
+ * becomes an orphan of its pool. */
 void threads_end(struct threads *threads, struct thread *thread, uint64_t time_ns);
 /* Takes an ending back, for show: its owner stays an orphan. false: another has its tid by now. */
 bool threads_revive(struct threads *threads, struct thread *thread);
 bool threads_has_exited(const struct threads *threads, struct thread_id id);
 void threads_note_exit(struct threads *threads, struct thread_id id);
 void threads_forget_exits(struct threads *threads);
-/* Frees the slots of ended threads. */
+/* Frees the slots of ended threads, but for those that still wait for their pool. */
 void threads_release(struct threads *threads);
 /* Frees the owners that have ended and own nothing, by the last count. */
 void threads_release_owners(struct threads *threads);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "model/threads.h"
 #include "model_facts.h"
 
 static void born_and_seen_are_one_thread(void **state)
@@ -185,6 +186,65 @@ static void churn_does_not_pile_up(void **state)
 	script_end(&s);
 }
 
+/* A second of churn takes no more memory than the living do, and an eighth. */
+static void the_ended_give_their_slots_to_the_newborn(void **state)
+{
+	struct threads threads;
+	struct thread *thread;
+
+	assert_int_equal(threads_init(&threads, 65536), 0);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(threads_add(&threads, tid(1000 + i), &thread), 0);
+	for (uint32_t i = 0; i < 20000; i++) {
+		assert_int_equal(threads_add(&threads, tid(5000 + i), &thread), 0);
+		threads_end(&threads, thread, i);
+	}
+	assert_int_equal(threads.living, 1000);
+	assert_in_range(threads.n_slots, 1001, 1200);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_non_null(threads_find(&threads, tid(1000 + i)));
+	threads_clear(&threads);
+}
+
+/* Who ends before the first refresh waits for its pool, and is counted there, however many others do. */
+static void who_ends_while_all_are_listed_is_counted(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin_with(&s, (struct model_options){.max_threads = 300});
+	attach_as(&s, TARGET, PID, "app");
+	leader(&s);
+	for (uint32_t i = 0; i < 500; i++) {
+		born(&s, 1000 + i, "w-1");
+		exited(&s, 1000 + i);
+	}
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->threads_started, 500);
+	assert_int_equal(pool(target, "w-*")->threads_exited, 500);
+	assert_int_equal(target->refused[TABLE_OF_THREADS], 0);
+	script_end(&s);
+}
+
+/* But not more than twice the bound: it is a bound of memory. */
+static void who_waits_for_a_pool_is_bounded(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin_with(&s, (struct model_options){.max_threads = 100});
+	attach_as(&s, TARGET, PID, "app");
+	leader(&s);
+	for (uint32_t i = 0; i < 500; i++) {
+		born(&s, 1000 + i, "w-1");
+		exited(&s, 1000 + i);
+	}
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->threads_exited, 199);
+	assert_int_equal(target->refused[TABLE_OF_THREADS], 301);
+	script_end(&s);
+}
+
 static void sample(struct script *s, uint32_t number, char letter, uint64_t cpu_ns)
 {
 	struct fact fact = thread_fact(FACT_THREAD_SAMPLED, number, "");
@@ -309,6 +369,9 @@ int main(void)
 		cmocka_unit_test(zombies_are_no_threads),
 		cmocka_unit_test(the_bound_refuses_and_counts),
 		cmocka_unit_test(churn_does_not_pile_up),
+		cmocka_unit_test(the_ended_give_their_slots_to_the_newborn),
+		cmocka_unit_test(who_ends_while_all_are_listed_is_counted),
+		cmocka_unit_test(who_waits_for_a_pool_is_bounded),
 		cmocka_unit_test(processor_time_is_a_difference),
 		cmocka_unit_test(after_losses_the_unseen_have_ended),
 		cmocka_unit_test(a_reseed_and_a_sample_tell_who_has_ended),
