@@ -27,6 +27,8 @@ struct block {
 struct block_holder {
 	uint64_t routine; /* that it was started with; 0: not known, or the leader */
 	uint64_t faults;  /* that it took so far; UNKNOWN_U64 */
+	uint64_t stack;   /* where its own begins; UINT64_MAX: not known, or the leader's */
+	bool is_leader;
 };
 
 struct blocks {
@@ -56,7 +58,10 @@ uint32_t block_holder(const struct block *block);
 /* Holding is evidence of making only where blocks are not passed on. A block that two threads hold was: neither of them
  * is believed any more in anything; and no thread at all where such blocks are not rare. Threads of one start routine do
  * the same: none of them is believed where one took what another made, which a dead trace with that one tells, and so
- * does who holds more than it took page faults. Holder i + 1 is holders[i]. -ENOMEM. */
-int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders);
+ * does who holds more than it took page faults. What lies above a thread's stack may have been there before the thread
+ * (mappings go downwards, and a stack of 8 MiB takes the first gap that has room for it): it may have been given it when it
+ * began, if others took page faults enough that nothing else explains. The leader may have it from who has ended:
+ * `ended` faults. Holder i + 1 is holders[i]. -ENOMEM. */
+int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders, uint64_t ended);
 
 #endif

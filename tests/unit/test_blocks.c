@@ -29,18 +29,20 @@ static void three_blocks(void)
 #define WORKER 0x401000ULL
 
 static struct block_holder holders[HOLDERS];
+static uint64_t ended; /* page faults of threads that have */
 
 /* Threads whose start routines are not known, nor their faults. */
 static int strangers(void **state)
 {
+	ended = 0;
 	for (size_t i = 0; i < HOLDERS; i++)
-		holders[i] = (struct block_holder){0, UNKNOWN_U64};
+		holders[i] = (struct block_holder){.faults = UNKNOWN_U64, .stack = UINT64_MAX};
 	return 0;
 }
 
 static void doubt(void)
 {
-	assert_int_equal(blocks_doubt(&blocks, holders, HOLDERS), 0);
+	assert_int_equal(blocks_doubt(&blocks, holders, HOLDERS, ended), 0);
 }
 
 static void find(uint64_t word, uint32_t holder, bool strong)
@@ -188,6 +190,88 @@ static void who_took_no_faults_made_nothing(void **state)
 	blocks_clear(&blocks);
 }
 
+#define BLOCK_FAULTS (MIB / 4096)
+
+/* Ten workers with ten blocks each; the first `above` blocks lie above their stacks. */
+static void workers_with_stacks(uint64_t above)
+{
+	hundred_of_ten_workers();
+	for (size_t i = 0; i < 10; i++) {
+		holders[i].stack = FIRST + (100 - above) * MIB - 4096;
+		holders[i].faults = 50 * BLOCK_FAULTS;
+	}
+	holders[10].faults = holders[11].faults = 0;
+}
+
+/* What lies above a thread's stack may have been there before the thread, and given to it when it began: if somebody
+ * else took page faults enough to have made it. */
+static void what_was_there_before_the_thread(void **state)
+{
+	workers_with_stacks(30);
+	assert_int_equal(believed(), 100); /* the workers alone took any */
+	workers_with_stacks(30);
+	holders[10].faults = 10 * BLOCK_FAULTS; /* 1 % of what the workers hold is one block */
+	assert_int_equal(believed(), 70);
+	workers_with_stacks(30);
+	holders[10].faults = BLOCK_FAULTS; /* just that */
+	assert_int_equal(believed(), 100);
+	workers_with_stacks(30);
+	holders[10].faults = holders[11].faults = BLOCK_FAULTS - 1; /* nobody took so many as one block did */
+	assert_int_equal(believed(), 100);
+	workers_with_stacks(30);
+	ended = 10 * BLOCK_FAULTS; /* so did who has gone by now */
+	assert_int_equal(believed(), 70);
+	/* Where most of it may be given all may: they do the same, and a stack may lie above what was there before it. */
+	workers_with_stacks(51);
+	assert_int_equal(believed(), 0);
+	ended = 0;
+	holders[10].faults = UNKNOWN_U64;
+	workers_with_stacks(50);
+	holders[10].faults = UNKNOWN_U64;
+	assert_int_equal(believed(), 50);
+	/* Of whose routine is not known even the others of its kind may be others. */
+	workers_with_stacks(51);
+	for (size_t i = 0; i < 10; i++)
+		holders[i].routine = 0;
+	assert_int_equal(believed(), 49);
+	blocks_clear(&blocks);
+}
+
+/* Of what a thread makes of its own some was given to another kind: that one's blocks are explained, and are no faults to
+ * spare. */
+static void faults_that_something_explains(void **state)
+{
+	workers_with_stacks(30);
+	for (size_t i = 5; i < 10; i++) {
+		holders[i].routine = WORKER + 64;
+		holders[i].faults = 10 * BLOCK_FAULTS; /* for its own blocks, and no more */
+		holders[i].stack = UINT64_MAX;
+	}
+	assert_int_equal(believed(), 100);
+	workers_with_stacks(30);
+	for (size_t i = 5; i < 10; i++) {
+		holders[i].routine = WORKER + 64;
+		holders[i].faults = 11 * BLOCK_FAULTS;
+		holders[i].stack = UINT64_MAX;
+	}
+	assert_int_equal(believed(), 85);
+	blocks_clear(&blocks);
+}
+
+/* The first thread's stack lies above everything: it may hold what threads that have ended left it. */
+static void what_the_ended_left(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		hundred_of_ten_workers();
+		for (size_t i = 0; i < 10; i++)
+			holders[i].faults = 50 * BLOCK_FAULTS;
+		holders[0] = (struct block_holder){.faults = 50 * BLOCK_FAULTS, .stack = UINT64_MAX, .is_leader = true};
+		ended = round ? BLOCK_FAULTS : BLOCK_FAULTS - 1;
+		assert_int_equal(believed(), round ? 90 : 100);
+	}
+	blocks_clear(&blocks);
+}
+
 static void against_a_naive_search(void **state)
 {
 	static uint64_t words[4096];
@@ -237,6 +321,9 @@ int main(void)
 		cmocka_unit_test_setup(blocks_that_are_passed_on, strangers),
 		cmocka_unit_test_setup(one_taker_tells_of_all, strangers),
 		cmocka_unit_test_setup(who_took_no_faults_made_nothing, strangers),
+		cmocka_unit_test_setup(what_was_there_before_the_thread, strangers),
+		cmocka_unit_test_setup(faults_that_something_explains, strangers),
+		cmocka_unit_test_setup(what_the_ended_left, strangers),
 		cmocka_unit_test(against_a_naive_search),
 	};
 

@@ -25,6 +25,7 @@ enum how {
 	GIVEN,  /* on the stack of another thread, which only uses them */
 	STORED, /* in the arena of another thread, which only uses them */
 	QUEUED, /* as stored, and the maker keeps no trace of them: it went on with others */
+	HIRED,  /* as queued, to takers who took page faults for work of their own */
 	REUSED, /* as in DEEP, where another thread had blocks before, whose addresses it still has in its arena */
 	SHOWN,  /* in the arena of the maker and on the stack of another thread */
 	/* as stored, by takers who took page faults for work of their own; and the maker has the addresses, too: */
@@ -35,7 +36,7 @@ enum how {
 };
 
 static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "moved", "inside", "served", "given", "stored", "queued",
-					       "reused", "shown", "first", "away", "sealed" };
+					       "hired", "reused", "shown", "first", "away", "sealed" };
 
 struct maker {
 	enum how how;
@@ -56,7 +57,8 @@ static pthread_barrier_t settled;
 
 static size_t block_length(const struct maker *maker, unsigned i)
 {
-	return ((size_t)1 << 20) + (maker - makers) * 8192 + i * 300000;
+	/* more than a program takes page faults for when it starts */
+	return ((size_t)3 << 20) + (maker - makers) * 8192 + i * 300000;
 }
 
 static void *block_new(struct maker *maker, unsigned i)
@@ -127,7 +129,7 @@ __attribute__((noinline)) static void make_deep(struct maker *maker)
 
 static void work(void)
 {
-	size_t length = (size_t)8 << 20;
+	size_t length = (size_t)16 << 20; /* more than all its blocks */
 	char *scratch = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	madvise(scratch, length, MADV_NOHUGEPAGE);
@@ -144,8 +146,8 @@ static void *taker_main(void *argument)
 	if (maker->how == REUSED)
 		leave_addresses(maker);
 	pthread_barrier_wait(&maker->handed);
-	if (maker->how == STORED || maker->how == QUEUED || maker->how >= FIRST) {
-		if (maker->how >= FIRST)
+	if (maker->how == STORED || maker->how == QUEUED || maker->how == HIRED || maker->how >= FIRST) {
+		if (maker->how == HIRED || maker->how >= FIRST)
 			work();
 		stored = malloc(sizeof(held));
 		memcpy(stored, maker->crossing, sizeof(held));
@@ -296,7 +298,7 @@ static void *maker_main(void *argument)
 	default:
 		make_and_hand_over(maker);
 	}
-	if (maker->how == QUEUED || maker->how == SERVED)
+	if (maker->how == QUEUED || maker->how == HIRED || maker->how == SERVED)
 		go_on();
 	settle(NULL);
 	return NULL;
@@ -394,7 +396,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|moved|inside|served|given|stored|queued|reused|shown|first|away|sealed:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|moved|inside|served|given|stored|queued|hired|reused|shown|first|away|sealed:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN && how != FIRST ? 2 : 1;
