@@ -29,6 +29,7 @@ struct top {
 	char output[64];         /* file with the command's output; "": it went to ours */
 	struct log_ring *log;    /* what would tear the dashboard waits here */
 	uint64_t refreshes;
+	bool is_left; /* by the user, who may do so long after the last refresh */
 };
 
 static const struct snapshot *shown(const struct top *top)
@@ -90,6 +91,7 @@ static int act(struct top *top, enum dashboard_action action)
 {
 	switch (action) {
 	case DASHBOARD_QUIT:
+		top->is_left = true;
 		return TOP_QUIT;
 	case DASHBOARD_WRITE_SNAPSHOT:
 		write_snapshot(top);
@@ -146,8 +148,10 @@ static int on_signal(void *context, int signal)
 {
 	struct top *top = context;
 
-	if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP)
+	if (signal == SIGINT || signal == SIGTERM || signal == SIGHUP) {
+		top->is_left = true;
 		return TOP_QUIT;
+	}
 	terminal_signal(top->terminal, signal);
 	return draw(top);
 }
@@ -232,6 +236,15 @@ static void terminal_end(struct top *top)
 		printf("The command's output: %s\n", top->output);
 }
 
+/* What is said on leaving is of that moment. Who asks a second time does not wait for it. */
+static int refresh_last(struct top *top)
+{
+	snapshot_free(top->frozen);
+	top->frozen = NULL;
+	top->session.on_snapshot = NULL;
+	return session_refresh(&top->session, false);
+}
+
 static int top_run(struct top *top)
 {
 	const struct options *options = top->session.options;
@@ -255,6 +268,11 @@ static int top_run(struct top *top)
 		error = session_refresh(&top->session, false);
 	if (!error)
 		error = session_run(&top->session);
+	if (error >= 0 && top->is_left) {
+		int last = refresh_last(top);
+
+		error = last < 0 ? last : error;
+	}
 	if (!top->wants_terminal && error >= 0 && shown(top))
 		text_render_summary(shown(top), stdout);
 	terminal_end(top);

@@ -63,6 +63,7 @@ static int target_describe(struct model *model, struct target *target, const str
 	target_note_own_name(target, told.comm);
 	if (!policy_changed)
 		return 0;
+	judge_release(model, target, fact->time_ns);
 	target_bind_policy(model, target, fact->time_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++)
 		limit_tracks_bind(target->pools.pool[i].limits, target->policy, target->pools.pool[i].name,

@@ -47,7 +47,9 @@ static void note_transition(struct model *model, const struct target *target, co
 		.pid = target->info.pid,
 		.before = before,
 	};
-	memcpy(entry->process, target->info.name, sizeof(entry->process));
+	/* What was reached under a name ends under it: after an exec the new one is told first. */
+	text_copy(entry->process, sizeof(entry->process),
+		  target->former_group == GROUP_NONE ? target->info.name : model->group[target->former_group].name);
 	text_copy(entry->pool, sizeof(entry->pool), pool);
 	limit_fill(model, track, &entry->limit);
 	model->transition[at].since_ns = track->since_ns;
@@ -141,6 +143,27 @@ void judge_target(struct model *model, struct target *target, bool memory_too, u
 		judge_threads(model, target, i, now_ns);
 	if (memory_too)
 		judge_memory(model, target, now_ns);
+}
+
+static void release(struct model *model, struct target *target, const char *pool, struct limit_track *tracks, uint64_t now_ns)
+{
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
+		enum limit_state before = limit_track_state(&tracks[kind]);
+
+		if (!tracks[kind].rule || before == LIMIT_OK)
+			continue;
+		tracks[kind].over = tracks[kind].warn = (struct latch){.on = false};
+		tracks[kind].since_ns = now_ns;
+		note_transition(model, target, pool, &tracks[kind], before, now_ns);
+	}
+}
+
+/* What was over or near is no more, without a clear_for: what the limits watch goes, or other limits come. */
+void judge_release(struct model *model, struct target *target, uint64_t now_ns)
+{
+	release(model, target, "", target->limits, now_ns);
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		release(model, target, target->pools.pool[i].name, target->pools.pool[i].limits, now_ns);
 }
 
 static uint64_t tracks_deadline(const struct limit_track *limits)

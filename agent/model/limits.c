@@ -81,15 +81,11 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 		return false;
 	track->value = value;
 	track->max = limit_rule_max(track->rule, bounds);
-	if (value == UNKNOWN_U64 || track->max == UNKNOWN_U64) {
-		/* what was not watched did not last */
-		track->warn.contrary = track->over.contrary = false;
-		return false;
-	}
-	bool over = value > track->max;
+	/* What is not known is beyond nothing: a state that was reached falls after its clear_for. */
+	bool is_known = value != UNKNOWN_U64 && track->max != UNKNOWN_U64;
+	bool over = is_known && value > track->max;
 	/* An empty pool is not near a limit of 0; `over` is beyond any warning. */
-	bool warn = over || (value > 0 && (double)value >= track->rule->warn_ratio * (double)track->max);
-
+	bool warn = over || (is_known && value > 0 && (double)value >= track->rule->warn_ratio * (double)track->max);
 	uint64_t fell_ns = track->over.contrary_since_ns;
 
 	latch_update(&track->over, over, now_ns, track->rule->for_ns, track->rule->clear_for_ns);

@@ -276,21 +276,20 @@ int model_snapshot(struct model *model, struct snapshot **ret_snapshot)
 	snapshot->realtime_ns = model->realtime_ns;
 	snapshot->refresh = model->refresh;
 	snapshot->reseeds = model->reseeds;
-	snapshot->pools_dropped = model->dropped_before;
 	snapshot->names_dropped = model->names_dropped;
+	snapshot->series_dropped = model->dropped_before + model->names_dropped + model->ended_pools_dropped;
 	memcpy(snapshot->lost, model->loss.lost, sizeof(snapshot->lost));
 	memcpy(snapshot->received, model->events.received, sizeof(snapshot->received));
 	snapshot->targets = calloc(model->n_targets + 1, sizeof(*snapshot->targets));
 	if (!snapshot->targets)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < model->n_targets; i++) {
-		snapshot->pools_dropped += model->target[i]->pools.n_dropped;
+		snapshot->series_dropped += model->target[i]->pools.n_dropped;
 		target_place_guests(model->target[i]); /* some may have come since the refresh */
 		r = target_fill(model, model->target[i], &snapshot->targets[snapshot->n_targets++]);
 		if (r < 0)
 			return r;
 	}
-	snapshot->series_dropped = snapshot->pools_dropped + snapshot->names_dropped + model->ended_pools_dropped;
 	r = groups_fill(model, snapshot);
 	if (r < 0)
 		return r;

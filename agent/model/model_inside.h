@@ -232,6 +232,7 @@ void target_seek_stacks(struct target *target, uint64_t time_ns);
 
 /* judge.c */
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns);
+void judge_release(struct model *model, struct target *target, uint64_t now_ns);
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns);
 uint64_t target_judge_deadline(const struct target *target);
 void limit_fill(const struct model *model, const struct limit_track *track, struct snapshot_limit *ret_limit);

@@ -201,6 +201,7 @@ struct snapshot_target {
 
 	struct snapshot_limit *limits; /* of the process; owned */
 	size_t n_limits;
+	uint64_t pools_dropped; /* that max_pools folded, of this one */
 	struct snapshot_unmatched *unmatched; /* owned */
 	size_t n_unmatched;
 	struct snapshot_verdict verdict;
@@ -261,8 +262,8 @@ struct snapshot {
 	uint64_t lost[LOSS_REASON_COUNT]; /* UNKNOWN_U64: the kernel cannot say */
 	uint64_t received[PROBE_COUNT];
 	uint64_t reseeds;
-	uint64_t series_dropped; /* all that is in an `other`: the two below, and ended processes' pools beyond what a group keeps */
-	uint64_t pools_dropped;  /* that max_pools folded */
+	uint64_t series_dropped; /* all that is in an `other`: pools that max_pools folded, those of ended processes beyond what a
+				  * group keeps, and: */
 	uint64_t names_dropped;  /* of processes: folded, or refused; a name that comes back counts again */
 
 	/* set by the wiring, not by the model */

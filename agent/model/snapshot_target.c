@@ -394,6 +394,7 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.end = target->end,
 		.ended_realtime_ns = target->ended ? model_realtime(model, target->ended_ns) : 0,
 		.threads = target->threads.living,
+		.pools_dropped = target->pools.n_dropped,
 		.threads_peak = target->threads_peak,
 		.threads_running = target->threads_running,
 		.running_samples = target->running_samples_shown,

@@ -126,6 +126,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 			thread_leave(model, target, &threads->thread[i], time_ns);
 	}
 	target_settle_due(model, target, time_ns, true); /* of them, those that still waited to be listed */
+	judge_release(model, target, time_ns);
 	group_retire(model, target);
 	target->fresh_image = true;
 	target->based = true; /* all of a new image has grown */

@@ -246,9 +246,9 @@ static void say_refused(struct collector *all)
 		if (all->target->refused[i])
 			say(all, tables[i].attribute, "%s %s", format_counted(FORMAT_BUFFER, all->target->refused[i], tables[i].noun),
 			    tables[i].means);
-	if (all->snapshot->pools_dropped)
+	if (all->target->pools_dropped)
 		say(all, ATTR_NORMAL, "%s folded into `other`: raise max_pools to see them",
-		    format_counted(FORMAT_BUFFER, all->snapshot->pools_dropped, "pool"));
+		    format_counted(FORMAT_BUFFER, all->target->pools_dropped, "pool"));
 }
 
 /* One sentence for each pool that has something to say of that kind. */

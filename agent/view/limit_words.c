@@ -77,12 +77,14 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 			snprintf(since, sizeof(since), " since %s (%s)",
 				 format_clock(FORMAT_BUFFER, limit->since_realtime_ns, all->snapshot->realtime_ns),
 				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
-		if (state == LIMIT_OVER && limit->value <= limit->max)
+		if (limit->max == UNKNOWN_U64 || limit->value == UNKNOWN_U64)
+			held = ", not known by now: held for its clear_for";
+		else if (state == LIMIT_OVER && limit->value <= limit->max)
 			held = ", below by now: held for its clear_for";
 		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s%s%s",
 		    state == LIMIT_OVER ? "OVER" : "NEAR", limit_subject(all, pool, NAME_BUFFER), limit_phrases[limit->kind].before,
 		    value_text(limit, FORMAT_BUFFER), limit_phrases[limit->kind].after,
-		    limit->value > limit->max ? ">" : "of",
+		    limit->value > limit->max && limit->value != UNKNOWN_U64 ? ">" : "of",
 		    max_text(limit, FORMAT_BUFFER), excess, percent, since, held);
 	}
 }
@@ -165,7 +167,6 @@ void say_pending_limits(struct collector *all)
 		say_pending(all, &target->pools[i], target->pools[i].limits, target->pools[i].n_limits);
 }
 
-/* Limits are for all targets: one that watches a pool of another is no slip of the pen. */
 static bool is_unmatched(const struct snapshot_target *target, const char *glob)
 {
 	for (size_t i = 0; i < target->n_unmatched; i++) {
@@ -175,10 +176,15 @@ static bool is_unmatched(const struct snapshot_target *target, const char *glob)
 	return false;
 }
 
-static bool is_matched_elsewhere(const struct collector *all, const char *glob)
+/* A limit is for all targets of its entry, an option's for all: one that watches a pool of another is no slip of the
+ * pen. What one that has ended had tells nothing of those that live. */
+static bool is_matched_elsewhere(const struct collector *all, const struct snapshot_unmatched *limit)
 {
 	for (size_t i = 0; i < all->snapshot->n_targets; i++) {
-		if (!is_unmatched(&all->snapshot->targets[i], glob))
+		const struct snapshot_target *other = &all->snapshot->targets[i];
+		bool has_it = limit->source == LIMIT_SOURCE_OPTION || other->info.policy == all->target->info.policy;
+
+		if (has_it && (!other->ended || all->target->ended) && !is_unmatched(other, limit->pool))
 			return true;
 	}
 	return false;
@@ -192,7 +198,7 @@ void say_unmatched(struct collector *all)
 
 	for (size_t i = 0; i < target->n_unmatched; i++) {
 		const struct snapshot_unmatched *limit = &target->unmatched[i];
-		bool said = is_matched_elsewhere(all, limit->pool);
+		bool said = is_matched_elsewhere(all, limit);
 
 		for (size_t j = 0; j < i && !said; j++)
 			said = !strcmp(target->unmatched[j].pool, limit->pool);

@@ -325,6 +325,21 @@ def test_hostile_names_stay_text(screen, hostile):
     window.assert_given_back()
 
 
+@pytest.mark.parametrize("keys", ["q", "Zq", "C-c"])
+def test_what_is_said_on_leaving_is_of_that_moment(screen, pools, keys):
+    """Not of the last refresh, which may be long ago; nor of the picture that a pause holds."""
+    target = pools("burst:threads=6,named")
+    window = screen()
+    window.top("-p", target.pid, "-i", "60s", "--limit", "'burst-*:threads=3'", "--fail-on-over")
+    window.until(r"^Threads 1 ")
+    target.fill()
+    window.press(*([keys] if "-" in keys else keys))
+    text = window.until(r"^  burst-\* was over its limit of threads 1 time")
+    assert re.search(rf"^pools \(PID {target.pid}\): 7 threads, at most 7;", text, re.M), text
+    window.shell("echo code-$?")
+    window.until("^code-3")
+
+
 def test_end_of_the_target(screen, filled):
     window = screen()
     window.top("-p", filled.pid)

@@ -313,7 +313,7 @@ static void pools_beyond_what_a_group_keeps_are_counted(void **state)
 	gone(&s, 0, TARGET_END_EXITED, 0);
 	look(&s);
 	assert_int_equal(s.snapshot->series_dropped, 601 - 512);
-	assert_int_equal(s.snapshot->pools_dropped, 0);
+	assert_int_equal(s.snapshot->targets[0].pools_dropped, 0);
 	assert_int_equal(group(s.snapshot, "app")->n_pools, 513);
 	assert_int_equal(started_of_all(s.snapshot), 600);
 	script_end(&s);

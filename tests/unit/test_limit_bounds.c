@@ -118,6 +118,74 @@ static void what_is_not_judged_has_no_state_and_no_series(void **state)
 	script_end(&s);
 }
 
+/* Its bound may go: an executor is shut down, pids.max is lifted. What is not known for a moment ends nothing; what stays
+ * unknown is over nothing. */
+static void a_bound_that_goes_ends_what_was_over(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "", LIMIT_THREADS, 9000);
+	s.limits[0].is_percent = true;
+	script_begin(&s);
+	cgroup(&s, UNKNOWN_U64, MIB, 10);
+	leader(&s);
+	workers(&s, 200, 10);
+	refresh(&s);
+	expect_transition(&s, "", LIMIT_OK, LIMIT_OVER, 11);
+	for (int round = 0; round < 3; round++) { /* 40 seconds without, then it is back */
+		cgroup(&s, UNKNOWN_U64, MIB, UNKNOWN_U64);
+		for (int i = 0; i < 40; i++)
+			refresh(&s);
+		assert_int_equal(process_limit(refresh(&s), LIMIT_THREADS)->state, LIMIT_OVER);
+		cgroup(&s, UNKNOWN_U64, MIB, 10);
+		refresh(&s);
+	}
+	expect_no_transition(&s);
+	cgroup(&s, UNKNOWN_U64, MIB, UNKNOWN_U64);
+	for (int i = 0; i < 62; i++)
+		refresh(&s);
+	expect_transition(&s, "", LIMIT_OVER, LIMIT_OK, 11);
+	assert_false(snapshot_limit_is_judged(process_limit(refresh(&s), LIMIT_THREADS)));
+	expect_no_transition(&s);
+	cgroup(&s, UNKNOWN_U64, MIB, 10);
+	refresh(&s);
+	expect_transition(&s, "", LIMIT_OK, LIMIT_OVER, 11);
+	assert_int_equal(process_limit(refresh(&s), LIMIT_THREADS)->violations, 2);
+	script_end(&s);
+}
+
+/* What was over is no more after an exec, and its log says so. */
+static void exec_ends_what_was_over(int round)
+{
+	struct script s = {0};
+
+	limit(&s, "w-*", LIMIT_THREADS, 4);
+	limit(&s, "", LIMIT_THREADS, 6);
+	script_begin(&s);
+	leader(&s);
+	workers(&s, 200, 5);
+	refresh(&s);
+	expect_transition(&s, "", LIMIT_OK, LIMIT_WARN, 6);
+	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_OVER, 5);
+	expect_no_transition(&s);
+	if (round)
+		attach_as(&s, TARGET, PID, "new"); /* told first, but of the old name */
+	seed_begin(&s, SEED_EXEC);
+	seed_end(&s);
+	expect_transition(&s, "", LIMIT_WARN, LIMIT_OK, 1);
+	expect_transition(&s, "w-*", LIMIT_OVER, LIMIT_OK, 0);
+	expect_no_transition(&s);
+	refresh(&s);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
+static void an_exec_ends_what_was_over(void **state)
+{
+	exec_ends_what_was_over(0);
+	exec_ends_what_was_over(1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +193,8 @@ int main(void)
 		cmocka_unit_test(a_limit_of_none_warns_of_nothing),
 		cmocka_unit_test(a_glob_that_no_pool_has_is_named_until_one_comes),
 		cmocka_unit_test(what_is_not_judged_has_no_state_and_no_series),
+		cmocka_unit_test(a_bound_that_goes_ends_what_was_over),
+		cmocka_unit_test(an_exec_ends_what_was_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,6 +193,9 @@ static void test_limits_that_watch_nothing(void **state)
 	assert_says(fixture, "ThreadPoolExecutor-0_*: 7 threads > 1, over its limit if so in 12 s\n");
 	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0 };
 	assert_says(fixture, "OVER ThreadPoolExecutor-0_*: 1 thread > 0\n");
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 0, UNKNOWN_U64, 0, 0, true, 0 };
+	assert_says(fixture, "OVER ThreadPoolExecutor-0_*: 0 threads of n/a, not known by now: held for its clear_for\n");
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0 };
 	fixture->process_limits[1].max = UNKNOWN_U64;
 	text = words_of(fixture); /* built in: nobody asked for it */
 	assert_null(strstr(text, "pids.max is set"));
@@ -213,7 +216,6 @@ static void assert_title(struct fixture *fixture, const struct dashboard_state *
 	free(text);
 }
 
-/* What ended and came back is shown, unless the user has chosen what to look at; both say so. */
 /* Only one target is in sight: that another is over is said, and that a limit watches a pool of another's is no slip. */
 static void test_other_targets_limits(void **state)
 {
@@ -253,8 +255,31 @@ static void test_other_targets_limits(void **state)
 	targets[1].unmatched = targets[2].unmatched = &unmatched;
 	targets[1].n_unmatched = targets[2].n_unmatched = 1;
 	assert_says(fixture, "no pool matches 'pB-*' yet: its limit watches nothing\n");
+	/* A target that has ended, or that another entry is for, does not have the pool. */
+	targets[1].n_unmatched = 0;
+	assert_says(fixture, "no pool matches 'pB-*' yet: its limit watches nothing\n");
+	targets[1].ended = false;
+	text = words_of(fixture);
+	assert_null(strstr(text, "no pool matches"));
+	free(text);
+	targets[1].info.policy = 1;
+	unmatched.source = LIMIT_SOURCE_CONFIG;
+	assert_says(fixture, "no pool matches 'pB-*' yet: its limit watches nothing\n");
 }
 
+/* Of each target its own. */
+static void test_folded_pools(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	char *text = words_of(fixture);
+
+	assert_null(strstr(text, "folded"));
+	free(text);
+	fixture->targets[0].pools_dropped = 8;
+	assert_says(fixture, "8 pools folded into `other`: raise max_pools to see them\n");
+}
+
+/* What ended and came back is shown, unless the user has chosen what to look at; both say so. */
 static void test_return(void **state)
 {
 	struct fixture *fixture = fixture_snapshot();
@@ -482,6 +507,7 @@ int main(void)
 		cmocka_unit_test(test_orphaned_is_said),
 		cmocka_unit_test(test_limits_that_watch_nothing),
 		cmocka_unit_test(test_other_targets_limits),
+		cmocka_unit_test(test_folded_pools),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
 		cmocka_unit_test(test_kept_and_churn_in_words),
