@@ -64,8 +64,7 @@ int apply_worker(struct model *model, struct target *target, const struct fact *
 	thread->function = functions_number(&target->functions, told.function, told.file);
 	thread->line = told.line;
 	executor = told_executors_find(&target->executors, told.executor) ? told.executor : 0;
-	if (executor != thread->executor)
-		thread_recognise(model, target, thread, executor, fact->time_ns);
+	thread_is_told(model, target, thread, executor, fact->time_ns);
 	return 0;
 }
 

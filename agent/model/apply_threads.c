@@ -87,18 +87,13 @@ static void thread_sample(struct thread *thread, const struct fact_thread *told,
 		thread->seen_ns = time_ns;
 }
 
-static bool carries_creators_name(const struct thread *thread)
-{
-	return !*thread->creator_name || !strcmp(thread->creator_name, thread->name);
-}
-
 /* May the name or the routine that decides its pool still come? */
 static bool must_wait(const struct target *target, const struct thread *thread)
 {
 	if (thread->leader || thread->io_worker)
 		return false;
 	if (thread->born && target_is_listed(target))
-		return carries_creators_name(thread);
+		return thread_carries_creators_name(thread);
 	/* At attach its runtime, if it has one that is read, is to tell first: a pool that all leave at once would have
 	 * taken the room of another meanwhile. */
 	return !target->listed || (thread->start_routine && thread->routine == ROUTINE_NONE);
@@ -138,7 +133,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	if (born)
 		thread_note_creator(target, thread);
 	if (must_wait(target, thread))
-		thread_await_name(target, thread, born && !carries_creators_name(thread));
+		thread_await_name(target, thread, born && !thread_carries_creators_name(thread));
 	else
 		thread_settle(model, target, thread, fact->time_ns);
 	return 0;
@@ -150,7 +145,8 @@ static void thread_rename(struct model *model, struct target *target, struct thr
 	char renamed[FACT_NAME_SIZE];
 
 	text_copy(renamed, FACT_NAME_SIZE, name);
-	if (time_ns < thread->renamed_ns || !strcmp(renamed, thread->name))
+	/* One that the seed had found under its name already has not been told where it belongs. */
+	if (time_ns < thread->renamed_ns || (!strcmp(renamed, thread->name) && !thread->pending))
 		return;
 	memcpy(thread->name, renamed, sizeof(renamed));
 	thread->renamed_ns = time_ns;
@@ -188,10 +184,12 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 	/* A birth that the seed knew already: its stack's mmap, drained just before, has made it the creator's. */
 	if (stack || born)
 		thread_take_stack(model, target, thread, false, fact->time_ns);
-	if (born && !thread->born)
+	if (born && !thread->born) {
 		thread_upgrade_born(model, target, thread, fact->time_ns);
-	else if (!born && *told->name)
+		thread_note_creator(target, thread);
+	} else if (!born && *told->name) {
 		thread_rename(model, target, thread, told->name, fact->time_ns);
+	}
 	return 0;
 }
 

@@ -102,8 +102,8 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 	struct pool *judged = &target->pools.pool[pool];
 
 	/* where no runtime tells a pool's capacity, a percentage of it cannot be judged */
-	judge_thread_counts(model, target, judged->name, judged->limits, judged->threads, &judged->births,
-			    judged->capacity, now_ns);
+	judge_thread_counts(model, target, judged->name, judged->limits, judged->threads - judged->unread,
+			    &judged->births, judged->capacity, now_ns);
 }
 
 static uint64_t sum_known(uint64_t a, uint64_t b)

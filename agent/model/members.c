@@ -110,6 +110,22 @@ static void take_arrival_back(struct pool *pool, const struct thread *thread)
 	}
 }
 
+/* CPython starts all of its threads in one routine, and tells at its next reading whose worker each is. */
+static bool is_to_be_told(const struct target *target, const struct thread *thread, uint64_t now_ns)
+{
+	const char *module = thread_module(target, thread);
+
+	return thread->born && !thread->is_told && now_ns < add_saturated(thread->known_ns, SETTLING_NS) &&
+	       !strncmp(target->runtime.name, "cpython", 7) && (!strncmp(module, "python3", 7) || !strncmp(module, "libpython3", 10));
+}
+
+static void note_peak(struct pool *pool)
+{
+	uint32_t threads = pool->threads - pool->unread;
+
+	pool->threads_peak = threads > pool->threads_peak ? threads : pool->threads_peak;
+}
+
 /* Puts the thread where its name and routine say now, and judges the pools concerned. */
 static void settle(struct model *model, struct target *target, struct thread *thread, bool settling, uint64_t now_ns)
 {
@@ -126,18 +142,22 @@ static void settle(struct model *model, struct target *target, struct thread *th
 		struct pool *left = &target->pools.pool[before];
 
 		left->threads--;
+		left->unread -= thread->is_unread;
 		/* What it had at the attach it had there: it has not grown by coming here. */
 		base_take(&left->base, &thread->base);
 		base_add(&pool->base, &thread->base);
-		if (settling)
+		if (settling && !thread->is_unread)
 			take_arrival_back(left, thread);
 	}
-	if (before == POOL_NONE || settling)
+	settling |= before == POOL_NONE || thread->is_unread;
+	thread->is_unread = is_to_be_told(target, thread, now_ns);
+	if (settling && !thread->is_unread)
 		count_arrival(pool, thread);
 	thread->pool = after;
 	thread->guest_of = POOL_NONE;
-	if (++pool->threads > pool->threads_peak)
-		pool->threads_peak = pool->threads;
+	pool->threads++;
+	pool->unread += thread->is_unread;
+	note_peak(pool);
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);
 	judge_threads(model, target, after, now_ns);
@@ -148,11 +168,46 @@ void thread_settle(struct model *model, struct target *target, struct thread *th
 	settle(model, target, thread, now_ns <= add_saturated(thread->known_ns, SETTLING_NS), now_ns);
 }
 
+static void count_unread(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns)
+{
+	struct pool *pool = &target->pools.pool[thread->pool];
+
+	thread->is_unread = false;
+	pool->unread--;
+	count_arrival(pool, thread);
+	note_peak(pool);
+	judge_threads(model, target, thread->pool, now_ns);
+}
+
 void thread_recognise(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
 		      uint64_t now_ns)
 {
 	thread->executor = executor;
 	settle(model, target, thread, true, now_ns);
+}
+
+void thread_is_told(struct model *model, struct target *target, struct thread *thread, uint64_t executor, uint64_t now_ns)
+{
+	thread->is_told = true;
+	if (thread->executor != executor)
+		thread_recognise(model, target, thread, executor, now_ns);
+	if (thread->is_unread)
+		count_unread(model, target, thread, now_ns);
+}
+
+/* Who was not told of in time stays where it is. */
+void target_count_unread(struct model *model, struct target *target, uint64_t now_ns)
+{
+	uint32_t unread = 0;
+
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		unread += target->pools.pool[i].unread;
+	for (uint32_t i = 0; unread && i < target->threads.n_slots; i++) {
+		struct thread *thread = &target->threads.thread[i];
+
+		if (thread->living && thread->is_unread && !is_to_be_told(target, thread, now_ns))
+			count_unread(model, target, thread, now_ns);
+	}
 }
 
 /* Whose makers turned out to be, or have become, of another pool. */
@@ -190,8 +245,10 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	pool = &target->pools.pool[thread->pool];
 	if (member)
 		pool->threads--;
-	else
+	if (!member || thread->is_unread)
 		count_arrival(pool, thread);
+	pool->unread -= thread->is_unread;
+	thread->is_unread = false;
 	pool->exited++;
 	pool->gave_back += thread->gave_back;
 	thread->gave_back = thread->gave_back_last = thread->settled_last = 0;
@@ -200,11 +257,40 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	judge_threads(model, target, thread->pool, time_ns);
 }
 
+bool thread_carries_creators_name(const struct thread *thread)
+{
+	return !*thread->creator_name || !strcmp(thread->creator_name, thread->name);
+}
+
+static bool has_name(const struct target *target, const struct thread *thread)
+{
+	return *thread->name && !is_own_name(target, thread->name) && !(thread->born && thread_carries_creators_name(thread));
+}
+
+/* Those who live at the same time as one that ends before its pool was told: they are the peak of it, and may be too many,
+ * for as short as that is. */
+static void settle_named(struct model *model, struct target *target, uint64_t time_ns)
+{
+	struct threads *threads = &target->threads;
+	uint32_t next;
+
+	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = next) {
+		struct thread *thread = &threads->thread[i];
+
+		next = thread->pending_next;
+		if (thread->living && has_name(target, thread))
+			thread_settle(model, target, thread, time_ns);
+	}
+}
+
 /* The thread has ended. While those that were there are still being listed it waits for its pool as they do. */
 void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
 {
-	bool member = thread->pool != POOL_NONE, is_listed = target_is_listed(target);
+	bool member, is_listed = target_is_listed(target);
 
+	if (thread->pending && is_listed && has_name(target, thread))
+		settle_named(model, target, time_ns);
+	member = thread->pool != POOL_NONE;
 	if (!member && is_listed)
 		thread->pool = pool_of(target, thread, time_ns);
 	range_map_owner_gone(target->ranges, thread->owner);

@@ -195,6 +195,10 @@ void thread_settle(struct model *model, struct target *target, struct thread *th
 /* Its runtime says whose worker it is (0: nobody's): so it has been from its start. */
 void thread_recognise(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
 		      uint64_t now_ns);
+/* Its runtime says whose worker it is (0: nobody's). */
+void thread_is_told(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
+		    uint64_t now_ns);
+void target_count_unread(struct model *model, struct target *target, uint64_t now_ns);
 void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 /* The creator's pool while it lives; after that, the last one that it was in. POOL_NONE: not known. */
 uint32_t thread_makers_pool(struct target *target, struct thread *thread);
@@ -204,6 +208,8 @@ bool thread_has_creators_argument(struct target *target, struct thread *thread);
 void target_follow_makers(struct model *model, struct target *target, uint64_t now_ns);
 /* is_named: it has one, but those that were there come first. */
 void thread_await_name(struct target *target, struct thread *thread, bool is_named);
+/* Or its creator's is not known. */
+bool thread_carries_creators_name(const struct thread *thread);
 void thread_note_creator(struct target *target, struct thread *thread);
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too);

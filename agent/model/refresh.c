@@ -384,6 +384,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	/* A newborn that was its guest can be shown nowhere now. */
 	target_settle_due(model, target, now_ns, true);
 	target_follow_makers(model, target, now_ns);
+	target_count_unread(model, target, now_ns);
 	sampled = target->sampled;
 	target->sampled = false;
 	threads_release(&target->threads);

@@ -39,6 +39,8 @@ struct thread {
 	bool born;         /* seen being created; else it was there already */
 	bool pending;      /* in the list of newborns whose name does not count yet */
 	bool is_named;     /* while pending: it would, but its pool is a new one, and older threads may name one first */
+	bool is_told;      /* its runtime has told of it */
+	bool is_unread;    /* it is to: which pool it stays in is open, so its pool does not count it yet */
 	bool creator_sought; /* by its argument */
 	char creator_name[FACT_NAME_SIZE]; /* its last one; "": not known */
 	uint32_t creator_pool, creator_pool_number; /* in which its creator was last; POOL_NONE: not known */

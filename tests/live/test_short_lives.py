@@ -155,3 +155,21 @@ def test_what_a_swarm_of_children_took_is_given_back(loops, exporter):
     assert workload.answer("go") == "done\n"
     serving.wait_value(1201, "poolscope_processes_started_total", process="python3")
     wait_for(lambda: resident(serving.process.pid) < 16 << 20, "what the children took to be given back")
+
+
+@pytest.mark.parametrize("milliseconds", [1, 10])
+def test_a_burst_in_a_childs_first_moments(milliseconds, workload, watch):
+    """Counted, and judged, as of a process that is there already: also what the child's first reading has found."""
+    children, threads = 12, 20
+    program = workload("bursts", str(children), str(threads), str(milliseconds * 1000))
+    watching = watch(program.pid, "-f", "--limit", "kid-*:threads=10")
+    program.ask("go")
+    time.sleep(1.5)
+    watching.process.send_signal(2)
+    ended = watching.wait()
+    pools = [pool for target in ended.json()["targets"] for pool in target["pools"] if pool["name"] == "kid-*"]
+    assert len(pools) == children
+    for pool in pools:
+        told = pool["threads_started"], pool["threads_exited"], pool["threads_peak"], pool["limits"][0]["violations"]
+        assert told == (threads, threads, threads, 1), pools
+    assert ended.err.count("state=over was=") == children

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads whose pool is not certain yet: which count, for limits and peaks, and when. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "limit_facts.h"
+
+static void ready(struct script *s)
+{
+	limit(s, "*", LIMIT_THREADS, 10);
+	script_begin(s);
+	leader(s);
+	tick(s);
+	refresh(s);
+	feed(s, (struct fact){.kind = FACT_RUNTIME, .runtime = {.name = "cpython 3.11.2", .passes = 1}});
+}
+
+static void python_threads(struct script *s, uint32_t first, uint32_t count)
+{
+	for (uint32_t number = first; number < first + count; number++) {
+		born(s, number, "app");
+		routine(s, number, "python3.11", "+0x1139");
+	}
+	pass(s, 25 * MSEC); /* no name comes any more */
+	feed(s, (struct fact){.kind = FACT_THREAD_SAMPLED, .thread = {.id = tid(PID), .state = 'S'}});
+	born(s, 999, "x-1");
+	exited(s, 999);
+}
+
+static void told(struct script *s, uint32_t first, uint32_t count, uint64_t executor)
+{
+	for (uint32_t number = first; number < first + count; number++)
+		feed(s, (struct fact){.kind = FACT_WORKER, .worker = {.id = tid(number), .executor = executor,
+								      .activity = WORKER_BUSY}});
+}
+
+static void executor(struct script *s, uint64_t id)
+{
+	feed(s, (struct fact){.kind = FACT_EXECUTOR, .executor = {.id = id, .kind = EXECUTOR_FUTURES, .name = "resize_0",
+								  .instance = 1, .capacity = 40, .queued = 0, .busy = UNKNOWN_U64,
+								  .idle = UNKNOWN_U64}});
+}
+
+/* Python's newborns stand where their routine says, but are no members: they may all be an executor's, and are. */
+static void who_is_to_be_told_raises_nothing(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	ready(&s);
+	python_threads(&s, 200, 12);
+	target = &look(&s)->targets[0];
+	assert_int_equal(pool(target, "python3.11")->threads, 12);
+	assert_int_equal(pool(target, "python3.11")->threads_peak, 0);
+	assert_int_equal(pool(target, "python3.11")->threads_started, 0);
+	expect_no_transition(&s);
+	executor(&s, 1);
+	told(&s, 200, 8, 1);
+	exited(&s, 210); /* nobody will tell of it any more: it has been one, but nobody knows for how long with whom */
+	target = refresh(&s); /* a second later: the others are nobody's workers */
+	assert_int_equal(pool(target, "python3.11")->threads, 3);
+	assert_int_equal(pool(target, "python3.11")->threads_peak, 3);
+	assert_int_equal(pool(target, "python3.11")->threads_started, 4);
+	assert_int_equal(pool(target, "python3.11")->threads_exited, 1);
+	assert_int_equal(pool(target, "resize_*")->threads_peak, 8);
+	assert_int_equal(pool(target, "resize_*")->threads_started, 8);
+	told(&s, 208, 2, 1); /* late, and yet its own from the start */
+	target = refresh(&s);
+	assert_int_equal(pool(target, "python3.11")->threads_started, 2);
+	assert_int_equal(pool(target, "resize_*")->threads_started, 10);
+	expect_transition(&s, "resize_*", LIMIT_OK, LIMIT_WARN, 8);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
+/* Told of as nobody's worker, or not in a second: then they are members. */
+static void who_stays_is_judged(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		struct script s = {0};
+
+		ready(&s);
+		python_threads(&s, 200, 12);
+		expect_no_transition(&s);
+		if (round)
+			told(&s, 200, 12, 0);
+		else
+			refresh(&s);
+		expect_transition(&s, "python3.11", LIMIT_OK, LIMIT_WARN, 8);
+		expect_transition(&s, "python3.11", LIMIT_WARN, LIMIT_OVER, 11);
+		assert_int_equal(pool(&look(&s)->targets[0], "python3.11")->threads_peak, 12);
+		assert_int_equal(pool(&s.snapshot->targets[0], "python3.11")->threads_started, 12);
+		script_end(&s);
+	}
+}
+
+/* Of another file's routine no runtime tells. */
+static void others_are_judged_at_once(void **state)
+{
+	struct script s = {0};
+
+	ready(&s);
+	for (uint32_t number = 200; number < 212; number++) {
+		born(&s, number, "app");
+		routine(&s, number, "libfoo.so", "work");
+	}
+	pass(&s, 25 * MSEC);
+	born(&s, 999, "x-1");
+	expect_transition(&s, "libfoo.so:work", LIMIT_OK, LIMIT_WARN, 8);
+	expect_transition(&s, "libfoo.so:work", LIMIT_WARN, LIMIT_OVER, 11);
+	script_end(&s);
+}
+
+/* A child is followed from its birth on: the threads that its first reading has found under their names have lived at one
+ * time, however soon they end, and are too many. */
+static void a_burst_that_the_first_reading_found(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		struct script s = {0};
+		struct fact child = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .exe = "/bin/app",
+									   .name = "app", .comm = "app", .followed = true}};
+		const struct snapshot_target *target;
+
+		limit(&s, "kid-*", LIMIT_THREADS, 10);
+		script_begin_with(&s, (struct model_options){.keep_ended = true});
+		feed(&s, child);
+		leader(&s);
+		tick(&s);
+		for (uint32_t number = 200; number < 220; number++) {
+			struct fact fact = thread_fact(FACT_THREAD_SEEN, number, "kid-1");
+
+			fact.thread.start_routine = 0x1139;
+			feed(&s, fact);
+		}
+		for (uint32_t number = 200; number < 220; number++) {
+			struct fact fact = thread_fact(FACT_THREAD_BORN, number, "app");
+
+			fact.thread.creator = tid(PID);
+			feed(&s, fact);
+			if (round)
+				renamed(&s, number, "kid-1");
+		}
+		for (uint32_t number = 200; number < 220; number++)
+			exited(&s, number);
+		expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 8);
+		expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 11);
+		expect_no_transition(&s);
+		target = refresh(&s);
+		assert_int_equal(pool(target, "kid-*")->threads_peak, 20);
+		assert_int_equal(pool(target, "kid-*")->threads_started, 20);
+		assert_int_equal(pool(target, "kid-*")->threads_exited, 20);
+		script_end(&s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_is_to_be_told_raises_nothing),
+		cmocka_unit_test(who_stays_is_judged),
+		cmocka_unit_test(others_are_judged_at_once),
+		cmocka_unit_test(a_burst_that_the_first_reading_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

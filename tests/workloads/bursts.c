@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Children that begin with many threads at once for a moment. Says {"ready":PID}; `bursts CHILDREN THREADS MICROSECONDS`:
+ * on a line on stdin so many children are made, one after the other, each with so many threads of the name kid-1 for so
+ * long, of whom all live at the same time. Answers {"children":N} once the last one's threads have ended; the children
+ * live on until the program ends. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define THREADS_MAX 64
+
+static unsigned int threads, microseconds;
+static pthread_barrier_t all;
+
+static void *live(void *unused)
+{
+	prctl(PR_SET_NAME, "kid-1");
+	pthread_barrier_wait(&all);
+	usleep(microseconds);
+	return unused;
+}
+
+__attribute__((noreturn)) static void child(int told)
+{
+	pthread_t thread[THREADS_MAX];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pthread_barrier_init(&all, NULL, threads);
+	for (unsigned int i = 0; i < threads; i++) {
+		if (pthread_create(&thread[i], NULL, live, NULL))
+			_exit(1);
+	}
+	for (unsigned int i = 0; i < threads; i++)
+		pthread_join(thread[i], NULL);
+	if (write(told, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int children = argc > 3 ? (unsigned int)strtoul(argv[1], NULL, 10) : 0;
+	char byte;
+	int told[2];
+
+	threads = argc > 3 ? (unsigned int)strtoul(argv[2], NULL, 10) : 0;
+	microseconds = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 10) : 0;
+	if (!children || children > 64 || !threads || threads > THREADS_MAX || pipe(told)) {
+		fprintf(stderr, "usage: bursts CHILDREN THREADS MICROSECONDS\n");
+		return 2;
+	}
+	printf("{\"ready\":%d}\n", getpid());
+	fflush(stdout);
+	if (getchar() == EOF)
+		return 0;
+	for (unsigned int i = 0; i < children; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return 1;
+		if (!pid)
+			child(told[1]);
+		if (read(told[0], &byte, 1) != 1)
+			return 1;
+	}
+	printf("{\"children\":%u}\n", children);
+	fflush(stdout);
+	while (getchar() != EOF)
+		continue;
+	return 0;
+}
