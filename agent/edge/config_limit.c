@@ -137,15 +137,26 @@ static int spec_name(const char *name, enum limit_kind *ret_kind, char *why, siz
 /* One `key=value` after the first. */
 static int spec_setting(const char *setting, struct limit_timing *timing, char *why, size_t why_size)
 {
+	const struct {
+		const char *name;
+		uint64_t *place;
+		int (*parse)(const char *text, uint64_t *ret_value, char *why, size_t why_size);
+	} settings[] = {
+		{ "warn", &timing->warn_percent, warn_parse },
+		{ "for", &timing->for_ns, limit_duration_parse },
+		{ "clear_for", &timing->clear_for_ns, limit_duration_parse },
+	};
 	const char *equals = strchr(setting, '=');
 	size_t length = equals ? (size_t)(equals - setting) : 0;
 
-	if (length == strlen("warn") && memcmp(setting, "warn", length) == 0)
-		return warn_parse(equals + 1, &timing->warn_percent, why, why_size);
-	if (length == strlen("for") && memcmp(setting, "for", length) == 0)
-		return limit_duration_parse(equals + 1, &timing->for_ns, why, why_size);
-	if (length == strlen("clear_for") && memcmp(setting, "clear_for", length) == 0)
-		return limit_duration_parse(equals + 1, &timing->clear_for_ns, why, why_size);
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		if (length != strlen(settings[i].name) || memcmp(setting, settings[i].name, length) != 0)
+			continue;
+		if (*settings[i].place == UNKNOWN_U64)
+			return settings[i].parse(equals + 1, settings[i].place, why, why_size);
+		snprintf(why, why_size, "%s stands twice", settings[i].name);
+		return -EINVAL;
+	}
 	snprintf(why, why_size, "'%.40s' after the limit is not understood; there are warn=80%%, for=2m and clear_for=1m",
 		 setting);
 	return -EINVAL;

@@ -288,7 +288,7 @@ const struct option_info option_table[] = {
 	{ "no-color", 0, NULL, TOP | DUMP | DOCTOR, "no colours (also by the environment variable NO_COLOR)", set_no_color },
 	{ "mapped", 0, NULL, SERVE, "export pool_memory_mapped_bytes too: four series more a pool", set_mapped },
 	{ "faults", 0, NULL, SERVE, "export pool_page_faults_total too: one series more a pool", set_faults },
-	{ "cpu-budget", 0, "PERCENT", WATCH, "CPU time for reading page tables, of one core (default 1)", set_cpu_budget },
+	{ "cpu-budget", 0, "PERCENT", WATCH, "CPU time for reading page tables, and for executors, of one core (default 1)", set_cpu_budget },
 	{ "variant", 0, "VARIANT", WATCH | DOCTOR, "force the memory probes to fexit, tracepoint or kretprobe", set_variant },
 	{ "ring", 0, "BYTES", WATCH, "size of the event ring, a power of two (default 4MiB; below 64KiB it bounds what one target takes of that)", set_ring },
 	{ "max-processes", 0, "N", WATCH, "processes watched at one time, children of -f included (default 8192)", set_max_processes },

@@ -4,6 +4,7 @@
 #include "model_inside.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 static void end_text(char *text, size_t size)
@@ -11,8 +12,16 @@ static void end_text(char *text, size_t size)
 	text[size - 1] = '\0';
 }
 
+/* One that failed told nothing. */
+static uint64_t passes_told(const struct fact_runtime *runtime)
+{
+	return runtime->passes - runtime->failed_passes;
+}
+
 int apply_runtime(struct model *model, struct target *target, const struct fact *fact)
 {
+	if (passes_told(&fact->runtime) != passes_told(&target->runtime))
+		target->runtime_told_ns = fact->time_ns;
 	target->runtime = fact->runtime;
 	if ((unsigned int)target->runtime.role >= PROCESS_ROLE_COUNT)
 		target->runtime.role = PROCESS_ROLE_NONE;
@@ -74,8 +83,10 @@ int apply_activity(struct model *model, struct target *target, const struct fact
 
 	if (!fact->activity.id.tid || (unsigned int)fact->activity.activity > WORKER_BUSY)
 		return -EINVAL;
-	if (thread)
-		thread->stands = fact->activity.activity;
+	if (!thread)
+		return 0;
+	thread->stands = fact->activity.activity;
+	target->activity_told_ns = fact->time_ns;
 	return 0;
 }
 
@@ -202,10 +213,35 @@ static void forget_functions(struct target *target)
 	}
 }
 
-/* A reading that has not come since the last refresh is no look; one that failed told nothing. */
+/* What is older says nothing of now. */
+#define STALE_SECONDS 30
+
+bool target_activity_is_stale(const struct target *target)
+{
+	return target->activity_age_seconds > STALE_SECONDS;
+}
+
+static double age_of(uint64_t told_ns, uint64_t now_ns)
+{
+	return !told_ns ? NAN : now_ns > told_ns ? (double)(now_ns - told_ns) / NSEC_PER_SEC : 0;
+}
+
+static void figure_age(struct target *target, uint64_t now_ns)
+{
+	double runtime = age_of(target->runtime_told_ns, now_ns), activity = NAN;
+
+	/* Told of each at each look; of those that have ended it is not. */
+	for (uint32_t i = 0; i < target->threads.n_slots && isnan(activity); i++) {
+		if (target->threads.thread[i].living && target->threads.thread[i].stands != WORKER_UNKNOWN)
+			activity = age_of(target->activity_told_ns, now_ns);
+	}
+	target->activity_age_seconds = fmax(runtime, activity); /* of the two that are none NAN */
+}
+
+/* A reading that has not come since the last refresh is no look. */
 static bool is_told_anew(struct target *target)
 {
-	uint64_t told = target->runtime.passes - target->runtime.failed_passes;
+	uint64_t told = passes_told(&target->runtime);
 	bool anew = told != target->runtime_told;
 
 	target->runtime_told = told;
@@ -231,6 +267,7 @@ void target_figure_executors(struct target *target, uint64_t now_ns)
 {
 	bool is_look = is_told_anew(target);
 
+	figure_age(target, now_ns);
 	for (uint32_t i = 0; i < target->executors.count; i++) {
 		target->executors.executor[i].pool = POOL_NONE;
 		target->executors.executor[i].is_split = false;
@@ -257,8 +294,10 @@ void target_figure_executors(struct target *target, uint64_t now_ns)
 
 		figure_other(pool);
 		/* Without threads nobody is busy; but only where it was told who was. */
-		if (!pool->had_executors && !pool->had_activity)
+		if ((!pool->had_executors && !pool->had_activity) || target_activity_is_stale(target))
 			pool->busy = UNKNOWN_U64;
+		if (target_activity_is_stale(target))
+			pool->queued = pool->borrowed = UNKNOWN_U64;
 		raise_known(&pool->busy_peak, pool->busy);
 		raise_known(&pool->busy_peak, pool->executor_peak);
 		if (is_look)

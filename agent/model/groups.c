@@ -297,6 +297,7 @@ static void add_target(struct snapshot_group *group, const struct snapshot_targe
 	add_known(&group->rss_file, target->memory.rss_file);
 	add_known(&group->rss_shmem, target->memory.rss_shmem);
 	add_known(&group->swapped, target->memory.swapped);
+	group->activity_age_seconds = fmax(group->activity_age_seconds, target->activity_age_seconds);
 	for (int reason = 0; reason < UNATTRIBUTED_COUNT; reason++)
 		add_known(&group->unattributed[reason], target->unattributed[reason]);
 	if (target->unexplained_bytes == UNKNOWN_I64 || group->unexplained == UNKNOWN_I64 ||
@@ -325,6 +326,7 @@ static int group_fill(const struct model *model, uint32_t index, const struct sn
 	}
 	memcpy(group->name, kept->name, sizeof(group->name));
 	group->processes_started_total = kept->processes_started;
+	group->activity_age_seconds = NAN;
 	group->pools = calloc(room ? room : 1, sizeof(*group->pools));
 	if (!group->pools)
 		return -ENOMEM;

@@ -27,6 +27,8 @@ void limit_fill(const struct model *model, const struct limit_track *track, stru
 		.violations = track->violations,
 		.over_in_ns = over_at == UINT64_MAX ? 0 : over_at > now_ns ? over_at - now_ns : 1,
 		.is_percent = track->rule->is_percent,
+		.is_falling = track->over.on ? track->over.contrary : track->warn.on && track->warn.contrary,
+		.percent = (double)track->rule->value / 100,
 	};
 }
 

@@ -48,6 +48,8 @@ struct target {
 	struct blame blame;
 	struct fact_runtime runtime;
 	uint64_t runtime_told; /* passes that told something, up to the last refresh */
+	uint64_t runtime_told_ns, activity_told_ns; /* when; 0: not yet */
+	double activity_age_seconds; /* of the older of the two, as of the last refresh; NAN: nothing was told */
 	char own_names[OWN_NAMES][FACT_NAME_SIZE]; /* the process's own: no name family */
 	uint32_t n_own_names;
 	uint32_t threads_peak;
@@ -177,6 +179,8 @@ int apply_running_sampled(struct model *model, struct target *target, const stru
 void target_figure_running(struct target *target, bool is_sample);
 int apply_blame(struct model *model, struct target *target, const struct fact *fact);
 /* apply_runtime.c: what the executors of each pool hold and how many are busy, as of this refresh */
+/* What was told of who is busy is too old to be shown: the readings are put off, or fail. */
+bool target_activity_is_stale(const struct target *target);
 void target_figure_executors(struct target *target, uint64_t now_ns);
 
 /* lineage.c: who made threads that were there before; which pool made which, as of this refresh */

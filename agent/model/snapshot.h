@@ -58,6 +58,8 @@ struct snapshot_limit {
 	uint64_t violations;        /* how often it became `over` */
 	bool is_percent;            /* max came from a percentage of a natural bound */
 	uint64_t over_in_ns;        /* beyond max, but not for long enough yet: the time until it is over; else 0 */
+	bool is_falling;            /* no longer what its state says, but not for long enough yet */
+	double percent;             /* of the natural bound, as it was asked for; is_percent */
 };
 
 /* A percentage of what is not known says nothing: then its state is none, not `ok`. */
@@ -212,6 +214,7 @@ struct snapshot_target {
 	struct snapshot_function *functions; /* owned */
 	size_t n_functions;
 	struct fact_runtime runtime; /* passes 0: no runtime is read */
+	double activity_age_seconds; /* of busy, queued, borrowed, and of what threads do; NAN: nothing was told */
 	uint64_t *history; /* rss_anon, oldest first; owned */
 	size_t n_history;
 };
@@ -245,6 +248,7 @@ struct snapshot_group {
 	uint64_t rss_anon, rss_file, rss_shmem, memory_limit, swapped;
 	uint64_t unattributed[UNATTRIBUTED_COUNT];
 	int64_t unexplained;
+	double activity_age_seconds; /* the oldest of its processes; NAN */
 	struct snapshot_group_limit limits[LIMIT_KIND_COUNT];
 	size_t n_limits;
 	struct snapshot_verdict verdict;

@@ -223,8 +223,8 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	ret_thread->faults_per_second = thread->fault_rate;
 	strcpy(ret_thread->start_routine, thread_symbol(target, thread));
 	strcpy(ret_thread->module, thread_module(target, thread));
-	ret_thread->activity = thread_activity(thread);
-	ret_thread->function = thread->function;
+	ret_thread->activity = target_activity_is_stale(target) ? WORKER_UNKNOWN : thread_activity(thread);
+	ret_thread->function = target_activity_is_stale(target) ? FUNCTION_NONE : thread->function;
 	ret_thread->line = thread->line;
 	ret_thread->started_realtime_ns = model_realtime(model, start);
 	ret_thread->age_ns = start && now_ns > start ? now_ns - start : 0;
@@ -402,6 +402,7 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.cgroup = target->cgroup,
 		.children = target->children,
 		.runtime = target->runtime,
+		.activity_age_seconds = target->activity_age_seconds,
 		.events_received = target->has_events ? sum_of(target->events.received, PROBE_COUNT)
 						      : UNKNOWN_U64,
 		.events_lost = target->has_loss && !model_losses_unknown(model) ? losses_of(&target->loss) : UNKNOWN_U64,

@@ -97,6 +97,7 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 		.cpu_quota_cores = NAN,
 		.host_memory_total = UNKNOWN_U64,
 	};
+	target->activity_age_seconds = NAN;
 	memcpy(target->variant, model->variant, sizeof(target->variant));
 	note_own_names(target);
 	*ret_target = TAKE_PTR(target);
@@ -138,6 +139,8 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	functions_clear(&target->functions);
 	blame_clear(&target->blame);
 	memset(&target->runtime, 0, sizeof(target->runtime));
+	target->runtime_told_ns = target->activity_told_ns = 0;
+	target->activity_age_seconds = NAN;
 	history_restart(&target->history);
 	uint32_t max = threads->max;
 	uint64_t refused = threads->refused;

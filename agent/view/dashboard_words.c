@@ -263,6 +263,18 @@ static void say_of_pools(struct collector *all, bool (*words)(const struct snaps
 			say(all, ATTR_NORMAL, "%s", text);
 }
 
+/* Each refresh reads it, unless the readings of all targets take more than the budget. */
+#define OLD_SECONDS 2.5
+
+static void say_old_activity(struct collector *all)
+{
+	const struct snapshot_target *target = all->target;
+
+	if (!target->ended && target->activity_age_seconds > OLD_SECONDS)
+		say(all, ATTR_WARN, "BUSY, QUEUE and what threads do were read %s ago: reading them takes more than --cpu-budget",
+		    format_duration(FORMAT_BUFFER, target->activity_age_seconds));
+}
+
 /* Told, never flagged: neither is a fault. */
 static void say_notes(struct collector *all)
 {
@@ -313,6 +325,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_hidden(&all);
 	say_children(&all);
 	say_refused(&all);
+	say_old_activity(&all);
 	say_notes(&all);
 	all.count += right_size_words(target, options, words + all.count, max - all.count);
 	say_kept(&all);

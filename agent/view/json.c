@@ -196,6 +196,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "container", text_or_null(info->container));
 	add(&object, "runtime", text_or_null(info->runtime));
 	add(&object, "runtime_readings", build_readings(&target->runtime));
+	add(&object, "activity_age_seconds", real(target->activity_age_seconds));
 	add(&object, "variant", text_or_null(target->variant));
 	add(&object, "threads", count(target->threads));
 	add(&object, "threads_peak", count(target->threads_peak));

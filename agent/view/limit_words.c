@@ -68,8 +68,7 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 		if (limit->state != state)
 			continue;
 		if (limit->is_percent && bound != UNKNOWN_U64 && bound && limit->max != UNKNOWN_U64)
-			snprintf(percent, sizeof(percent), " (%.3g %% of %s)",
-				 (double)limit->max * 100 / (double)bound, bound_name);
+			snprintf(percent, sizeof(percent), " (%.4g %% of %s)", limit->percent, bound_name);
 		if (limit->value > limit->max && limit->value != UNKNOWN_U64 &&
 		    !strcmp(value_text(limit, FORMAT_BUFFER), max_text(limit, FORMAT_BUFFER)))
 			snprintf(excess, sizeof(excess), " by %s", format_bytes(FORMAT_BUFFER, limit->value - limit->max));
@@ -79,7 +78,7 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
 		if (limit->max == UNKNOWN_U64 || limit->value == UNKNOWN_U64)
 			held = ", not known by now: held for its clear_for";
-		else if (state == LIMIT_OVER && limit->value <= limit->max)
+		else if (limit->is_falling)
 			held = ", below by now: held for its clear_for";
 		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s%s%s",
 		    state == LIMIT_OVER ? "OVER" : "NEAR", limit_subject(all, pool, NAME_BUFFER), limit_phrases[limit->kind].before,

@@ -98,6 +98,8 @@ const struct metrics_family metrics_families[] = {
 	 .help = "Resident anonymous memory that no thread could be charged with, by reason."},
 	{"process_memory_unexplained_bytes", "bytes", GROUP(unexplained), .number = NUMBER_I64,
 	 .help = "The kernel's figure less attributed and unattributed memory; may be negative."},
+	{"process_activity_age_seconds", "seconds", GROUP(activity_age_seconds), .number = NUMBER_DOUBLE,
+	 .help = "Age, at the refresh, of what was read of busy threads and queues; of the process where it is the oldest."},
 	{"process_limit_used_ratio", "ratio", GROUP_LIMIT(used_ratio), .number = NUMBER_DOUBLE,
 	 .help = "Value over limit, of the worst process."},
 	{"process_over_limit", GROUP_LIMIT(over), .number = NUMBER_BOOL, .help = "1 while the limit's state is over."},

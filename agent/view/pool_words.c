@@ -15,17 +15,21 @@ bool pool_team_words(const struct snapshot_target *target, const struct snapshot
 {
 	const struct snapshot_pool *parent;
 	char name[NAME_SIZE], above[NAME_SIZE], largest[48] = "";
+	const char *each = " of ";
 
 	if (pool->parent < 0 || (size_t)pool->parent >= target->n_pools || pool->team_bound == UNKNOWN_U64)
 		return false;
 	parent = &target->pools[pool->parent];
 	/* Without it the bound would be a multiple of nothing that is shown. */
+	if (pool->teams > 1 && pool->threads != pool->teams * pool->team_threads)
+		each = ", the largest of ";
 	if (pool->team_threads_peak > pool->team_threads)
 		snprintf(largest, sizeof(largest), " (largest so far: %s)", format_count(FORMAT_BUFFER, pool->team_threads_peak));
-	snprintf(ret_text, size, "%s below %s: %s of %s%s; at most %s threads, when each of %s workers has one",
+	snprintf(ret_text, size, "%s below %s: %s%s%s%s; at most %s threads, when each of %s workers has one",
 		 escape_text(pool->name, sizeof(pool->name), utf8, name, sizeof(name)),
 		 escape_text(parent->name, sizeof(parent->name), utf8, above, sizeof(above)),
-		 format_counted(FORMAT_BUFFER, pool->teams, "team"), format_count(FORMAT_BUFFER, pool->team_threads),
+		 format_counted(FORMAT_BUFFER, pool->teams, "team"), each,
+		 format_count(FORMAT_BUFFER, pool->team_threads),
 		 largest, format_count(FORMAT_BUFFER, pool->team_bound), format_count(FORMAT_BUFFER, parent->capacity));
 	return true;
 }

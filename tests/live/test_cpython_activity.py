@@ -174,3 +174,23 @@ def test_deeper_than_it_is_followed(executors):  # noqa: F811
     assert (pools["resize_*"]["threads"], pools["resize_*"]["busy"]) == (1, None)
     assert target["runtime_readings"]["unread_threads"] > 0
     assert len([thread for thread in target["thread_list"] if (thread["doing"] or "").startswith("Condition.wait")]) == 1
+
+
+def test_how_old_a_reading_is(executors, exporter):  # noqa: F811
+    """With a budget that has no room for one at each refresh, figures say how old they are; with the usual one they are new."""
+    program = executors()
+    program.ask("executor a 60 resize")
+    program.ask("submit a 60")
+    started(program, "a", 60)
+    usual, small = (exporter("-p", program.pid, "--interval", "0.2", "--cpu-budget", budget) for budget in ("1", "0.01"))
+    age = "poolscope_process_activity_age_seconds"
+    wait_for(lambda: (small.value(age, process="python3") or 0) > 1.5, "a reading that is put off")
+    assert usual.value(age, process="python3") < 1
+    for serving in (usual, small):
+        serving.wait_value(60, "poolscope_pool_threads_busy", process="python3", pool="resize_*")
+    program.ask("open a")
+    usual.wait_value(0, "poolscope_pool_threads_busy", process="python3", pool="resize_*")
+    busy, old = (small.value(name, process="python3", **more) for name, more in
+                 (("poolscope_pool_threads_busy", {"pool": "resize_*"}), (age, {})))
+    assert busy == 0 or old > 0.1, "an old figure that says that it is new"
+    small.wait_value(0, "poolscope_pool_threads_busy", process="python3", pool="resize_*")

@@ -29,7 +29,7 @@ READINGS = {"passes": COUNT, "failed_passes": COUNT, "failed_reads": COUNT, "unr
 THREAD = {"tid": COUNT, "name": TEXT, "pool": TEXT, "state": (TEXT,), "start_routine": (TEXT,), "doing": (TEXT,), "busy": (FLAG,),
           "created_by": ({"tid": COUNT, "started": (MOMENT,)},), "started": (MOMENT,), "memory": MEMORY}
 TARGET = {"pid": COUNT, "ns_pid": COUNT, "parent_pid": COUNT, "role": (TEXT,), "name": TEXT, "started": MOMENT, "unit": (TEXT,),
-          "container": (TEXT,), "runtime": (TEXT,), "runtime_readings": (READINGS,), "variant": TEXT, "threads": COUNT,
+          "container": (TEXT,), "runtime": (TEXT,), "runtime_readings": (READINGS,), "activity_age_seconds": (NUMBER,), "variant": TEXT, "threads": COUNT,
           "running_samples": COUNT,
           "memory": {"rss_bytes": COUNT, "rss_anon_bytes": COUNT, "rss_file_bytes": COUNT, "rss_shmem_bytes": COUNT,
                      "attributed_resident_bytes": COUNT, "unattributed_bytes": COUNT, "unexplained_bytes": (SIGNED,),

@@ -104,20 +104,20 @@ static inline void fixture_limits(struct fixture *fixture)
 {
 	fixture->process_limits[0] = (struct snapshot_limit){
 		LIMIT_RESIDENT_BYTES, LIMIT_WARN, LIMIT_SOURCE_BUILTIN, FIXTURE_MIB(3250), FIXTURE_MIB(3686.4),
-		FIXTURE_AGO(252), 0, true, 0
+		FIXTURE_AGO(252), 0, true, 0, false, 90
 	};
 	fixture->process_limits[1] = (struct snapshot_limit){
-		LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_BUILTIN, 54, 460, FIXTURE_AGO(7000), 0, true, 0
+		LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_BUILTIN, 54, 460, FIXTURE_AGO(7000), 0, true, 0, false, 90
 	};
 	fixture->pool_limits[0] = (struct snapshot_limit){
-		LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_OPTION, 41, 40, FIXTURE_AGO(120), 1, false, 0
+		LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_OPTION, 41, 40, FIXTURE_AGO(120), 1, false, 0, false, 0
 	};
 	fixture->pool_limits[1] = (struct snapshot_limit){
 		LIMIT_RESIDENT_BYTES_PER_THREAD, LIMIT_WARN, LIMIT_SOURCE_CONFIG, FIXTURE_MIB(71), FIXTURE_MIB(80),
-		FIXTURE_AGO(61), 0, false, 0
+		FIXTURE_AGO(61), 0, false, 0, false, 0
 	};
 	fixture->pool_limits[2] = (struct snapshot_limit){
-		LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, 40, FIXTURE_AGO(7000), 0, false, 0
+		LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, 40, FIXTURE_AGO(7000), 0, false, 0, false, 0
 	};
 	fixture->targets[0].limits = fixture->process_limits;
 	fixture->targets[0].n_limits = 2;

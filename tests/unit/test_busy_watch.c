@@ -310,6 +310,38 @@ static void through_the_model(void **state)
 	script_end(&s);
 }
 
+/* A reading that is put off says nothing of now: how old it is, is told, and after half a minute nothing else. */
+static void what_was_read_long_ago(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	pool_of_twenty(&s);
+	assert_true(isnan(refresh(&s)->activity_age_seconds));
+	assert_true(isnan(s.snapshot->groups[0].activity_age_seconds));
+	told(&s, 1, 1, 3, 7);
+	feed(&s, (struct fact){.kind = FACT_RUNTIME, .runtime = {.name = "cpython 3.11.2", .passes = 2, .failed_passes = 1}});
+	target = refresh(&s);
+	assert_true(target->activity_age_seconds < 1.1);
+	for (int i = 0; i < 28; i++)
+		target = refresh(&s);
+	assert_true(target->activity_age_seconds > 28 && target->activity_age_seconds < 30);
+	assert_true(s.snapshot->groups[0].activity_age_seconds == target->activity_age_seconds);
+	assert_int_equal(pool(target, "resize_*")->busy, 7);
+	assert_int_equal(pool(target, "resize_*")->queued, 3);
+	assert_int_equal(thread(target, 200)->activity, WORKER_BUSY);
+	for (int i = 0; i < 2; i++)
+		target = refresh(&s);
+	assert_int_equal(pool(target, "resize_*")->busy, UNKNOWN_U64);
+	assert_int_equal(pool(target, "resize_*")->queued, UNKNOWN_U64);
+	assert_int_equal(pool(target, "resize_*")->capacity, WORKERS); /* that does not change with what they do */
+	assert_int_equal(pool(target, "resize_*")->busy_peak, 7);
+	assert_int_equal(thread(target, 200)->activity, WORKER_UNKNOWN);
+	told(&s, 3, 1, 0, 2);
+	assert_int_equal(pool(refresh(&s), "resize_*")->busy, 2);
+	script_end(&s);
+}
+
 /* Nobody knows whose that is which was there at the attach: with it the workers may free several times as much. */
 static void what_is_freed_is_told_where_memory_is_known(void **state)
 {
@@ -356,6 +388,7 @@ int main(void)
 		cmocka_unit_test(another_executor_begins_anew),
 		cmocka_unit_test(what_is_not_proven_is_no_look),
 		cmocka_unit_test(without_memory_nothing_is_told),
+		cmocka_unit_test(what_was_read_long_ago),
 		cmocka_unit_test(through_the_model),
 	};
 

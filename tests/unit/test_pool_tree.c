@@ -20,6 +20,7 @@ static int setup(void **state)
 {
 	fixture = fixture_snapshot();
 	fixture->pools[FIXTURE_OPENMP].parent = FIXTURE_EXECUTOR;
+	fixture->pools[FIXTURE_OPENMP].threads = 4;
 	fixture->pools[FIXTURE_OPENMP].teams = 2;
 	fixture->pools[FIXTURE_OPENMP].team_threads = 2;
 	fixture->pools[FIXTURE_OPENMP].team_bound = 16;
@@ -73,6 +74,8 @@ static void children_stand_below(void **state)
 	assert_non_null(strstr(line_of("  └ libgomp"), " 2x2 "));
 	assert_non_null(strstr(frame(), "libgomp:gomp_thread_start below ThreadPoolExecutor-0_*: 2 teams of 2; at most 16 "
 					"threads, when each of 8 workers has one"));
+	fixture->pools[FIXTURE_OPENMP].threads = 3;
+	assert_non_null(strstr(frame(), ": 2 teams, the largest of 2; at most 16 threads"));
 	/* Sorted otherwise: still below. */
 	ui.tables[TABLE_POOLS].sort = columns_find(TABLE_POOLS, "POOL");
 	assert_in_order("\nanyio-worker-*", "\n└ ThreadPoolExecutor-0_*");

@@ -47,6 +47,7 @@ static void test_words(void **state)
 	assert_says(fixture, "OVER anyio-worker-*: 41 threads > 40 since 12:03:11 (2 min)");
 	assert_non_null(over);
 	over->value = over->max;
+	over->is_falling = true;
 	assert_says(fixture, "OVER anyio-worker-*: 40 threads of 40 since 12:03:11 (2 min), below by now: held for its clear_for");
 	over->value = 41;
 	assert_says(fixture, "memory.max in about 42 min at this rate (a rate, not a verdict)\n");
@@ -186,16 +187,18 @@ static void test_limits_that_watch_nothing(void **state)
 	assert_null(strstr(strstr(text, "annyio*") + 1, "annyio*"));
 	assert_null(strstr(text, "not judged"));
 	free(text);
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, UNKNOWN_U64, 0, 0, true, 0 };
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, UNKNOWN_U64, 0, 0, true, 0, false, 0 };
 	assert_says(fixture, "limit of threads not judged: the capacity of ThreadPoolExecutor-0_* is not known\n");
 	assert_says(fixture, "7/-/- n/a ");
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, 1, 0, 0, false, 11500000000 };
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OK, LIMIT_SOURCE_CONFIG, 7, 1, 0, 0, false, 11500000000, false, 0 };
 	assert_says(fixture, "ThreadPoolExecutor-0_*: 7 threads > 1, over its limit if so in 12 s\n");
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0 };
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0, false, 0 };
 	assert_says(fixture, "OVER ThreadPoolExecutor-0_*: 1 thread > 0\n");
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 0, UNKNOWN_U64, 0, 0, true, 0 };
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_WARN, LIMIT_SOURCE_CONFIG, 0, 10, 0, 0, false, 0, true, 0 };
+	assert_says(fixture, "NEAR ThreadPoolExecutor-0_*: 0 threads of 10, below by now: held for its clear_for\n");
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 0, UNKNOWN_U64, 0, 0, true, 0, false, 0 };
 	assert_says(fixture, "OVER ThreadPoolExecutor-0_*: 0 threads of n/a, not known by now: held for its clear_for\n");
-	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0 };
+	*limit = (struct snapshot_limit){ LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_CONFIG, 1, 0, 0, 0, false, 0, false, 0 };
 	fixture->process_limits[1].max = UNKNOWN_U64;
 	text = words_of(fixture); /* built in: nobody asked for it */
 	assert_null(strstr(text, "pids.max is set"));
@@ -222,7 +225,7 @@ static void test_other_targets_limits(void **state)
 	static struct snapshot_target targets[3];
 	static struct snapshot_unmatched unmatched = { "pB-*", LIMIT_THREADS, LIMIT_SOURCE_OPTION };
 	static struct snapshot_pool pool = { .name = "p\033-*" };
-	static struct snapshot_limit limit = { LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_OPTION, 3, 2, 0, 0, false, 0 };
+	static struct snapshot_limit limit = { LIMIT_THREADS, LIMIT_OVER, LIMIT_SOURCE_OPTION, 3, 2, 0, 0, false, 0, false, 0 };
 	struct fixture *fixture = fixture_snapshot();
 	char *text;
 
@@ -265,6 +268,23 @@ static void test_other_targets_limits(void **state)
 	targets[1].info.policy = 1;
 	unmatched.source = LIMIT_SOURCE_CONFIG;
 	assert_says(fixture, "no pool matches 'pB-*' yet: its limit watches nothing\n");
+}
+
+static void test_old_activity(void **state)
+{
+	struct fixture *fixture = fixture_snapshot();
+	char *text;
+
+	fixture->targets[0].activity_age_seconds = 2.4;
+	text = words_of(fixture);
+	assert_null(strstr(text, "--cpu-budget"));
+	free(text);
+	fixture->targets[0].activity_age_seconds = 6;
+	assert_says(fixture, "BUSY, QUEUE and what threads do were read 6 s ago: reading them takes more than --cpu-budget\n");
+	fixture->targets[0].ended = true;
+	text = words_of(fixture);
+	assert_null(strstr(text, "--cpu-budget"));
+	free(text);
 }
 
 /* Of each target its own. */
@@ -507,6 +527,7 @@ int main(void)
 		cmocka_unit_test(test_orphaned_is_said),
 		cmocka_unit_test(test_limits_that_watch_nothing),
 		cmocka_unit_test(test_other_targets_limits),
+		cmocka_unit_test(test_old_activity),
 		cmocka_unit_test(test_folded_pools),
 		cmocka_unit_test(test_return),
 		cmocka_unit_test(test_capacity_is_no_fault),
