@@ -131,6 +131,7 @@ struct fact_target {
 	uint32_t ns_pid;     /* in the innermost PID namespace of the target */
 	uint32_t parent_pid; /* 0: unknown */
 	uint64_t start_ns;   /* boottime */
+	uint64_t image_ns;   /* when it last called exec, as far as that was seen; 0: not since the attach */
 	uint32_t policy;     /* index of the policy entry that matched (struct policy) */
 	bool followed;       /* came by --follow-forks */
 	bool execed;         /* it came by an exec: it has inherited nothing */

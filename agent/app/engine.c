@@ -306,7 +306,7 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	return error == -ENOMEM ? error : 0;
 }
 
-static int image_changed(struct engine *engine, struct watched *watched)
+static int image_changed(struct engine *engine, struct watched *watched, const struct fact *fact)
 {
 	struct fact_sink sink = engine_sink(engine);
 	struct fact_target info = {0};
@@ -316,6 +316,7 @@ static int image_changed(struct engine *engine, struct watched *watched)
 	if (error)
 		return 0;
 	info.followed = watched->info.followed;
+	info.image_ns = fact->time_ns;
 	snprintf(info.name, sizeof(info.name), "%s", info.comm);
 	watched->info = info;
 	error = apply_target(engine, watched, false);
@@ -352,7 +353,7 @@ int engine_route(void *context, const struct fact *fact)
 		return held_emit(&engine->later, fact);
 	switch (fact->kind) {
 	case FACT_TARGET:
-		return image_changed(engine, watched);
+		return image_changed(engine, watched, fact);
 	case FACT_THREAD_BORN:
 		error = watched_birth(watched, fact, &sink);
 		engine->grew |= watched->grew;

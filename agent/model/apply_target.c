@@ -162,6 +162,7 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 	/* A newborn whose host has gone before it could be shown nowhere in the last frame. */
 	target_settle_due(model, target, fact->time_ns, true);
 	end_threads(model, target, fact->time_ns);
+	target_count_briefs(model, target, fact->time_ns);
 	target->ended = true;
 	group_retire(model, target);
 	target->ended_ns = fact->time_ns;

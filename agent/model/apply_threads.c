@@ -145,8 +145,7 @@ static void thread_rename(struct model *model, struct target *target, struct thr
 	char renamed[FACT_NAME_SIZE];
 
 	text_copy(renamed, FACT_NAME_SIZE, name);
-	/* One that the seed had found under its name already has not been told where it belongs. */
-	if (time_ns < thread->renamed_ns || (!strcmp(renamed, thread->name) && !thread->pending))
+	if (time_ns < thread->renamed_ns || !strcmp(renamed, thread->name))
 		return;
 	memcpy(thread->name, renamed, sizeof(renamed));
 	thread->renamed_ns = time_ns;
@@ -217,8 +216,12 @@ int apply_thread_renamed(struct model *model, struct target *target, const struc
 
 	if (!fact->thread.id.tid)
 		return -EINVAL;
-	if (thread)
-		thread_rename(model, target, thread, fact->thread.name, fact->time_ns);
+	if (!thread)
+		return 0;
+	thread_rename(model, target, thread, fact->thread.name, fact->time_ns);
+	/* One that the seed had found under that name already waits still. */
+	if (thread->pending && !thread->is_named)
+		thread_name(model, target, thread, fact->time_ns);
 	return 0;
 }
 

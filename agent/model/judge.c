@@ -108,6 +108,14 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 			    &judged->births, judged->capacity, now_ns);
 }
 
+void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns)
+{
+	struct pool *judged = &target->pools.pool[pool];
+	const struct limit_bounds bounds = {.threads = judged->capacity, .bytes = UNKNOWN_U64};
+
+	judge(model, target, judged->name, &judged->limits[LIMIT_THREADS], threads, &bounds, now_ns);
+}
+
 static uint64_t sum_known(uint64_t a, uint64_t b)
 {
 	return a == UNKNOWN_U64 || b == UNKNOWN_U64 ? UNKNOWN_U64 : add_saturated(a, b);

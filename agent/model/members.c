@@ -32,6 +32,11 @@ static bool is_own_name(const struct target *target, const char *name)
 	return false;
 }
 
+bool thread_carries_creators_name(const struct thread *thread)
+{
+	return !*thread->creator_name || !strcmp(thread->creator_name, thread->name);
+}
+
 /* It is kept for when the creator has ended. */
 void thread_note_creator(struct target *target, struct thread *thread)
 {
@@ -232,6 +237,37 @@ bool thread_has_creators_argument(struct target *target, struct thread *thread)
 	return pools_have_creators_argument(&target->pools, &subject);
 }
 
+static void note_brief(struct target *target, const struct thread *thread, uint64_t time_ns)
+{
+	const struct pool *pool = &target->pools.pool[thread->pool];
+
+	/* One that still had the name of a family's member counted for that family only later. */
+	if (!is_own_name(target, thread->name) && thread_carries_creators_name(thread))
+		return;
+	briefs_note(&target->briefs, &(struct brief){.born_ns = thread->known_ns, .ended_ns = time_ns, .pool = thread->pool,
+						     .pool_number = pool->number, .members = pool->threads - pool->unread});
+}
+
+void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns)
+{
+	struct briefs *briefs = &target->briefs;
+
+	briefs_sort(briefs);
+	for (uint32_t first = 0, next; first < briefs->count; first = next) {
+		uint64_t most = briefs_most(briefs, first, &next);
+		uint32_t index = briefs->brief[first].pool;
+		struct pool *pool = index < target->pools.count ? &target->pools.pool[index] : NULL;
+
+		if (!pool || pool->number != briefs->brief[first].pool_number)
+			continue;
+		if (most > pool->threads_peak)
+			pool->threads_peak = (uint32_t)most;
+		if (most > pool->threads - pool->unread)
+			judge_threads_then(model, target, index, most, now_ns);
+	}
+	briefs_forget(briefs);
+}
+
 /* One that ended before its name counted is a start and an end of the pool that it would have come to, though never a
  * member. */
 static void count_leave(struct model *model, struct target *target, struct thread *thread, bool member, uint64_t time_ns)
@@ -245,9 +281,11 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	pool = &target->pools.pool[thread->pool];
 	if (member)
 		pool->threads--;
-	if (!member || thread->is_unread)
+	if (!member || thread->is_unread) {
 		count_arrival(pool, thread);
-	pool->unread -= thread->is_unread;
+		pool->unread -= thread->is_unread;
+		note_brief(target, thread, time_ns);
+	}
 	thread->is_unread = false;
 	pool->exited++;
 	pool->gave_back += thread->gave_back;
@@ -255,11 +293,6 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	pool->faults_left = add_saturated(pool->faults_left, thread->faults_new);
 	thread->faults_new = 0;
 	judge_threads(model, target, thread->pool, time_ns);
-}
-
-bool thread_carries_creators_name(const struct thread *thread)
-{
-	return !*thread->creator_name || !strcmp(thread->creator_name, thread->name);
 }
 
 static bool has_name(const struct target *target, const struct thread *thread)
@@ -281,6 +314,19 @@ static void settle_named(struct model *model, struct target *target, uint64_t ti
 		if (thread->living && has_name(target, thread))
 			thread_settle(model, target, thread, time_ns);
 	}
+}
+
+void thread_take_back(struct target *target, struct thread *thread)
+{
+	struct pool *pool = thread->pool == POOL_NONE ? NULL : &target->pools.pool[thread->pool];
+
+	threads_pending_remove(&target->threads, thread);
+	if (!pool)
+		return;
+	pool->threads--;
+	pool->unread -= thread->is_unread;
+	if (!thread->is_unread)
+		take_arrival_back(pool, thread);
 }
 
 /* The thread has ended. While those that were there are still being listed it waits for its pool as they do. */

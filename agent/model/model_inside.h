@@ -6,6 +6,7 @@
 
 #include "arenas.h"
 #include "blame.h"
+#include "briefs.h"
 #include "executors.h"
 #include "functions.h"
 #include "history.h"
@@ -46,6 +47,7 @@ struct target {
 	struct told_executors executors;
 	struct functions functions;
 	struct blame blame;
+	struct briefs briefs;
 	struct fact_runtime runtime;
 	uint64_t runtime_told; /* passes that told something, up to the last refresh */
 	uint64_t runtime_told_ns, activity_told_ns; /* when; 0: not yet */
@@ -179,9 +181,9 @@ int apply_running_sampled(struct model *model, struct target *target, const stru
 void target_figure_running(struct target *target, bool is_sample);
 int apply_blame(struct model *model, struct target *target, const struct fact *fact);
 /* apply_runtime.c: what the executors of each pool hold and how many are busy, as of this refresh */
+void target_figure_executors(struct target *target, uint64_t now_ns);
 /* What was told of who is busy is too old to be shown: the readings are put off, or fail. */
 bool target_activity_is_stale(const struct target *target);
-void target_figure_executors(struct target *target, uint64_t now_ns);
 
 /* lineage.c: who made threads that were there before; which pool made which, as of this refresh */
 void target_find_creators(struct target *target);
@@ -202,7 +204,11 @@ void thread_recognise(struct model *model, struct target *target, struct thread 
 /* Its runtime says whose worker it is (0: nobody's). */
 void thread_is_told(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
 		    uint64_t now_ns);
+/* What lived at once and ended before it was counted: it may be the peak, or too many. */
+void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 void target_count_unread(struct model *model, struct target *target, uint64_t now_ns);
+/* It has never been here: in no count, nor in what waits. */
+void thread_take_back(struct target *target, struct thread *thread);
 void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 /* The creator's pool while it lives; after that, the last one that it was in. POOL_NONE: not known. */
 uint32_t thread_makers_pool(struct target *target, struct thread *thread);
@@ -242,6 +248,8 @@ void target_seek_stacks(struct target *target, uint64_t time_ns);
 
 /* judge.c */
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns);
+/* So many at one time that has passed. */
+void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns);
 void judge_release(struct model *model, struct target *target, uint64_t now_ns);
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns);
 uint64_t target_judge_deadline(const struct target *target);

@@ -377,6 +377,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (!target->listed)
 		threads_pending_sort(&target->threads);
 	target_settle_due(model, target, now_ns, true);
+	target_count_briefs(model, target, now_ns);
 	/* Its last thread has gone, it is about to end: the last figures stay. */
 	if (target->had_threads && !target->threads.living)
 		return;

@@ -21,6 +21,7 @@ void target_free(struct target *target)
 	told_executors_clear(&target->executors);
 	functions_clear(&target->functions);
 	blame_clear(&target->blame);
+	briefs_clear(&target->briefs);
 	history_clear(&target->history);
 	free(target);
 }
@@ -123,10 +124,18 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 		}
 	}
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
-		if (threads->thread[i].living && threads->thread[i].id.tid != survivor_id.tid)
-			thread_leave(model, target, &threads->thread[i], time_ns);
+		struct thread *thread = &threads->thread[i];
+
+		if (!thread->living || thread->id.tid == survivor_id.tid)
+			continue;
+		/* Read after the exec, which is only told now: it is of the new image, and will be told of there. */
+		if (target->info.image_ns && thread->seen_ns > target->info.image_ns)
+			thread_take_back(target, thread);
+		else
+			thread_leave(model, target, thread, time_ns);
 	}
 	target_settle_due(model, target, time_ns, true); /* of them, those that still waited to be listed */
+	target_count_briefs(model, target, time_ns);
 	judge_release(model, target, time_ns);
 	group_retire(model, target);
 	target->fresh_image = true;
@@ -138,6 +147,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	told_executors_clear(&target->executors);
 	functions_clear(&target->functions);
 	blame_clear(&target->blame);
+	briefs_clear(&target->briefs);
 	memset(&target->runtime, 0, sizeof(target->runtime));
 	target->runtime_told_ns = target->activity_told_ns = 0;
 	target->activity_age_seconds = NAN;

@@ -156,12 +156,153 @@ static void a_burst_that_the_first_reading_found(void **state)
 	}
 }
 
+/* That a newborn still has its creator's name may be read as well as told of its birth: the wait is the same. */
+static void a_reading_is_no_renaming(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "app", LIMIT_THREADS, 10);
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t number = 200; number < 212; number++)
+		born(&s, number, "app");
+	for (uint32_t number = 200; number < 212; number++)
+		seen(&s, number, "app");
+	expect_no_transition(&s);
+	for (uint32_t number = 200; number < 206; number++)
+		renamed(&s, number, "kid-1");
+	expect_no_transition(&s);
+	pass(&s, 25 * MSEC);
+	born(&s, 999, "x-1");
+	expect_no_transition(&s);
+	assert_int_equal(pool(&look(&s)->targets[0], "app")->threads_peak, 6);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_peak, 6);
+	script_end(&s);
+}
+
+/* Unnamed threads wait 20 ms for a name. Those that have ended by then were as many at one time all the same. */
+static void a_burst_that_is_over_before_it_counts(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		struct script s = {0};
+		const struct snapshot_target *target;
+
+		limit(&s, "lib*", LIMIT_THREADS, 10);
+		script_begin(&s);
+		leader(&s);
+		tick(&s);
+		refresh(&s);
+		for (uint32_t number = 200; number < 212; number++) {
+			born(&s, number, "app");
+			routine(&s, number, "libfoo.so", "work");
+			if (round) /* one after the other */
+				exited(&s, number);
+			pass(&s, MSEC);
+		}
+		for (uint32_t number = 200; number < 212; number++)
+			exited(&s, number);
+		expect_no_transition(&s);
+		target = refresh(&s);
+		assert_int_equal(pool(target, "libfoo.so:work")->threads, 0);
+		assert_int_equal(pool(target, "libfoo.so:work")->threads_peak, round ? 1 : 12);
+		assert_int_equal(pool(target, "libfoo.so:work")->threads_started, 12);
+		if (!round)
+			expect_transition(&s, "libfoo.so:work", LIMIT_OK, LIMIT_OVER, 12);
+		expect_no_transition(&s);
+		for (int i = 0; i < 62; i++)
+			refresh(&s);
+		if (!round)
+			expect_transition(&s, "libfoo.so:work", LIMIT_OVER, LIMIT_OK, 0);
+		expect_no_transition(&s);
+		script_end(&s);
+	}
+}
+
+/* One that has its creator's name counts for that family only after 20 ms: it may have been about to take its own. */
+static void a_helper_is_no_member(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 2);
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t number = 200; number < 202; number++) {
+		born(&s, number, "app");
+		renamed(&s, number, "kid-1");
+	}
+	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2);
+	fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
+	fact.thread.creator = tid(200);
+	feed(&s, fact);
+	exited(&s, 300);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 2);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 3);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
+/* What a child's first reading finds may be of the image that an exec has begun before it, and that is told after it. */
+static void what_was_read_of_the_next_image(void **state)
+{
+	struct script s = {0};
+	struct fact child = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .exe = "/bin/app",
+								   .name = "app", .comm = "app", .followed = true}};
+	const struct snapshot_target *target;
+	uint64_t exec_ns;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 10);
+	script_begin_with(&s, (struct model_options){.keep_ended = true});
+	feed(&s, child);
+	exec_ns = s.now;
+	pass(&s, MSEC);
+	leader(&s);
+	for (uint32_t number = 200; number < 220; number++) {
+		struct fact fact = thread_fact(FACT_THREAD_SEEN, number, "kid-1");
+
+		fact.thread.start_routine = number & 1 ? 0x1139 : 0;
+		feed(&s, fact);
+	}
+	child.target_info.image_ns = exec_ns;
+	strcpy(child.target_info.name, "new");
+	feed(&s, child);
+	seed_begin(&s, SEED_EXEC);
+	seed_end(&s);
+	expect_no_transition(&s);
+	for (uint32_t number = 200; number < 220; number++) {
+		born(&s, number, "new");
+		renamed(&s, number, "kid-1");
+	}
+	while (model_next_transition(s.model, &(struct limit_transition){0}))
+		;
+	target = refresh(&s);
+	assert_int_equal(pool(target, "kid-*")->threads, 20);
+	assert_int_equal(pool(target, "kid-*")->threads_started, 20);
+	for (size_t i = 0; i < s.snapshot->n_groups; i++) {
+		for (size_t k = 0; k < s.snapshot->groups[i].n_pools; k++) {
+			const struct snapshot_group_pool *of = &s.snapshot->groups[i].pools[k];
+
+			assert_int_equal(of->exited_total, 0);
+			assert_true(!of->started_total || !strcmp(s.snapshot->groups[i].name, "new"));
+		}
+	}
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_to_be_told_raises_nothing),
 		cmocka_unit_test(who_stays_is_judged),
 		cmocka_unit_test(others_are_judged_at_once),
+		cmocka_unit_test(a_reading_is_no_renaming),
+		cmocka_unit_test(a_burst_that_is_over_before_it_counts),
+		cmocka_unit_test(a_helper_is_no_member),
+		cmocka_unit_test(what_was_read_of_the_next_image),
 		cmocka_unit_test(a_burst_that_the_first_reading_found),
 	};
 

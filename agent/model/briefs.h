@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads that ended before their pool counted them, kept until the next refresh: how many of them lived at once. It must
+ * not know pools beyond their numbers. */
+#ifndef POOLSCOPE_MODEL_BRIEFS_H
+#define POOLSCOPE_MODEL_BRIEFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* As many between two refreshes; of more than that the rest is not kept, and what is told is a lower bound. */
+#define BRIEFS_MAX 4096
+
+struct brief {
+	uint64_t born_ns, ended_ns;
+	uint32_t pool, pool_number;
+	uint32_t members; /* that its pool counted when it ended */
+};
+
+struct briefs {
+	struct brief *brief;
+	uint32_t count, room;
+};
+
+void briefs_note(struct briefs *briefs, const struct brief *brief);
+/* By pool. */
+void briefs_sort(struct briefs *briefs);
+/* The most that lived in its pool at one time, members included: of those of one pool that stand from `first` on, after
+ * briefs_sort(). *ret_next: the first of the next pool. */
+uint64_t briefs_most(const struct briefs *briefs, uint32_t first, uint32_t *ret_next);
+/* After a refresh; what a burst has taken is given back when there was none. */
+void briefs_forget(struct briefs *briefs);
+void briefs_clear(struct briefs *briefs);
+
+#endif
