@@ -115,13 +115,35 @@ static void take_arrival_back(struct pool *pool, const struct thread *thread)
 	}
 }
 
-/* CPython starts all of its threads in one routine, and tells at its next reading whose worker each is. */
-static bool is_to_be_told(const struct target *target, const struct thread *thread, uint64_t now_ns)
+static bool begins_with(const char *text, const char *with)
 {
-	const char *module = thread_module(target, thread);
+	return !strncmp(text, with, strlen(with));
+}
 
-	return thread->born && !thread->is_told && now_ns < add_saturated(thread->known_ns, SETTLING_NS) &&
-	       !strncmp(target->runtime.name, "cpython", 7) && (!strncmp(module, "python3", 7) || !strncmp(module, "libpython3", 10));
+/* CPython starts all of its threads in one routine, and tells at its next reading whose worker each is. It may not have
+ * been found yet; or be part of a program. */
+static bool is_pythons(const struct target *target, const struct thread *thread)
+{
+	const char *module = thread_module(target, thread), *symbol = thread_symbol(target, thread);
+
+	if (begins_with(module, "python3") || begins_with(module, "libpython3"))
+		return true;
+	return begins_with(target->runtime.name, "cpython") &&
+	       (!strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap"));
+}
+
+/* One of a team is its maker's, who may not have a pool yet. */
+static bool is_makers_to_come(const struct target *target, const struct thread *thread, const struct pool *pool)
+{
+	return pool->is_makers_own && (!thread->creator.tid || thread->creator_pool == POOL_NONE);
+}
+
+static bool is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns)
+{
+	/* Of those that were there at the attach the first refresh knows what there is to be known. */
+	if ((!thread->born && !target->listed) || now_ns >= add_saturated(thread->known_ns, SETTLING_NS))
+		return false;
+	return (!thread->is_told && is_pythons(target, thread)) || is_makers_to_come(target, thread, pool);
 }
 
 static void note_peak(struct pool *pool)
@@ -155,7 +177,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 			take_arrival_back(left, thread);
 	}
 	settling |= before == POOL_NONE || thread->is_unread;
-	thread->is_unread = is_to_be_told(target, thread, now_ns);
+	thread->is_unread = is_to_be_told(target, thread, pool, now_ns);
 	if (settling && !thread->is_unread)
 		count_arrival(pool, thread);
 	thread->pool = after;
@@ -210,7 +232,8 @@ void target_count_unread(struct model *model, struct target *target, uint64_t no
 	for (uint32_t i = 0; unread && i < target->threads.n_slots; i++) {
 		struct thread *thread = &target->threads.thread[i];
 
-		if (thread->living && thread->is_unread && !is_to_be_told(target, thread, now_ns))
+		if (thread->living && thread->is_unread &&
+		    !is_to_be_told(target, thread, &target->pools.pool[thread->pool], now_ns))
 			count_unread(model, target, thread, now_ns);
 	}
 }
@@ -364,7 +387,8 @@ void thread_await_name(struct target *target, struct thread *thread, bool is_nam
 /* A thread that the seed had found turns out to have been born since the attach. */
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
 {
-	struct pool *pool = thread->pool != POOL_NONE ? &target->pools.pool[thread->pool] : NULL;
+	bool is_counted = thread->pool != POOL_NONE && !thread->is_unread;
+	struct pool *pool = is_counted ? &target->pools.pool[thread->pool] : NULL;
 
 	if (pool)
 		take_arrival_back(pool, thread);

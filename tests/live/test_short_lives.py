@@ -158,16 +158,18 @@ def test_what_a_swarm_of_children_took_is_given_back(loops, exporter):
 
 
 @pytest.mark.parametrize("milliseconds", [1, 10])
-def test_a_burst_in_a_childs_first_moments(milliseconds, workload, watch):
-    """Counted, and judged, as of a process that is there already: also what the child's first reading has found."""
+@pytest.mark.parametrize("name, pool_name", [(["kid-1"], "kid-*"), ([], "bursts:live")])
+def test_a_burst_in_a_childs_first_moments(name, pool_name, milliseconds, workload, watch):
+    """Counted, and judged, as of a process that is there already: also what the child's first reading has found, and what
+    is over before it would have been waited for longer to take a name."""
     children, threads = 12, 20
-    program = workload("bursts", str(children), str(threads), str(milliseconds * 1000))
-    watching = watch(program.pid, "-f", "--limit", "kid-*:threads=10")
+    program = workload("bursts", str(children), str(threads), str(milliseconds * 1000), *name)
+    watching = watch(program.pid, "-f", "--limit", f"{pool_name}:threads=10")
     program.ask("go")
     time.sleep(1.5)
     watching.process.send_signal(2)
     ended = watching.wait()
-    pools = [pool for target in ended.json()["targets"] for pool in target["pools"] if pool["name"] == "kid-*"]
+    pools = [pool for target in ended.json()["targets"] for pool in target["pools"] if pool["name"] == pool_name]
     assert len(pools) == children
     for pool in pools:
         told = pool["threads_started"], pool["threads_exited"], pool["threads_peak"], pool["limits"][0]["violations"]

@@ -76,6 +76,69 @@ static void who_is_to_be_told_raises_nothing(void **state)
 	script_end(&s);
 }
 
+/* Python may not have been found yet, or be linked into a program of another name. */
+static void pythons_by_file_or_routine(void **state)
+{
+	static const struct {
+		const char *module, *symbol;
+		bool is_found, is_pythons;
+	} cases[] = {
+		{"libpython3.13.so.1.0", "pythread_wrapper", false, true}, {"python3.11", "+0x1139", false, true},
+		{"myserver", "pythread_wrapper", true, true}, {"myserver", "pythread_wrapper", false, false},
+		{"myserver", "work", true, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct script s = {0};
+
+		limit(&s, "*", LIMIT_THREADS, 10);
+		script_begin(&s);
+		leader(&s);
+		tick(&s);
+		refresh(&s);
+		if (cases[i].is_found)
+			feed(&s, (struct fact){.kind = FACT_RUNTIME, .runtime = {.name = "cpython 3.11.2", .passes = 1}});
+		for (uint32_t number = 200; number < 212; number++) {
+			born(&s, number, "app");
+			routine(&s, number, cases[i].module, cases[i].symbol);
+		}
+		pass(&s, 25 * MSEC);
+		born(&s, 999, "x-1");
+		assert_int_equal(model_next_transition(s.model, &(struct limit_transition){0}), !cases[i].is_pythons);
+		script_end(&s);
+	}
+}
+
+/* A team is its maker's: of whom that is not known yet, each may be of another pool. */
+static void teams_wait_for_their_makers(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "libgomp", LIMIT_THREADS, 10);
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t number = 200; number < 212; number++) { /* as after an exec: read, and born only then */
+		seen(&s, number, "app");
+		routine(&s, number, "libgomp.so.1", "gomp_thread_start");
+	}
+	assert_int_equal(pool(&look(&s)->targets[0], "libgomp")->threads, 12);
+	for (uint32_t number = 200; number < 212; number++) {
+		struct fact fact = thread_fact(FACT_THREAD_BORN, number, "app");
+
+		fact.thread.creator = number < 203 ? tid(PID) : tid(300 + number % 2);
+		feed(&s, fact);
+	}
+	expect_no_transition(&s);
+	assert_int_equal(pool(&look(&s)->targets[0], "libgomp")->threads_peak, 0);
+	refresh(&s); /* nobody knows the others' makers: then they are what they seem */
+	expect_transition(&s, "libgomp", LIMIT_OK, LIMIT_WARN, 8);
+	expect_transition(&s, "libgomp", LIMIT_WARN, LIMIT_OVER, 11);
+	assert_int_equal(pool(&look(&s)->targets[0], "libgomp")->threads_started, 12);
+	script_end(&s);
+}
+
 /* Told of as nobody's worker, or not in a second: then they are members. */
 static void who_stays_is_judged(void **state)
 {
@@ -298,6 +361,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_to_be_told_raises_nothing),
 		cmocka_unit_test(who_stays_is_judged),
+		cmocka_unit_test(teams_wait_for_their_makers),
+		cmocka_unit_test(pythons_by_file_or_routine),
 		cmocka_unit_test(others_are_judged_at_once),
 		cmocka_unit_test(a_reading_is_no_renaming),
 		cmocka_unit_test(a_burst_that_is_over_before_it_counts),

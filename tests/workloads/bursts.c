@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Children that begin with many threads at once for a moment. Says {"ready":PID}; `bursts CHILDREN THREADS MICROSECONDS`:
- * on a line on stdin so many children are made, one after the other, each with so many threads of the name kid-1 for so
- * long, of whom all live at the same time. Answers {"children":N} once the last one's threads have ended; the children
+/* Children that begin with many threads at once for a moment. Says {"ready":PID}; `bursts CHILDREN THREADS MICROSECONDS
+ * [NAME]`: on a line on stdin so many children are made, one after the other, each with so many threads of that name for
+ * so long, of whom all live at the same time. Answers {"children":N} once the last one's threads have ended; the children
  * live on until the program ends. */
 #include <pthread.h>
 #include <signal.h>
@@ -14,11 +14,13 @@
 #define THREADS_MAX 64
 
 static unsigned int threads, microseconds;
+static const char *name; /* NULL: none of their own */
 static pthread_barrier_t all;
 
 static void *live(void *unused)
 {
-	prctl(PR_SET_NAME, "kid-1");
+	if (name)
+		prctl(PR_SET_NAME, name);
 	pthread_barrier_wait(&all);
 	usleep(microseconds);
 	return unused;
@@ -50,8 +52,9 @@ int main(int argc, char **argv)
 
 	threads = argc > 3 ? (unsigned int)strtoul(argv[2], NULL, 10) : 0;
 	microseconds = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 10) : 0;
+	name = argc > 4 ? argv[4] : NULL;
 	if (!children || children > 64 || !threads || threads > THREADS_MAX || pipe(told)) {
-		fprintf(stderr, "usage: bursts CHILDREN THREADS MICROSECONDS\n");
+		fprintf(stderr, "usage: bursts CHILDREN THREADS MICROSECONDS [NAME]\n");
 		return 2;
 	}
 	printf("{\"ready\":%d}\n", getpid());
