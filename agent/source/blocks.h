@@ -29,6 +29,8 @@ struct block_holder {
 	uint64_t faults;  /* that it took so far; UNKNOWN_U64 */
 	uint64_t stack;   /* where its own begins; UINT64_MAX: not known, or the leader's */
 	bool is_leader;
+	bool is_upward;   /* mappings go upwards there (the legacy layout) */
+	bool is_in_a_gap; /* maybe: it is so small that it fits in between older mappings */
 };
 
 struct blocks {
@@ -59,8 +61,8 @@ uint32_t block_holder(const struct block *block);
  * is believed any more in anything; and no thread at all where such blocks are not rare. Threads of one start routine do
  * the same: none of them is believed where one took what another made, which a dead trace with that one tells, and so
  * does who holds more than it took page faults. What lies above a thread's stack may have been there before the thread
- * (mappings go downwards, and a stack of 8 MiB takes the first gap that has room for it): it may have been given it when it
- * began, if others took page faults enough that nothing else explains. The leader may have it from who has ended:
+ * (mappings go downwards, and a stack of 8 MiB takes the first gap that has room for it; below it where they go upwards):
+ * it may have been given it when it began, if others took page faults enough that nothing else explains. The leader may have it from who has ended:
  * `ended` faults. Holder i + 1 is holders[i]. -ENOMEM. */
 int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders, uint64_t ended);
 

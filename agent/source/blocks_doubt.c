@@ -151,6 +151,15 @@ static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t 
 	return most >= block->faults && others > needed / FOREIGN_SHARE;
 }
 
+static bool may_be_older(const struct block *block, const struct block_holder *holder)
+{
+	if (holder->stack == UINT64_MAX)
+		return false;
+	if (holder->is_in_a_gap)
+		return true;
+	return holder->is_upward ? block->start < holder->stack : block->start > holder->stack;
+}
+
 static bool may_be_given(const struct doubts *doubts, const struct block *block)
 {
 	const struct block_holder *holder = &doubts->holders[block->holder - 1];
@@ -158,7 +167,7 @@ static bool may_be_given(const struct doubts *doubts, const struct block *block)
 
 	if (holder->is_leader)
 		return may_be_foreign(block, doubts->ended, doubts->ended, doubts->needed[block->holder - 1]);
-	return block->start > holder->stack &&
+	return may_be_older(block, holder) &&
 	       (!kind->routine || may_be_foreign(block, kind->others, kind->others_most, kind->needed));
 }
 

@@ -5,8 +5,8 @@
 #include "fault_bytes.h"
 #include "glibc.h"
 #include "glibc_arenas.h"
+#include "glibc_doubt.h"
 #include "memory_pages.h"
-#include "procfs_internal.h"
 
 #include <errno.h>
 
@@ -431,51 +431,6 @@ static int emit_found(const struct search *search, uint32_t target, uint64_t tim
 	return r;
 }
 
-/* Page faults of threads that have ended: those of the process that no living one took. */
-static uint64_t ended_faults(struct procfs *procfs, uint32_t pid, const struct fact_thread *threads, size_t n_threads)
-{
-	ssize_t n = procfs_read(procfs, "%u/stat", pid); /* sums over all threads, those that have ended too */
-	struct proc_stat stat;
-
-	if (n < 0 || proc_parse_stat(procfs->buffer, (size_t)n, &stat) < 0)
-		return UINT64_MAX;
-	for (size_t i = 0; i < n_threads; i++)
-		stat.faults -= threads[i].faults < stat.faults ? threads[i].faults : stat.faults;
-	return stat.faults;
-}
-
-/* Where mappings lower than which began after the thread's own stack; UINT64_MAX: not known, or it lies in no mapping of
- * its own, but in the heap of brk. */
-static uint64_t stack_of(const struct fact_thread *thread, const struct unowned *unowned, size_t n_unowned)
-{
-	if (thread->is_leader || !thread->stack_length)
-		return UINT64_MAX;
-	for (size_t i = 0; i < n_unowned; i++) {
-		if (unowned[i].kind == UNOWNED_HEAP && thread->stack_start - unowned[i].start < unowned[i].length)
-			return UINT64_MAX;
-	}
-	return thread->stack_start;
-}
-
-static int doubt(struct search *search, uint32_t pid, const struct fact_thread *threads, size_t n_threads,
-		 const struct unowned *unowned, size_t n_unowned)
-{
-	_cleanup_(freep) struct block_holder *holders = calloc(n_threads + 1, sizeof(*holders));
-
-	if (!holders)
-		return -ENOMEM;
-	for (size_t i = 0; i < n_threads; i++) {
-		const struct fact_thread *thread = &threads[i];
-
-		holders[i] = (struct block_holder){
-			.routine = thread->start_routine, .faults = thread->faults, .is_leader = thread->is_leader,
-			.stack = stack_of(thread, unowned, n_unowned),
-		};
-	}
-	return blocks_doubt(&search->blocks, holders, n_threads,
-			    ended_faults(search->pages.reader.procfs, pid, threads, n_threads));
-}
-
 int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
 		 size_t n_threads, const struct glibc_arenas *arenas, const struct unowned *unowned, size_t n_unowned,
 		 const struct glibc_descriptor *descriptor, uint64_t budget_ns, const struct fact_sink *sink)
@@ -503,7 +458,7 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	/* Half a search proves nothing: where it was not looked, another may hold the address too. */
 	if (r < 0)
 		return r;
-	r = doubt(&search, pid, threads, n_threads, unowned, n_unowned);
+	r = glibc_doubt(&search.blocks, search.pages.reader.procfs, pid, threads, n_threads, unowned, n_unowned);
 	if (r < 0)
 		return r;
 	return emit_found(&search, target, time_ns, threads, sink);

@@ -73,7 +73,7 @@ class Workload:
 
     def _descendant(self):
         pid = self.process.pid
-        while Path(f"/proc/{pid}/comm").read_text().strip() not in ("pools", "puppet", "python3", "duty"):
+        while Path(f"/proc/{pid}/comm").read_text().strip() not in ("pools", "puppet", "python3", "duty", "blocks"):
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             if not children:
                 return None

@@ -237,6 +237,26 @@ static void what_was_there_before_the_thread(void **state)
 	blocks_clear(&blocks);
 }
 
+/* In the legacy layout it is what lies below; and a small stack finds a gap anywhere. */
+static void where_mappings_go_upwards(void **state)
+{
+	workers_with_stacks(30);
+	holders[10].faults = 10 * BLOCK_FAULTS;
+	for (size_t i = 0; i < 10; i++) {
+		holders[i].is_upward = true;
+		holders[i].stack = FIRST + 30 * MIB;
+	}
+	assert_int_equal(believed(), 70);
+	for (size_t i = 0; i < 10; i++)
+		holders[i].stack = FIRST;
+	hundred_of_ten_workers();
+	assert_int_equal(believed(), 100);
+	for (size_t i = 0; i < 10; i++)
+		holders[i].is_in_a_gap = true;
+	assert_int_equal(believed(), 0);
+	blocks_clear(&blocks);
+}
+
 /* Of what a thread makes of its own some was given to another kind: that one's blocks are explained, and are no faults to
  * spare. */
 static void faults_that_something_explains(void **state)
@@ -322,6 +342,7 @@ int main(void)
 		cmocka_unit_test_setup(one_taker_tells_of_all, strangers),
 		cmocka_unit_test_setup(who_took_no_faults_made_nothing, strangers),
 		cmocka_unit_test_setup(what_was_there_before_the_thread, strangers),
+		cmocka_unit_test_setup(where_mappings_go_upwards, strangers),
 		cmocka_unit_test_setup(faults_that_something_explains, strangers),
 		cmocka_unit_test_setup(what_the_ended_left, strangers),
 		cmocka_unit_test(against_a_naive_search),
