@@ -63,7 +63,7 @@ enum fact_kind {
 	FACT_RANGE_OWNER, /* evidence: `range.who` made this range, though nobody saw it */
 
 	/* what a language runtime tells */
-	FACT_RUNTIME,  /* which it is, and how its readings go */
+	FACT_RUNTIME,  /* which it is, and how its readings go: the last of what one of them tells */
 	FACT_EXECUTOR, /* an executor instance as it is now; or `gone`: it is no more */
 	FACT_WORKER,   /* what one of its threads does now, and whose worker it is */
 	FACT_ACTIVITY, /* whether a worker of another runtime is in a task, by where it stands */

@@ -268,7 +268,8 @@ static int top_run(struct top *top)
 		error = session_refresh(&top->session, false);
 	if (!error)
 		error = session_run(&top->session);
-	if (error >= 0 && top->is_left) {
+	/* What a command was told to end by the same key is half gone already. */
+	if (error >= 0 && top->is_left && !options->command) {
 		int last = refresh_last(top);
 
 		error = last < 0 ? last : error;

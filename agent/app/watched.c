@@ -384,6 +384,7 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 	struct batch batch = {.watched = watched, .sink = sink, .flush = search_batch, .list = &list};
 	int error = batch_all_by_age(&batch);
 
+	watched_tell_kinds(watched, list.threads, list.count);
 	if (!error)
 		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),
 				     list.threads, list.count, &watched->arenas, unowned, n_unowned,

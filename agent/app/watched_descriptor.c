@@ -108,6 +108,32 @@ void watched_read_descriptors(struct watched *watched, struct fact_thread *threa
 			threads[at[t]] = wanted[t];
 }
 
+/* One routine begins all threads of a library, or of a language: what is behind it tells them apart, else nothing. */
+void watched_tell_kinds(struct watched *watched, struct fact_thread *threads, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct fact_routine routine = {.symbol = ""};
+		uint64_t address = 0;
+
+		if (!threads[i].start_routine)
+			continue;
+		if (!watched->symbols ||
+		    routines_name(&watched->routines, watched->symbols, threads[i].start_routine, &routine) < 0) {
+			threads[i].start_routine = 0;
+			continue;
+		}
+		if (cplusplus_is_thread(&routine)) {
+			if (cplusplus_callable(&watched->cplusplus, watched->info.pid, watched->procfs_path, watched->symbols,
+					       threads[i].id.tid, threads[i].start_argument, &address, &routine) == 0 && !address)
+				address = text_hash(routine.symbol);
+		} else if (!strstr(routine.symbol, "thread_start") &&
+			   (!strstr(routine.module, ".so") || !strncmp(routine.module, "libpython3", 10))) {
+			address = threads[i].start_routine;
+		}
+		threads[i].start_routine = address;
+	}
+}
+
 void watched_name_callable(struct watched *watched, const struct fact_thread *thread, struct fact_routine *routine)
 {
 	struct fact_routine found = *routine;

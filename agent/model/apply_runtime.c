@@ -20,7 +20,9 @@ static uint64_t passes_told(const struct fact_runtime *runtime)
 
 int apply_runtime(struct model *model, struct target *target, const struct fact *fact)
 {
-	if (passes_told(&fact->runtime) != passes_told(&target->runtime))
+	bool is_told = passes_told(&fact->runtime) != passes_told(&target->runtime);
+
+	if (is_told)
 		target->runtime_told_ns = fact->time_ns;
 	target->runtime = fact->runtime;
 	if ((unsigned int)target->runtime.role >= PROCESS_ROLE_COUNT)
@@ -28,6 +30,8 @@ int apply_runtime(struct model *model, struct target *target, const struct fact 
 	end_text(target->runtime.name, sizeof(target->runtime.name));
 	if (*target->runtime.name)
 		memcpy(target->info.runtime, target->runtime.name, sizeof(target->info.runtime));
+	if (is_told)
+		target_count_unread(model, target, fact->time_ns);
 	return 0;
 }
 

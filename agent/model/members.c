@@ -120,16 +120,31 @@ static bool begins_with(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-/* CPython starts all of its threads in one routine, and tells at its next reading whose worker each is. It may not have
- * been found yet; or be part of a program. */
+/* CPython starts all of its threads in one routine; it may be part of a program of another name. */
 static bool is_pythons(const struct target *target, const struct thread *thread)
 {
 	const char *module = thread_module(target, thread), *symbol = thread_symbol(target, thread);
 
 	if (begins_with(module, "python3") || begins_with(module, "libpython3"))
 		return true;
-	return begins_with(target->runtime.name, "cpython") &&
-	       (!strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap"));
+	return !strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap");
+}
+
+/* How long a Python is looked for from its start on, and how long a newborn takes to what tells whose worker it is. */
+#define FINDING_NS (3 * NSEC_PER_SEC)
+#define BEGINNING_NS (5 * NSEC_PER_MSEC)
+
+/* Its next reading tells whose worker it is. One that was read, and of which nothing was told, stays where it is; so do all
+ * of a Python that is not read. */
+static bool is_python_to_tell(const struct target *target, const struct thread *thread, uint64_t now_ns)
+{
+	uint64_t began_ns = target->info.image_ns ? target->info.image_ns : target->attached_ns;
+
+	if (thread->is_told || target->runtime_told_ns >= add_saturated(thread->known_ns, BEGINNING_NS))
+		return false;
+	if (!target->runtime_told_ns && now_ns >= add_saturated(began_ns, FINDING_NS))
+		return false;
+	return is_pythons(target, thread);
 }
 
 /* One of a team is its maker's, who may not have a pool yet. */
@@ -143,7 +158,7 @@ static bool is_to_be_told(const struct target *target, const struct thread *thre
 	/* Of those that were there at the attach the first refresh knows what there is to be known. */
 	if ((!thread->born && !target->listed) || now_ns >= add_saturated(thread->known_ns, SETTLING_NS))
 		return false;
-	return (!thread->is_told && is_pythons(target, thread)) || is_makers_to_come(target, thread, pool);
+	return is_python_to_tell(target, thread, now_ns) || is_makers_to_come(target, thread, pool);
 }
 
 static void note_peak(struct pool *pool)
@@ -222,7 +237,6 @@ void thread_is_told(struct model *model, struct target *target, struct thread *t
 		count_unread(model, target, thread, now_ns);
 }
 
-/* Who was not told of in time stays where it is. */
 void target_count_unread(struct model *model, struct target *target, uint64_t now_ns)
 {
 	uint32_t unread = 0;

@@ -206,6 +206,7 @@ void thread_is_told(struct model *model, struct target *target, struct thread *t
 		    uint64_t now_ns);
 /* What lived at once and ended before it was counted: it may be the peak, or too many. */
 void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
+/* Who was not told of, or not in time, stays where it is. */
 void target_count_unread(struct model *model, struct target *target, uint64_t now_ns);
 /* It has never been here: in no count, nor in what waits. */
 void thread_take_back(struct target *target, struct thread *thread);

@@ -62,10 +62,10 @@ struct snapshot_limit {
 	double percent;             /* of the natural bound, as it was asked for; is_percent */
 };
 
-/* A percentage of what is not known says nothing: then its state is none, not `ok`. */
+/* A percentage of what is not known says nothing: then its state is none, not `ok`. (What it had reached falls later.) */
 static inline bool snapshot_limit_is_judged(const struct snapshot_limit *limit)
 {
-	return limit->max != UNKNOWN_U64;
+	return limit->max != UNKNOWN_U64 || limit->state != LIMIT_OK;
 }
 
 /* The user asked for it, and it cannot be judged. What is built in may be without a bound in silence. */

@@ -25,12 +25,8 @@ struct block {
 
 /* What is known of a thread that may hold some. */
 struct block_holder {
-	uint64_t routine; /* that it was started with; 0: not known, or the leader */
+	uint64_t routine; /* that it was started with, if it is not one for all; 0: not known, or the leader */
 	uint64_t faults;  /* that it took so far; UNKNOWN_U64 */
-	uint64_t stack;   /* where its own begins; UINT64_MAX: not known, or the leader's */
-	bool is_leader;
-	bool is_upward;   /* mappings go upwards there (the legacy layout) */
-	bool is_in_a_gap; /* maybe: it is so small that it fits in between older mappings */
 };
 
 struct blocks {
@@ -60,10 +56,9 @@ uint32_t block_holder(const struct block *block);
 /* Holding is evidence of making only where blocks are not passed on. A block that two threads hold was: neither of them
  * is believed any more in anything; and no thread at all where such blocks are not rare. Threads of one start routine do
  * the same: none of them is believed where one took what another made, which a dead trace with that one tells, and so
- * does who holds more than it took page faults. What lies above a thread's stack may have been there before the thread
- * (mappings go downwards, and a stack of 8 MiB takes the first gap that has room for it; below it where they go upwards):
- * it may have been given it when it began, if others took page faults enough that nothing else explains. The leader may have it from who has ended:
- * `ended` faults. Holder i + 1 is holders[i]. -ENOMEM. */
+ * does who holds more than it took page faults. And others may have made what they hold now, and given it to them without
+ * a trace, where they took page faults enough that nothing else explains: `ended` of them threads that have ended.
+ * Holder i + 1 is holders[i]. -ENOMEM. */
 int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders, uint64_t ended);
 
 #endif

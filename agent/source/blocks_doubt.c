@@ -17,7 +17,7 @@ struct kind {
 	uint64_t spare;  /* that they took beside those */
 	uint64_t most;   /* of these one of them took */
 	uint64_t others, others_most; /* spare ones of all others, those that have ended too */
-	uint64_t held_bytes, given_bytes; /* of these they may have been given some when they began */
+	uint64_t held_bytes, given_bytes; /* of these they may have been given some */
 	bool is_taker;
 };
 
@@ -151,24 +151,18 @@ static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t 
 	return most >= block->faults && others > needed / FOREIGN_SHARE;
 }
 
-static bool may_be_older(const struct block *block, const struct block_holder *holder)
-{
-	if (holder->stack == UINT64_MAX)
-		return false;
-	if (holder->is_in_a_gap)
-		return true;
-	return holder->is_upward ? block->start < holder->stack : block->start > holder->stack;
-}
-
 static bool may_be_given(const struct doubts *doubts, const struct block *block)
 {
 	const struct block_holder *holder = &doubts->holders[block->holder - 1];
 	const struct kind *kind = kind_of(doubts, block->holder);
+	uint64_t needed = doubts->needed[block->holder - 1];
+	uint64_t spare = holder->faults > needed ? holder->faults - needed : 0;
 
-	if (holder->is_leader)
-		return may_be_foreign(block, doubts->ended, doubts->ended, doubts->needed[block->holder - 1]);
-	return may_be_older(block, holder) &&
-	       (!kind->routine || may_be_foreign(block, kind->others, kind->others_most, kind->needed));
+	if (kind->routine)
+		return may_be_foreign(block, kind->others, kind->others_most, kind->needed);
+	/* It is alone of its kind. */
+	return may_be_foreign(block, sum_of(kind->others, kind->spare - spare),
+			      larger(kind->others_most, kind->most == spare ? kind->spare - spare : kind->most), needed);
 }
 
 static void sum_given(struct doubts *doubts, const struct blocks *blocks)
@@ -185,7 +179,7 @@ static void sum_given(struct doubts *doubts, const struct blocks *blocks)
 	}
 }
 
-/* Where most may be given all may: a stack lies above what was there before it where it found a gap there. */
+/* Where most may be given all may: they do the same. */
 static bool is_doubtful(const struct doubts *doubts, const struct block *block)
 {
 	const struct kind *kind = kind_of(doubts, block->holder);

@@ -362,10 +362,12 @@ int cpython_walk_pass(struct cpython_walk *walk, uint32_t target, uint64_t time_
 		walk->failures++;
 		walk->counts.failed_passes++;
 	}
-	r = emit_runtime(walk, &fact, sink);
-	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
+	r = 0;
+	if (told == 0 || walk->failures >= FAILURES_MAX)
 		r = emit_executors(walk, told < 0, &fact, sink);
 	if (r == 0 && (told == 0 || walk->failures >= FAILURES_MAX))
 		r = emit_workers(walk, told < 0, &listing, &fact, sink);
+	if (r == 0)
+		r = emit_runtime(walk, &fact, sink);
 	return r ? r : told;
 }

@@ -458,7 +458,7 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	/* Half a search proves nothing: where it was not looked, another may hold the address too. */
 	if (r < 0)
 		return r;
-	r = glibc_doubt(&search.blocks, search.pages.reader.procfs, pid, threads, n_threads, unowned, n_unowned);
+	r = glibc_doubt(&search.blocks, search.pages.reader.procfs, pid, threads, n_threads);
 	if (r < 0)
 		return r;
 	return emit_found(&search, target, time_ns, threads, sink);

@@ -78,7 +78,7 @@ static void say_limits(struct collector *all, const struct snapshot_pool *pool, 
 				 format_duration(FORMAT_BUFFER, seconds_since(all, limit->since_realtime_ns)));
 		if (limit->max == UNKNOWN_U64 || limit->value == UNKNOWN_U64)
 			held = ", not known by now: held for its clear_for";
-		else if (limit->is_falling)
+		else if (state == LIMIT_OVER ? limit->value <= limit->max : limit->is_falling && !all->target->ended)
 			held = ", below by now: held for its clear_for";
 		say(all, state == LIMIT_OVER ? ATTR_OVER : ATTR_WARN, "%s %s: %s%s%s %s %s%s%s%s%s",
 		    state == LIMIT_OVER ? "OVER" : "NEAR", limit_subject(all, pool, NAME_BUFFER), limit_phrases[limit->kind].before,

@@ -29,7 +29,9 @@ CASES = {
     "shared, and sealed": ("sealed:1", 0),
     "what a thread was started with": ("begin:12", 0),
     "moved from what a thread was started with": ("moved:12", 0),
-    "moved from what a thread was started with, beside others": ("stack:24,moved:6", 0.7),
+    "moved from what a thread was started with, beside others": ("stack:24,moved:6", 0),
+    "passed on without a trace, to one who worked": ("hired:12", 0),
+    "passed on without a trace, to one who worked, beside others": ("stack:24,hired:6", 0),
     "some of each": ("stack:6,node:6,local:4,chain:4,table:4", 0.75),
     "few are passed on": ("stack:24,node:24,given:1", 0.9),
     "many are passed on": ("stack:8,node:8,given:4,stored:4,shown:2", 0),
@@ -64,13 +66,10 @@ def test_blocks(workload, name, tell):
         assert thread["memory"]["held_bytes"] == thread["memory"]["mmap"]["resident_bytes"], "not marked as held"
 
 
-# With an unlimited stack of the first thread's, others have 2 MiB: too small to tell by where they lie.
-LAYOUTS = [(("setarch", "-L"), 0.7), (("sh", "-c", 'ulimit -s unlimited; exec "$@"', "sh"), 0)]
-
-
-@pytest.mark.parametrize("layout, beside", LAYOUTS, ids=["legacy layout", "unlimited stack"])
-def test_mappings_that_go_upwards(workload, layout, beside, tell):
-    for specs, least in (("moved:12",), 0), (("stack:24", "moved:6"), beside):
+@pytest.mark.parametrize("layout", [("setarch", "-L"), ("sh", "-c", 'ulimit -s unlimited; exec "$@"', "sh")],
+                         ids=["legacy layout", "unlimited stack"])
+def test_mappings_that_go_upwards(workload, layout, tell):
+    for specs, least in (("moved:12",), 0), (("stack:24", "node:6"), 0.99):
         blocks = workload("blocks", *specs, prefix=layout)
         truth = blocks.ask("truth")
         blocks.freeze()
@@ -78,20 +77,3 @@ def test_mappings_that_go_upwards(workload, layout, beside, tell):
         tell(f"upwards, {specs}: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
         assert right >= least and wrong <= 0.01
         blocks.close()
-
-
-def test_what_it_cannot_tell(workload, tell):
-    """Handed over in the middle of things, by a maker that keeps no trace, to one that took as many page faults by work of
-    its own: README says so, and whatever is charged is marked as held."""
-    blocks = workload("blocks", "stack:24", "hired:6")
-    truth = blocks.ask("truth")
-    blocks.freeze()
-    target = run("dump", "--json", "-p", blocks.pid).target()
-    right, wrong, nobody = charged(target, truth)
-    tell(f"handed over to one who worked, beside others: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
-    hired = sum(thread["made"] for thread in truth["threads"] if thread["how"] == "hired") / sum(
-        thread["made"] for thread in truth["threads"])
-    assert wrong <= hired and right >= 0.9 * (1 - hired)
-    assert_identity(target)
-    for thread in target["thread_list"]:
-        assert thread["memory"]["held_bytes"] == thread["memory"]["mmap"]["resident_bytes"], "not marked as held"

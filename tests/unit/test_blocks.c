@@ -36,7 +36,7 @@ static int strangers(void **state)
 {
 	ended = 0;
 	for (size_t i = 0; i < HOLDERS; i++)
-		holders[i] = (struct block_holder){.faults = UNKNOWN_U64, .stack = UINT64_MAX};
+		holders[i] = (struct block_holder){.faults = UNKNOWN_U64};
 	return 0;
 }
 
@@ -130,8 +130,8 @@ static void blocks_that_are_passed_on(void **state)
 
 static void hundred_of_ten_workers(void)
 {
-	for (size_t i = 0; i < 10; i++)
-		holders[i].routine = WORKER;
+	for (size_t i = 0; i < HOLDERS; i++)
+		holders[i] = (struct block_holder){.routine = i < 10 ? WORKER : 0, .faults = i < 10 ? UNKNOWN_U64 : 0};
 	blocks_clear(&blocks);
 	for (uint64_t i = 0; i < 100; i++) {
 		blocks_add(&blocks, FIRST + i * MIB, MIB);
@@ -184,110 +184,82 @@ static void who_took_no_faults_made_nothing(void **state)
 	holders[3].faults--; /* one that holds more than it can have made: all of its kind may */
 	assert_int_equal(believed(), 0);
 	hundred_of_ten_workers();
-	for (size_t i = 0; i < 10; i++)
-		holders[i].routine = 0; /* not known what they do: each for itself */
+	for (size_t i = 0; i < 10; i++) /* not known what they do: each for itself */
+		holders[i] = (struct block_holder){.faults = 10 * MIB / 4096 - (i == 3)};
 	assert_int_equal(believed(), 90);
 	blocks_clear(&blocks);
 }
 
 #define BLOCK_FAULTS (MIB / 4096)
 
-/* Ten workers with ten blocks each; the first `above` blocks lie above their stacks. */
-static void workers_with_stacks(uint64_t above)
+/* Ten workers with ten blocks each, and two that hold nothing. */
+static void workers_and_others(void)
 {
 	hundred_of_ten_workers();
-	for (size_t i = 0; i < 10; i++) {
-		holders[i].stack = FIRST + (100 - above) * MIB - 4096;
+	for (size_t i = 0; i < 10; i++)
 		holders[i].faults = 50 * BLOCK_FAULTS;
-	}
 	holders[10].faults = holders[11].faults = 0;
 }
 
-/* What lies above a thread's stack may have been there before the thread, and given to it when it began: if somebody
- * else took page faults enough to have made it. */
-static void what_was_there_before_the_thread(void **state)
+/* Others may have made it and given it away without a trace: if they took page faults enough. */
+static void what_others_may_have_made(void **state)
 {
-	workers_with_stacks(30);
+	workers_and_others();
 	assert_int_equal(believed(), 100); /* the workers alone took any */
-	workers_with_stacks(30);
-	holders[10].faults = 10 * BLOCK_FAULTS; /* 1 % of what the workers hold is one block */
-	assert_int_equal(believed(), 70);
-	workers_with_stacks(30);
-	holders[10].faults = BLOCK_FAULTS; /* just that */
+	holders[10].faults = BLOCK_FAULTS; /* 1 % of what the workers hold is one block: just that */
 	assert_int_equal(believed(), 100);
-	workers_with_stacks(30);
+	holders[10].faults = 10 * BLOCK_FAULTS;
+	assert_int_equal(believed(), 0);
+	workers_and_others();
 	holders[10].faults = holders[11].faults = BLOCK_FAULTS - 1; /* nobody took so many as one block did */
 	assert_int_equal(believed(), 100);
-	workers_with_stacks(30);
+	workers_and_others();
 	ended = 10 * BLOCK_FAULTS; /* so did who has gone by now */
-	assert_int_equal(believed(), 70);
-	/* Where most of it may be given all may: they do the same, and a stack may lie above what was there before it. */
-	workers_with_stacks(51);
 	assert_int_equal(believed(), 0);
 	ended = 0;
+	workers_and_others();
 	holders[10].faults = UNKNOWN_U64;
-	workers_with_stacks(50);
-	holders[10].faults = UNKNOWN_U64;
-	assert_int_equal(believed(), 50);
-	/* Of whose routine is not known even the others of its kind may be others. */
-	workers_with_stacks(51);
+	assert_int_equal(believed(), 0);
+	/* Of whose routine is not known even the others of its kind are others. */
+	workers_and_others();
 	for (size_t i = 0; i < 10; i++)
 		holders[i].routine = 0;
-	assert_int_equal(believed(), 49);
-	blocks_clear(&blocks);
-}
-
-/* In the legacy layout it is what lies below; and a small stack finds a gap anywhere. */
-static void where_mappings_go_upwards(void **state)
-{
-	workers_with_stacks(30);
-	holders[10].faults = 10 * BLOCK_FAULTS;
-	for (size_t i = 0; i < 10; i++) {
-		holders[i].is_upward = true;
-		holders[i].stack = FIRST + 30 * MIB;
-	}
-	assert_int_equal(believed(), 70);
-	for (size_t i = 0; i < 10; i++)
-		holders[i].stack = FIRST;
-	hundred_of_ten_workers();
-	assert_int_equal(believed(), 100);
-	for (size_t i = 0; i < 10; i++)
-		holders[i].is_in_a_gap = true;
 	assert_int_equal(believed(), 0);
+	workers_and_others();
+	for (size_t i = 0; i < 10; i++) {
+		holders[i].routine = 0;
+		holders[i].faults = 10 * BLOCK_FAULTS; /* but they took no more than they need */
+	}
+	assert_int_equal(believed(), 100);
 	blocks_clear(&blocks);
 }
 
-/* Of what a thread makes of its own some was given to another kind: that one's blocks are explained, and are no faults to
- * spare. */
+/* What brought into being what another kind holds is explained, and is nothing to spare. */
 static void faults_that_something_explains(void **state)
 {
-	workers_with_stacks(30);
-	for (size_t i = 5; i < 10; i++) {
-		holders[i].routine = WORKER + 64;
-		holders[i].faults = 10 * BLOCK_FAULTS; /* for its own blocks, and no more */
-		holders[i].stack = UINT64_MAX;
+	for (uint64_t more = 0; more < 2; more++) {
+		workers_and_others();
+		for (size_t i = 5; i < 10; i++) {
+			holders[i].routine = WORKER + 64;
+			holders[i].faults = (10 + more) * BLOCK_FAULTS;
+		}
+		for (size_t i = 0; i < 5; i++)
+			holders[i].faults = 10 * BLOCK_FAULTS;
+		assert_int_equal(believed(), more ? 50 : 100);
 	}
-	assert_int_equal(believed(), 100);
-	workers_with_stacks(30);
-	for (size_t i = 5; i < 10; i++) {
-		holders[i].routine = WORKER + 64;
-		holders[i].faults = 11 * BLOCK_FAULTS;
-		holders[i].stack = UINT64_MAX;
-	}
-	assert_int_equal(believed(), 85);
 	blocks_clear(&blocks);
 }
 
-/* The first thread's stack lies above everything: it may hold what threads that have ended left it. */
-static void what_the_ended_left(void **state)
+/* Where large blocks may be theirs only, small ones may be others': most are, so none is believed. */
+static void where_most_may_be_given(void **state)
 {
-	for (int round = 0; round < 2; round++) {
-		hundred_of_ten_workers();
-		for (size_t i = 0; i < 10; i++)
-			holders[i].faults = 50 * BLOCK_FAULTS;
-		holders[0] = (struct block_holder){.faults = 50 * BLOCK_FAULTS, .stack = UINT64_MAX, .is_leader = true};
-		ended = round ? BLOCK_FAULTS : BLOCK_FAULTS - 1;
-		assert_int_equal(believed(), round ? 90 : 100);
+	for (uint64_t small = 40; small <= 60; small += 20) {
+		workers_and_others();
+		for (uint64_t i = 0; i < small; i++)
+			blocks.block[i].faults = 8;
+		holders[10].faults = 80;
+		holders[11].faults = 200;
+		assert_int_equal(believed(), small == 40 ? 60 : 0);
 	}
 	blocks_clear(&blocks);
 }
@@ -341,10 +313,9 @@ int main(void)
 		cmocka_unit_test_setup(blocks_that_are_passed_on, strangers),
 		cmocka_unit_test_setup(one_taker_tells_of_all, strangers),
 		cmocka_unit_test_setup(who_took_no_faults_made_nothing, strangers),
-		cmocka_unit_test_setup(what_was_there_before_the_thread, strangers),
-		cmocka_unit_test_setup(where_mappings_go_upwards, strangers),
+		cmocka_unit_test_setup(what_others_may_have_made, strangers),
+		cmocka_unit_test_setup(where_most_may_be_given, strangers),
 		cmocka_unit_test_setup(faults_that_something_explains, strangers),
-		cmocka_unit_test_setup(what_the_ended_left, strangers),
 		cmocka_unit_test(against_a_naive_search),
 	};
 

@@ -84,7 +84,7 @@ static void pythons_by_file_or_routine(void **state)
 		bool is_found, is_pythons;
 	} cases[] = {
 		{"libpython3.13.so.1.0", "pythread_wrapper", false, true}, {"python3.11", "+0x1139", false, true},
-		{"myserver", "pythread_wrapper", true, true}, {"myserver", "pythread_wrapper", false, false},
+		{"myserver", "pythread_wrapper", true, true}, {"myserver", "t_bootstrap", false, true},
 		{"myserver", "work", true, false},
 	};
 
@@ -139,25 +139,43 @@ static void teams_wait_for_their_makers(void **state)
 	script_end(&s);
 }
 
-/* Told of as nobody's worker, or not in a second: then they are members. */
+/* Told of as nobody's worker, read without being told of (a Timer's thread), or neither in a second: then they are members. */
 static void who_stays_is_judged(void **state)
 {
-	for (int round = 0; round < 2; round++) {
+	for (int round = 0; round < 3; round++) {
 		struct script s = {0};
 
 		ready(&s);
 		python_threads(&s, 200, 12);
 		expect_no_transition(&s);
-		if (round)
+		if (round == 0)
+			refresh(&s);
+		else if (round == 1)
 			told(&s, 200, 12, 0);
 		else
-			refresh(&s);
+			feed(&s, (struct fact){.kind = FACT_RUNTIME, .runtime = {.name = "cpython 3.11.2", .passes = 2}});
 		expect_transition(&s, "python3.11", LIMIT_OK, LIMIT_WARN, 8);
 		expect_transition(&s, "python3.11", LIMIT_WARN, LIMIT_OVER, 11);
 		assert_int_equal(pool(&look(&s)->targets[0], "python3.11")->threads_peak, 12);
 		assert_int_equal(pool(&s.snapshot->targets[0], "python3.11")->threads_started, 12);
 		script_end(&s);
 	}
+}
+
+/* Where nobody reads a Python, nobody will tell: after some seconds of looking for it, all count as they come. */
+static void who_will_never_be_told_is_judged(void **state)
+{
+	struct script s = {0};
+
+	limit(&s, "*", LIMIT_THREADS, 10);
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	for (int i = 0; i < 4; i++)
+		refresh(&s);
+	python_threads(&s, 200, 12);
+	expect_transition(&s, "python3.11", LIMIT_OK, LIMIT_WARN, 8);
+	script_end(&s);
 }
 
 /* Of another file's routine no runtime tells. */
@@ -361,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_to_be_told_raises_nothing),
 		cmocka_unit_test(who_stays_is_judged),
+		cmocka_unit_test(who_will_never_be_told_is_judged),
 		cmocka_unit_test(teams_wait_for_their_makers),
 		cmocka_unit_test(pythons_by_file_or_routine),
 		cmocka_unit_test(others_are_judged_at_once),
