@@ -165,13 +165,13 @@ void group_retire(struct model *model, struct target *target)
 		kept = group_pool(model, group, pool->name, pool->kind);
 		if (!kept)
 			continue;
-		kept->started += pool->started;
+		kept->started += pool_started_told(pool);
 		kept->exited += pool->exited;
 		kept->faults = add_saturated(kept->faults, pool->faults);
 		violations_move(pool->limits, kept->limited, kept->violations, target->ended);
 		/* The target goes on elsewhere: what it counted here must not be counted again. */
 		if (!target->ended)
-			pool->started = pool->exited = pool->faults = 0;
+			pool->started = pool->started_told = pool->exited = pool->faults = 0;
 	}
 	if (is_former)
 		group_leave(model, target->former_group);
@@ -256,7 +256,7 @@ static void add_pool(struct snapshot_group *group, const struct snapshot_pool *o
 	add_known(&pool->queued, of->queued);
 	keep_largest(&pool->peak, of->threads_peak);
 	keep_largest(&pool->thread_resident_max, of->thread_resident_max);
-	pool->started_total += of->threads_started;
+	pool->started_total += of->threads_started_told;
 	pool->exited_total += of->threads_exited;
 	pool->faults_total = add_saturated(pool->faults_total, of->faults_total);
 	for (int region = 0; region < REGION_COUNT; region++) {

@@ -23,15 +23,6 @@ const char *thread_module(const struct target *target, const struct thread *thre
 	return thread->routine != ROUTINE_NONE ? target->threads.routine[thread->routine].module : "";
 }
 
-static bool is_own_name(const struct target *target, const char *name)
-{
-	for (uint32_t i = 0; i < target->n_own_names; i++) {
-		if (!strcmp(target->own_names[i], name))
-			return true;
-	}
-	return false;
-}
-
 bool thread_carries_creators_name(const struct thread *thread)
 {
 	return !*thread->creator_name || !strcmp(thread->creator_name, thread->name);
@@ -81,7 +72,7 @@ static struct pool_subject subject_of(struct target *target, struct thread *thre
 		.makers_pool = makers_pool,
 		.leader = thread->leader,
 		.io_worker = thread->io_worker,
-		.own_name = is_own_name(target, thread->name),
+		.own_name = target_is_own_name(target, thread->name),
 	};
 }
 
@@ -115,52 +106,6 @@ static void take_arrival_back(struct pool *pool, const struct thread *thread)
 	}
 }
 
-static bool begins_with(const char *text, const char *with)
-{
-	return !strncmp(text, with, strlen(with));
-}
-
-/* CPython starts all of its threads in one routine; it may be part of a program of another name. */
-static bool is_pythons(const struct target *target, const struct thread *thread)
-{
-	const char *module = thread_module(target, thread), *symbol = thread_symbol(target, thread);
-
-	if (begins_with(module, "python3") || begins_with(module, "libpython3"))
-		return true;
-	return !strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap");
-}
-
-/* How long a Python is looked for from its start on, and how long a newborn takes to what tells whose worker it is. */
-#define FINDING_NS (3 * NSEC_PER_SEC)
-#define BEGINNING_NS (5 * NSEC_PER_MSEC)
-
-/* Its next reading tells whose worker it is. One that was read, and of which nothing was told, stays where it is; so do all
- * of a Python that is not read. */
-static bool is_python_to_tell(const struct target *target, const struct thread *thread, uint64_t now_ns)
-{
-	uint64_t began_ns = target->info.image_ns ? target->info.image_ns : target->attached_ns;
-
-	if (thread->is_told || target->runtime_told_ns >= add_saturated(thread->known_ns, BEGINNING_NS))
-		return false;
-	if (!target->runtime_told_ns && now_ns >= add_saturated(began_ns, FINDING_NS))
-		return false;
-	return is_pythons(target, thread);
-}
-
-/* One of a team is its maker's, who may not have a pool yet. */
-static bool is_makers_to_come(const struct target *target, const struct thread *thread, const struct pool *pool)
-{
-	return pool->is_makers_own && (!thread->creator.tid || thread->creator_pool == POOL_NONE);
-}
-
-static bool is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns)
-{
-	/* Of those that were there at the attach the first refresh knows what there is to be known. */
-	if ((!thread->born && !target->listed) || now_ns >= add_saturated(thread->known_ns, SETTLING_NS))
-		return false;
-	return is_python_to_tell(target, thread, now_ns) || is_makers_to_come(target, thread, pool);
-}
-
 static void note_peak(struct pool *pool)
 {
 	uint32_t threads = pool->threads - pool->unread;
@@ -192,7 +137,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 			take_arrival_back(left, thread);
 	}
 	settling |= before == POOL_NONE || thread->is_unread;
-	thread->is_unread = is_to_be_told(target, thread, pool, now_ns);
+	thread->is_unread = thread_is_to_be_told(target, thread, pool, now_ns);
 	if (settling && !thread->is_unread)
 		count_arrival(pool, thread);
 	thread->pool = after;
@@ -247,7 +192,7 @@ void target_count_unread(struct model *model, struct target *target, uint64_t no
 		struct thread *thread = &target->threads.thread[i];
 
 		if (thread->living && thread->is_unread &&
-		    !is_to_be_told(target, thread, &target->pools.pool[thread->pool], now_ns))
+		    !thread_is_to_be_told(target, thread, &target->pools.pool[thread->pool], now_ns))
 			count_unread(model, target, thread, now_ns);
 	}
 }
@@ -274,37 +219,6 @@ bool thread_has_creators_argument(struct target *target, struct thread *thread)
 	return pools_have_creators_argument(&target->pools, &subject);
 }
 
-static void note_brief(struct target *target, const struct thread *thread, uint64_t time_ns)
-{
-	const struct pool *pool = &target->pools.pool[thread->pool];
-
-	/* One that still had the name of a family's member counted for that family only later. */
-	if (!is_own_name(target, thread->name) && thread_carries_creators_name(thread))
-		return;
-	briefs_note(&target->briefs, &(struct brief){.born_ns = thread->known_ns, .ended_ns = time_ns, .pool = thread->pool,
-						     .pool_number = pool->number, .members = pool->threads - pool->unread});
-}
-
-void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns)
-{
-	struct briefs *briefs = &target->briefs;
-
-	briefs_sort(briefs);
-	for (uint32_t first = 0, next; first < briefs->count; first = next) {
-		uint64_t most = briefs_most(briefs, first, &next);
-		uint32_t index = briefs->brief[first].pool;
-		struct pool *pool = index < target->pools.count ? &target->pools.pool[index] : NULL;
-
-		if (!pool || pool->number != briefs->brief[first].pool_number)
-			continue;
-		if (most > pool->threads_peak)
-			pool->threads_peak = (uint32_t)most;
-		if (most > pool->threads - pool->unread)
-			judge_threads_then(model, target, index, most, now_ns);
-	}
-	briefs_forget(briefs);
-}
-
 /* One that ended before its name counted is a start and an end of the pool that it would have come to, though never a
  * member. */
 static void count_leave(struct model *model, struct target *target, struct thread *thread, bool member, uint64_t time_ns)
@@ -321,7 +235,7 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	if (!member || thread->is_unread) {
 		count_arrival(pool, thread);
 		pool->unread -= thread->is_unread;
-		note_brief(target, thread, time_ns);
+		thread_note_brief(target, thread, time_ns);
 	}
 	thread->is_unread = false;
 	pool->exited++;
@@ -334,7 +248,7 @@ static void count_leave(struct model *model, struct target *target, struct threa
 
 static bool has_name(const struct target *target, const struct thread *thread)
 {
-	return *thread->name && !is_own_name(target, thread->name) && !(thread->born && thread_carries_creators_name(thread));
+	return *thread->name && !target_is_own_name(target, thread->name) && !(thread->born && thread_carries_creators_name(thread));
 }
 
 /* Those who live at the same time as one that ends before its pool was told: they are the peak of it, and may be too many,

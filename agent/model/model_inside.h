@@ -142,6 +142,7 @@ struct model {
 /* target.c */
 int target_new(const struct model *model, const struct fact *fact, struct target **ret_target);
 void target_free(struct target *target);
+bool target_is_own_name(const struct target *target, const char *name);
 void target_note_own_name(struct target *target, const char *name);
 /* The base name of the program's file, without " (deleted)". */
 const char *target_file(const struct target *target);
@@ -204,8 +205,6 @@ void thread_recognise(struct model *model, struct target *target, struct thread 
 /* Its runtime says whose worker it is (0: nobody's). */
 void thread_is_told(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
 		    uint64_t now_ns);
-/* What lived at once and ended before it was counted: it may be the peak, or too many. */
-void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 /* Who was not told of, or not in time, stays where it is. */
 void target_count_unread(struct model *model, struct target *target, uint64_t now_ns);
 /* It has never been here: in no count, nor in what waits. */
@@ -232,6 +231,14 @@ void target_place_guests(struct target *target);
 uint32_t thread_shown_pool(const struct target *target, const struct thread *thread);
 const char *thread_symbol(const struct target *target, const struct thread *thread);
 const char *thread_module(const struct target *target, const struct thread *thread);
+
+/* newborns.c */
+/* Who tells whose it is has not told yet: its pool does not count it. */
+bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);
+/* It has ended before its pool counted it. */
+void thread_note_brief(struct target *target, const struct thread *thread, uint64_t time_ns);
+/* What lived at once and ended before it was counted: it may be the peak, or too many. */
+void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 
 /* given_back.c */
 /* How much more than then `made` bytes are now. */

@@ -396,6 +396,8 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	target_figure_running(target, sampled);
 	target_figure_executors(target, now_ns);
 	target_figure_lineage(target);
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		target->pools.pool[i].started_told = pool_started_told(&target->pools.pool[i]);
 	history_sample(target, now_ns);
 	heed_outside(target);
 	heed_unexplained(target);

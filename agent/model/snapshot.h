@@ -118,6 +118,7 @@ struct snapshot_pool {
 	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	int32_t parent;  /* index in pools, -1: none */
 	uint64_t threads, threads_peak, threads_started, threads_exited;
+	uint64_t threads_started_told; /* as a counter, which never falls */
 	uint64_t capacity, busy, busy_peak, queued; /* UNKNOWN_U64 until a runtime tells */
 	uint64_t borrowed; /* tokens that anyio's limiter has lent, to workers or to whoever asks; UNKNOWN_U64: no limiter */
 	struct snapshot_right_size right_size;

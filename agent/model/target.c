@@ -29,6 +29,15 @@ DEFINE_CLEANUP(struct target *, target_free)
 
 /* The process's own names: its comm at attach, its executable's, and what the leader called itself since.
  * The last place is for the newest. */
+bool target_is_own_name(const struct target *target, const char *name)
+{
+	for (uint32_t i = 0; i < target->n_own_names; i++) {
+		if (!strcmp(target->own_names[i], name))
+			return true;
+	}
+	return false;
+}
+
 void target_note_own_name(struct target *target, const char *name)
 {
 	if (!*name)

@@ -50,6 +50,14 @@ def test_config_is_right(config, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_each_family_of_metrics_is_described():
+    """Also those that this machine, or a target without executors, does not serve."""
+    source = (ROOT / "agent/view/metrics_families.c").read_text(encoding="utf-8")
+    families = re.findall(r'^\t\{"([a-z_]+)"', source, re.M)
+    assert len(families) > 40
+    assert not [name for name in families if f"`poolscope_{name}" not in README and f"`{name}" not in README]
+
+
 def test_targets_of_make_exist():
     for name in set(re.findall(r"\bmake ([a-z][a-z-]+)", README)):
         done = subprocess.run(["make", "-n", name], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -319,9 +319,41 @@ static void pools_beyond_what_a_group_keeps_are_counted(void **state)
 	script_end(&s);
 }
 
+/* Who names itself late takes its start along to another pool; what was told as a counter stays. */
+static void a_counter_never_falls(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	refresh(&s);
+	for (uint32_t number = 200; number < 207; number++) {
+		born(&s, number, "app");
+		routine(&s, number, "libfoo.so", "work");
+	}
+	pass(&s, 25 * MSEC);
+	tick(&s);
+	target = &look(&s)->targets[0];
+	assert_int_equal(pool(target, "libfoo.so:work")->threads_started, 7);
+	for (uint32_t number = 200; number < 203; number++)
+		renamed(&s, number, "kid-1");
+	tick(&s);
+	target = &look(&s)->targets[0];
+	assert_int_equal(pool(target, "libfoo.so:work")->threads_started, 4);
+	assert_int_equal(pool(target, "kid-*")->threads_started, 3);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 7);
+	gone(&s, 0, TARGET_END_EXITED, 0);
+	look(&s);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 7);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "kid-*")->started_total, 3);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_counter_never_falls),
 		cmocka_unit_test(groups_keep_what_ended_processes_counted),
 		cmocka_unit_test(two_processes_of_one_name_are_one_group),
 		cmocka_unit_test(the_name_whose_last_process_ended_first_gives_way),

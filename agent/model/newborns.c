@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Newborns whose pool is open still: for what reasons, and what becomes of those that end before. It must not place threads. */
+#include "model_inside.h"
+
+#include <string.h>
+
+/* A thread that moves this soon after it came was never a member of what it left. */
+#define OPEN_NS NSEC_PER_SEC
+
+static bool begins_with(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+/* CPython starts all of its threads in one routine; it may be part of a program of another name. */
+static bool is_pythons(const struct target *target, const struct thread *thread)
+{
+	const char *module = thread_module(target, thread), *symbol = thread_symbol(target, thread);
+
+	if (begins_with(module, "python3") || begins_with(module, "libpython3"))
+		return true;
+	return !strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap");
+}
+
+/* How long a Python is looked for from its start on, and how long a newborn takes to what tells whose worker it is. */
+#define FINDING_NS (3 * NSEC_PER_SEC)
+#define BEGINNING_NS (5 * NSEC_PER_MSEC)
+
+/* Its next reading tells whose worker it is. One that was read, and of which nothing was told, stays where it is; so do all
+ * of a Python that is not read. */
+static bool is_python_to_tell(const struct target *target, const struct thread *thread, uint64_t now_ns)
+{
+	uint64_t began_ns = target->info.image_ns ? target->info.image_ns : target->attached_ns;
+
+	if (thread->is_told || target->runtime_told_ns >= add_saturated(thread->known_ns, BEGINNING_NS))
+		return false;
+	if (!target->runtime_told_ns && now_ns >= add_saturated(began_ns, FINDING_NS))
+		return false;
+	return is_pythons(target, thread);
+}
+
+/* One of a team is its maker's, who may not have a pool yet. */
+static bool is_makers_to_come(const struct target *target, const struct thread *thread, const struct pool *pool)
+{
+	return pool->is_makers_own && (!thread->creator.tid || thread->creator_pool == POOL_NONE);
+}
+
+bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns)
+{
+	/* Of those that were there at the attach the first refresh knows what there is to be known. */
+	if ((!thread->born && !target->listed) || now_ns >= add_saturated(thread->known_ns, OPEN_NS))
+		return false;
+	return is_python_to_tell(target, thread, now_ns) || is_makers_to_come(target, thread, pool);
+}
+
+void thread_note_brief(struct target *target, const struct thread *thread, uint64_t time_ns)
+{
+	const struct pool *pool = &target->pools.pool[thread->pool];
+
+	/* One that still had the name of a family's member counted for that family only later. */
+	if (!target_is_own_name(target, thread->name) && thread_carries_creators_name(thread))
+		return;
+	briefs_note(&target->briefs, &(struct brief){.born_ns = thread->known_ns, .ended_ns = time_ns, .pool = thread->pool,
+						     .pool_number = pool->number, .members = pool->threads - pool->unread});
+}
+
+void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns)
+{
+	struct briefs *briefs = &target->briefs;
+
+	briefs_sort(briefs);
+	for (uint32_t first = 0, next; first < briefs->count; first = next) {
+		uint64_t most = briefs_most(briefs, first, &next);
+		uint32_t index = briefs->brief[first].pool;
+		struct pool *pool = index < target->pools.count ? &target->pools.pool[index] : NULL;
+
+		if (!pool || pool->number != briefs->brief[first].pool_number)
+			continue;
+		if (most > pool->threads_peak)
+			pool->threads_peak = (uint32_t)most;
+		if (most > pool->threads - pool->unread)
+			judge_threads_then(model, target, index, most, now_ns);
+	}
+	briefs_forget(briefs);
+}
