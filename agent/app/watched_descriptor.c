@@ -108,7 +108,16 @@ void watched_read_descriptors(struct watched *watched, struct fact_thread *threa
 			threads[at[t]] = wanted[t];
 }
 
-/* One routine begins all threads of a library, or of a language: what is behind it tells them apart, else nothing. */
+/* What the object that std::thread's routine was given calls: its address, or 0 and its type's name. */
+static int find_callable(struct watched *watched, const struct fact_thread *thread, uint64_t *ret_address,
+			 struct fact_routine *ret_routine)
+{
+	return cplusplus_callable(&watched->cplusplus, watched->info.pid, watched->procfs_path, watched->symbols,
+				  thread->id.tid, thread->start_argument, ret_address, ret_routine);
+}
+
+/* One routine begins all threads of a library, or of a language (Rust's thread_start): what is behind it tells them apart,
+ * else nothing. Python's are of one kind. */
 void watched_tell_kinds(struct watched *watched, struct fact_thread *threads, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -123,8 +132,7 @@ void watched_tell_kinds(struct watched *watched, struct fact_thread *threads, si
 			continue;
 		}
 		if (cplusplus_is_thread(&routine)) {
-			if (cplusplus_callable(&watched->cplusplus, watched->info.pid, watched->procfs_path, watched->symbols,
-					       threads[i].id.tid, threads[i].start_argument, &address, &routine) == 0 && !address)
+			if (find_callable(watched, &threads[i], &address, &routine) == 0 && !address)
 				address = text_hash(routine.symbol);
 		} else if (!strstr(routine.symbol, "thread_start") &&
 			   (!strstr(routine.module, ".so") || !strncmp(routine.module, "libpython3", 10))) {
@@ -139,8 +147,7 @@ void watched_name_callable(struct watched *watched, const struct fact_thread *th
 	struct fact_routine found = *routine;
 	uint64_t address = 0;
 
-	if (cplusplus_callable(&watched->cplusplus, watched->info.pid, watched->procfs_path, watched->symbols, thread->id.tid,
-			       thread->start_argument, &address, &found) < 0)
+	if (find_callable(watched, thread, &address, &found) < 0)
 		return;
 	if (address && routines_name(&watched->routines, watched->symbols, address, &found) < 0)
 		return;

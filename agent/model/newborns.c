@@ -12,14 +12,16 @@ static bool begins_with(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-/* CPython starts all of its threads in one routine; it may be part of a program of another name. */
+/* CPython starts all of its threads in one routine. It may be part of a program of another name: that it is in there, its
+ * readings have shown, or the routine's name says nothing. */
 static bool is_pythons(const struct target *target, const struct thread *thread)
 {
 	const char *module = thread_module(target, thread), *symbol = thread_symbol(target, thread);
 
 	if (begins_with(module, "python3") || begins_with(module, "libpython3"))
 		return true;
-	return !strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap");
+	return target->runtime_told_ns &&
+	       (!strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap"));
 }
 
 /* How long a Python is looked for from its start on, and how long a newborn takes to what tells whose worker it is. */

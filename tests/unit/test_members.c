@@ -84,7 +84,7 @@ static void pythons_by_file_or_routine(void **state)
 		bool is_found, is_pythons;
 	} cases[] = {
 		{"libpython3.13.so.1.0", "pythread_wrapper", false, true}, {"python3.11", "+0x1139", false, true},
-		{"myserver", "pythread_wrapper", true, true}, {"myserver", "t_bootstrap", false, true},
+		{"myserver", "pythread_wrapper", true, true}, {"myserver", "thread_run", false, false},
 		{"myserver", "work", true, false},
 	};
 
