@@ -129,7 +129,7 @@ static int set_cpu_budget(struct options *options, const char *argument, struct 
 	snprintf(text, sizeof(text), "%.24s%s", argument, strchr(argument, '%') ? "" : "%");
 	if (percent_parse(text, &percent) < 0 || percent == 0)
 		return refuse(explain, "cpu-budget", argument, "it is no percentage of one core",
-			      "Write a figure above 0 and up to 100, such as 1 (the default) or 0.5.");
+			      "Write a figure from 0.01 to 100, such as 1 (the default) or 0.5.");
 	options->cpu_budget = (uint32_t)percent;
 	return 0;
 }
