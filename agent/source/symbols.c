@@ -279,8 +279,11 @@ void symbols_demangle(struct symbols *symbols, uint64_t address, struct fact_rou
 		(void)demangle_symbol(name, routine->symbol, sizeof(routine->symbol));
 }
 
-bool symbols_is_code(const struct symbols *symbols, uint64_t address)
+bool symbols_is_code(struct symbols *symbols, uint64_t address)
 {
+	/* Only if they are forgotten: most of what is asked for here is no code, and is asked for at each birth. */
+	if (!symbols->n_mappings && symbols_refresh(symbols) < 0)
+		return false;
 	return mapping_find(symbols, address);
 }
 

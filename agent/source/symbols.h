@@ -17,8 +17,8 @@ DEFINE_CLEANUP(struct symbols *, symbols_free)
 int symbols_resolve(struct symbols *symbols, uint64_t address, struct fact_routine *ret_routine);
 /* The symbol that symbols_resolve() has just told of this address as a person writes it, if it is C++'s. */
 void symbols_demangle(struct symbols *symbols, uint64_t address, struct fact_routine *routine);
-/* Is it in code that is known of? Looks nothing up. */
-bool symbols_is_code(const struct symbols *symbols, uint64_t address);
+/* Is it in code that is known of? Reads mappings only where they are forgotten. */
+bool symbols_is_code(struct symbols *symbols, uint64_t address);
 /* An address within its object file, as linked, and that file's call frame information; NULL: it has none. */
 struct symbols_place {
 	uint64_t address;

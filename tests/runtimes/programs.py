@@ -16,9 +16,9 @@ LIBRARIES = {"uv.c": ["-luv"], "waits_uv.c": ["-luv"], "waits_tbb.cc": ["-ltbb"]
 class Program(harness.Workload):
     """A command that says when it is ready, and ends with its stdin."""
 
-    def __init__(self, *argv, env=None):
+    def __init__(self, *argv, env=None, held=None):
         self.argv = [str(word) for word in argv]
-        super().__init__("", env={**os.environ, **(env or {})})
+        super().__init__("", env={**os.environ, **(env or {})}, held=held)
 
     def program(self, name):  # pylint: disable=arguments-differ
         return self.argv[:-1]

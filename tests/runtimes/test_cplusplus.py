@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Programs in C++: threads of std::thread, and methods that make containers grow, which the compiler puts into the program,
 inlined or not."""
+import signal
+import time
+
 import pytest
 
 from harness import run
@@ -43,6 +46,19 @@ def test_what_a_std_thread_calls(program, watch, final, tmp_path, options):  # n
     watching = watch(waiting.pid)
     waiting.ask("")
     assert threads_by_pool(final(watching, waiting)) == FUNCTIONS | TYPES | UNKNOWN
+
+
+@pytest.mark.parametrize("prefix, options", [((), ()), (("sh", "-c", '"$@"; true', "sh"), ("-f",))], ids=["exec", "child"])
+def test_of_a_program_that_begins_while_watched(program, watch, tmp_path, prefix, options):  # noqa: F811
+    """Its threads may be seen before it is told that its libraries were mapped, and are then born once more."""
+    path = compiled(tmp_path, "callables.cc", "g++")
+    for _ in range(6):
+        watching = []
+        started = program(*prefix, path, held=lambda pid, watching=watching: watching.append(watch(pid, *options)))
+        time.sleep(0.1)  # a thread has a moment to take a name
+        watching[0].process.send_signal(signal.SIGINT)
+        targets = {target["pid"]: target for target in watching[0].wait().json()["targets"]}
+        assert threads_by_pool(targets[started.pid]) == FUNCTIONS | TYPES | UNKNOWN
 
 
 def test_without_symbols(program, tmp_path):  # noqa: F811
