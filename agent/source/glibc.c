@@ -94,7 +94,7 @@ bool glibc_is_hidden(uint32_t pid, const char *procfs)
 int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *threads, size_t n_threads,
 		struct glibc_descriptor *ret_descriptor)
 {
-	_cleanup_(freep) struct sample *samples = calloc(LEARN_THREADS, sizeof(*samples));
+	_cleanup_(freep) struct sample *samples = calloc(n_threads < LEARN_THREADS ? n_threads + 1 : LEARN_THREADS, sizeof(*samples));
 	_cleanup_(freep) struct code_ranges *code = calloc(1, sizeof(*code));
 	_cleanup_(symbols_freep) struct symbols *symbols = NULL;
 	_cleanup_(memory_reader_close) struct memory_reader reader = MEMORY_READER_NONE;
@@ -194,7 +194,7 @@ int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_desc
 		       struct fact_thread *threads, size_t n_threads)
 {
 	struct window window = descriptor_window(descriptor);
-	_cleanup_(freep) unsigned char *bytes = malloc(BATCH * window.size);
+	_cleanup_(freep) unsigned char *bytes = malloc((n_threads < BATCH ? n_threads + 1 : BATCH) * window.size);
 	_cleanup_(memory_reader_close) struct memory_reader reader = MEMORY_READER_NONE;
 	struct fact_thread *batch[BATCH];
 	size_t filled = 0, at = 0, held = 0, done;

@@ -167,7 +167,8 @@ int procfs_each_number(struct procfs *procfs, const char *path, int (*visit)(voi
 	}
 }
 
-#define MAPS_CHUNK 65536 /* a line is at most some 4,200 bytes: addresses and an escaped PATH_MAX */
+/* A line is at most some 4,200 bytes (addresses and an escaped PATH_MAX), and the kernel gives a page at a time. */
+#define MAPS_CHUNK 16384
 
 int procfs_each_mapping(struct procfs *procfs, uint32_t pid,
 			int (*visit)(void *context, const struct proc_mapping *mapping), void *context)

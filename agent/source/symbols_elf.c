@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The symbols of one object file through libelf, bounded in size and number. It must not know processes. */
+/* The symbols of one object file through libelf, bounded in size and number: one index of a file, whoever has it mapped.
+ * It must not know processes. */
 #include "symbols_elf.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@
 struct symbol {
 	uint64_t address, size;
 	uint32_t name; /* offset in `names` */
-	bool function;
+	uint32_t hash : 31;
+	uint32_t function : 1;
 };
 
 struct segment {
@@ -30,9 +32,39 @@ struct symbol_file {
 	size_t names_size, names_room;
 	struct segment *segments;
 	size_t n_segments;
+	struct stat stat; /* tells it from other files, and from what it was before it was written to */
+	size_t users;
+	struct symbol_file *next;
 };
 
-void symbol_file_free(struct symbol_file *file)
+/* Those of all targets, and a few that were let go of, the latest used first. A parent and its children map the same
+ * files, and what short-lived children run comes again. */
+static struct symbol_file *all_files;
+#define UNUSED_BYTES_MAX (1ULL << 20)
+
+static struct symbol_file *files_take(const struct stat *stat)
+{
+	for (struct symbol_file **at = &all_files; *at; at = &(*at)->next) {
+		struct symbol_file *file = *at;
+		const struct stat *of = &file->stat;
+
+		if (of->st_dev == stat->st_dev && of->st_ino == stat->st_ino && of->st_size == stat->st_size &&
+		    of->st_mtim.tv_sec == stat->st_mtim.tv_sec && of->st_mtim.tv_nsec == stat->st_mtim.tv_nsec &&
+		    of->st_ctim.tv_sec == stat->st_ctim.tv_sec && of->st_ctim.tv_nsec == stat->st_ctim.tv_nsec) {
+			*at = file->next;
+			return file;
+		}
+	}
+	return NULL;
+}
+
+static void files_put(struct symbol_file *file)
+{
+	file->next = all_files;
+	all_files = file;
+}
+
+static void file_drop(struct symbol_file *file)
 {
 	if (!file)
 		return;
@@ -40,6 +72,29 @@ void symbol_file_free(struct symbol_file *file)
 	free(file->names);
 	free(file->segments);
 	free(file);
+}
+
+DEFINE_CLEANUP(struct symbol_file *, file_drop)
+
+void symbol_file_free(struct symbol_file *file)
+{
+	uint64_t bytes = 0;
+
+	if (!file || --file->users)
+		return;
+	files_put(files_take(&file->stat));
+	for (struct symbol_file **at = &all_files; *at;) {
+		struct symbol_file *unused = *at;
+
+		if (!unused->users)
+			bytes += sizeof(*unused) + unused->n_symbols * sizeof(*unused->symbols) + unused->names_size;
+		if (unused->users || bytes <= UNUSED_BYTES_MAX) {
+			at = &unused->next;
+			continue;
+		}
+		*at = unused->next;
+		file_drop(unused);
+	}
 }
 
 static int compare_symbols(const void *a, const void *b)
@@ -68,6 +123,11 @@ static int names_add(struct symbol_file *file, const char *name, size_t length, 
 	return 0;
 }
 
+static uint32_t name_hash(const char *name)
+{
+	return (uint32_t)(text_hash(name) >> 33);
+}
+
 static int symbols_add(struct symbol_file *file, const GElf_Sym *sym, const char *name, size_t length)
 {
 	int type = GELF_ST_TYPE(sym->st_info), r;
@@ -83,6 +143,7 @@ static int symbols_add(struct symbol_file *file, const GElf_Sym *sym, const char
 	r = names_add(file, name, length, &symbol.name);
 	if (r < 0)
 		return r;
+	symbol.hash = name_hash(file->names + symbol.name);
 	file->symbols[file->n_symbols++] = symbol;
 	return 0;
 }
@@ -127,6 +188,21 @@ static int read_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, uint6
 }
 
 /* .symtab holds what .dynsym holds and more, where it was not stripped. */
+/* They are kept for long; what they had room for beside that is not. */
+static int symbols_fit(struct symbol_file *file)
+{
+	struct symbol *symbols = reallocarray(file->symbols, file->n_symbols, sizeof(*symbols));
+	char *names = realloc(file->names, file->names_size);
+
+	file->symbols = symbols ? symbols : file->symbols;
+	file->names = names ? names : file->names;
+	if (!symbols || !names)
+		return -ENOMEM;
+	file->room = file->n_symbols;
+	file->names_room = file->names_size;
+	return 0;
+}
+
 static int read_symbols(Elf *elf, uint64_t file_size, struct symbol_file *file)
 {
 	static const uint32_t types[] = {SHT_SYMTAB, SHT_DYNSYM};
@@ -143,9 +219,10 @@ static int read_symbols(Elf *elf, uint64_t file_size, struct symbol_file *file)
 				return r;
 		}
 	}
-	if (file->n_symbols)
-		qsort(file->symbols, file->n_symbols, sizeof(*file->symbols), compare_symbols);
-	return 0;
+	if (!file->n_symbols)
+		return 0;
+	qsort(file->symbols, file->n_symbols, sizeof(*file->symbols), compare_symbols);
+	return symbols_fit(file);
 }
 
 static int read_segments(Elf *elf, struct symbol_file *file)
@@ -172,20 +249,14 @@ static void elf_endp(Elf **elf)
 	elf_end(*elf);
 }
 
-int symbol_file_new(int fd, struct symbol_file **ret_file)
+static int file_read(int fd, struct symbol_file *file)
 {
-	_cleanup_(symbol_file_freep) struct symbol_file *file = calloc(1, sizeof(*file));
 	_cleanup_(elf_endp) Elf *elf = NULL;
-	struct stat stat;
 	int r;
 
-	if (!file)
-		return -ENOMEM;
-	if (fstat(fd, &stat) < 0)
-		return -errno;
-	if (!S_ISREG(stat.st_mode))
+	if (!S_ISREG(file->stat.st_mode))
 		return -ENOEXEC;
-	if ((uint64_t)stat.st_size > FILE_BYTES_MAX)
+	if ((uint64_t)file->stat.st_size > FILE_BYTES_MAX)
 		return -EFBIG;
 	elf_version(EV_CURRENT);
 	/* Read, not mapped: a file that shrinks under a mapping would kill the agent with SIGBUS. */
@@ -193,10 +264,29 @@ int symbol_file_new(int fd, struct symbol_file **ret_file)
 	if (!elf || elf_kind(elf) != ELF_K_ELF || gelf_getclass(elf) != ELFCLASS64)
 		return -ENOEXEC;
 	r = read_segments(elf, file);
-	if (r == 0)
-		r = read_symbols(elf, (uint64_t)stat.st_size, file);
-	if (r < 0)
-		return r;
+	return r < 0 ? r : read_symbols(elf, (uint64_t)file->stat.st_size, file);
+}
+
+int symbol_file_new(int fd, struct symbol_file **ret_file)
+{
+	_cleanup_(file_dropp) struct symbol_file *file = NULL;
+	struct stat stat;
+	int r;
+
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	file = files_take(&stat);
+	if (!file) {
+		file = calloc(1, sizeof(*file));
+		if (!file)
+			return -ENOMEM;
+		file->stat = stat;
+		r = file_read(fd, file);
+		if (r < 0)
+			return r;
+	}
+	file->users++;
+	files_put(file);
 	*ret_file = TAKE_PTR(file);
 	return 0;
 }
@@ -238,8 +328,10 @@ const char *symbol_file_at(const struct symbol_file *file, uint64_t address)
 
 int symbol_file_find(const struct symbol_file *file, const char *name, uint64_t *ret_address)
 {
+	uint32_t hash = name_hash(name);
+
 	for (size_t i = 0; i < file->n_symbols; i++) {
-		if (strcmp(file->names + file->symbols[i].name, name) != 0)
+		if (file->symbols[i].hash != hash || strcmp(file->names + file->symbols[i].name, name) != 0)
 			continue;
 		*ret_address = file->symbols[i].address;
 		return 0;

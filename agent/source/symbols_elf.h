@@ -8,10 +8,10 @@
 struct symbol_file;
 
 /* Reads what it needs from fd and keeps no reference to it. -ENOEXEC: not an ELF file of 64 bits, or one
- * that contradicts itself; -EFBIG: beyond the bounds. */
+ * that contradicts itself; -EFBIG: beyond the bounds. Of a file that is held already it is the same once more, so that each
+ * call asks for a symbol_file_free(). Not for several threads. */
 int symbol_file_new(int fd, struct symbol_file **ret_file);
 void symbol_file_free(struct symbol_file *file);
-DEFINE_CLEANUP(struct symbol_file *, symbol_file_free)
 
 /* The link-time address of an offset in the file, by the loadable segment that holds it. -ENOENT. */
 int symbol_file_address(const struct symbol_file *file, uint64_t offset, uint64_t *ret_address);

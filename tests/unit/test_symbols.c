@@ -216,6 +216,54 @@ static void a_leader_that_has_gone(void **state)
 	dlclose(library);
 }
 
+/* ---- one index of a file, whoever has it ------------------------------------------------------------- */
+
+static struct symbol_file *file_at(const char *path)
+{
+	struct symbol_file *file = NULL;
+	int fd = open(path, O_RDONLY);
+
+	assert_int_equal(symbol_file_new(fd, &file), 0);
+	close(fd);
+	return file;
+}
+
+static void one_index_of_a_file(void **state)
+{
+	struct symbol_file *one = file_at("/proc/self/exe"), *same = file_at("/proc/self/exe"), *kept;
+	uint64_t address = 0, again = 0;
+
+	assert_ptr_equal(one, same);
+	assert_int_equal(symbol_file_find(one, "one_index_of_a_file", &address), 0);
+	symbol_file_free(one);
+	assert_int_equal(symbol_file_find(same, "one_index_of_a_file", &again), 0); /* who has it still has it whole */
+	assert_int_equal(address, again);
+	symbol_file_free(same);
+	kept = file_at("/proc/self/exe");
+	assert_int_equal(symbol_file_find(kept, "one_index_of_a_file", &again), 0);
+	symbol_file_free(kept);
+}
+
+static void a_file_that_was_written_to(void **state)
+{
+	char path[] = "/tmp/poolscope-symbols-XXXXXX";
+	struct symbol_file *before, *after;
+	size_t size;
+	char *bytes = file_of((void *)zlibVersion, &size);
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, bytes, size), size);
+	before = file_at(path);
+	assert_int_equal(futimens(fd, (struct timespec[]){{0, 0}, {0, 1}}), 0); /* the same bytes, at another time */
+	after = file_at(path);
+	assert_ptr_not_equal(before, after);
+	symbol_file_free(before);
+	symbol_file_free(after);
+	close(fd);
+	unlink(path);
+	free(bytes);
+}
+
 /* ---- hostile files ---------------------------------------------------------------------------------- */
 
 static int load_bytes(const char *bytes, size_t size)
@@ -297,6 +345,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_functions),
+		cmocka_unit_test(one_index_of_a_file),
+		cmocka_unit_test(a_file_that_was_written_to),
 		cmocka_unit_test(functions_of_a_library),
 		cmocka_unit_test(addresses_of_names),
 		cmocka_unit_test(code_without_a_file),
