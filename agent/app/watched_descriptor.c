@@ -4,6 +4,7 @@
 #include "../boottime.h"
 #include "watched.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <stdlib.h>
@@ -116,6 +117,17 @@ static int find_callable(struct watched *watched, const struct fact_thread *thre
 				  thread->id.tid, thread->start_argument, ret_address, ret_routine);
 }
 
+/* A class of pools begins the threads of all its pools in one routine: what they are called tells them apart. */
+static uint64_t hash_with_family(uint64_t routine, const char *name)
+{
+	uint64_t hash = routine;
+
+	for (; *name; name++)
+		if (!isdigit((unsigned char)*name))
+			hash = (hash ^ (unsigned char)*name) * 1099511628211ULL; /* FNV-1a */
+	return hash ? hash : 1;
+}
+
 /* One routine begins all threads of a library, or of a language (Rust's thread_start): what is behind it tells them apart,
  * else nothing. Python's are of one kind. */
 void watched_tell_kinds(struct watched *watched, struct fact_thread *threads, size_t count)
@@ -138,7 +150,7 @@ void watched_tell_kinds(struct watched *watched, struct fact_thread *threads, si
 			   (!strstr(routine.module, ".so") || !strncmp(routine.module, "libpython3", 10))) {
 			address = threads[i].start_routine;
 		}
-		threads[i].start_routine = address;
+		threads[i].start_routine = address ? hash_with_family(address, threads[i].name) : 0;
 	}
 }
 

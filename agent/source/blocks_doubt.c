@@ -9,7 +9,7 @@
 /* Page faults of others that nothing explains may have made so little of what a kind of threads holds: 1 %. */
 #define FOREIGN_SHARE 100
 
-/* Threads of one start routine: they do the same. 0: of whom it is not known, and the leader; they have nothing in
+/* Threads of one start routine, and of one family of names: they do the same. 0: of whom it is not known, and the leader; they have nothing in
  * common. Figures but the bytes are page faults. */
 struct kind {
 	uint64_t routine;

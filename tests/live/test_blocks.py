@@ -32,6 +32,8 @@ CASES = {
     "moved from what a thread was started with, beside others": ("stack:24,moved:6", 0),
     "passed on without a trace, to one who worked": ("hired:12", 0),
     "passed on without a trace, to one who worked, beside others": ("stack:24,hired:6", 0),
+    "passed on without a trace, from one pool to another of the same class": ("pooled:12", 0),
+    "passed on without a trace, from one pool to another of the same class, beside others": ("stack:24,pooled:6", 0),
     "some of each": ("stack:6,node:6,local:4,chain:4,table:4", 0.75),
     "few are passed on": ("stack:24,node:24,given:1", 0.9),
     "many are passed on": ("stack:8,node:8,given:4,stored:4,shown:2", 0),

@@ -26,6 +26,7 @@ enum how {
 	STORED, /* in the arena of another thread, which only uses them */
 	QUEUED, /* as stored, and the maker keeps no trace of them: it went on with others */
 	HIRED,  /* as queued, to takers who took page faults for work of their own */
+	POOLED, /* likewise; makers and takers begin in one routine, as two pools of one class, and only their names tell them apart */
 	REUSED, /* as in DEEP, where another thread had blocks before, whose addresses it still has in its arena */
 	SHOWN,  /* in the arena of the maker and on the stack of another thread */
 	/* as stored, by takers who took page faults for work of their own; and the maker has the addresses, too: */
@@ -36,10 +37,11 @@ enum how {
 };
 
 static const char *const names[HOW_COUNT] = { "stack", "node", "local", "table", "chain", "deep", "beside", "begin", "moved", "inside", "served", "given", "stored", "queued",
-					       "hired", "reused", "shown", "first", "away", "sealed" };
+					       "hired", "pooled", "reused", "shown", "first", "away", "sealed" };
 
 struct maker {
 	enum how how;
+	bool is_begun;
 	pid_t tid;
 	struct {
 		uintptr_t start_hidden; /* inverted: the truth must not be evidence */
@@ -137,6 +139,11 @@ static void work(void)
 	munmap(scratch, length);
 }
 
+static bool is_hired(const struct maker *maker)
+{
+	return maker->how == HIRED || maker->how == POOLED;
+}
+
 static void *taker_main(void *argument)
 {
 	struct maker *maker = argument;
@@ -146,8 +153,8 @@ static void *taker_main(void *argument)
 	if (maker->how == REUSED)
 		leave_addresses(maker);
 	pthread_barrier_wait(&maker->handed);
-	if (maker->how == STORED || maker->how == QUEUED || maker->how == HIRED || maker->how >= FIRST) {
-		if (maker->how == HIRED || maker->how >= FIRST)
+	if (maker->how == STORED || maker->how == QUEUED || is_hired(maker) || maker->how >= FIRST) {
+		if (is_hired(maker) || maker->how >= FIRST)
 			work();
 		stored = malloc(sizeof(held));
 		memcpy(stored, maker->crossing, sizeof(held));
@@ -298,10 +305,22 @@ static void *maker_main(void *argument)
 	default:
 		make_and_hand_over(maker);
 	}
-	if (maker->how == QUEUED || maker->how == HIRED || maker->how == SERVED)
+	if (maker->how == QUEUED || is_hired(maker) || maker->how == SERVED)
 		go_on();
 	settle(NULL);
 	return NULL;
+}
+
+/* The first makes, the other takes. */
+static void *pooled_main(void *argument)
+{
+	struct maker *maker = argument;
+	bool makes = !__atomic_exchange_n(&maker->is_begun, true, __ATOMIC_SEQ_CST);
+	char name[16];
+
+	snprintf(name, sizeof(name), "%s-%u", makes ? "decode" : "render", (unsigned)(maker - makers));
+	pthread_setname_np(pthread_self(), name);
+	return makes ? maker_main(maker) : taker_main(maker);
 }
 
 static void *begin_main(void *block)
@@ -396,7 +415,7 @@ int main(int argc, char **argv)
 		while (count && how < HOW_COUNT && strncmp(names[how], argv[i], count - argv[i]) != 0)
 			how++;
 		if (!count || how == HOW_COUNT)
-			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|moved|inside|served|given|stored|queued|hired|reused|shown|first|away|sealed:THREADS...");
+			DIE("usage: blocks stack|node|local|table|chain|deep|beside|begin|moved|inside|served|given|stored|queued|hired|pooled|reused|shown|first|away|sealed:THREADS...");
 		for (unsigned n = strtoul(count + 1, NULL, 10); n && n_makers < MAKERS_MAX; n--, n_makers++) {
 			makers[n_makers].how = how;
 			threads += how >= GIVEN && how != FIRST ? 2 : 1;
@@ -412,10 +431,13 @@ int main(int argc, char **argv)
 			work();
 		}
 		if (makers[i].how != FIRST &&
-		    (makers[i].how == BEGIN || makers[i].how == MOVED ? begin(&makers[i], &thread)
-					    : pthread_create(&thread, stack_for(&makers[i]), maker_main, &makers[i])))
+		    (makers[i].how == BEGIN || makers[i].how == MOVED
+			     ? begin(&makers[i], &thread)
+			     : pthread_create(&thread, stack_for(&makers[i]), makers[i].how == POOLED ? pooled_main : maker_main,
+					      &makers[i])))
 			DIE("pthread_create failed");
-		if ((makers[i].how >= GIVEN && pthread_create(&thread, NULL, taker_main, &makers[i])))
+		if (makers[i].how >= GIVEN &&
+		    pthread_create(&thread, NULL, makers[i].how == POOLED ? pooled_main : taker_main, &makers[i]))
 			DIE("pthread_create failed");
 		if (makers[i].how == FIRST) {
 			makers[i].tid = getpid();
