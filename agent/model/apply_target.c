@@ -163,6 +163,7 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 	target_settle_due(model, target, fact->time_ns, true);
 	end_threads(model, target, fact->time_ns);
 	target_count_briefs(model, target, fact->time_ns);
+	target_pass_recent(model, target, UINT64_MAX, fact->time_ns);
 	target->ended = true;
 	group_retire(model, target);
 	target->ended_ns = fact->time_ns;

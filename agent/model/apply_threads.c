@@ -124,8 +124,10 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	if (thread->leader)
 		target_note_own_name(target, thread->name);
 	thread_take_stack(model, target, thread, born, fact->time_ns);
-	if (born)
+	if (born) { /* who had its stack before has ended */
+		thread->birth_step = recent_note(&target->recent, &(struct recent_step){fact->time_ns, POOL_NONE, 0, 1});
 		births_change(&target->births, fact->time_ns, 1);
+	}
 	target->had_threads = true;
 	if (target->threads.living > target->threads_peak)
 		target->threads_peak = target->threads.living;

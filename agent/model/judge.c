@@ -104,8 +104,8 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 	struct pool *judged = &target->pools.pool[pool];
 
 	/* where no runtime tells a pool's capacity, a percentage of it cannot be judged */
-	judge_thread_counts(model, target, judged->name, judged->limits, judged->threads - judged->unread,
-			    &judged->births, judged->capacity, now_ns);
+	judge_thread_counts(model, target, judged->name, judged->limits, pool_counts(judged, now_ns), &judged->births,
+			     judged->capacity, now_ns);
 }
 
 void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns)

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-/* DESIGN.md, "a newborn that still carries its creator's name": how long its rename is waited for. */
-#define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
 /* A thread that moves to another pool this soon after it came takes its count of a start along: its
  * routine was resolved late, or it named itself late. Later moves count neither as start nor as end. */
 #define SETTLING_NS NSEC_PER_SEC
@@ -106,17 +104,10 @@ static void take_arrival_back(struct pool *pool, const struct thread *thread)
 	}
 }
 
-static void note_peak(struct pool *pool)
-{
-	uint32_t threads = pool->threads - pool->unread;
-
-	pool->threads_peak = threads > pool->threads_peak ? threads : pool->threads_peak;
-}
-
 /* Puts the thread where its name and routine say now, and judges the pools concerned. */
 static void settle(struct model *model, struct target *target, struct thread *thread, bool settling, uint64_t now_ns)
 {
-	uint32_t before = thread->pool, after;
+	uint32_t before = thread->pool, counted = thread->is_unread ? POOL_NONE : before, after;
 
 	threads_pending_remove(&target->threads, thread);
 	after = pool_of(target, thread, now_ns);
@@ -144,7 +135,8 @@ static void settle(struct model *model, struct target *target, struct thread *th
 	thread->guest_of = POOL_NONE;
 	pool->threads++;
 	pool->unread += thread->is_unread;
-	note_peak(pool);
+	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns);
+	pool_note_peak(pool);
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);
 	judge_threads(model, target, after, now_ns);
@@ -162,7 +154,8 @@ static void count_unread(struct model *model, struct target *target, struct thre
 	thread->is_unread = false;
 	pool->unread--;
 	count_arrival(pool, thread);
-	note_peak(pool);
+	thread_counts_in(target, thread, POOL_NONE, thread->pool, true, now_ns);
+	pool_note_peak(pool);
 	judge_threads(model, target, thread->pool, now_ns);
 }
 
@@ -232,11 +225,13 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	pool = &target->pools.pool[thread->pool];
 	if (member)
 		pool->threads--;
-	if (!member || thread->is_unread) {
+	if (!member || thread->is_unread)
 		count_arrival(pool, thread);
-		pool->unread -= thread->is_unread;
-		thread_note_brief(target, thread, time_ns);
-	}
+	pool->unread -= thread->is_unread;
+	if (thread->is_unread)
+		thread_note_brief(model, target, thread, time_ns);
+	else
+		thread_counted_until(target, thread, member, time_ns);
 	thread->is_unread = false;
 	pool->exited++;
 	pool->gave_back += thread->gave_back;
@@ -276,8 +271,10 @@ void thread_take_back(struct target *target, struct thread *thread)
 		return;
 	pool->threads--;
 	pool->unread -= thread->is_unread;
-	if (!thread->is_unread)
-		take_arrival_back(pool, thread);
+	if (thread->is_unread)
+		return;
+	take_arrival_back(pool, thread);
+	thread_counts_in(target, thread, thread->pool, POOL_NONE, true, 0);
 }
 
 /* The thread has ended. While those that were there are still being listed it waits for its pool as they do. */
@@ -394,6 +391,8 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 		else if (!seen_too)
 			break;
 	}
+	if (now_ns >= NAME_WAIT_NS)
+		target_pass_recent(model, target, now_ns - NAME_WAIT_NS, now_ns);
 }
 
 void target_place_guests(struct target *target)
@@ -416,8 +415,9 @@ void target_place_guests(struct target *target)
 uint64_t target_settle_deadline(const struct target *target)
 {
 	uint32_t first = first_due(target);
+	uint64_t settle_ns = first == THREAD_NONE ? UINT64_MAX : settle_due(&target->threads.thread[first]);
 
-	return first == THREAD_NONE ? UINT64_MAX : settle_due(&target->threads.thread[first]);
+	return settle_ns < target->recent_due_ns ? settle_ns : target->recent_due_ns;
 }
 
 uint32_t thread_shown_pool(const struct target *target, const struct thread *thread)

@@ -14,6 +14,7 @@
 #include "model.h"
 #include "pools.h"
 #include "range_map.h"
+#include "recent.h"
 #include "threads.h"
 
 /* Columns of a target's history. */
@@ -26,6 +27,8 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_CGROUP,
 #define GROWTH_LONG_LEAST_NS (GROWTH_LONG_NS / 2)
 #define GROWTH_SHORT_LEAST_NS (GROWTH_SHORT_NS / 6)
 #define OWN_NAMES 4
+/* DESIGN.md, "a newborn that still carries its creator's name": how long its rename is waited for. */
+#define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
 #define GROUP_NONE UINT32_MAX
 
 struct target {
@@ -48,6 +51,8 @@ struct target {
 	struct functions functions;
 	struct blame blame;
 	struct briefs briefs;
+	struct recent recent;
+	uint64_t recent_due_ns; /* when those that ended too soon to be waited for are to pass; UINT64_MAX: there are none */
 	struct fact_runtime runtime;
 	uint64_t runtime_told; /* passes that told something, up to the last refresh */
 	uint64_t runtime_told_ns, activity_told_ns; /* when; 0: not yet */
@@ -235,8 +240,18 @@ const char *thread_module(const struct target *target, const struct thread *thre
 /* newborns.c */
 /* Who tells whose it is has not told yet: its pool does not count it. */
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);
-/* It has ended before its pool counted it. */
-void thread_note_brief(struct target *target, const struct thread *thread, uint64_t time_ns);
+/* It has ended before its pool counted it, and while that was not to be told: it may have been another's. */
+void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t time_ns);
+/* Another pool counts it; POOL_NONE: none. is_since_birth: it has been that one's all the time. */
+void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
+		      bool is_since_birth, uint64_t now_ns);
+/* It has ended; was_counted: its pool had counted it. */
+void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
+/* How many lived at once at the time up to which all newborns have their pools. */
+void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns);
+void pool_note_peak(struct pool *pool);
+/* For limits: those that live now; or did NAME_WAIT_NS ago, where newborns were counted only since. */
+uint32_t pool_counts(const struct pool *pool, uint64_t now_ns);
 /* What lived at once and ended before it was counted: it may be the peak, or too many. */
 void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Newborns whose pool is open still: for what reasons, and what becomes of those that end before. It must not place threads. */
+/* Newborns whose pool is open still: for what reasons, what becomes of those that end before, and how many lived at once when
+ * they were born. It must not place threads. */
 #include "model_inside.h"
 
 #include <string.h>
@@ -23,6 +24,9 @@ static bool is_pythons(const struct target *target, const struct thread *thread)
 	return target->runtime_told_ns &&
 	       (!strcmp(symbol, "pythread_wrapper") || !strcmp(symbol, "thread_run") || !strcmp(symbol, "t_bootstrap"));
 }
+
+/* Who is counted sooner than that after its birth is counted at once. */
+#define LATE_NS NSEC_PER_MSEC
 
 /* How long a Python is looked for from its start on, and how long a newborn takes to what tells whose worker it is. */
 #define FINDING_NS (3 * NSEC_PER_SEC)
@@ -55,13 +59,12 @@ bool thread_is_to_be_told(const struct target *target, const struct thread *thre
 	return is_python_to_tell(target, thread, now_ns) || is_makers_to_come(target, thread, pool);
 }
 
-void thread_note_brief(struct target *target, const struct thread *thread, uint64_t time_ns)
+void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t time_ns)
 {
 	const struct pool *pool = &target->pools.pool[thread->pool];
 
-	/* One that still had the name of a family's member counted for that family only later. */
-	if (!target_is_own_name(target, thread->name) && thread_carries_creators_name(thread))
-		return;
+	if (target->briefs.count == BRIEFS_MAX)
+		target_count_briefs(model, target, time_ns);
 	briefs_note(&target->briefs, &(struct brief){.born_ns = thread->known_ns, .ended_ns = time_ns, .pool = thread->pool,
 						     .pool_number = pool->number, .members = pool->threads - pool->unread});
 }
@@ -84,4 +87,90 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 			judge_threads_then(model, target, index, most, now_ns);
 	}
 	briefs_forget(briefs);
+}
+
+static uint32_t number_of(const struct target *target, uint32_t pool)
+{
+	return pool == POOL_NONE ? 0 : target->pools.pool[pool].number;
+}
+
+static void change_then(struct target *target, uint32_t pool, int32_t change)
+{
+	if (pool != POOL_NONE && (change > 0 || target->pools.pool[pool].threads_then))
+		target->pools.pool[pool].threads_then += (uint32_t)change;
+}
+
+static void change_at(struct target *target, uint32_t pool, int32_t change, uint64_t time_ns)
+{
+	if (pool != POOL_NONE &&
+	    !recent_note(&target->recent, &(struct recent_step){time_ns, pool, number_of(target, pool), change}))
+		change_then(target, pool, change);
+}
+
+void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
+		      bool is_since_birth, uint64_t now_ns)
+{
+	if (recent_place(&target->recent, thread->birth_step, after, number_of(target, after))) {
+		if (after != POOL_NONE && now_ns > add_saturated(thread->known_ns, LATE_NS))
+			target->pools.pool[after].late_ns = add_saturated(now_ns, NAME_WAIT_NS);
+		return;
+	}
+	if (is_since_birth) {
+		change_then(target, before, -1);
+		change_then(target, after, 1);
+	} else {
+		change_at(target, before, -1, now_ns);
+		change_at(target, after, 1, now_ns);
+	}
+}
+
+void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
+{
+	if (!was_counted) {
+		/* One that still had the name of a family's member counted for that family only later. */
+		if (!target_is_own_name(target, thread->name) && thread_carries_creators_name(thread))
+			return;
+		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
+			return;
+	}
+	if (!was_counted) {
+		uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
+
+		target->pools.pool[thread->pool].late_ns = add_saturated(due_ns, NAME_WAIT_NS);
+		target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
+	}
+	change_at(target, thread->pool, -1, time_ns);
+}
+
+uint32_t pool_counts(const struct pool *pool, uint64_t now_ns)
+{
+	uint32_t now = pool->threads - pool->unread;
+
+	return now_ns <= pool->late_ns && pool->threads_then > now ? pool->threads_then : now;
+}
+
+void pool_note_peak(struct pool *pool)
+{
+	uint32_t now = pool->threads - pool->unread, counts = now > pool->threads_then ? now : pool->threads_then;
+
+	pool->threads_peak = counts > pool->threads_peak ? counts : pool->threads_peak;
+}
+
+void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns)
+{
+	struct recent_step step;
+
+	if (now_ns >= target->recent_due_ns)
+		target->recent_due_ns = UINT64_MAX;
+	while (recent_pass(&target->recent, until_ns, &step)) {
+		struct pool *pool = step.pool < target->pools.count ? &target->pools.pool[step.pool] : NULL;
+		uint32_t counts;
+
+		if (!pool || pool->number != step.pool_number)
+			continue;
+		change_then(target, step.pool, step.change);
+		pool_note_peak(pool);
+		counts = pool_counts(pool, add_saturated(step.time_ns, NAME_WAIT_NS));
+		judge_threads_then(model, target, step.pool, counts, now_ns);
+	}
 }

@@ -22,6 +22,7 @@ void target_free(struct target *target)
 	functions_clear(&target->functions);
 	blame_clear(&target->blame);
 	briefs_clear(&target->briefs);
+	recent_clear(&target->recent);
 	history_clear(&target->history);
 	free(target);
 }
@@ -108,6 +109,7 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 		.host_memory_total = UNKNOWN_U64,
 	};
 	target->activity_age_seconds = NAN;
+	target->recent_due_ns = UINT64_MAX;
 	memcpy(target->variant, model->variant, sizeof(target->variant));
 	note_own_names(target);
 	*ret_target = TAKE_PTR(target);
@@ -145,6 +147,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	}
 	target_settle_due(model, target, time_ns, true); /* of them, those that still waited to be listed */
 	target_count_briefs(model, target, time_ns);
+	target_pass_recent(model, target, UINT64_MAX, time_ns);
 	judge_release(model, target, time_ns);
 	group_retire(model, target);
 	target->fresh_image = true;

@@ -52,6 +52,7 @@ struct thread {
 	uint32_t next_same_hash, pending_next, pending_before;
 	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine, start_argument;
 	uint64_t stack_at; /* its stack pointer as of the last sample; 0: not known */
+	uint64_t birth_step; /* its number among target.recent; 0: none */
 	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
 	uint64_t cpu_ns, cpu_time_ns;
 	double cpu_percent;

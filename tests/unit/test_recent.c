@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How many threads of a pool lived at one time, though which pool each is of is known only later. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "limit_facts.h"
+#include "model/recent.h"
+
+static struct recent_step step_at(uint64_t time_ns, uint32_t pool, int32_t change)
+{
+	return (struct recent_step){.time_ns = time_ns, .pool = pool, .pool_number = pool + 10, .change = change};
+}
+
+static void steps_pass_in_order(void **state)
+{
+	struct recent recent = {0};
+	struct recent_step step;
+	uint64_t numbers[100];
+
+	for (uint32_t round = 0; round < 50; round++) {
+		for (uint32_t i = 0; i < 100; i++) {
+			step = step_at(1000 * round + i, 7, 1);
+			numbers[i] = recent_note(&recent, &step);
+			assert_int_equal(numbers[i], 100 * round + i + 1);
+		}
+		assert_true(recent_place(&recent, numbers[3], 8, 80));
+		for (uint32_t i = 0; i < 60; i++) {
+			assert_true(recent_pass(&recent, 1000 * round + 99, &step));
+			assert_int_equal(step.time_ns, 1000 * round + i);
+			assert_int_equal(step.pool_number, i == 3 ? 80 : 17);
+		}
+		assert_false(recent_place(&recent, numbers[3], 9, 90)); /* it has passed */
+		assert_true(recent_place(&recent, numbers[60], 9, 90));
+		assert_true(recent_pass(&recent, 1000 * round + 60, &step));
+		assert_int_equal(step.pool_number, 90);
+		assert_false(recent_pass(&recent, 1000 * round + 60, &step)); /* later ones wait */
+		if (round % 2) {
+			recent_clear(&recent);
+			assert_false(recent_place(&recent, numbers[99], 9, 90));
+		} else {
+			while (recent_pass(&recent, UINT64_MAX, &step))
+				;
+			recent_trim(&recent);
+			assert_null(recent.step);
+		}
+	}
+	assert_false(recent_place(&recent, 0, 1, 1));
+}
+
+static void there_is_a_bound(void **state)
+{
+	struct recent recent = {0};
+	struct recent_step step = step_at(1, 1, 1);
+
+	for (uint32_t i = 0; i < RECENT_MAX; i++)
+		assert_int_equal(recent_note(&recent, &step), i + 1);
+	assert_int_equal(recent_note(&recent, &step), 0);
+	assert_true(recent_pass(&recent, 1, &step));
+	assert_int_equal(recent_note(&recent, &step), RECENT_MAX + 1);
+	recent_clear(&recent);
+}
+
+/* ---- threads at random: what is told is what was ------------------------------------------------------ */
+
+enum { OF_WORK, OF_OTHER, OF_NAMED, KINDS };
+static const char *const pools[KINDS] = {"libfoo.so:work", "libfoo.so:other", "named-*"};
+
+struct life {
+	uint64_t born_ns, ended_ns, named_ns;
+	int kind;
+};
+
+struct moment {
+	uint64_t time_ns;
+	enum { BORN, NAMED, ENDED } what;
+	uint32_t life;
+};
+
+static int compare_moments(const void *a, const void *b)
+{
+	const struct moment *one = a, *other = b;
+
+	return one->time_ns < other->time_ns ? -1 : one->time_ns > other->time_ns;
+}
+
+static uint32_t next_random(uint32_t *seed, uint32_t below)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (*seed >> 8) % below;
+}
+
+#define LIVES 400
+
+/* Times are unique: births in the first third of each microsecond, names in the second, ends in the third. */
+static size_t make_lives(uint32_t seed, struct life *lives, struct moment *moments)
+{
+	uint32_t longest_ms = (uint32_t[]){5, 15, 25, 60, 300}[seed % 5], spread_ms = (uint32_t[]){300, 1500, 4000}[seed % 3];
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < LIVES; i++) {
+		uint64_t born = (uint64_t)next_random(&seed, spread_ms * 1000) * 1000 * LIVES + i;
+		uint64_t length = (uint64_t)(1 + next_random(&seed, longest_ms * 1000)) * 1000;
+
+		born /= LIVES / 300; /* a burst now and then */
+		lives[i] = (struct life){.born_ns = SEC + born, .ended_ns = SEC + born + length + 600, .kind = (int)next_random(&seed, KINDS)};
+		moments[count++] = (struct moment){lives[i].born_ns, BORN, i};
+		if (lives[i].kind == OF_NAMED) {
+			lives[i].named_ns = SEC + born + next_random(&seed, (uint32_t)(length < 15 * MSEC ? length : 15 * MSEC)) / 1000 * 1000 + 300;
+			moments[count++] = (struct moment){lives[i].named_ns, NAMED, i};
+		}
+		moments[count++] = (struct moment){lives[i].ended_ns, ENDED, i};
+	}
+	qsort(moments, count, sizeof(*moments), compare_moments);
+	return count;
+}
+
+static void most_of(const struct life *lives, const struct moment *moments, size_t count, uint32_t most[KINDS])
+{
+	uint32_t living[KINDS] = {0};
+
+	memset(most, 0, KINDS * sizeof(*most));
+	for (size_t i = 0; i < count; i++) {
+		int kind = lives[moments[i].life].kind;
+
+		if (moments[i].what == BORN)
+			living[kind]++;
+		if (moments[i].what == ENDED)
+			living[kind]--;
+		most[kind] = living[kind] > most[kind] ? living[kind] : most[kind];
+	}
+}
+
+/* As the agent does: what is due before the next fact is judged then; a refresh each second. */
+static void run_to(struct script *s, uint64_t time_ns)
+{
+	for (;;) {
+		uint64_t refresh_ns = (s->now / SEC + 1) * SEC, due_ns = model_deadline(s->model);
+
+		due_ns = due_ns > s->now ? due_ns : s->now + 1;
+		if (due_ns >= time_ns && refresh_ns >= time_ns)
+			break;
+		s->now = due_ns < refresh_ns ? due_ns : refresh_ns;
+		if (s->now == refresh_ns)
+			tick(s);
+		else
+			model_judge(s->model, s->now);
+	}
+	s->now = time_ns;
+}
+
+static void what_lived_at_once_is_the_peak(void **state)
+{
+	static struct life lives[LIVES];
+	static struct moment moments[3 * LIVES];
+	uint32_t over = 0, kept = 0;
+
+	for (uint32_t seed = 1; seed <= 300; seed++) {
+		struct script s = {0};
+		size_t count = make_lives(seed, lives, moments);
+		uint32_t most[KINDS], bound;
+		struct limit_transition transition;
+		const struct snapshot_target *target;
+		uint64_t begun_ns;
+		bool was_over = false;
+
+		most_of(lives, moments, count, most);
+		bound = most[OF_WORK] - seed % 2;
+		limit(&s, pools[OF_WORK], LIMIT_THREADS, bound);
+		script_begin(&s);
+		leader(&s);
+		tick(&s);
+		refresh(&s);
+		begun_ns = s.now;
+		for (size_t i = 0; i < count; i++) {
+			const struct life *life = &lives[moments[i].life];
+			uint32_t number = 200 + moments[i].life;
+
+			run_to(&s, begun_ns + moments[i].time_ns);
+			if (moments[i].what == BORN) {
+				born(&s, number, "app");
+				routine(&s, number, "libfoo.so", life->kind == OF_OTHER ? "other" : "work");
+			} else if (moments[i].what == NAMED) {
+				renamed(&s, number, "named-1");
+			} else {
+				exited(&s, number);
+			}
+		}
+		run_to(&s, s.now + 60 * MSEC);
+		while (model_next_transition(s.model, &transition))
+			was_over |= transition.limit.state == LIMIT_OVER;
+		assert_int_equal(was_over, most[OF_WORK] > bound);
+		over += was_over;
+		kept += !was_over;
+		target = refresh(&s);
+		for (int kind = 0; kind < KINDS; kind++) {
+			const struct snapshot_pool *of = find_pool(target, pools[kind]);
+
+			assert_int_equal(of ? of->threads_peak : 0, most[kind]);
+			assert_int_equal(of ? of->threads_exited : 0, of ? of->threads_started : 0);
+		}
+		script_end(&s);
+	}
+	assert_int_equal(over + kept, 300);
+	assert_int_equal(over, 150);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(steps_pass_in_order),
+		cmocka_unit_test(there_is_a_bound),
+		cmocka_unit_test(what_lived_at_once_is_the_peak),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
