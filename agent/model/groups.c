@@ -165,7 +165,7 @@ void group_retire(struct model *model, struct target *target)
 		kept = group_pool(model, group, pool->name, pool->kind);
 		if (!kept)
 			continue;
-		kept->started += pool_started_told(pool);
+		kept->started += pool->started > pool->started_told ? pool->started : pool->started_told;
 		kept->exited += pool->exited;
 		kept->faults = add_saturated(kept->faults, pool->faults);
 		violations_move(pool->limits, kept->limited, kept->violations, target->ended);

@@ -5,10 +5,6 @@
 
 #include <string.h>
 
-/* A thread that moves to another pool this soon after it came takes its count of a start along: its
- * routine was resolved late, or it named itself late. Later moves count neither as start nor as end. */
-#define SETTLING_NS NSEC_PER_SEC
-
 const char *thread_symbol(const struct target *target, const struct thread *thread)
 {
 	if (thread->routine != ROUTINE_NONE)
@@ -144,7 +140,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 
 void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns)
 {
-	settle(model, target, thread, now_ns <= add_saturated(thread->known_ns, SETTLING_NS), now_ns);
+	settle(model, target, thread, now_ns < add_saturated(thread->known_ns, SETTLING_NS), now_ns);
 }
 
 static void count_unread(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns)

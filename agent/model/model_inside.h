@@ -27,6 +27,9 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_CGROUP,
 #define GROWTH_LONG_LEAST_NS (GROWTH_LONG_NS / 2)
 #define GROWTH_SHORT_LEAST_NS (GROWTH_SHORT_NS / 6)
 #define OWN_NAMES 4
+/* A thread that moves to another pool this soon after it came takes its count of a start along: its
+ * routine was resolved late, or it named itself late. Later moves count neither as start nor as end. */
+#define SETTLING_NS NSEC_PER_SEC
 /* DESIGN.md, "a newborn that still carries its creator's name": how long its rename is waited for. */
 #define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
 #define GROUP_NONE UINT32_MAX

@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* A thread that moves this soon after it came was never a member of what it left. */
-#define OPEN_NS NSEC_PER_SEC
-
 static bool begins_with(const char *text, const char *with)
 {
 	return !strncmp(text, with, strlen(with));
@@ -54,7 +51,7 @@ static bool is_makers_to_come(const struct target *target, const struct thread *
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns)
 {
 	/* Of those that were there at the attach the first refresh knows what there is to be known. */
-	if ((!thread->born && !target->listed) || now_ns >= add_saturated(thread->known_ns, OPEN_NS))
+	if ((!thread->born && !target->listed) || now_ns >= add_saturated(thread->known_ns, SETTLING_NS))
 		return false;
 	return is_python_to_tell(target, thread, now_ns) || is_makers_to_come(target, thread, pool);
 }

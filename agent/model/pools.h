@@ -42,7 +42,8 @@ struct pool {
 	uint32_t unread;                  /* of threads: in no limit, peak or count of births yet (thread.is_unread) */
 	uint32_t guests;                  /* such newborns, if they are to come here; no peak has them in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */
-	uint64_t started_told;            /* the most at a refresh: some may turn out to be another's, but a counter never falls */
+	uint64_t started_told;            /* as of the last refresh, without young ones; never falls */
+	uint32_t young;                   /* of started, as of the last refresh: they may turn out to be another's */
 	uint64_t faults;                  /* page faults that its threads took since attach */
 	struct births births;
 	struct limit_track limits[LIMIT_KIND_COUNT];
@@ -75,11 +76,6 @@ struct pool {
 	uint64_t fault_rate; /* a second; UNKNOWN_U64 */
 	bool has_fault_rate; /* some thread's faults were counted twice */
 };
-
-static inline uint64_t pool_started_told(const struct pool *pool)
-{
-	return pool->started > pool->started_told ? pool->started : pool->started_told;
-}
 
 /* Which rules may be about threads of one routine: a program that makes threads makes the same ones again. */
 struct rule_memo {

@@ -65,6 +65,7 @@ static void figures_reset(struct target *target)
 		memset(&pool->memory, 0, sizeof(pool->memory));
 		pool->thread_resident_max = pool->thread_resident_sum = 0;
 		pool->shown_threads = pool->running = pool->active = 0;
+		pool->young = 0;
 		pool->faults = add_saturated(pool->faults, pool->faults_left);
 		pool->faults_new = pool->faults_left;
 		pool->has_fault_rate = pool->faults_left;
@@ -190,7 +191,7 @@ static void figure_left_bases(struct target *target)
 	}
 }
 
-static void figure_thread(struct target *target, struct thread *thread, bool attach)
+static void figure_thread(struct target *target, struct thread *thread, bool attach, uint64_t now_ns)
 {
 	uint32_t shown = thread_shown_pool(target, thread);
 	struct pool *pool;
@@ -204,6 +205,8 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 		target->unattributed[UNATTRIBUTED_LOST] += thread->memory.resident_bytes;
 		return;
 	}
+	if (thread->pool != POOL_NONE && thread->born && !thread->is_unread)
+		target->pools.pool[thread->pool].young += now_ns < add_saturated(thread->known_ns, SETTLING_NS);
 	pool = &target->pools.pool[shown];
 	bytes_add(&pool->memory, &thread->memory);
 	pool->shown_threads++;
@@ -243,6 +246,14 @@ static void pool_history_put(const struct target *target, struct pool *pool, uin
 				       [POOL_HISTORY_GROWN] = grown == UNKNOWN_I64 ? UNKNOWN_U64 : (uint64_t)grown});
 }
 
+/* A counter must not fall, nor keep what a pool had for a moment. */
+static void pool_tell_started(struct pool *pool)
+{
+	uint64_t settled = pool->started - pool->young;
+
+	pool->started_told = settled > pool->started_told ? settled : pool->started_told;
+}
+
 static void figure_all(struct target *target, uint64_t now_ns)
 {
 	struct arena_sharing sharing;
@@ -262,13 +273,14 @@ static void figure_all(struct target *target, uint64_t now_ns)
 	given_back_settle(target, attach ? range_map_set_base(target->ranges) : based);
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		if (target->threads.thread[i].living)
-			figure_thread(target, &target->threads.thread[i], attach);
+			figure_thread(target, &target->threads.thread[i], attach, now_ns);
 	}
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
 		figure_grown(target, &pool->memory, &pool->base, attach && pool->seen);
 		target->attributed += pool->memory.resident_bytes;
+		pool_tell_started(pool);
 		pool->fault_rate = pool_fault_rate(target, pool, now_ns);
 		pool_history_put(target, pool, now_ns);
 	}
@@ -397,8 +409,6 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	target_figure_running(target, sampled);
 	target_figure_executors(target, now_ns);
 	target_figure_lineage(target);
-	for (uint32_t i = 0; i < target->pools.count; i++)
-		target->pools.pool[i].started_told = pool_started_told(&target->pools.pool[i]);
 	history_sample(target, now_ns);
 	heed_outside(target);
 	heed_unexplained(target);

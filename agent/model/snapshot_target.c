@@ -99,7 +99,7 @@ static int pool_fill(const struct model *model, const struct target *target, con
 		.threads = pool->threads,
 		.threads_peak = pool->threads_peak,
 		.threads_started = pool->started,
-		.threads_started_told = pool_started_told(pool),
+		.threads_started_told = pool->started_told,
 		.threads_exited = pool->exited,
 		.capacity = pool->capacity,
 		.busy = pool->busy,

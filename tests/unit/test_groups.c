@@ -319,7 +319,8 @@ static void pools_beyond_what_a_group_keeps_are_counted(void **state)
 	script_end(&s);
 }
 
-/* Who names itself late takes its start along to another pool; what was told as a counter stays. */
+/* Who names itself late takes its start along to another pool: a counter has it once that cannot happen any more, and never
+ * falls. */
 static void a_counter_never_falls(void **state)
 {
 	struct script s = {0};
@@ -336,17 +337,27 @@ static void a_counter_never_falls(void **state)
 	tick(&s);
 	target = &look(&s)->targets[0];
 	assert_int_equal(pool(target, "libfoo.so:work")->threads_started, 7);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 0);
 	for (uint32_t number = 200; number < 203; number++)
 		renamed(&s, number, "kid-1");
-	tick(&s);
-	target = &look(&s)->targets[0];
+	target = refresh(&s);
 	assert_int_equal(pool(target, "libfoo.so:work")->threads_started, 4);
 	assert_int_equal(pool(target, "kid-*")->threads_started, 3);
-	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 7);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 4);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "kid-*")->started_total, 3);
+	born(&s, 300, "kid-2");
+	exited(&s, 300); /* it will be nobody else's */
+	renamed(&s, 206, "kid-3"); /* later than that, its start stays */
+	born(&s, 301, "kid-2");
+	pass(&s, MSEC);
+	tick(&s);
+	target = &look(&s)->targets[0];
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 4);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "kid-*")->started_total, 4);
 	gone(&s, 0, TARGET_END_EXITED, 0);
 	look(&s);
-	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 7);
-	assert_int_equal(group_pool(group(s.snapshot, "app"), "kid-*")->started_total, 3);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "libfoo.so:work")->started_total, 4);
+	assert_int_equal(group_pool(group(s.snapshot, "app"), "kid-*")->started_total, 5);
 	script_end(&s);
 }
 

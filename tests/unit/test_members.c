@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "limit_facts.h"
+#include "model/briefs.h"
 
 static void ready(struct script *s)
 {
@@ -303,6 +304,30 @@ static void a_burst_that_is_over_before_it_counts(void **state)
 	}
 }
 
+/* Python's that were never told of are kept until a refresh; of more than are kept, too, the burst behind them is seen. */
+static void a_burst_behind_many(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	ready(&s);
+	for (uint32_t number = 1000; number < 1000 + BRIEFS_MAX + 100; number++) {
+		python_threads(&s, number, 1);
+		exited(&s, number);
+		pass(&s, MSEC);
+	}
+	python_threads(&s, 200, 12);
+	for (uint32_t number = 200; number < 212; number++)
+		exited(&s, number);
+	expect_no_transition(&s);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "python3.11")->threads_peak, 12);
+	assert_int_equal(pool(target, "python3.11")->threads_exited, BRIEFS_MAX + 112);
+	expect_transition(&s, "python3.11", LIMIT_OK, LIMIT_OVER, 12);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
 /* One that has its creator's name counts for that family only after 20 ms: it may have been about to take its own. */
 static void a_helper_is_no_member(void **state)
 {
@@ -387,6 +412,7 @@ int main(void)
 		cmocka_unit_test(others_are_judged_at_once),
 		cmocka_unit_test(a_reading_is_no_renaming),
 		cmocka_unit_test(a_burst_that_is_over_before_it_counts),
+		cmocka_unit_test(a_burst_behind_many),
 		cmocka_unit_test(a_helper_is_no_member),
 		cmocka_unit_test(what_was_read_of_the_next_image),
 		cmocka_unit_test(a_burst_that_the_first_reading_found),
