@@ -382,12 +382,14 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 {
 	_cleanup_(thread_list_free) struct thread_list list = {0};
 	struct batch batch = {.watched = watched, .sink = sink, .flush = search_batch, .list = &list};
+	_cleanup_(freep) uint64_t *kinds = NULL;
 	int error = batch_all_by_age(&batch);
 
-	watched_tell_kinds(watched, list.threads, list.count);
+	if (!error)
+		error = watched_tell_kinds(watched, list.threads, list.count, &kinds);
 	if (!error)
 		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),
-				     list.threads, list.count, &watched->arenas, unowned, n_unowned,
+				     list.threads, kinds, list.count, &watched->arenas, unowned, n_unowned,
 				     &watched->descriptor, SEARCH_NS, sink);
 	watched->info.search_cut = error && error != -ESRCH;
 	return error == -ENOMEM ? error : 0;

@@ -84,9 +84,10 @@ void watched_learn(struct watched *watched, const struct fact_thread *threads, s
 void watched_learn_again(struct watched *watched, bool exact);
 /* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
+/* Of each thread a number that those have who do the same: by what they run, their names, and whose workers they are; 0: it
+ * is not known. Caller frees *ret_kinds. */
+int watched_tell_kinds(struct watched *watched, const struct fact_thread *threads, size_t count, uint64_t **ret_kinds);
 /* Of a thread whose start routine is that of every std::thread: what that calls, in place of it, where it can be told. */
-/* start_routine: of each what it really runs, as far as that is known; 0: it is not. For comparison only. */
-void watched_tell_kinds(struct watched *watched, struct fact_thread *threads, size_t count);
 void watched_name_callable(struct watched *watched, const struct fact_thread *thread, struct fact_routine *routine);
 /* The youngest of those that have one TLS base have none: it is the oldest's. The threads lie `stride` bytes apart. 0 or
  * -ENOMEM. */

@@ -117,41 +117,91 @@ static int find_callable(struct watched *watched, const struct fact_thread *thre
 				  thread->id.tid, thread->start_argument, ret_address, ret_routine);
 }
 
-/* A class of pools begins the threads of all its pools in one routine: what they are called tells them apart. */
-static uint64_t hash_with_family(uint64_t routine, const char *name)
+/* A class of pools begins the threads of all its pools in one routine: what they are called tells them apart, and whose
+ * workers they are. */
+static uint64_t hash_of_pool(uint64_t routine, const char *name, uint64_t executor)
 {
 	uint64_t hash = routine;
 
 	for (; *name; name++)
 		if (!isdigit((unsigned char)*name))
 			hash = (hash ^ (unsigned char)*name) * 1099511628211ULL; /* FNV-1a */
+	hash = (hash ^ executor) * 1099511628211ULL;
 	return hash ? hash : 1;
 }
 
-/* One routine begins all threads of a library, or of a language (Rust's thread_start): what is behind it tells them apart,
- * else nothing. Python's are of one kind. */
-void watched_tell_kinds(struct watched *watched, struct fact_thread *threads, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct fact_routine routine = {.symbol = ""};
-		uint64_t address = 0;
+struct worker_of {
+	struct thread_id id;
+	uint64_t executor;
+};
 
-		if (!threads[i].start_routine)
-			continue;
-		if (!watched->symbols ||
-		    routines_name(&watched->routines, watched->symbols, threads[i].start_routine, &routine) < 0) {
-			threads[i].start_routine = 0;
-			continue;
-		}
-		if (cplusplus_is_thread(&routine)) {
-			if (find_callable(watched, &threads[i], &address, &routine) == 0 && !address)
-				address = text_hash(routine.symbol);
-		} else if (!strstr(routine.symbol, "thread_start") &&
-			   (!strstr(routine.module, ".so") || !strncmp(routine.module, "libpython3", 10))) {
-			address = threads[i].start_routine;
-		}
-		threads[i].start_routine = address ? hash_with_family(address, threads[i].name) : 0;
+static int compare_workers(const void *a, const void *b)
+{
+	return compare_u64(((const struct worker_of *)a)->id.tid, ((const struct worker_of *)b)->id.tid);
+}
+
+/* By tid. */
+static int find_workers(const struct watched *watched, struct worker_of **ret_workers, size_t *ret_count)
+{
+	_cleanup_(freep) struct worker_of *workers = NULL;
+	size_t count = 0, room = 0, at = 0;
+	struct worker_of worker;
+
+	while (watched->cpython && cpython_next_worker(watched->cpython, &at, &worker.id, &worker.executor)) {
+		if (TABLE_GROW(workers, count, room, 64))
+			return -ENOMEM;
+		workers[count++] = worker;
 	}
+	if (count)
+		qsort(workers, count, sizeof(*workers), compare_workers);
+	*ret_workers = TAKE_PTR(workers);
+	*ret_count = count;
+	return 0;
+}
+
+static uint64_t executor_of(const struct worker_of *workers, size_t count, const struct fact_thread *thread)
+{
+	const struct worker_of key = {.id = thread->id};
+	const struct worker_of *found = count ? bsearch(&key, workers, count, sizeof(key), compare_workers) : NULL;
+
+	return found && thread_id_equal(found->id, thread->id) ? found->executor : 0;
+}
+
+/* One routine begins all threads of a library, or of a language (Rust's thread_start): what is behind it tells them apart,
+ * else nothing. */
+static uint64_t kind_of(struct watched *watched, const struct fact_thread *thread, uint64_t executor)
+{
+	struct fact_routine routine = {.symbol = ""};
+	uint64_t address = 0;
+
+	if (!thread->start_routine || !watched->symbols ||
+	    routines_name(&watched->routines, watched->symbols, thread->start_routine, &routine) < 0)
+		return 0;
+	if (cplusplus_is_thread(&routine)) {
+		if (find_callable(watched, thread, &address, &routine) == 0 && !address)
+			address = text_hash(routine.symbol);
+	} else if (executor || (!strstr(routine.symbol, "thread_start") && !strstr(routine.module, ".so"))) {
+		address = thread->start_routine;
+	}
+	return address ? hash_of_pool(address, thread->name, executor) : 0;
+}
+
+int watched_tell_kinds(struct watched *watched, const struct fact_thread *threads, size_t count, uint64_t **ret_kinds)
+{
+	_cleanup_(freep) uint64_t *kinds = calloc(count + 1, sizeof(*kinds));
+	_cleanup_(freep) struct worker_of *workers = NULL;
+	size_t n_workers;
+	int r;
+
+	if (!kinds)
+		return -ENOMEM;
+	r = find_workers(watched, &workers, &n_workers);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++)
+		kinds[i] = kind_of(watched, &threads[i], executor_of(workers, n_workers, &threads[i]));
+	*ret_kinds = TAKE_PTR(kinds);
+	return 0;
 }
 
 void watched_name_callable(struct watched *watched, const struct fact_thread *thread, struct fact_routine *routine)

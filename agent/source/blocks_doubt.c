@@ -9,15 +9,16 @@
 /* Page faults of others that nothing explains may have made so little of what a kind of threads holds: 1 %. */
 #define FOREIGN_SHARE 100
 
-/* Threads of one start routine, and of one family of names: they do the same. 0: of whom it is not known, and the leader; they have nothing in
- * common. Figures but the bytes are page faults. */
+/* Threads of one start routine, and of one family of names: they do the same. Of those of whom that is not known (routine
+ * 0) each is alone, but what one team of them took page faults for may be one block. Figures but the bytes are page
+ * faults. */
 struct kind {
-	uint64_t routine;
+	uint64_t routine, team;
 	uint64_t needed; /* brought into being what they hold */
 	uint64_t spare;  /* that they took beside those */
-	uint64_t most;   /* of these one of them took */
-	uint64_t others, others_most; /* spare ones of all others, those that have ended too */
-	uint64_t held_bytes, given_bytes; /* of these they may have been given some */
+	uint64_t taken;  /* in all */
+	uint64_t others, others_most; /* what all others, those that have ended too, may have made of what is held; the largest kind of them */
+	uint64_t held_bytes, given_bytes, given; /* of these, and of needed, they may have been given some */
 	bool is_taker;
 };
 
@@ -41,12 +42,20 @@ static void doubts_clear(struct doubts *doubts)
 
 static int compare_kinds(const void *a, const void *b)
 {
-	return compare_u64(((const struct kind *)a)->routine, ((const struct kind *)b)->routine);
+	const struct kind *one = a, *other = b;
+	int order = compare_u64(one->routine, other->routine);
+
+	return order ? order : compare_u64(one->team, other->team);
+}
+
+static struct kind key_of(const struct block_holder *holder)
+{
+	return (struct kind){.routine = holder->routine, .team = holder->routine ? 0 : holder->team};
 }
 
 static struct kind *kind_of(const struct doubts *doubts, uint32_t holder)
 {
-	struct kind key = {.routine = doubts->holders[holder - 1].routine};
+	struct kind key = key_of(&doubts->holders[holder - 1]);
 
 	return bsearch(&key, doubts->kind, doubts->n_kinds, sizeof(key), compare_kinds);
 }
@@ -59,11 +68,11 @@ static int doubts_init(struct doubts *doubts)
 	if (!doubts->needed || !doubts->of_holder || !doubts->kind)
 		return -ENOMEM;
 	for (size_t i = 0; i < doubts->n_holders; i++)
-		doubts->kind[i].routine = doubts->holders[i].routine;
+		doubts->kind[i] = key_of(&doubts->holders[i]);
 	if (doubts->n_holders)
 		qsort(doubts->kind, doubts->n_holders, sizeof(*doubts->kind), compare_kinds);
 	for (size_t i = 0; i < doubts->n_holders; i++) {
-		if (!doubts->n_kinds || doubts->kind[i].routine != doubts->kind[doubts->n_kinds - 1].routine)
+		if (!doubts->n_kinds || compare_kinds(&doubts->kind[i], &doubts->kind[doubts->n_kinds - 1]) != 0)
 			doubts->kind[doubts->n_kinds++] = doubts->kind[i];
 	}
 	return 0;
@@ -112,40 +121,67 @@ static uint64_t larger(uint64_t one, uint64_t other)
 	return one > other ? one : other;
 }
 
+static uint64_t spare_of(const struct doubts *doubts, uint32_t holder)
+{
+	uint64_t needed = doubts->needed[holder - 1], faults = doubts->holders[holder - 1].faults;
+
+	return faults > needed ? faults - needed : 0;
+}
+
+static void sum_spare(struct doubts *doubts)
+{
+	for (uint32_t i = 1; i <= doubts->n_holders; i++) {
+		struct kind *kind = kind_of(doubts, i);
+
+		kind->needed += doubts->needed[i - 1];
+		kind->spare = sum_of(kind->spare, spare_of(doubts, i));
+		kind->taken = sum_of(kind->taken, doubts->holders[i - 1].faults);
+	}
+}
+
 struct faults {
 	uint64_t sum, most;
 };
 
-/* Adds to a kind what the ones before it have, and what it has to that. */
-static void tell_others(struct kind *kind, struct faults *before)
+/* What they may have been given by others they did not make, and may have made as much of what those hold. */
+static uint64_t may_have_made(const struct kind *kind)
 {
-	kind->others = sum_of(kind->others, before->sum);
-	kind->others_most = larger(kind->others_most, before->most);
-	before->sum = sum_of(before->sum, kind->spare);
-	before->most = larger(before->most, kind->most);
+	uint64_t made = sum_of(kind->spare, kind->given < kind->others ? kind->given : kind->others);
+
+	return made < kind->taken ? made : kind->taken;
 }
 
-static void sum_faults(struct doubts *doubts)
+static void add_faults(struct faults *faults, uint64_t more)
 {
+	faults->sum = sum_of(faults->sum, more);
+	faults->most = larger(faults->most, more);
+}
+
+/* By what was given as of the last round. */
+static int tell_others(struct doubts *doubts)
+{
+	_cleanup_(freep) uint64_t *made = calloc(doubts->n_kinds + 1, sizeof(*made));
 	struct faults before = {doubts->ended, doubts->ended}, behind = {0, 0};
 
-	for (size_t i = 0; i < doubts->n_holders; i++) {
-		struct kind *kind = kind_of(doubts, (uint32_t)i + 1);
-		uint64_t needed = doubts->needed[i], faults = doubts->holders[i].faults;
-		uint64_t spare = faults > needed ? faults - needed : 0;
-
-		kind->needed += needed;
-		kind->spare = sum_of(kind->spare, spare);
-		kind->most = larger(kind->most, spare);
-	}
+	if (!made)
+		return -ENOMEM;
+	for (size_t i = 0; i < doubts->n_kinds; i++)
+		made[i] = may_have_made(&doubts->kind[i]);
 	for (size_t i = 0; i < doubts->n_kinds; i++) {
-		tell_others(&doubts->kind[i], &before);
-		tell_others(&doubts->kind[doubts->n_kinds - 1 - i], &behind);
+		doubts->kind[i].others = before.sum;
+		doubts->kind[i].others_most = before.most;
+		add_faults(&before, made[i]);
 	}
+	for (size_t i = doubts->n_kinds; i-- > 0;) {
+		doubts->kind[i].others = sum_of(doubts->kind[i].others, behind.sum);
+		doubts->kind[i].others_most = larger(doubts->kind[i].others_most, behind.most);
+		add_faults(&behind, made[i]);
+	}
+	return 0;
 }
 
-/* Others may have made it: one of them took as many page faults that nothing explains, and all together took so many that
- * it may be more than a small part of what is held. */
+/* Others may have made it: a kind of them took as many page faults that nothing explains, and all together took so many
+ * that it may be more than a small part of what is held. */
 static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t most, uint64_t needed)
 {
 	return most >= block->faults && others > needed / FOREIGN_SHARE;
@@ -153,20 +189,21 @@ static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t 
 
 static bool may_be_given(const struct doubts *doubts, const struct block *block)
 {
-	const struct block_holder *holder = &doubts->holders[block->holder - 1];
 	const struct kind *kind = kind_of(doubts, block->holder);
-	uint64_t needed = doubts->needed[block->holder - 1];
-	uint64_t spare = holder->faults > needed ? holder->faults - needed : 0;
+	uint64_t beside;
 
 	if (kind->routine)
 		return may_be_foreign(block, kind->others, kind->others_most, kind->needed);
-	/* It is alone of its kind. */
-	return may_be_foreign(block, sum_of(kind->others, kind->spare - spare),
-			      larger(kind->others_most, kind->most == spare ? kind->spare - spare : kind->most), needed);
+	/* It is alone: the others of its kind are others. */
+	beside = kind->spare - spare_of(doubts, block->holder);
+	return may_be_foreign(block, sum_of(kind->others, beside), larger(kind->others_most, beside),
+			      doubts->needed[block->holder - 1]);
 }
 
 static void sum_given(struct doubts *doubts, const struct blocks *blocks)
 {
+	for (size_t i = 0; i < doubts->n_kinds; i++)
+		doubts->kind[i].held_bytes = doubts->kind[i].given_bytes = doubts->kind[i].given = 0;
 	for (size_t i = 0; i < blocks->count; i++) {
 		const struct block *block = &blocks->block[i];
 		struct kind *kind;
@@ -175,8 +212,26 @@ static void sum_given(struct doubts *doubts, const struct blocks *blocks)
 			continue;
 		kind = kind_of(doubts, block->holder);
 		kind->held_bytes += block->length;
-		kind->given_bytes += may_be_given(doubts, block) ? block->length : 0;
+		if (!may_be_given(doubts, block))
+			continue;
+		kind->given_bytes += block->length;
+		kind->given += block->faults;
 	}
+}
+
+/* By what each has to spare; and once more, as two may have exchanged what they made. */
+static int find_given(struct doubts *doubts, const struct blocks *blocks)
+{
+	int r;
+
+	sum_spare(doubts);
+	for (int round = 0; round < 2; round++) {
+		r = tell_others(doubts);
+		if (r < 0)
+			return r;
+		sum_given(doubts, blocks);
+	}
+	return 0;
 }
 
 /* Where most may be given all may: they do the same. */
@@ -197,8 +252,9 @@ int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size
 	if (r < 0)
 		return r;
 	collect(&doubts, blocks);
-	sum_faults(&doubts);
-	sum_given(&doubts, blocks);
+	r = find_given(&doubts, blocks);
+	if (r < 0)
+		return r;
 	is_common = doubts.passed > (doubts.passed + doubts.held) / PASSED_SHARE;
 	for (size_t i = 0; i < blocks->count; i++) {
 		struct block *block = &blocks->block[i];

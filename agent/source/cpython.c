@@ -362,6 +362,11 @@ bool cpython_is_told(struct cpython *cpython, struct thread_id id)
 	return cpython->walk && cpython_walk_is_told(cpython->walk, id);
 }
 
+bool cpython_next_worker(const struct cpython *cpython, size_t *at, struct thread_id *ret_id, uint64_t *ret_executor)
+{
+	return cpython->walk && cpython_walk_next_worker(cpython->walk, at, ret_id, ret_executor);
+}
+
 /* Without executors a reader of the frame shall not think that there are none. */
 static int tell_unread(const struct cpython *cpython, const struct fact_sink *sink)
 {

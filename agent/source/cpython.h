@@ -38,6 +38,8 @@ void cpython_meet(struct cpython *cpython, uint64_t *ret_cost_ns);
 bool cpython_layout(const struct cpython *cpython, struct python_layout *ret_layout);
 void cpython_tell_anew(struct cpython *cpython); /* all of them are news again */
 bool cpython_is_told(struct cpython *cpython, struct thread_id id);
+/* The workers that the last reading told of, and whose they are (fact_executor.id), from *at on; false: no more. */
+bool cpython_next_worker(const struct cpython *cpython, size_t *at, struct thread_id *ret_id, uint64_t *ret_executor);
 bool cpython_next_thread(struct cpython *cpython, size_t *at, struct thread_id *ret_id, uint64_t *ret_address);
 /* CPU time of the last reading; 0: there was none. For the bench. */
 uint64_t cpython_cost_ns(const struct cpython *cpython);

@@ -169,3 +169,17 @@ bool cpython_walk_next_thread(struct cpython_walk *walk, size_t *at, struct thre
 	}
 	return false;
 }
+
+bool cpython_walk_next_worker(const struct cpython_walk *walk, size_t *at, struct thread_id *ret_id, uint64_t *ret_executor)
+{
+	while (*at < walk->threads.count) {
+		const struct py_thread *thread = walk->threads.thread[(*at)++];
+
+		if (!thread->tid || thread->executor == EXECUTOR_NONE)
+			continue;
+		*ret_id = (struct thread_id){.tid = thread->tid, .start_ns = thread->start_ns};
+		*ret_executor = walk->executors.executor[thread->executor].fact.id;
+		return true;
+	}
+	return false;
+}

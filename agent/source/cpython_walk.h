@@ -56,6 +56,8 @@ void cpython_walk_layout(const struct cpython_walk *walk, struct python_layout *
 void cpython_walk_tell_anew(struct cpython_walk *walk);
 bool cpython_walk_is_told(const struct cpython_walk *walk, struct thread_id id);
 bool cpython_walk_next_thread(struct cpython_walk *walk, size_t *at, struct thread_id *ret_id, uint64_t *ret_address);
+/* Of those of the last pass that are an executor's, from *at on. */
+bool cpython_walk_next_worker(const struct cpython_walk *walk, size_t *at, struct thread_id *ret_id, uint64_t *ret_executor);
 const struct fact_runtime *cpython_walk_counts(const struct cpython_walk *walk);
 /* Calls and blocks read so far. */
 const struct memory_counts *cpython_walk_memory(const struct cpython_walk *walk);

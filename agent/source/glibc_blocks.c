@@ -432,7 +432,7 @@ static int emit_found(const struct search *search, uint32_t target, uint64_t tim
 }
 
 int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
-		 size_t n_threads, const struct glibc_arenas *arenas, const struct unowned *unowned, size_t n_unowned,
+		 const uint64_t *kinds, size_t n_threads, const struct glibc_arenas *arenas, const struct unowned *unowned, size_t n_unowned,
 		 const struct glibc_descriptor *descriptor, uint64_t budget_ns, const struct fact_sink *sink)
 {
 	/* `arg` follows `start_routine` in struct pthread (nptl/descr.h). */
@@ -458,7 +458,7 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	/* Half a search proves nothing: where it was not looked, another may hold the address too. */
 	if (r < 0)
 		return r;
-	r = glibc_doubt(&search.blocks, search.pages.reader.procfs, pid, threads, n_threads);
+	r = glibc_doubt(&search.blocks, search.pages.reader.procfs, pid, threads, kinds, n_threads);
 	if (r < 0)
 		return r;
 	return emit_found(&search, target, time_ns, threads, sink);

@@ -20,14 +20,15 @@ static uint64_t ended_faults(struct procfs *procfs, uint32_t pid, const struct f
 	return stat.faults;
 }
 
-int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct fact_thread *threads, size_t n_threads)
+int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct fact_thread *threads,
+		const uint64_t *kinds, size_t n_threads)
 {
 	_cleanup_(freep) struct block_holder *holders = calloc(n_threads + 1, sizeof(*holders));
 
 	if (!holders)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_threads; i++)
-		holders[i] = (struct block_holder){.routine = threads[i].is_leader ? 0 : threads[i].start_routine,
-						   .faults = threads[i].faults};
+		holders[i] = (struct block_holder){.routine = threads[i].is_leader ? 0 : kinds[i],
+						   .team = threads[i].start_routine, .faults = threads[i].faults};
 	return blocks_doubt(blocks, holders, n_threads, ended_faults(procfs, pid, threads, n_threads));
 }

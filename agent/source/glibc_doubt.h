@@ -8,7 +8,8 @@
 #include "glibc.h"
 #include "procfs.h"
 
-/* blocks_doubt() with what threads and the process have shown so far; holder i + 1 is threads[i]. -ENOMEM. */
-int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct fact_thread *threads, size_t n_threads);
+/* blocks_doubt() with what threads and the process have shown so far; holder i + 1 is threads[i], of kinds[i]. -ENOMEM. */
+int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct fact_thread *threads,
+		const uint64_t *kinds, size_t n_threads);
 
 #endif

@@ -211,7 +211,11 @@ static void what_others_may_have_made(void **state)
 	holders[10].faults = 10 * BLOCK_FAULTS;
 	assert_int_equal(believed(), 0);
 	workers_and_others();
-	holders[10].faults = holders[11].faults = BLOCK_FAULTS - 1; /* nobody took so many as one block did */
+	holders[10].faults = holders[11].faults = BLOCK_FAULTS - 1; /* both together made one, as a team does */
+	assert_int_equal(believed(), 0);
+	workers_and_others();
+	holders[10].faults = holders[11].faults = BLOCK_FAULTS - 1;
+	holders[11].team = 1; /* they have nothing to do with each other: neither took so many as one block did */
 	assert_int_equal(believed(), 100);
 	workers_and_others();
 	ended = 10 * BLOCK_FAULTS; /* so did who has gone by now */
@@ -245,7 +249,26 @@ static void faults_that_something_explains(void **state)
 		}
 		for (size_t i = 0; i < 5; i++)
 			holders[i].faults = 10 * BLOCK_FAULTS;
-		assert_int_equal(believed(), more ? 50 : 100);
+		/* What they may have made of those others' is nothing to spare for these, but for theirs in exchange. */
+		assert_int_equal(believed(), more ? 0 : 100);
+	}
+	blocks_clear(&blocks);
+}
+
+/* Two that exchange what they made: who has the small one took more page faults than it needs, who has the large one made
+ * something else. */
+static void what_was_exchanged(void **state)
+{
+	for (uint64_t work = 0; work < 2; work++) {
+		hundred_of_ten_workers();
+		for (uint64_t i = 0; i < 100; i++)
+			blocks.block[i].faults = i % 2 ? 80 : 10;
+		for (size_t i = 0; i < 10; i++) {
+			holders[i].routine = WORKER + 64 * (i % 2);
+			holders[i].faults = i % 2 ? 10 * (10 + 80 * work) : 10 * 80;
+			blocks.block[i].length = MIB;
+		}
+		assert_int_equal(believed(), 0);
 	}
 	blocks_clear(&blocks);
 }
@@ -258,7 +281,7 @@ static void where_most_may_be_given(void **state)
 		for (uint64_t i = 0; i < small; i++)
 			blocks.block[i].faults = 8;
 		holders[10].faults = 80;
-		holders[11].faults = 200;
+		holders[11].faults = 150;
 		assert_int_equal(believed(), small == 40 ? 60 : 0);
 	}
 	blocks_clear(&blocks);
@@ -316,6 +339,7 @@ int main(void)
 		cmocka_unit_test_setup(what_others_may_have_made, strangers),
 		cmocka_unit_test_setup(where_most_may_be_given, strangers),
 		cmocka_unit_test_setup(faults_that_something_explains, strangers),
+		cmocka_unit_test_setup(what_was_exchanged, strangers),
 		cmocka_unit_test(against_a_naive_search),
 	};
 
