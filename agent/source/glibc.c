@@ -82,7 +82,7 @@ static uint32_t described_offset(struct symbols *symbols, const struct memory_re
 bool glibc_is_hidden(uint32_t pid, const char *procfs)
 {
 	_cleanup_(memory_reader_close) struct memory_reader reader = MEMORY_READER_NONE;
-	ssize_t r = memory_reader_open(&reader, pid, procfs);
+	ssize_t r = memory_reader_begin(&reader, pid, procfs);
 	char byte = 0;
 
 	/* The right is asked before the address, where nothing is mapped. */
@@ -204,7 +204,7 @@ int glibc_read_threads(uint32_t pid, const char *procfs, const struct glibc_desc
 		return -ENOMEM;
 	if (!descriptor->tid || window.size > DESCRIPTOR_BYTES)
 		return -EINVAL;
-	r = memory_reader_open(&reader, pid, procfs);
+	r = memory_reader_begin(&reader, pid, procfs);
 	if (r < 0)
 		return r;
 	while (at < n_threads || held) {

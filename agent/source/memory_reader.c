@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Reads the memory of a process, many small pieces by one system call, never stopping it. It must not know what
- * the bytes mean. */
+/* Reads the memory of a process, never stopping it nor changing what it has. It must not know what the bytes mean. */
 #include "memory_reader.h"
 
 #include <errno.h>
@@ -9,13 +8,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define PIECES 256 /* a call; IOV_MAX is 1,024 */
-
 static bool is_own_procfs(const char *procfs)
 {
 	return !procfs || strcmp(procfs, "/proc") == 0;
 }
 
+/* process_vm_readv pins the pages that it reads, and since Linux 5.19 a page that a process shares with the one it was
+ * forked from is copied for that (FOLL_PIN, FAULT_FLAG_UNSHARE): for a little it will do. */
 int memory_reader_begin(struct memory_reader *reader, uint32_t pid, const char *procfs)
 {
 	if (!is_own_procfs(procfs))
@@ -31,23 +30,12 @@ int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *p
 
 	*reader = (struct memory_reader){.pid = pid, .via = pid, .fd = -1};
 	r = procfs_open_files(procfs, &reader->procfs);
-	if (r < 0 || is_own_procfs(procfs))
+	if (r < 0)
 		return r;
 	r = procfs_living(reader->procfs, pid, &dir);
 	if (r == 0)
 		reader->fd = procfs_openf(reader->procfs, O_RDONLY, "%s/mem", dir.path);
 	return r < 0 ? r : reader->fd < 0 ? reader->fd : 0;
-}
-
-/* The leader may be gone while others live. */
-static int find_another(struct memory_reader *reader)
-{
-	struct proc_dir dir;
-
-	if (procfs_living(reader->procfs, reader->pid, &dir) < 0 || dir.tid == reader->via)
-		return -ESRCH;
-	reader->via = dir.tid;
-	return 0;
 }
 
 void memory_reader_close(struct memory_reader *reader)
@@ -88,7 +76,7 @@ ssize_t memory_read_present(const struct memory_reader *reader, uint32_t tid, ui
 	return memory_read(reader, tid, address, buffer, border - address < size ? border - address : size);
 }
 
-static int read_one_by_one(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
+int memory_read_pieces(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		ssize_t n = memory_read(reader, reader->via, pieces[i].address, pieces[i].buffer, pieces[i].size);
@@ -96,47 +84,6 @@ static int read_one_by_one(const struct memory_reader *reader, struct memory_pie
 		if (n < 0 && n != -EFAULT && n != -EIO)
 			return (int)n;
 		pieces[i].read = n == (ssize_t)pieces[i].size;
-	}
-	return 0;
-}
-
-/* One call stops at the first piece that cannot be read: what comes behind it is read by the next. */
-static int read_batch(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
-{
-	struct iovec local[PIECES], remote[PIECES];
-	size_t at = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
-		remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
-		pieces[i].read = false;
-	}
-	while (at < count) {
-		ssize_t got = process_vm_readv((pid_t)reader->via, local + at, count - at, remote + at, count - at, 0);
-
-		if (got < 0 && errno != EFAULT)
-			return -errno;
-		for (; at < count && got >= (ssize_t)pieces[at].size; at++) {
-			got -= (ssize_t)pieces[at].size;
-			pieces[at].read = true;
-		}
-		at += at < count;
-	}
-	return 0;
-}
-
-int memory_read_pieces(struct memory_reader *reader, struct memory_piece *pieces, size_t count)
-{
-	if (reader->fd >= 0)
-		return read_one_by_one(reader, pieces, count);
-	for (size_t at = 0; at < count; at += PIECES) {
-		size_t n = count - at < PIECES ? count - at : PIECES;
-		int r = read_batch(reader, pieces + at, n);
-
-		if (r == -ESRCH && find_another(reader) == 0)
-			r = read_batch(reader, pieces + at, n);
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Reads the memory of a process, many small pieces by one system call, never stopping it. It must not know what
- * the bytes mean. */
+/* Reads the memory of a process, never stopping it nor changing what it has. It must not know what the bytes mean. */
 #ifndef POOLSCOPE_SOURCE_MEMORY_READER_H
 #define POOLSCOPE_SOURCE_MEMORY_READER_H
 
@@ -15,9 +14,10 @@ struct memory_reader {
 
 #define MEMORY_READER_NONE {.fd = -1}
 
-/* PIDs of another procfs mean nothing to process_vm_readv: then its mem file is read. 0 or -errno. */
+/* By the mem file. 0 or -errno. */
 int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *procfs);
-/* The same for memory_read() alone: opens nothing where that is process_vm_readv. */
+/* For a few bytes, by memory_read() alone: by process_vm_readv, which opens nothing, unless PIDs are those of another
+ * procfs. */
 int memory_reader_begin(struct memory_reader *reader, uint32_t pid, const char *procfs);
 void memory_reader_close(struct memory_reader *reader);
 
@@ -37,6 +37,6 @@ struct memory_piece {
 };
 
 /* What cannot be read does not stop the rest. -ESRCH: the process is gone; -EPERM; -errno. */
-int memory_read_pieces(struct memory_reader *reader, struct memory_piece *pieces, size_t count);
+int memory_read_pieces(const struct memory_reader *reader, struct memory_piece *pieces, size_t count);
 
 #endif

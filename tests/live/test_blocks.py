@@ -2,6 +2,7 @@
 """Large blocks from before attach: charged where their addresses show who holds them and nothing speaks against it, and
 only there. A wrong charge is worse than none."""
 import collections
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,36 @@ def test_mappings_that_go_upwards(workload, layout, tell):
         tell(f"upwards, {specs}: right {right:.1%}, wrong {wrong:.2%}, not charged {nobody:.1%}")
         assert right >= least and wrong <= 0.01
         blocks.close()
+
+
+def test_what_a_child_has_inherited(workload, tell):
+    """Its parent made it, whatever page faults the child took since."""
+    prefork = workload("prefork")
+    prefork.freeze()
+    target = run("dump", "--json", "-p", prefork.pid).target()
+    shown = target["thread_list"][0]["memory"]["mmap"]["resident_bytes"]
+    tell(f"of {prefork.greeting['loaded']} bytes inherited and {prefork.greeting['made']} its own the child is charged {shown}")
+    assert shown <= 1.01 * prefork.greeting["made"]
+    assert target["memory"]["unattributed"]["before_attach"] >= prefork.greeting["loaded"]
+    assert_identity(target)
+    assert_adds_up(target)
+
+
+def own_bytes(pid):
+    """What only this process has: what it shares with its parent or its child is not in."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return 1024 * sum(int(lines[f"Private_{kind}"].split()[0]) for kind in ("Clean", "Dirty"))
+
+
+@pytest.mark.parametrize("who", ["child", "parent"])
+def test_what_is_read_stays_shared(workload, tell, who):
+    """A page that a child shares with its parent is copied by some ways to read it: a server's workers would grow by all that
+    they share. What is read here are blocks, the heap's chunks, and what is free in it."""
+    prefork = workload("prefork")
+    pid = {"child": prefork.pid, "parent": prefork.process.pid}[who]
+    before = own_bytes(pid)
+    target = run("dump", "--json", "-p", pid, "--after", "4").target()
+    assert target["thread_list"][0]["memory"]["kept_bytes"] > 1 << 20, "the heap was not read"
+    grown = own_bytes(pid) - before
+    tell(f"the {who} has {grown} bytes more of its own by being read")
+    assert grown < 256 << 10

@@ -49,7 +49,7 @@ void memory_reader_close(struct memory_reader *reader)
 {
 }
 
-int memory_read_pieces(struct memory_reader *reader, struct memory_piece *pieces, size_t count)
+int memory_read_pieces(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		pieces[i].read = true;
