@@ -112,6 +112,40 @@ static void ancestry_add(struct ancestry *ancestry, uint32_t pool, uint32_t make
 		ancestry->is_mixed |= ancestry->parent != maker;
 }
 
+void pool_note_maker(struct target *target, uint32_t index, uint32_t makers_pool)
+{
+	struct pools *pools = &target->pools;
+	struct pool *pool = &pools->pool[index];
+
+	target->has_teams |= pool->is_makers_own;
+	if (!pool->is_makers_own || pool->parent != POOL_NONE || makers_pool == POOL_NONE || makers_pool == index ||
+	    pool_is_nobodys_parent(&pools->pool[makers_pool]))
+		return;
+	pool->parent = makers_pool;
+	pool->parent_number = pools->pool[makers_pool].number;
+}
+
+void thread_note_maker_at_end(struct target *target, const struct thread *thread)
+{
+	const struct thread *maker = threads_find(&target->threads, thread->creator);
+	struct pool *pool = &target->pools.pool[thread->pool];
+	uint32_t number;
+
+	/* Where its maker's pool is open still, or its like made it, it says nothing. */
+	if (!maker || maker->pool == POOL_NONE || maker->is_unread || maker->pool == thread->pool)
+		return;
+	number = target->pools.pool[maker->pool].number;
+	pool->has_ended_makers |= pool->ended_maker && pool->ended_maker != number;
+	pool->ended_maker = number;
+}
+
+/* Those that have ended may have been made by others than those that live. */
+static bool has_several_makers(const struct pools *pools, const struct pool *pool, uint32_t parent)
+{
+	return pool->has_ended_makers ||
+	       (pool->ended_maker && parent != POOL_NONE && pools->pool[parent].number != pool->ended_maker);
+}
+
 static void settle_parents(struct target *target, const struct ancestry *ancestry)
 {
 	const struct thread *leader = threads_find_tid(&target->threads, target->info.pid);
@@ -126,7 +160,7 @@ static void settle_parents(struct target *target, const struct ancestry *ancestr
 				pool->parent = POOL_NONE;
 			continue;
 		}
-		if (ancestry[i].is_unknown || ancestry[i].is_mixed || (leader && parent == leader->pool) ||
+		if (ancestry[i].is_unknown || ancestry[i].is_mixed || has_several_makers(pools, pool, parent) || (leader && parent == leader->pool) ||
 		    (parent != POOL_NONE && pool_is_nobodys_parent(&pools->pool[parent])))
 			parent = POOL_NONE;
 		pool->parent = parent;

@@ -77,6 +77,8 @@ static uint32_t pool_of(struct target *target, struct thread *thread, uint64_t n
 
 	/* Without memory for a new pool the thread stays where it is. */
 	(void)pools_place(&target->pools, target->policy, &subject, now_ns, &pool);
+	if (pool != POOL_NONE)
+		pool_note_maker(target, pool, subject.makers_pool);
 	return pool;
 }
 
@@ -219,6 +221,7 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	if (thread->arena)
 		(void)arenas_set_last_pool(&target->arenas, thread->arena, thread->pool);
 	pool = &target->pools.pool[thread->pool];
+	thread_note_maker_at_end(target, thread);
 	if (member)
 		pool->threads--;
 	if (!member || thread->is_unread)
@@ -273,6 +276,27 @@ void thread_take_back(struct target *target, struct thread *thread)
 	thread_counts_in(target, thread, thread->pool, POOL_NONE, true, 0);
 }
 
+/* A team that ends before its maker's time to take a name is over is that one's all the same. */
+static void place_at_end(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
+{
+	struct thread *maker = threads_find(&target->threads, thread->creator);
+
+	thread->pool = pool_of(target, thread, time_ns);
+	if (thread->pool == POOL_NONE || !maker || !maker->living || maker->pool != POOL_NONE ||
+	    !target->pools.pool[thread->pool].is_makers_own)
+		return;
+	thread_settle(model, target, maker, time_ns);
+	thread->pool = pool_of(target, thread, time_ns);
+}
+
+/* Who waits yet would not find it any more. */
+static void tell_pending_of_maker(struct target *target, const struct thread *maker)
+{
+	for (uint32_t i = target->threads.pending_first; i != THREAD_NONE; i = target->threads.thread[i].pending_next)
+		if (thread_id_equal(target->threads.thread[i].creator, maker->id))
+			thread_note_creator(target, &target->threads.thread[i]);
+}
+
 /* The thread has ended. While those that were there are still being listed it waits for its pool as they do. */
 void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns)
 {
@@ -282,7 +306,9 @@ void thread_leave(struct model *model, struct target *target, struct thread *thr
 		settle_named(model, target, time_ns);
 	member = thread->pool != POOL_NONE;
 	if (!member && is_listed)
-		thread->pool = pool_of(target, thread, time_ns);
+		place_at_end(model, target, thread, time_ns);
+	if (target->has_teams)
+		tell_pending_of_maker(target, thread);
 	range_map_owner_gone(target->ranges, thread->owner);
 	threads_end(&target->threads, thread, time_ns);
 	if (!member && !is_listed)

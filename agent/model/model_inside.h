@@ -63,6 +63,7 @@ struct target {
 	char own_names[OWN_NAMES][FACT_NAME_SIZE]; /* the process's own: no name family */
 	uint32_t n_own_names;
 	uint32_t threads_peak;
+	bool has_teams; /* some pool is its makers' own */
 	struct births births;
 	uint64_t stack_start, stack_length; /* [stack] of the main thread, as the seed showed it */
 	bool stacks_sought;                 /* some thread's stack is still to be found */
@@ -220,6 +221,10 @@ void thread_take_back(struct target *target, struct thread *thread);
 void thread_leave(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 /* The creator's pool while it lives; after that, the last one that it was in. POOL_NONE: not known. */
 uint32_t thread_makers_pool(struct target *target, struct thread *thread);
+/* A thread was placed there: a team is below those who made it, however soon it ends. */
+void pool_note_maker(struct target *target, uint32_t index, uint32_t makers_pool);
+/* It has ended; who made it counts on for its pool's parent. */
+void thread_note_maker_at_end(struct target *target, const struct thread *thread);
 /* Its start routine's argument lay on the stack of who made it. */
 bool thread_has_creators_argument(struct target *target, struct thread *thread);
 /* Teams are in pools below those of their makers, who may be told late. */

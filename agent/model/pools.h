@@ -59,6 +59,8 @@ struct pool {
 	uint64_t only_executor; /* 0: it has none, or several */
 	struct busy_watch busy_watch;
 	/* as of the last refresh */
+	uint32_t ended_maker; /* the number of the pool whose threads made those that have ended; 0: not known */
+	bool has_ended_makers; /* several pools did */
 	uint32_t parent, parent_number;          /* whose threads made its threads; POOL_NONE: none, or not known */
 	uint64_t teams, team_threads; /* how many, and the largest with all within; UNKNOWN_U64: it has none, or not known */
 	uint64_t team_threads_peak;   /* the largest at any refresh */

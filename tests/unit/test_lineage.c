@@ -7,17 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "model_facts.h"
+#include "lineage_facts.h"
 #include "view/pool_words.h"
-
-static void born_of(struct script *s, uint32_t number, uint32_t creator, const char *module, const char *symbol)
-{
-	struct fact fact = thread_fact(FACT_THREAD_BORN, number, "app");
-
-	fact.thread.creator = tid(creator);
-	feed(s, fact);
-	routine(s, number, module, symbol);
-}
 
 /* There before: on its stack, its routine given `argument`. */
 static void found(struct script *s, uint32_t number, uint64_t stack, uint64_t argument, const char *module,
@@ -31,13 +22,6 @@ static void found(struct script *s, uint32_t number, uint64_t stack, uint64_t ar
 	fact.thread.start_argument = argument;
 	feed(s, fact);
 	routine(s, number, module, symbol);
-}
-
-static const char *parent_of(const struct snapshot_target *target, const char *name)
-{
-	int32_t parent = pool(target, name)->parent;
-
-	return parent < 0 ? "none" : target->pools[parent].name;
 }
 
 static void executor_of(struct script *s, uint64_t capacity, uint32_t first, uint32_t last)
