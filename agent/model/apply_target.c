@@ -117,22 +117,50 @@ int apply_target(struct model *model, const struct fact *fact)
 	return 0;
 }
 
-/* The last figures stay: threads that ended since the last refresh, and after the last birth, ended with the
- * process. (A refresh leaves a target without threads alone, see target_refresh().) */
+/* What a process takes along as it ends, ends in one go. */
+#define END_GAP_NS (50 * NSEC_PER_MSEC)
+
+static int compare_times(const void *a, const void *b)
+{
+	return compare_u64(*(const uint64_t *)a, *(const uint64_t *)b);
+}
+
+/* When that began: the first of the ends that follow each other to the last one, after the last birth. */
+static uint64_t end_began(const struct threads *threads)
+{
+	_cleanup_(freep) uint64_t *ends = calloc(threads->n_slots + 1, sizeof(*ends));
+	uint64_t last_birth_ns = 0, began_ns;
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < threads->n_slots; i++) {
+		const struct thread *thread = &threads->thread[i];
+
+		if (thread->id.tid && thread->known_ns > last_birth_ns)
+			last_birth_ns = thread->known_ns;
+		if (ends && thread->id.tid && !thread->living)
+			ends[count++] = thread->exited_ns;
+	}
+	if (!count)
+		return last_birth_ns;
+	qsort(ends, count, sizeof(*ends), compare_times);
+	began_ns = ends[--count];
+	while (count && began_ns - ends[count - 1] <= END_GAP_NS)
+		began_ns = ends[--count];
+	return began_ns > last_birth_ns ? began_ns : last_birth_ns;
+}
+
+/* The last figures stay: threads that ended since the last refresh ended with the process, if no longer before than that
+ * takes. (A refresh leaves a target without threads alone, see target_refresh().) */
 static void revive_for_the_last_frame(struct target *target)
 {
 	struct threads *threads = &target->threads;
-	uint64_t last_birth_ns = 0;
+	uint64_t began_ns = end_began(threads);
 
-	for (uint32_t i = 0; i < threads->n_slots; i++) {
-		if (threads->thread[i].id.tid && threads->thread[i].known_ns > last_birth_ns)
-			last_birth_ns = threads->thread[i].known_ns;
-	}
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		struct thread *thread = &threads->thread[i];
 		struct pool *pool = thread->pool == POOL_NONE ? NULL : &target->pools.pool[thread->pool];
 
-		if (thread->living || !thread->id.tid || thread->exited_ns < last_birth_ns ||
+		if (thread->living || !thread->id.tid || thread->exited_ns < began_ns ||
 		    !threads_revive(threads, thread) || !pool)
 			continue;
 		pool->threads++;
