@@ -210,6 +210,21 @@ static uint64_t stack_used(const struct target *target, const struct thread *thr
 	return at >= start && at < end ? end - at : UNKNOWN_U64;
 }
 
+static void bytes_unread(struct snapshot_bytes *bytes)
+{
+	for (int region = 0; region < REGION_COUNT; region++)
+		bytes->resident[region] = UNKNOWN_U64;
+	bytes->resident_bytes = bytes->orphaned_bytes = bytes->held_bytes = bytes->kept_bytes = UNKNOWN_U64;
+	bytes->grown_bytes = bytes->net_grown_bytes = UNKNOWN_I64;
+}
+
+static void bytes_unwalked(struct snapshot_bytes *bytes)
+{
+	for (int region = 0; region < REGION_COUNT; region++)
+		bytes->mapped[region] = UNKNOWN_U64;
+	bytes->mapped_bytes = UNKNOWN_U64;
+}
+
 static void thread_fill(const struct model *model, const struct target *target, const struct thread *thread,
 			uint32_t pool, struct snapshot_thread *ret_thread)
 {
@@ -231,6 +246,27 @@ static void thread_fill(const struct model *model, const struct target *target, 
 	ret_thread->age_ns = start && now_ns > start ? now_ns - start : 0;
 	ret_thread->stack_used = stack_used(target, thread);
 	ret_thread->memory = thread->memory;
+	if (target->ended && thread->known_ns > target->last_refresh_ns) { /* nothing of it was read */
+		bytes_unread(&ret_thread->memory);
+		bytes_unwalked(&ret_thread->memory);
+		ret_thread->stack_used = UNKNOWN_U64;
+	}
+}
+
+/* Their threads were all born after the last reading. */
+static void unread_pools_fill(const struct target *target, const uint32_t *place, struct snapshot_target *ret_target)
+{
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		const struct pool *pool = &target->pools.pool[i];
+
+		if (target->ended && place[i] < ret_target->n_pools && pool->threads && !pool->shown_threads && !pool->memory.resident_bytes) {
+			struct snapshot_pool *shown = &ret_target->pools[place[i]];
+
+			bytes_unread(&shown->memory);
+			bytes_unwalked(&shown->memory);
+			shown->thread_resident_mean = shown->thread_resident_max = UNKNOWN_U64;
+		}
+	}
 }
 
 static int threads_fill(const struct model *model, const struct target *target, const uint32_t *place,
@@ -354,14 +390,6 @@ static void identity_fill(const struct model *model, const struct target *target
 						(int64_t)ret_target->unattributed_bytes;
 }
 
-static void bytes_unread(struct snapshot_bytes *bytes)
-{
-	for (int region = 0; region < REGION_COUNT; region++)
-		bytes->resident[region] = UNKNOWN_U64;
-	bytes->resident_bytes = bytes->orphaned_bytes = bytes->held_bytes = bytes->kept_bytes = UNKNOWN_U64;
-	bytes->grown_bytes = bytes->net_grown_bytes = UNKNOWN_I64;
-}
-
 /* Before its page tables were read once, as of a target that was gone by then, nothing is known of what is resident. */
 static void unread_fill(struct snapshot_target *ret_target)
 {
@@ -430,6 +458,7 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 	r = pools_fill(model, target, ret_target, &place);
 	if (r < 0)
 		return r;
+	unread_pools_fill(target, place, ret_target);
 	r = threads_fill(model, target, place, ret_target);
 	if (r == 0)
 		r = functions_fill(target, ret_target);

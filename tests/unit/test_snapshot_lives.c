@@ -131,6 +131,36 @@ static void what_was_never_read_is_not_known(void **state)
 	script_end(&s);
 }
 
+/* Threads of the last moment, beside what was read before. */
+static void who_was_born_after_the_last_reading(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	born(&s, 200, "w-1");
+	mapped(&s, 200, AREA, MIB);
+	resident(&s, AREA, MIB, 4096);
+	memory(&s, 4096, 0, 0);
+	refresh(&s);
+	pass(&s, 100 * MSEC);
+	born(&s, 201, "w-2");
+	born(&s, 300, "v-1");
+	mapped(&s, 300, AREA + MIB, MIB);
+	pass(&s, 100 * MSEC);
+	gone(&s, 0, TARGET_END_SIGNALLED, 9);
+	target = refresh(&s);
+	assert_true(thread(target, 201)->memory.resident_bytes == UNKNOWN_U64);
+	assert_true(thread(target, 201)->memory.mapped_bytes == UNKNOWN_U64);
+	assert_true(pool(target, "v-*")->memory.resident_bytes == UNKNOWN_U64);
+	assert_true(pool(target, "v-*")->memory.mapped_bytes == UNKNOWN_U64);
+	assert_int_equal(thread(target, 200)->memory.resident_bytes, 4096);
+	assert_int_equal(pool(target, "w-*")->memory.resident_bytes, 4096); /* of the last reading, as is said */
+	assert_int_equal(target->attributed_bytes, 4096);
+	script_end(&s);
+}
+
 /* The last reading of the cgroup was before the kill. */
 static void an_oom_kill_counts_itself(void **state)
 {
@@ -190,6 +220,34 @@ static void the_last_frame_stays_with_how_it_ended(void **state)
 	script_end(&s);
 }
 
+/* What was joined before the process ended is not shown as having lived to its end. */
+static void who_ended_before_the_process_stays_so(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t number = 200; number < 206; number++)
+		born(&s, number, "w-1");
+	refresh(&s);
+	for (uint32_t number = 200; number < 203; number++)
+		exited(&s, number);
+	pass(&s, 200 * MSEC);
+	for (uint32_t number = 203; number < 206; number++) { /* these go with it, one after the other */
+		exited(&s, number);
+		pass(&s, 30 * MSEC);
+	}
+	exited(&s, PID);
+	pass(&s, 300 * MSEC);
+	gone(&s, 0, TARGET_END_SIGNALLED, 9);
+	target = refresh(&s);
+	assert_int_equal(target->threads, 4);
+	assert_int_equal(pool(target, "w-*")->threads, 3);
+	assert_int_equal(pool(target, "w-*")->threads_exited, 3);
+	script_end(&s);
+}
+
 static void ended_targets_do_not_pile_up(void **state)
 {
 	struct script s = {0};
@@ -217,8 +275,10 @@ int main(void)
 		cmocka_unit_test(a_name_told_after_the_seed_of_an_exec),
 		cmocka_unit_test(exec_by_another_thread_after_the_leader_left),
 		cmocka_unit_test(what_was_never_read_is_not_known),
+		cmocka_unit_test(who_was_born_after_the_last_reading),
 		cmocka_unit_test(an_oom_kill_counts_itself),
 		cmocka_unit_test(the_last_frame_stays_with_how_it_ended),
+		cmocka_unit_test(who_ended_before_the_process_stays_so),
 		cmocka_unit_test(ended_targets_do_not_pile_up),
 	};
 
