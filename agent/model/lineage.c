@@ -160,7 +160,8 @@ static void settle_parents(struct target *target, const struct ancestry *ancestr
 				pool->parent = POOL_NONE;
 			continue;
 		}
-		if (ancestry[i].is_unknown || ancestry[i].is_mixed || has_several_makers(pools, pool, parent) || (leader && parent == leader->pool) ||
+		if (ancestry[i].is_unknown || ancestry[i].is_mixed || has_several_makers(pools, pool, parent) ||
+		    (leader && parent == leader->pool) ||
 		    (parent != POOL_NONE && pool_is_nobodys_parent(&pools->pool[parent])))
 			parent = POOL_NONE;
 		pool->parent = parent;

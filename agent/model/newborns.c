@@ -129,8 +129,6 @@ void thread_counted_until(struct target *target, const struct thread *thread, bo
 			return;
 		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
 			return;
-	}
-	if (!was_counted) {
 		uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
 
 		target->pools.pool[thread->pool].late_ns = add_saturated(due_ns, NAME_WAIT_NS);
