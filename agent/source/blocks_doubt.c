@@ -8,16 +8,20 @@
 #define PASSED_SHARE 50
 /* Page faults of others that nothing explains may have made so little of what a kind of threads holds: 1 %. */
 #define FOREIGN_SHARE 100
+/* One part in so many of a block may be what its taker added to it (realloc). */
+#define GROWN_SHARE 8
+/* Of looking for what may have been given in exchange. */
+#define ROUNDS_MAX 16
 
 /* Threads of one start routine, and of one family of names: they do the same. Of those of whom that is not known (routine
- * 0) each is alone, but what one team of them took page faults for may be one block. Figures but the bytes are page
+ * 0) each is alone, and together they may have made one block. Figures but the bytes are page
  * faults. */
 struct kind {
 	uint64_t routine, team;
 	uint64_t needed; /* brought into being what they hold */
 	uint64_t spare;  /* that they took beside those */
 	uint64_t taken;  /* in all */
-	uint64_t others, others_most; /* what all others, those that have ended too, may have made of what is held; the largest kind of them */
+	uint64_t others; /* what all others, those that have ended too, may have made of what is held */
 	uint64_t held_bytes, given_bytes, given; /* of these, and of needed, they may have been given some */
 	bool is_taker;
 };
@@ -116,11 +120,6 @@ static uint64_t sum_of(uint64_t one, uint64_t other)
 	return one + other < one ? UINT64_MAX : one + other;
 }
 
-static uint64_t larger(uint64_t one, uint64_t other)
-{
-	return one > other ? one : other;
-}
-
 static uint64_t spare_of(const struct doubts *doubts, uint32_t holder)
 {
 	uint64_t needed = doubts->needed[holder - 1], faults = doubts->holders[holder - 1].faults;
@@ -139,10 +138,6 @@ static void sum_spare(struct doubts *doubts)
 	}
 }
 
-struct faults {
-	uint64_t sum, most;
-};
-
 /* What they may have been given by others they did not make, and may have made as much of what those hold. */
 static uint64_t may_have_made(const struct kind *kind)
 {
@@ -151,57 +146,49 @@ static uint64_t may_have_made(const struct kind *kind)
 	return made < kind->taken ? made : kind->taken;
 }
 
-static void add_faults(struct faults *faults, uint64_t more)
-{
-	faults->sum = sum_of(faults->sum, more);
-	faults->most = larger(faults->most, more);
-}
-
 /* By what was given as of the last round. */
 static int tell_others(struct doubts *doubts)
 {
 	_cleanup_(freep) uint64_t *made = calloc(doubts->n_kinds + 1, sizeof(*made));
-	struct faults before = {doubts->ended, doubts->ended}, behind = {0, 0};
+	uint64_t before = doubts->ended, behind = 0;
 
 	if (!made)
 		return -ENOMEM;
 	for (size_t i = 0; i < doubts->n_kinds; i++)
 		made[i] = may_have_made(&doubts->kind[i]);
 	for (size_t i = 0; i < doubts->n_kinds; i++) {
-		doubts->kind[i].others = before.sum;
-		doubts->kind[i].others_most = before.most;
-		add_faults(&before, made[i]);
+		doubts->kind[i].others = before;
+		before = sum_of(before, made[i]);
 	}
 	for (size_t i = doubts->n_kinds; i-- > 0;) {
-		doubts->kind[i].others = sum_of(doubts->kind[i].others, behind.sum);
-		doubts->kind[i].others_most = larger(doubts->kind[i].others_most, behind.most);
-		add_faults(&behind, made[i]);
+		doubts->kind[i].others = sum_of(doubts->kind[i].others, behind);
+		behind = sum_of(behind, made[i]);
 	}
 	return 0;
 }
 
-/* Others may have made it: a kind of them took as many page faults that nothing explains, and all together took so many
- * that it may be more than a small part of what is held. */
-static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t most, uint64_t needed)
+/* Others may have made it, together, or most of it: they took as many page faults that nothing explains, and so many that
+ * it may be more than a small part of what is held. */
+static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t needed)
 {
-	return most >= block->faults && others > needed / FOREIGN_SHARE;
+	return others >= block->faults - block->faults / GROWN_SHARE && others > needed / FOREIGN_SHARE;
 }
 
 static bool may_be_given(const struct doubts *doubts, const struct block *block)
 {
 	const struct kind *kind = kind_of(doubts, block->holder);
-	uint64_t beside;
-
 	if (kind->routine)
-		return may_be_foreign(block, kind->others, kind->others_most, kind->needed);
+		return may_be_foreign(block, kind->others, kind->needed);
 	/* It is alone: the others of its kind are others. */
-	beside = kind->spare - spare_of(doubts, block->holder);
-	return may_be_foreign(block, sum_of(kind->others, beside), larger(kind->others_most, beside),
+	return may_be_foreign(block, sum_of(kind->others, kind->spare - spare_of(doubts, block->holder)),
 			      doubts->needed[block->holder - 1]);
 }
 
-static void sum_given(struct doubts *doubts, const struct blocks *blocks)
+/* Returns the sum over all. */
+static uint64_t sum_given(struct doubts *doubts, const struct blocks *blocks)
 {
+	uint64_t sum = 0;
+
 	for (size_t i = 0; i < doubts->n_kinds; i++)
 		doubts->kind[i].held_bytes = doubts->kind[i].given_bytes = doubts->kind[i].given = 0;
 	for (size_t i = 0; i < blocks->count; i++) {
@@ -216,20 +203,26 @@ static void sum_given(struct doubts *doubts, const struct blocks *blocks)
 			continue;
 		kind->given_bytes += block->length;
 		kind->given += block->faults;
+		sum += block->length;
 	}
+	return sum;
 }
 
-/* By what each has to spare; and once more, as two may have exchanged what they made. */
+/* By what each has to spare; and again by what that makes doubtful, as they may have exchanged what they made. */
 static int find_given(struct doubts *doubts, const struct blocks *blocks)
 {
-	int r;
+	uint64_t given = 0, before;
 
 	sum_spare(doubts);
-	for (int round = 0; round < 2; round++) {
-		r = tell_others(doubts);
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		int r = tell_others(doubts);
+
 		if (r < 0)
 			return r;
-		sum_given(doubts, blocks);
+		before = given;
+		given = sum_given(doubts, blocks);
+		if (given == before)
+			break;
 	}
 	return 0;
 }

@@ -5,9 +5,10 @@
 
 #include <errno.h>
 
-/* A child first imports what it is to run: it is asked again, ever more seldom. */
+/* A child first stands where its parent forked it, then imports what it is to run: it is asked again, ever more seldom. */
 #define SPACING_FIRST_NS (NSEC_PER_SEC / 2)
 #define SPACING_LAST_NS (64 * NSEC_PER_SEC)
+#define YOUNG_NS (16 * NSEC_PER_SEC)
 
 /* The innermost function that says anything: what a worker forks has the worker's frames further out. */
 static int role_by_frames(const struct py_thread *leader, const struct cpython_image *image, struct code_table *codes,
@@ -48,12 +49,6 @@ static int role_by_frames(const struct py_thread *leader, const struct cpython_i
 	return r;
 }
 
-/* More may come: what imports its program, or is about to call into it. */
-static bool is_final(enum process_role role)
-{
-	return role != PROCESS_ROLE_NONE && role != PROCESS_MULTIPROCESSING;
-}
-
 void process_role_tell(struct process_role_state *state, const struct py_thread *leader,
 		       const struct cpython_image *image, struct code_table *codes, uint64_t now_ns)
 {
@@ -63,7 +58,7 @@ void process_role_tell(struct process_role_state *state, const struct py_thread 
 		return;
 	if (state->unique != leader->unique)
 		*state = (struct process_role_state){.unique = leader->unique, .spacing_ns = SPACING_FIRST_NS};
-	if (is_final(state->role) || now_ns < state->next_ns)
+	if (now_ns < state->next_ns)
 		return;
 	state->next_ns = now_ns + state->spacing_ns;
 	if (state->spacing_ns < SPACING_LAST_NS)
@@ -71,6 +66,7 @@ void process_role_tell(struct process_role_state *state, const struct py_thread 
 	if (role_by_frames(leader, image, codes, &first) < 0 || role_by_frames(leader, image, codes, &second) < 0 ||
 	    first != second)
 		return;
-	if (first != PROCESS_ROLE_NONE)
+	/* At first it may stand where its parent forked it; who has been something for long only ends. */
+	if (first != PROCESS_ROLE_NONE || state->spacing_ns <= YOUNG_NS)
 		state->role = first;
 }
