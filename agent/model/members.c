@@ -344,6 +344,8 @@ void thread_upgrade_born(struct model *model, struct target *target, struct thre
 	births_change(&target->births, time_ns, 1);
 	if (pool)
 		count_arrival(pool, thread);
+	if (thread->pool == POOL_NONE && !thread->birth_step)
+		thread->birth_step = recent_note(&target->recent, &(struct recent_step){time_ns, POOL_NONE, 0, 1});
 }
 
 static uint64_t settle_due(const struct thread *thread)

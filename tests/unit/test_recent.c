@@ -207,12 +207,45 @@ static void what_lived_at_once_is_the_peak(void **state)
 	assert_int_equal(over, 150);
 }
 
+/* A followed child's first reading finds threads whose births are told after it, and their ends at once. */
+static void who_was_seen_before_its_birth_is_told(void **state)
+{
+	struct script s = {0};
+	struct fact child = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .exe = "/bin/app",
+								   .name = "app", .comm = "app", .followed = true}};
+	const struct snapshot_target *target;
+
+	limit(&s, "*:work", LIMIT_THREADS, 10);
+	script_begin_with(&s, (struct model_options){.keep_ended = true});
+	feed(&s, child);
+	leader(&s);
+	tick(&s);
+	for (uint32_t number = 200; number < 220; number++) {
+		struct fact fact = thread_fact(FACT_THREAD_SEEN, number, "app");
+
+		fact.thread.start_routine = 0x1139;
+		feed(&s, fact);
+		routine(&s, number, "libfoo.so", "work");
+	}
+	for (uint32_t number = 200; number < 220; number++)
+		born(&s, number, "app");
+	pass(&s, 2 * MSEC);
+	for (uint32_t number = 200; number < 220; number++)
+		exited(&s, number);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "libfoo.so:work")->threads_peak, 20);
+	assert_int_equal(pool(target, "libfoo.so:work")->threads_started, 20);
+	assert_int_equal(pool_limit(target, "libfoo.so:work", LIMIT_THREADS)->violations, 1);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(steps_pass_in_order),
 		cmocka_unit_test(there_is_a_bound),
 		cmocka_unit_test(what_lived_at_once_is_the_peak),
+		cmocka_unit_test(who_was_seen_before_its_birth_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
