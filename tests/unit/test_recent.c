@@ -219,7 +219,6 @@ static void who_was_seen_before_its_birth_is_told(void **state)
 	script_begin_with(&s, (struct model_options){.keep_ended = true});
 	feed(&s, child);
 	leader(&s);
-	tick(&s);
 	for (uint32_t number = 200; number < 220; number++) {
 		struct fact fact = thread_fact(FACT_THREAD_SEEN, number, "app");
 
