@@ -177,6 +177,7 @@ struct fact_thread {
 	struct thread_id creator; /* BORN: the caller of clone; tid 0: not known */
 	char name[FACT_NAME_SIZE];
 	bool is_leader, is_io_worker; /* io_worker: PF_IO_WORKER */
+	bool cpu_is_exact; /* who has run, if for a moment only, has another cpu_ns */
 	uint64_t tls_base;            /* thread pointer (thread control block); 0: not known */
 	uint64_t stack_pointer;       /* 0: not known */
 	uint64_t stack_start, stack_length; /* exact range from clone3 or the descriptor; 0: not known */

@@ -40,16 +40,16 @@ static int on_signal(void *context, int signal)
 /* Watches for the time given, so that there is growth to show. */
 static int watch_for(struct session *session, uint64_t time_ns)
 {
-	struct loop_source *timer;
+	struct loop_timer *timer;
 	int error = loop_add_timer(session->loop, on_time, session, &timer);
 
-	if (!error)
-		error = loop_timer_at(timer, boottime() + time_ns);
+	if (error)
+		return error;
+	loop_timer_at(timer, boottime() + time_ns);
 	session->on_snapshot = on_snapshot;
 	session->context = session;
 	/* Growth is measured from here on, not from the first refresh. */
-	if (!error)
-		error = session_refresh(session, false);
+	error = session_refresh(session, false);
 	return error ? error : session_run(session);
 }
 

@@ -14,7 +14,7 @@
 struct serve {
 	struct session session;
 	struct http *http;
-	struct loop_source *http_timer;
+	struct loop_timer *http_timer;
 };
 
 static int on_http(void *context, int fd)
@@ -22,8 +22,7 @@ static int on_http(void *context, int fd)
 	struct serve *serve = context;
 	int error = http_run(serve->http);
 
-	if (!error)
-		error = loop_timer_at(serve->http_timer, http_deadline(serve->http));
+	loop_timer_at(serve->http_timer, http_deadline(serve->http));
 	return error;
 }
 

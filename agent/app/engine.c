@@ -389,37 +389,42 @@ void engine_tell_transitions(struct engine *engine)
 			engine->options.on_transition(engine->options.context, &transition);
 }
 
-/* Whose worker a newborn is, where a limit asks for it: a refresh reads that by itself. Returns when the next is due. */
-static uint64_t meet_workers(struct engine *engine)
+/* Whose worker a newborn is, where a limit asks for it: a refresh reads that by itself. */
+static void meet_workers(struct engine *engine)
 {
 	struct fact_sink sink = engine_sink(engine);
-	uint64_t now = boottime(), next = UINT64_MAX;
+	uint64_t now = boottime();
 
 	for (size_t i = 0; i < engine->watched.count && !engine->is_refreshing; i++) {
 		struct watched *watched = engine->watched.watched[i];
 
-		if (!watched->meet_ns || watched->ended)
-			continue;
-		if (watched->meet_ns <= now)
+		if (watched->meet_ns && watched->meet_ns <= now && !watched->ended)
 			(void)watched_meet_workers(watched, &sink);
-		if (watched->meet_ns && watched->meet_ns < next)
-			next = watched->meet_ns;
 	}
-	return next;
 }
 
-uint64_t engine_events(struct engine *engine)
+void engine_events(struct engine *engine)
 {
 	struct fact_sink sink = {.emit = engine_route, .context = engine};
-	uint64_t next, deadline;
 
 	probes_drain(engine->probes, &sink);
 	blame(engine);
-	next = meet_workers(engine);
+	meet_workers(engine);
 	model_judge(engine->model, boottime());
 	engine_tell_transitions(engine);
-	deadline = model_deadline(engine->model);
-	return next < deadline ? next : deadline;
+}
+
+uint64_t engine_due(const struct engine *engine)
+{
+	uint64_t due = model_deadline(engine->model), drain = probes_due(engine->probes);
+
+	for (size_t i = 0; i < engine->watched.count; i++) {
+		const struct watched *watched = engine->watched.watched[i];
+
+		if (watched->meet_ns && watched->meet_ns < due && !watched->ended)
+			due = watched->meet_ns;
+	}
+	return drain < due ? drain : due;
 }
 
 uint64_t engine_sample(struct engine *engine)

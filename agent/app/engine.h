@@ -52,9 +52,10 @@ size_t engine_living(const struct engine *engine); /* targets that have not ende
 
 /* The ring's descriptor: readable means that engine_events() has work. */
 int engine_fd(const struct engine *engine);
-/* Drains events and judges what they change. Returns the boottime at which it wants to be called
- * again even without events; UINT64_MAX: never. */
-uint64_t engine_events(struct engine *engine);
+/* Drains events and judges what they change. */
+void engine_events(struct engine *engine);
+/* The boottime at which that is to be done next, even if the descriptor says nothing; UINT64_MAX: never. */
+uint64_t engine_due(const struct engine *engine);
 /* One sample of who runs, of all targets. Returns the boottime at which the next is due; UINT64_MAX: never. */
 uint64_t engine_sample(struct engine *engine);
 /* The budget for page tables is a share of the interval. */

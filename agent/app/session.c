@@ -185,20 +185,25 @@ int session_attach(struct session *session, bool must)
 	return EXIT_NO_TARGET;
 }
 
-static int after_events(struct session *session)
+/* After whatever may have drained: the reader of the ring is woken only when it was empty. */
+static int await_events(struct session *session)
 {
-	loop_timer_at(session->deadline, engine_events(session->engine));
+	if (session->deadline)
+		loop_timer_at(session->deadline, engine_due(session->engine));
 	return 0;
-}
-
-static int on_ring(void *context, int fd)
-{
-	return after_events(context);
 }
 
 static int on_deadline(void *context)
 {
-	return after_events(context);
+	struct session *session = context;
+
+	engine_events(session->engine);
+	return await_events(session);
+}
+
+static int on_ring(void *context, int fd)
+{
+	return on_deadline(context);
 }
 
 /* Children that found the kernel's map full are taken in when there is room again. */
@@ -226,6 +231,7 @@ int session_refresh(struct session *session, bool whole)
 
 	attach_missed(session);
 	error = engine_refresh(session->engine, whole, &snapshot);
+	await_events(session);
 	if (error)
 		return error == -EINTR ? 0 : error; /* the loop ends the run */
 	former = session->snapshot;
@@ -236,20 +242,21 @@ int session_refresh(struct session *session, bool whole)
 }
 
 /* A refresh is a sample of who runs as well, so the next one has time. */
-static int put_sample_off(struct session *session)
+static void put_sample_off(struct session *session)
 {
 	uint64_t due = boottime() + SAMPLE_NS;
 
-	return due > session->sample_ns ? loop_timer_at(session->sample, due) : 0;
+	if (due > session->sample_ns)
+		loop_timer_at(session->sample, due);
 }
 
 /* Each a little early or late: what the program does on a timer of whole seconds would else be met at one and the same
  * moment of it, or always be missed. */
-static int arm_refresh(struct session *session)
+static void arm_refresh(struct session *session)
 {
 	double parts = 1 + REFRESH_SPREAD * (arc4random() / (double)UINT32_MAX - 0.5);
 
-	return loop_timer_at(session->refresh, boottime() + (uint64_t)((double)session->interval_ns * parts));
+	loop_timer_at(session->refresh, boottime() + (uint64_t)((double)session->interval_ns * parts));
 }
 
 /* A heap does not shrink by itself below a block that lives, and many children at once take much for a moment. */
@@ -263,14 +270,13 @@ static void give_spare_back(struct session *session)
 
 static int on_refresh(void *context)
 {
-	int error = arm_refresh(context);
+	int error;
 
-	if (!error)
-		error = session_refresh(context, false);
+	arm_refresh(context);
+	error = session_refresh(context, false);
 	give_spare_back(context);
-	if (!error)
-		error = put_sample_off(context);
-	return error ? error : after_events(context);
+	put_sample_off(context);
+	return error;
 }
 
 bool session_is_over(const struct session *session)
@@ -295,7 +301,7 @@ static int on_discovery(void *context)
 		return count;
 	if (count > 0)
 		session->attached += (uint64_t)count;
-	return 0;
+	return await_events(session);
 }
 
 static int on_sample(void *context)
@@ -303,7 +309,8 @@ static int on_sample(void *context)
 	struct session *session = context;
 
 	session->sample_ns = engine_sample(session->engine);
-	return loop_timer_at(session->sample, session->sample_ns);
+	loop_timer_at(session->sample, session->sample_ns);
+	return 0;
 }
 
 int session_run(struct session *session)
@@ -315,18 +322,17 @@ int session_run(struct session *session)
 	if (!error)
 		error = loop_add_timer(session->loop, on_deadline, session, &session->deadline);
 	if (!error)
-		error = arm_refresh(session);
-	if (!error)
 		error = loop_add_timer(session->loop, on_sample, session, &session->sample);
 	if (!error)
-		error = on_sample(session);
-	if (!error && selection_waits(session->selection)) {
 		error = loop_add_timer(session->loop, on_discovery, session, &session->discovery);
-		if (!error)
-			error = loop_timer_every(session->discovery, DISCOVERY_NS);
-	}
+	if (!error)
+		error = on_sample(session);
 	if (error)
 		return error;
+	await_events(session);
+	arm_refresh(session);
+	if (selection_waits(session->selection))
+		loop_timer_every(session->discovery, DISCOVERY_NS);
 	/* Loading the probes and reading a target for the first time took much more than watching it does. */
 	malloc_trim(0);
 	return loop_run(session->loop);

@@ -15,7 +15,7 @@ struct session {
 	struct selection *selection;
 	struct engine *engine;
 	struct loop *loop;
-	struct loop_source *refresh, *deadline, *discovery, *sample;
+	struct loop_timer *refresh, *deadline, *discovery, *sample;
 	struct snapshot *snapshot; /* the newest; owned, but a command may take it away */
 	struct notices *notices;   /* NULL: none are logged (they stand on the screen) */
 	bool was_over;                   /* a limit was over at some time */

@@ -2,19 +2,19 @@
 /* The event loop: file descriptors, boottime timers and signals, in one thread. It must not know
  * what it waits for. */
 #include "loop.h"
+#include "../boottime.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Ready sources taken in one round. epoll hands out the rest first in the next one. */
 #define ROUND_MAX 64
 
-enum source_kind { SOURCE_TIMER, SOURCE_SIGNAL, SOURCE_FD };
+enum source_kind { SOURCE_SIGNAL, SOURCE_FD };
 
 struct loop_source {
 	struct loop_source *next; /* of all sources of the loop */
@@ -23,9 +23,17 @@ struct loop_source {
 	int fd;
 	bool removed; /* freed after the round: an event of it may be waiting there */
 	void *context;
-	int (*on_timer)(void *context);
 	int (*on_signal)(void *context, int signal);
 	int (*on_fd)(void *context, int fd);
+};
+
+/* The kernel knows of none: the wait is as long as the next lets it. */
+struct loop_timer {
+	struct loop_timer *next; /* of all timers of the loop */
+	uint64_t due_ns;         /* UINT64_MAX: disarmed */
+	uint64_t interval_ns;    /* 0: once */
+	void *context;
+	int (*callback)(void *context);
 };
 
 struct loop {
@@ -34,6 +42,7 @@ struct loop {
 	bool signals_blocked;
 	sigset_t mask_before;
 	struct loop_source *sources;
+	struct loop_timer *timers;
 };
 
 int loop_new(struct loop **ret_loop)
@@ -66,6 +75,12 @@ void loop_free(struct loop *loop)
 		loop->sources = source->next;
 		source_free(source);
 	}
+	while (loop->timers) {
+		struct loop_timer *timer = loop->timers;
+
+		loop->timers = timer->next;
+		free(timer);
+	}
 	if (loop->signals_blocked)
 		sigprocmask(SIG_SETMASK, &loop->mask_before, NULL);
 	if (loop->epoll_fd >= 0)
@@ -73,7 +88,7 @@ void loop_free(struct loop *loop)
 	free(loop);
 }
 
-/* Takes the fd of timers and signals over, also when it fails. */
+/* Takes the fd of signals over, also when it fails. */
 static int source_add(struct loop *loop, enum source_kind kind, int fd, void *context, struct loop_source **ret_source)
 {
 	struct loop_source *source = calloc(1, sizeof(*source));
@@ -122,42 +137,28 @@ void loop_remove_fd(struct loop *loop, int fd)
 	}
 }
 
-int loop_add_timer(struct loop *loop, int (*callback)(void *context), void *context, struct loop_source **ret_timer)
+int loop_add_timer(struct loop *loop, int (*callback)(void *context), void *context, struct loop_timer **ret_timer)
 {
-	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	struct loop_source *timer;
-	int r;
+	struct loop_timer *timer = malloc(sizeof(*timer));
 
-	if (fd < 0)
-		return -errno;
-	r = source_add(loop, SOURCE_TIMER, fd, context, &timer);
-	if (r < 0)
-		return r;
-	timer->on_timer = callback;
+	if (!timer)
+		return -ENOMEM;
+	*timer = (struct loop_timer){loop->timers, UINT64_MAX, 0, context, callback};
+	loop->timers = timer;
 	*ret_timer = timer;
 	return 0;
 }
 
-static struct timespec timespec_of(uint64_t ns)
+void loop_timer_at(struct loop_timer *timer, uint64_t boottime_ns)
 {
-	return (struct timespec){ .tv_sec = (time_t)(ns / NSEC_PER_SEC), .tv_nsec = (long)(ns % NSEC_PER_SEC) };
+	timer->due_ns = boottime_ns;
+	timer->interval_ns = 0;
 }
 
-int loop_timer_at(struct loop_source *timer, uint64_t boottime_ns)
+void loop_timer_every(struct loop_timer *timer, uint64_t interval_ns)
 {
-	struct itimerspec when = { 0 };
-
-	/* A zero would disarm: the epoch of boottime is one nanosecond later then. */
-	if (boottime_ns != UINT64_MAX)
-		when.it_value = timespec_of(boottime_ns ? boottime_ns : 1);
-	return timerfd_settime(timer->fd, TFD_TIMER_ABSTIME, &when, NULL) < 0 ? -errno : 0;
-}
-
-int loop_timer_every(struct loop_source *timer, uint64_t interval_ns)
-{
-	struct itimerspec when = { .it_interval = timespec_of(interval_ns), .it_value = timespec_of(interval_ns) };
-
-	return timerfd_settime(timer->fd, 0, &when, NULL) < 0 ? -errno : 0;
+	timer->due_ns = interval_ns ? boottime() + interval_ns : UINT64_MAX;
+	timer->interval_ns = interval_ns;
 }
 
 int loop_signals(struct loop *loop, const sigset_t *signals, int (*callback)(void *context, int signal),
@@ -189,14 +190,36 @@ bool loop_end_is_asked(void)
 					 sigismember(&waiting, SIGHUP));
 }
 
-static int dispatch_timer(struct loop_source *source)
+/* Milliseconds, as epoll_wait() has them; whole, so that nothing is due before its time. */
+static int time_to_wait(const struct loop *loop)
 {
-	uint64_t expirations;
+	uint64_t due_ns = UINT64_MAX, now_ns, wait_ms;
 
-	/* Nothing to read: the timer was set anew after this round's events were collected. */
-	if (read(source->fd, &expirations, sizeof(expirations)) != sizeof(expirations))
-		return 0;
-	return source->on_timer(source->context);
+	for (const struct loop_timer *timer = loop->timers; timer; timer = timer->next)
+		due_ns = timer->due_ns < due_ns ? timer->due_ns : due_ns;
+	if (due_ns == UINT64_MAX)
+		return -1;
+	now_ns = boottime();
+	wait_ms = due_ns > now_ns ? (due_ns - now_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC : 0;
+	return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
+}
+
+/* Each that is due by now, once; what they set anew waits for the next round. */
+static int call_timers(struct loop *loop)
+{
+	uint64_t now_ns = boottime();
+	int r = 0;
+
+	for (struct loop_timer *timer = loop->timers; timer && r == 0 && !loop->quit; timer = timer->next) {
+		if (timer->due_ns > now_ns)
+			continue;
+		if (!timer->interval_ns)
+			timer->due_ns = UINT64_MAX;
+		else
+			timer->due_ns += ((now_ns - timer->due_ns) / timer->interval_ns + 1) * timer->interval_ns;
+		r = timer->callback(timer->context);
+	}
+	return r;
 }
 
 static int dispatch_signal(struct loop_source *source)
@@ -214,7 +237,6 @@ static int dispatch_fd(struct loop_source *source)
 }
 
 static int (*const dispatch[])(struct loop_source *source) = {
-	[SOURCE_TIMER] = dispatch_timer,
 	[SOURCE_SIGNAL] = dispatch_signal,
 	[SOURCE_FD] = dispatch_fd,
 };
@@ -242,10 +264,9 @@ int loop_run(struct loop *loop)
 
 	loop->quit = false;
 	while (!loop->quit && r == 0) {
-		int n = epoll_wait(loop->epoll_fd, events, ROUND_MAX, -1);
+		int n = epoll_wait(loop->epoll_fd, events, ROUND_MAX, time_to_wait(loop));
 
-		if (n < 0 && errno != EINTR)
-			r = -errno;
+		r = n < 0 && errno != EINTR ? -errno : call_timers(loop);
 		for (int urgent = 1; urgent >= 0; urgent--) {
 			for (int i = 0; i < n && r == 0 && !loop->quit; i++) {
 				struct loop_source *source = events[i].data.ptr;

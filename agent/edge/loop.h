@@ -9,10 +9,10 @@
 #include <signal.h>
 
 struct loop;
-struct loop_source;
+struct loop_timer;
 
 int loop_new(struct loop **ret_loop);
-/* Closes timers and the signal descriptor and gives the signal mask back; not the caller's fds. */
+/* Closes the signal descriptor and gives the signal mask back; not the caller's fds. */
 void loop_free(struct loop *loop);
 DEFINE_CLEANUP(struct loop *, loop_free)
 
@@ -26,11 +26,11 @@ int loop_add_fd(struct loop *loop, int fd, int (*callback)(void *context, int fd
 void loop_remove_fd(struct loop *loop, int fd);
 
 /* A timer, disarmed. It lives as long as the loop. */
-int loop_add_timer(struct loop *loop, int (*callback)(void *context), void *context, struct loop_source **ret_timer);
-/* Once, at a boottime; in the past: at once. UINT64_MAX: never (disarms). */
-int loop_timer_at(struct loop_source *timer, uint64_t boottime_ns);
+int loop_add_timer(struct loop *loop, int (*callback)(void *context), void *context, struct loop_timer **ret_timer);
+/* Once, at a boottime or within a millisecond after it; in the past: at once. UINT64_MAX: never (disarms). */
+void loop_timer_at(struct loop_timer *timer, uint64_t boottime_ns);
 /* Every interval from now on; rounds that were missed are not made up for. 0 disarms. */
-int loop_timer_every(struct loop_source *timer, uint64_t interval_ns);
+void loop_timer_every(struct loop_timer *timer, uint64_t interval_ns);
 
 /* These signals are blocked and arrive here instead; once per loop, before any thread is made. A
  * child inherits the mask: sigprocmask() it before exec. */

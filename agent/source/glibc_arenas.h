@@ -22,6 +22,14 @@ struct glibc_heap {
 	uint64_t arena;
 };
 
+/* A thread's `thread_arena`, as read when it had used so much CPU time. */
+struct arena_word {
+	struct thread_id id;
+	uint64_t cpu_ns;
+	uint64_t word;
+	bool is_read;
+};
+
 /* Bounds for what a hostile target can make the agent keep; glibc's own is 8 arenas a CPU. */
 #define GLIBC_ARENAS_MAX 4096
 #define GLIBC_HEAPS_MAX 16384
@@ -33,6 +41,9 @@ struct glibc_arenas {
 	struct glibc_heap *heap; /* of arenas but the main one; by arena, from the newest to the first */
 	size_t n_heaps, heap_room;
 	uint32_t misses; /* readings in a row that found none: the dear search is then made seldom */
+	uint64_t main_at; /* the main one, as last found; 0: not known */
+	struct arena_word *words; /* of the threads of the last reading, in its order */
+	size_t n_words;
 	uint32_t word; /* `thread_arena` stands so many bytes below a thread pointer; 0: not known */
 };
 

@@ -10,10 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
 /* Records of one drain: a target that outruns the reader must not keep it in here. */
 #define DRAIN_MAX_RECORDS 65536
@@ -23,7 +19,12 @@
 
 int probes_fd(const struct probes *probes)
 {
-	return probes->epoll;
+	return bpf_map__fd(probes->set.object->maps.ring);
+}
+
+uint64_t probes_due(const struct probes *probes)
+{
+	return probes->due_ns;
 }
 
 /* Late exits of a process that has ended are still told; then its number is free for another. */
@@ -172,19 +173,11 @@ static void share_ring(struct probes *probes)
 int probe_drain_open(struct probes *probes)
 {
 	struct probes_bpf__bss *shared = probes->set.object->bss;
-
 	const struct bpf_map *ring = probes->set.object->maps.ring;
-	struct epoll_event readable = {.events = EPOLLIN};
 	int r = probe_ring_open(bpf_map__fd(ring), bpf_map__max_entries(ring), &probes->ring);
 
 	if (r < 0)
 		return r;
-	probes->epoll = epoll_create1(EPOLL_CLOEXEC);
-	probes->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (probes->epoll < 0 || probes->timer < 0 ||
-	    epoll_ctl(probes->epoll, EPOLL_CTL_ADD, bpf_map__fd(ring), &readable) < 0 ||
-	    epoll_ctl(probes->epoll, EPOLL_CTL_ADD, probes->timer, &readable) < 0)
-		return -errno;
 	share_ring(probes);
 	reader_flag(&shared->wake_on_thread, 1);
 	reader_flag(&shared->wake_on_fill, 1);
@@ -196,19 +189,13 @@ void probe_drain_close(struct probes *probes)
 {
 	boottime_share(NULL);
 	probe_ring_close(probes->ring);
-	if (probes->timer >= 0)
-		close(probes->timer);
-	if (probes->epoll >= 0)
-		close(probes->epoll);
 }
 
 /* While events come the reader looks every few milliseconds and nobody has to wake it: the first event after a
  * pause does so at once, those of a storm cost the target no interrupt. */
 static int read_and_rest(struct probes *probes)
 {
-	const struct itimerspec soon = {.it_value.tv_nsec = READ_INTERVAL_NS};
 	struct probes_bpf__bss *shared = probes->set.object->bss;
-	uint64_t expired;
 	int r;
 
 	r = probe_ring_read(probes->ring, handle_record, probes);
@@ -218,14 +205,9 @@ static int read_and_rest(struct probes *probes)
 		r = probe_ring_read(probes->ring, handle_record, probes);
 	}
 	reader_flag(&shared->wake_on_fill, 1);
-	if (r != 0) {
+	if (r != 0)
 		reader_flag(&shared->wake_on_thread, 0);
-		/* It has expired no more; else that must be read to be over. */
-		if (timerfd_settime(probes->timer, 0, &soon, NULL) < 0)
-			return -errno;
-	} else if (read(probes->timer, &expired, sizeof(expired)) < 0 && errno != EAGAIN) {
-		return -errno;
-	}
+	probes->due_ns = r == -ECANCELED ? boottime() : r != 0 ? boottime() + READ_INTERVAL_NS : UINT64_MAX;
 	return r;
 }
 

@@ -17,7 +17,7 @@ struct probes {
 	uint32_t pid_namespace, last_target;
 	uint64_t page_size, forget_ns;
 	uint64_t event_ns; /* of the last record */
-	int epoll, timer; /* -1: not open */
+	uint64_t due_ns;   /* of the next drain, if nothing wakes the reader before; UINT64_MAX: something does */
 	uint64_t received[PROBE_COUNT];
 	uint64_t unwatched; /* processes that there was no room for when they were looked for; the most at one time */
 	struct probe_stacks stacks;

@@ -121,5 +121,6 @@ void probe_tasks_fact(const struct task_record *record, uint32_t target, uint64_
 	thread->stack_pointer = record->stack_pointer;
 	thread->state = state_letter(record);
 	thread->cpu_ns = record->cpu_ns;
+	thread->cpu_is_exact = true;
 	thread->faults = record->faults;
 }

@@ -86,7 +86,7 @@ int probes_open(const struct probes_options *options, struct probes **ret_probes
 
 	if (!probes)
 		return fail(explain, -ENOMEM, "cannot attach the kernel probes", "out of memory", "");
-	probes->epoll = probes->timer = -1;
+	probes->due_ns = UINT64_MAX;
 	probes->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (bytes & (bytes - 1) || bytes & (probes->page_size - 1))
 		return fail(explain, -EINVAL, "cannot make the ring buffer",

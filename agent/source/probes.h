@@ -51,12 +51,14 @@ void probes_note_unwatched(struct probes *probes, uint64_t count);
 void probes_count_unwatched(struct probes *probes); /* one more */
 void probes_remove_target(struct probes *probes, uint32_t target);
 
-int probes_fd(const struct probes *probes); /* poll for reading; a thread event wakes at once */
+/* Poll for reading, until probes_due() at the latest: after a pause a thread event wakes at once. */
+int probes_fd(const struct probes *probes);
+uint64_t probes_due(const struct probes *probes); /* a boottime; UINT64_MAX: never */
 /* Emits what is in the ring. A followed child appears as FACT_TARGET (pid, ns_pid, parent_pid, start_ns, comm
  * and `followed` set, the rest empty) before its own facts; a FACT_TARGET of a target that is known already
  * says that it has called exec: describe and seed it anew, only its leader lives on. FACT_TARGET_GONE comes once,
  * after the exits of its threads; the target stays in the tables until removed or reaped. Reads at most 65,536
- * records a call; probes_fd() stays readable when there are more. Returns the number of records or -errno. */
+ * records a call; when there are more, probes_due() is now. Returns the number of records or -errno. */
 int probes_drain(struct probes *probes, const struct fact_sink *sink);
 /* Finds the guests of the target: other processes in its memory (CLONE_VM), that were there before it was watched, or
  * whose births may have been lost. Before a seed: calls that others made while a guest was not watched are not

@@ -189,7 +189,7 @@ static int children_visit(void *context, uint32_t tid)
 }
 
 #define CHILDREN_THREADS_MAX 64
-#define CHILDREN_SHARE 1000 /* looking for children may take one part in so many of the time */
+#define CHILDREN_SHARE 2000 /* looking for children may take one part in so many of the time */
 
 /* A thread's list of its own children (CONFIG_PROC_CHILDREN) costs the threads; a scan costs the processes
  * of the machine. */

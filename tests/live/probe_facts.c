@@ -177,7 +177,7 @@ int main(int argc, char **argv)
 		kill((pid_t)pid, SIGCONT);
 	struct pollfd polls[] = {{.fd = pidfd, .events = POLLIN}, {.fd = probes_fd(probes), .events = POLLIN}};
 	for (bool over = false; !over;) {
-		poll(polls, starve ? 1 : 2, wants ? 0 : 1000);
+		poll(polls, starve ? 1 : 2, wants ? 0 : probes_due(probes) != UINT64_MAX ? 5 : 1000);
 		over = polls[0].revents;
 		for (int i = 0; wants && i < 5000; i++)
 			if (probes_want_growth(probes, target) < 0)

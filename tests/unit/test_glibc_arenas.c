@@ -82,9 +82,12 @@ static void make_all(void)
 	make_state(data, 0x10000000, address(a));
 }
 
+static uint64_t cpu_ns = UNKNOWN_U64;
+
 static struct fact_thread thread_at(size_t i)
 {
 	return (struct fact_thread){.id = {.tid = 100 + (uint32_t)i}, .is_leader = i == 0,
+				    .cpu_ns = cpu_ns, .cpu_is_exact = cpu_ns != UNKNOWN_U64,
 				    .tls_base = address(tls) + 16384 + i * 16384};
 }
 
@@ -125,6 +128,30 @@ static void all_of_them(void **state)
 	assert_true(glibc_arenas_main(&arenas)->is_main);
 }
 
+/* Who has not run has the word that it had; who has is read again. A clock that counts in ticks says neither. */
+static void who_has_run_is_read_again(void **state)
+{
+	uint64_t a = address(heap(0)) + 48, b = address(heap(2)) + 48;
+	const uint64_t before[THREADS] = {address(data), a, a}, after[THREADS] = {address(data), b, a};
+
+	make_all();
+	glibc_arenas_clear(&arenas);
+	assert_int_equal(read_all(WORD_BELOW, before), 0);
+	assert_int_equal(read_all(WORD_BELOW, after), 0);
+	assert_int_equal(count_of(FACT_THREAD_ARENA, b), 1);
+	cpu_ns = 1000;
+	assert_int_equal(read_all(WORD_BELOW, before), 0);
+	assert_int_equal(count_of(FACT_THREAD_ARENA, a), 2);
+	assert_int_equal(read_all(WORD_BELOW, after), 0);
+	assert_int_equal(count_of(FACT_THREAD_ARENA, b), 0);
+	cpu_ns = 1001;
+	assert_int_equal(read_all(WORD_BELOW, after), 0);
+	assert_int_equal(count_of(FACT_THREAD_ARENA, b), 1);
+	assert_int_equal(count_of(FACT_THREAD_ARENA, a), 1);
+	assert_int_equal(count_of(FACT_THREAD_ARENA, address(data)), 1);
+	cpu_ns = UNKNOWN_U64;
+}
+
 /* The executable's own TLS is large: libc's lies far below, and is found by the vector of modules. */
 static void behind_other_modules(void **state)
 {
@@ -137,6 +164,7 @@ static void behind_other_modules(void **state)
 	put(vector - 16, 15);                                     /* so many modules at most */
 	put(vector + 16, address(tls) + 16384 - 8192);            /* the executable's */
 	put(vector + 32, address(tls) + 16384 - FAR_BELOW - 40);  /* libc's */
+	glibc_arenas_clear(&arenas);
 	assert_int_equal(read_all(FAR_BELOW, words), 0);
 	assert_int_equal(count_of(FACT_THREAD_ARENA, a), 2);
 	assert_int_equal(count_of(FACT_THREAD_ARENA, address(data)), 1);
@@ -242,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_them),
+		cmocka_unit_test(who_has_run_is_read_again),
 		cmocka_unit_test(behind_other_modules),
 		cmocka_unit_test(behind_the_end_of_the_vector),
 		cmocka_unit_test(guesses_touch_nothing),

@@ -43,9 +43,8 @@ bool engine_follows(const struct engine *engine, uint32_t pid)
 	return pid == (uint32_t)getpid();
 }
 
-uint64_t engine_events(struct engine *engine)
+void engine_events(struct engine *engine)
 {
-	return UINT64_MAX;
 }
 
 void engine_note_unwatched(struct engine *engine, uint64_t count)
