@@ -26,7 +26,6 @@ struct block {
 /* What is known of a thread that may hold some. */
 struct block_holder {
 	uint64_t routine; /* what its kind began with, if that is not one for all; 0: not known, or the leader */
-	uint64_t team;    /* then: what it began with itself */
 	uint64_t faults;  /* that it took so far; UNKNOWN_U64 */
 };
 

@@ -14,10 +14,10 @@
 #define ROUNDS_MAX 16
 
 /* Threads of one start routine, and of one family of names: they do the same. Of those of whom that is not known (routine
- * 0) each is alone, and together they may have made one block. Figures but the bytes are page
- * faults. */
+ * 0) each is a kind of its own. Figures but the bytes are page faults. */
 struct kind {
-	uint64_t routine, team;
+	uint64_t routine;
+	uint32_t alone;  /* of routine 0: the thread */
 	uint64_t needed; /* brought into being what they hold */
 	uint64_t spare;  /* that they took beside those */
 	uint64_t taken;  /* in all */
@@ -49,17 +49,19 @@ static int compare_kinds(const void *a, const void *b)
 	const struct kind *one = a, *other = b;
 	int order = compare_u64(one->routine, other->routine);
 
-	return order ? order : compare_u64(one->team, other->team);
+	return order ? order : compare_u64(one->alone, other->alone);
 }
 
-static struct kind key_of(const struct block_holder *holder)
+static struct kind key_of(const struct doubts *doubts, uint32_t holder)
 {
-	return (struct kind){.routine = holder->routine, .team = holder->routine ? 0 : holder->team};
+	uint64_t routine = doubts->holders[holder - 1].routine;
+
+	return (struct kind){.routine = routine, .alone = routine ? 0 : holder};
 }
 
 static struct kind *kind_of(const struct doubts *doubts, uint32_t holder)
 {
-	struct kind key = key_of(&doubts->holders[holder - 1]);
+	struct kind key = key_of(doubts, holder);
 
 	return bsearch(&key, doubts->kind, doubts->n_kinds, sizeof(key), compare_kinds);
 }
@@ -72,7 +74,7 @@ static int doubts_init(struct doubts *doubts)
 	if (!doubts->needed || !doubts->of_holder || !doubts->kind)
 		return -ENOMEM;
 	for (size_t i = 0; i < doubts->n_holders; i++)
-		doubts->kind[i] = key_of(&doubts->holders[i]);
+		doubts->kind[i] = key_of(doubts, (uint32_t)i + 1);
 	if (doubts->n_holders)
 		qsort(doubts->kind, doubts->n_holders, sizeof(*doubts->kind), compare_kinds);
 	for (size_t i = 0; i < doubts->n_holders; i++) {
@@ -177,11 +179,8 @@ static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t 
 static bool may_be_given(const struct doubts *doubts, const struct block *block)
 {
 	const struct kind *kind = kind_of(doubts, block->holder);
-	if (kind->routine)
-		return may_be_foreign(block, kind->others, kind->needed);
-	/* It is alone: the others of its kind are others. */
-	return may_be_foreign(block, sum_of(kind->others, kind->spare - spare_of(doubts, block->holder)),
-			      doubts->needed[block->holder - 1]);
+
+	return may_be_foreign(block, kind->others, kind->needed);
 }
 
 /* Returns the sum over all. */
@@ -232,8 +231,8 @@ static bool is_doubtful(const struct doubts *doubts, const struct block *block)
 {
 	const struct kind *kind = kind_of(doubts, block->holder);
 
-	return doubts->of_holder[block->holder - 1] || may_be_given(doubts, block) ||
-	       (kind->routine && (kind->is_taker || kind->given_bytes > kind->held_bytes / 2));
+	return doubts->of_holder[block->holder - 1] || kind->is_taker || may_be_given(doubts, block) ||
+	       kind->given_bytes > kind->held_bytes / 2;
 }
 
 int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders, uint64_t ended)

@@ -60,7 +60,6 @@ int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, cons
 	if (stat.flags & PF_FORKNOEXEC)
 		doubt_inherited(blocks, procfs, pid);
 	for (size_t i = 0; i < n_threads; i++)
-		holders[i] = (struct block_holder){.routine = threads[i].is_leader ? 0 : kinds[i],
-						   .team = threads[i].start_routine, .faults = threads[i].faults};
+		holders[i] = (struct block_holder){.routine = threads[i].is_leader ? 0 : kinds[i], .faults = threads[i].faults};
 	return blocks_doubt(blocks, holders, n_threads, ended_faults(stat.faults, threads, n_threads));
 }
