@@ -214,7 +214,7 @@ static int prove_words(struct arena_walk *walk)
 		const struct arena_word *word = &arenas->words[is_last ? 0 : i];
 
 		if (!is_last && word->is_read && malloc_is_heap_arena(word->word) &&
-		    !glibc_arenas_find(arenas, word->word) && (!n || candidates[n - 1].word != word->word))
+		    !glibc_arenas_find(arenas, word->word))
 			candidates[n++] = (struct candidate){word->word, arenas->word};
 		if (n == ARENA_BATCH || (n && is_last)) {
 			error = prove_candidates(walk, candidates, n);
