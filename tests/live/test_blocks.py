@@ -39,6 +39,21 @@ CASES = {
     "few are passed on": ("stack:24,node:24,given:1", 0.9),
     "many are passed on": ("stack:8,node:8,given:4,stored:4,shown:2", 0),
 }
+# of `hands`: through whose hands they went
+HANDS = {
+    "each keeps its own": ("own:12", 0.99),
+    "a team filled it, another keeps it": ("team:8", 0),
+    "two stages filled it, the third keeps it": ("stages:8", 0),
+    "who took it made it larger": ("grown:8", 0),
+    "each of three keeps what its neighbour made": ("ring:8", 0),
+    "a team's, beside others": ("own:24,team:2", 0),
+    "two stages', beside others": ("own:24,stages:2", 0),
+    "made larger, beside others": ("own:24,grown:3", 0),
+    "a ring's, beside others": ("own:24,ring:2", 0),
+    "all of them": ("own:12,team:2,stages:2,grown:2,ring:2", 0),
+}
+
+
 def charged(target, truth):
     """Shares of the bytes made: charged to their maker, to another, to nobody."""
     made = collections.Counter()
@@ -51,10 +66,10 @@ def charged(target, truth):
     return right / total, wrong / total, 1 - (right + wrong) / total
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_blocks(workload, name, tell):
-    specs, least = CASES[name]
-    blocks = workload("blocks", *specs.split(","))
+@pytest.mark.parametrize("program, name", [("blocks", name) for name in CASES] + [("hands", name) for name in HANDS])
+def test_blocks(workload, program, name, tell):
+    specs, least = (CASES if program == "blocks" else HANDS)[name]
+    blocks = workload(program, *specs.split(","))
     truth = blocks.ask("truth")
     blocks.freeze()
     target = run("dump", "--json", "-p", blocks.pid).target()
