@@ -137,8 +137,9 @@ static int read_states(struct arena_walk *walk)
 		if (!last && !walk->arenas->arena[i].tried) {
 			walk->arenas->arena[i].tried = true;
 			of[n] = i;
-			pieces[n] = (struct memory_piece){walk->arenas->arena[i].address, bytes + n * MALLOC_STATE_BYTES,
-							  MALLOC_STATE_BYTES, false};
+			pieces[n] = (struct memory_piece){.address = walk->arenas->arena[i].address,
+							  .buffer = bytes + n * MALLOC_STATE_BYTES,
+							  .size = MALLOC_STATE_BYTES};
 			n++;
 		}
 		if (n < ARENA_BATCH && !(last && n))

@@ -27,8 +27,8 @@ static int prove_candidates(struct arena_walk *walk, const struct candidate *can
 	int error;
 
 	for (size_t i = 0; i < count; i++)
-		pieces[i] = (struct memory_piece){candidates[i].word / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES,
-						  &first[i], sizeof(first[i]), false};
+		pieces[i] = (struct memory_piece){.address = candidates[i].word / MALLOC_HEAP_BYTES * MALLOC_HEAP_BYTES,
+						  .buffer = &first[i], .size = sizeof(first[i])};
 	error = memory_read_pieces(walk->reader, pieces, count);
 	for (size_t i = 0; i < count && !error; i++) {
 		if (!pieces[i].read || first[i] != candidates[i].word)
@@ -54,8 +54,8 @@ static int scan_windows(struct arena_walk *walk, const size_t *batch, size_t cou
 	int error;
 
 	for (size_t i = 0; i < count; i++)
-		pieces[i] = (struct memory_piece){walk->threads[batch[i]].tls_base - TLS_BYTES, words[i], TLS_BYTES,
-						  false};
+		pieces[i] = (struct memory_piece){.address = walk->threads[batch[i]].tls_base - TLS_BYTES,
+						  .buffer = words[i], .size = TLS_BYTES};
 	error = memory_read_pieces(walk->reader, pieces, count);
 	for (size_t i = 0; i < count && !error; i++) {
 		for (size_t w = pieces[i].read ? TLS_WORDS : 0; w > 0; w--) {
@@ -152,8 +152,8 @@ static int read_words(struct arena_walk *walk, const size_t *batch, size_t count
 	for (size_t i = 0; i < count; i++) {
 		struct arena_word *word = &walk->arenas->words[batch[i]];
 
-		pieces[i] = (struct memory_piece){walk->threads[batch[i]].tls_base - walk->arenas->word, &word->word,
-						  sizeof(word->word), false};
+		pieces[i] = (struct memory_piece){.address = walk->threads[batch[i]].tls_base - walk->arenas->word,
+						  .buffer = &word->word, .size = sizeof(word->word)};
 	}
 	error = memory_read_pieces(walk->reader, pieces, count);
 	for (size_t i = 0; i < count && !error; i++)

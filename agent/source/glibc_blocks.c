@@ -59,10 +59,12 @@ static int try_headers(struct search *search, size_t count)
 {
 	struct memory_piece pieces[HEADERS];
 	uint64_t headers[HEADERS][2] = {0}, at = search->next;
+	bool is_own = count > 1 && pages_are_own(search->pages.tables.fd, at, at + count * PAGE);
 	int r;
 
 	for (size_t i = 0; i < count; i++)
-		pieces[i] = (struct memory_piece){at + i * PAGE, headers[i], sizeof(headers[i]), false};
+		pieces[i] = (struct memory_piece){.address = at + i * PAGE, .buffer = headers[i],
+						  .size = sizeof(headers[i]), .is_own = is_own};
 	r = memory_read_pieces(&search->pages.reader, pieces, count);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		uint64_t page = at + i * PAGE, length;

@@ -7,14 +7,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "procfs_internal.h"
+#include "memory_reader.h"
 
 /* include/linux/sched.h, since Linux 2.0: it was forked, and has called no exec since. */
 #define PF_FORKNOEXEC 0x40U
-/* Documentation/admin-guide/mm/pagemap.rst, Linux 4.2 */
-#define PAGE_IS_EXCLUSIVE (1ULL << 56)
-#define PAGE_IS_PRESENT (1ULL << 63)
-#define LOOKED_AT 64 /* pages of each block */
+#define LOOKED_AT (256ULL << 10) /* of each block */
 
 /* Page faults of threads that have ended: those of the process that no living one took. */
 static uint64_t ended_faults(uint64_t faults, const struct fact_thread *threads, size_t n_threads)
@@ -26,14 +23,8 @@ static uint64_t ended_faults(uint64_t faults, const struct fact_thread *threads,
 
 static bool is_shared(int pagemap, const struct block *block)
 {
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), pages[LOOKED_AT];
-	size_t count = block->length / page < LOOKED_AT ? block->length / page : LOOKED_AT;
-	ssize_t n = pread(pagemap, pages, count * sizeof(*pages), (off_t)(block->start / page * sizeof(*pages)));
-
-	for (ssize_t i = 0; i < n / (ssize_t)sizeof(*pages); i++)
-		if (pages[i] & PAGE_IS_PRESENT && !(pages[i] & PAGE_IS_EXCLUSIVE))
-			return true;
-	return n <= 0;
+	return !pages_are_own(pagemap, block->start,
+			      block->start + (block->length < LOOKED_AT ? block->length : LOOKED_AT));
 }
 
 /* What a child shares with its parent, or with others of its children, it has inherited. */

@@ -135,7 +135,7 @@ static int walk_heap(struct heap_reading *reading, struct malloc_walk *walk, uin
 
 static bool read_word(struct memory_pages *pages, uint64_t address, uint64_t *ret_word)
 {
-	struct memory_piece piece = {address, ret_word, sizeof(*ret_word), false};
+	struct memory_piece piece = {.address = address, .buffer = ret_word, .size = sizeof(*ret_word)};
 
 	return address && memory_read_pieces(&pages->reader, &piece, 1) == 0 && piece.read;
 }

@@ -91,6 +91,7 @@ static int flush(struct reading *reading)
 
 static int add_pieces(struct reading *reading, uint64_t at, uint64_t end)
 {
+	bool is_own = pages_are_own(reading->pages->tables.fd, at, end);
 	int r = 0;
 
 	at = (at + 7) & ~7ULL;
@@ -99,7 +100,8 @@ static int add_pieces(struct reading *reading, uint64_t at, uint64_t end)
 
 		reading->of[reading->n_pieces] = reading->range;
 		reading->pieces[reading->n_pieces++] = (struct memory_piece){
-			at, (char *)reading->pages->buffer + reading->filled, size, false};
+			.address = at, .buffer = (char *)reading->pages->buffer + reading->filled, .size = size,
+			.is_own = is_own};
 		reading->filled += size;
 		at += size;
 		if (reading->n_pieces == PIECES || reading->filled + PAGE > BUFFER_BYTES)

@@ -14,7 +14,8 @@ static bool is_own_procfs(const char *procfs)
 }
 
 /* process_vm_readv pins the pages that it reads, and since Linux 5.19 a page that a process shares with the one it was
- * forked from is copied for that (FOLL_PIN, FAULT_FLAG_UNSHARE): for a little it will do. */
+ * forked from is copied for that (FOLL_PIN, FAULT_FLAG_UNSHARE): for a little it will do, and for pages that are not
+ * shared. */
 int memory_reader_begin(struct memory_reader *reader, uint32_t pid, const char *procfs)
 {
 	if (!is_own_procfs(procfs))
@@ -35,6 +36,7 @@ int memory_reader_open(struct memory_reader *reader, uint32_t pid, const char *p
 	r = procfs_living(reader->procfs, pid, &dir);
 	if (r == 0)
 		reader->fd = procfs_openf(reader->procfs, O_RDONLY, "%s/mem", dir.path);
+	reader->can_batch = is_own_procfs(procfs);
 	return r < 0 ? r : reader->fd < 0 ? reader->fd : 0;
 }
 
@@ -76,14 +78,77 @@ ssize_t memory_read_present(const struct memory_reader *reader, uint32_t tid, ui
 	return memory_read(reader, tid, address, buffer, border - address < size ? border - address : size);
 }
 
+/* Each returns how many pieces are done with, or -errno. */
+static ssize_t read_piece(const struct memory_reader *reader, struct memory_piece *piece)
+{
+	ssize_t n = memory_read(reader, reader->via, piece->address, piece->buffer, piece->size);
+
+	if (n < 0 && n != -EFAULT && n != -EIO)
+		return n;
+	piece->read = n == (ssize_t)piece->size;
+	return 1;
+}
+
+#define BATCH_MAX 64
+
+/* One call ends where a page cannot be read: the rest takes another. */
+static ssize_t read_batch(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
+{
+	struct iovec local[BATCH_MAX] = {0}, remote[BATCH_MAX] = {0};
+	size_t done = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < count; i++) {
+		local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
+		remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
+	}
+	n = process_vm_readv((pid_t)reader->via, local, count, remote, count, 0);
+	if (n < 0 && errno != EFAULT)
+		return -errno;
+	for (; done < count && n >= (ssize_t)pieces[done].size; done++) {
+		pieces[done].read = true;
+		n -= (ssize_t)pieces[done].size;
+	}
+	if (done < count)
+		pieces[done++].read = false;
+	return (ssize_t)done;
+}
+
 int memory_read_pieces(const struct memory_reader *reader, struct memory_piece *pieces, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		ssize_t n = memory_read(reader, reader->via, pieces[i].address, pieces[i].buffer, pieces[i].size);
+	for (size_t i = 0; i < count;) {
+		size_t batch = 0;
+		ssize_t r;
 
-		if (n < 0 && n != -EFAULT && n != -EIO)
-			return (int)n;
-		pieces[i].read = n == (ssize_t)pieces[i].size;
+		while (reader->can_batch && batch < BATCH_MAX && i + batch < count && pieces[i + batch].is_own)
+			batch++;
+		r = batch ? read_batch(reader, &pieces[i], batch) : read_piece(reader, &pieces[i]);
+		if (r < 0)
+			return (int)r;
+		i += (size_t)r;
 	}
 	return 0;
+}
+
+/* Documentation/admin-guide/mm/pagemap.rst, Linux 4.2 */
+#define PAGE_IS_EXCLUSIVE (1ULL << 56)
+#define ENTRIES_MAX 512
+
+bool pages_are_own(int pagemap, uint64_t start, uint64_t end)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), at = start / page, last = (end + page - 1) / page;
+	uint64_t entries[ENTRIES_MAX];
+
+	while (at < last) {
+		size_t want = last - at < ENTRIES_MAX ? (size_t)(last - at) : ENTRIES_MAX;
+		ssize_t n = pread(pagemap, entries, want * sizeof(*entries), (off_t)(at * sizeof(*entries)));
+
+		if (n < (ssize_t)sizeof(*entries))
+			return false;
+		for (size_t i = 0; i < (size_t)n / sizeof(*entries); i++)
+			if (entries[i] & PAGE_PRESENT && !(entries[i] & PAGE_IS_EXCLUSIVE))
+				return false;
+		at += (size_t)n / sizeof(*entries);
+	}
+	return true;
 }

@@ -10,6 +10,7 @@ struct memory_reader {
 	uint32_t pid;
 	uint32_t via; /* the thread through which pieces are read: one that lives */
 	int fd;       /* /proc/PID/mem; -1: process_vm_readv */
+	bool can_batch; /* process_vm_readv knows the process by the same PID */
 };
 
 #define MEMORY_READER_NONE {.fd = -1}
@@ -34,9 +35,13 @@ struct memory_piece {
 	void *buffer;
 	size_t size;
 	bool read; /* whole */
+	bool is_own; /* no other process has its pages (pages_are_own): it is read with its neighbours, in one call */
 };
 
 /* What cannot be read does not stop the rest. -ESRCH: the process is gone; -EPERM; -errno. */
 int memory_read_pieces(const struct memory_reader *reader, struct memory_piece *pieces, size_t count);
+
+/* By the file /proc/PID/pagemap: has no other process a page of these? */
+bool pages_are_own(int pagemap, uint64_t start, uint64_t end);
 
 #endif
