@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory_reader.h"
@@ -37,12 +39,30 @@ static void doubt_inherited(struct blocks *blocks, struct procfs *procfs, uint32
 			blocks->block[i].strong = false;
 }
 
+static bool program_of(struct procfs *procfs, uint32_t pid, struct stat *ret_program)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "%u/exe", pid);
+	return fstatat(procfs->fd, path, ret_program, 0) == 0;
+}
+
+/* Does the process that forked it live, as far as can be told? It runs the same program. */
+static bool has_parent(struct procfs *procfs, uint32_t pid, uint32_t parent)
+{
+	struct stat own, parents;
+
+	return program_of(procfs, pid, &own) && program_of(procfs, parent, &parents) && own.st_dev == parents.st_dev &&
+	       own.st_ino == parents.st_ino;
+}
+
 int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct fact_thread *threads,
 		const uint64_t *kinds, size_t n_threads)
 {
 	_cleanup_(freep) struct block_holder *holders = calloc(n_threads + 1, sizeof(*holders));
 	ssize_t n = procfs_read(procfs, "%u/stat", pid); /* its faults are of all threads, those that have ended too */
 	struct proc_stat stat;
+	uint64_t ended;
 
 	if (!holders)
 		return -ENOMEM;
@@ -50,7 +70,11 @@ int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, cons
 		stat = (struct proc_stat){.flags = PF_FORKNOEXEC, .faults = UINT64_MAX};
 	if (stat.flags & PF_FORKNOEXEC)
 		doubt_inherited(blocks, procfs, pid);
+	ended = ended_faults(stat.faults, threads, n_threads);
+	/* What it shared with one that has gone (a daemon's parent) is its own by now, and may be all that it has. */
+	if (stat.flags & PF_FORKNOEXEC && !has_parent(procfs, pid, stat.parent_pid))
+		ended = UINT64_MAX;
 	for (size_t i = 0; i < n_threads; i++)
 		holders[i] = (struct block_holder){.routine = threads[i].is_leader ? 0 : kinds[i], .faults = threads[i].faults};
-	return blocks_doubt(blocks, holders, n_threads, ended_faults(stat.faults, threads, n_threads));
+	return blocks_doubt(blocks, holders, n_threads, ended);
 }

@@ -97,9 +97,10 @@ def test_mappings_that_go_upwards(workload, layout, tell):
         blocks.close()
 
 
-def test_what_a_child_has_inherited(workload, tell):
-    """Its parent made it, whatever page faults the child took since."""
-    prefork = workload("prefork")
+@pytest.mark.parametrize("how", [(), ("daemon",)], ids=["parent lives", "parent is gone"])
+def test_what_a_child_has_inherited(workload, how, tell):
+    """Its parent made it, whatever page faults the child took since; and once it is gone the pages are the child's alone."""
+    prefork = workload("prefork", *how)
     prefork.freeze()
     target = run("dump", "--json", "-p", prefork.pid).target()
     shown = target["thread_list"][0]["memory"]["mmap"]["resident_bytes"]

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A process that loads large blocks and small ones and forks a worker, which makes some of its own: as a server that forks
- * its workers. The worker says that it is ready. It must not know poolscope. */
+ * its workers, or with the argument `daemon` as one that goes into the background: who loaded ends. The worker says that it
+ * is ready. It must not know poolscope. */
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include "truth.h"
@@ -29,12 +30,33 @@ static void work(void)
 	munmap(scratch, length);
 }
 
-int main(void)
+/* The process that was started lives on until the daemon ends; who forks the daemon is another. */
+static void stay_in_front(void)
 {
+	int ends[2];
+	char byte;
+
+	if (pipe(ends) < 0)
+		DIE("pipe: %s", strerror(errno));
+	if (!fork()) {
+		close(ends[0]);
+		return;
+	}
+	close(ends[1]);
+	while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	bool is_daemon = argc > 1 && !strcmp(argv[1], "daemon");
 	void **kept = calloc(BLOCKS + 2, sizeof(*kept)), **small = calloc(SMALL, sizeof(*small));
 	pid_t child;
 
 	truth_init();
+	if (is_daemon)
+		stay_in_front();
 	for (int i = 0; i < BLOCKS; i++)
 		kept[i] = block_new(LOADED);
 	for (int i = 0; i < SMALL; i++)
@@ -44,12 +66,15 @@ int main(void)
 	child = fork();
 	if (child < 0)
 		DIE("fork: %s", strerror(errno));
+	if (child && is_daemon)
+		_exit(0);
 	if (child) {
 		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 			;
 		return kept[0] == NULL;
 	}
-	prctl(PR_SET_PDEATHSIG, 9);
+	if (!is_daemon)
+		prctl(PR_SET_PDEATHSIG, 9);
 	work();
 	for (int i = 0; i < 2; i++)
 		kept[BLOCKS + i] = block_new(MADE);
