@@ -8,9 +8,7 @@
 #define PASSED_SHARE 50
 /* Page faults of others that nothing explains may have made so little of what a kind of threads holds: 1 %. */
 #define FOREIGN_SHARE 100
-/* One part in so many of a block may be what its taker added to it (realloc). */
-#define GROWN_SHARE 8
-/* Of looking for what may have been given in exchange. */
+/* Of looking for what may have been given in exchange; who is not done then believes nothing. */
 #define ROUNDS_MAX 16
 
 /* Threads of one start routine, and of one family of names: they do the same. Of those of whom that is not known (routine
@@ -22,7 +20,7 @@ struct kind {
 	uint64_t spare;  /* that they took beside those */
 	uint64_t taken;  /* in all */
 	uint64_t others; /* what all others, those that have ended too, may have made of what is held */
-	uint64_t held_bytes, given_bytes, given; /* of these, and of needed, they may have been given some */
+	bool may_be_given; /* so much that it is more than a small part of what they hold */
 	bool is_taker;
 };
 
@@ -143,12 +141,13 @@ static void sum_spare(struct doubts *doubts)
 /* What they may have been given by others they did not make, and may have made as much of what those hold. */
 static uint64_t may_have_made(const struct kind *kind)
 {
-	uint64_t made = sum_of(kind->spare, kind->given < kind->others ? kind->given : kind->others);
+	uint64_t given = !kind->may_be_given ? 0 : kind->needed < kind->others ? kind->needed : kind->others;
+	uint64_t made = sum_of(kind->spare, given);
 
 	return made < kind->taken ? made : kind->taken;
 }
 
-/* By what was given as of the last round. */
+/* By what may have been given as of the last round. */
 static int tell_others(struct doubts *doubts)
 {
 	_cleanup_(freep) uint64_t *made = calloc(doubts->n_kinds + 1, sizeof(*made));
@@ -169,70 +168,34 @@ static int tell_others(struct doubts *doubts)
 	return 0;
 }
 
-/* Others may have made it, together, or most of it: they took as many page faults that nothing explains, and so many that
- * it may be more than a small part of what is held. */
-static bool may_be_foreign(const struct block *block, uint64_t others, uint64_t needed)
-{
-	return others >= block->faults - block->faults / GROWN_SHARE && others > needed / FOREIGN_SHARE;
-}
-
-static bool may_be_given(const struct doubts *doubts, const struct block *block)
-{
-	const struct kind *kind = kind_of(doubts, block->holder);
-
-	return may_be_foreign(block, kind->others, kind->needed);
-}
-
-/* Returns the sum over all. */
-static uint64_t sum_given(struct doubts *doubts, const struct blocks *blocks)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < doubts->n_kinds; i++)
-		doubts->kind[i].held_bytes = doubts->kind[i].given_bytes = doubts->kind[i].given = 0;
-	for (size_t i = 0; i < blocks->count; i++) {
-		const struct block *block = &blocks->block[i];
-		struct kind *kind;
-
-		if (!block_holder(block))
-			continue;
-		kind = kind_of(doubts, block->holder);
-		kind->held_bytes += block->length;
-		if (!may_be_given(doubts, block))
-			continue;
-		kind->given_bytes += block->length;
-		kind->given += block->faults;
-		sum += block->length;
-	}
-	return sum;
-}
-
 /* By what each has to spare; and again by what that makes doubtful, as they may have exchanged what they made. */
-static int find_given(struct doubts *doubts, const struct blocks *blocks)
+static int find_given(struct doubts *doubts)
 {
-	uint64_t given = 0, before;
+	bool goes_on = true;
 
 	sum_spare(doubts);
-	for (int round = 0; round < ROUNDS_MAX; round++) {
+	for (int round = 0; goes_on; round++) {
 		int r = tell_others(doubts);
 
 		if (r < 0)
 			return r;
-		before = given;
-		given = sum_given(doubts, blocks);
-		if (given == before)
-			break;
+		goes_on = false;
+		for (size_t i = 0; i < doubts->n_kinds; i++) {
+			struct kind *kind = &doubts->kind[i];
+			bool may_be = kind->others > kind->needed / FOREIGN_SHARE || round == ROUNDS_MAX;
+
+			goes_on |= may_be && !kind->may_be_given && round < ROUNDS_MAX;
+			kind->may_be_given |= may_be;
+		}
 	}
 	return 0;
 }
 
-/* Where most may be given all may: they do the same. */
 static bool is_doubtful(const struct doubts *doubts, const struct block *block)
 {
 	const struct kind *kind = kind_of(doubts, block->holder);
 
-	return doubts->of_holder[block->holder - 1] || kind->is_taker || may_be_given(doubts, block) ||
-	       kind->given_bytes > kind->held_bytes / 2;
+	return doubts->of_holder[block->holder - 1] || kind->is_taker || kind->may_be_given;
 }
 
 int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders, uint64_t ended)
@@ -244,7 +207,7 @@ int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size
 	if (r < 0)
 		return r;
 	collect(&doubts, blocks);
-	r = find_given(&doubts, blocks);
+	r = find_given(&doubts);
 	if (r < 0)
 		return r;
 	is_common = doubts.passed > (doubts.passed + doubts.held) / PASSED_SHARE;

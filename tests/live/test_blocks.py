@@ -10,12 +10,12 @@ from harness import assert_adds_up, assert_identity, run
 
 # name: threads by where they keep the addresses of their blocks, least share charged right
 CASES = {
-    "on their stacks": ("stack:12", 0.99),
-    "on stacks that lie in another's heap": ("inside:12", 0.99),
-    "in their arenas": ("node:12", 0.99),
-    "in thread-local storage": ("local:12", 0.99),
-    "in a block of theirs": ("chain:12", 0.99),
-    "in a block of theirs, far behind its beginning": ("deep:12", 0.99),
+    "on their stacks": ("stack:24", 0.99),
+    "on stacks that lie in another's heap": ("inside:24", 0.99),
+    "in their arenas": ("node:24", 0.99),
+    "in thread-local storage": ("local:24", 0.99),
+    "in a block of theirs": ("chain:24", 0.99),
+    "in a block of theirs, far behind its beginning": ("deep:24", 0.99),
     "where another had blocks, whose addresses it still has": ("reused:12", 0),
     "a global table": ("table:12", 0),
     "known to another allocator, too": ("beside:12", 0),
@@ -41,14 +41,16 @@ CASES = {
 }
 # of `hands`: through whose hands they went
 HANDS = {
-    "each keeps its own": ("own:12", 0.99),
+    "each keeps its own": ("own:40", 0.99),
     "a team filled it, another keeps it": ("team:8", 0),
     "two stages filled it, the third keeps it": ("stages:8", 0),
     "who took it made it larger": ("grown:8", 0),
+    "who made it filled a third": ("begun:8", 0),
     "each of three keeps what its neighbour made": ("ring:8", 0),
     "a team's, beside others": ("own:24,team:2", 0),
     "two stages', beside others": ("own:24,stages:2", 0),
     "made larger, beside others": ("own:24,grown:3", 0),
+    "filled to a third, beside others": ("own:24,begun:3", 0),
     "a ring's, beside others": ("own:24,ring:2", 0),
     "all of them": ("own:12,team:2,stages:2,grown:2,ring:2", 0),
 }

@@ -104,6 +104,19 @@ static void grown(struct group *group, unsigned who, int step)
 	}
 }
 
+/* Who made it filled a third; who took it, the rest. */
+static void begun(struct group *group, unsigned who, int step)
+{
+	if (step == 0 && who == 0) {
+		group->crossing[0] = malloc(BLOCK);
+		fill(&group->member[0], group->crossing[0], BLOCK / 3);
+	}
+	if (step == 1 && who == 1) {
+		fill(&group->member[1], group->crossing[0] + BLOCK / 3, BLOCK - BLOCK / 3);
+		keep(group->crossing[0]);
+	}
+}
+
 /* Each keeps what its neighbour made. */
 static void ring(struct group *group, unsigned who, int step)
 {
@@ -133,7 +146,7 @@ static const struct how {
 	const char *name;
 	unsigned members;
 	void (*act)(struct group *group, unsigned who, int step);
-} hows[] = {{"team", 4, team}, {"stages", 3, stages}, {"grown", 2, grown}, {"ring", 3, ring}, {"own", 1, own}};
+} hows[] = {{"team", 4, team}, {"stages", 3, stages}, {"grown", 2, grown}, {"begun", 2, begun}, {"ring", 3, ring}, {"own", 1, own}};
 
 /* What dead frames still say is of blocks that are gone. */
 __attribute__((noinline)) static void go_on(void)
@@ -198,7 +211,7 @@ static void add_groups(const char *specification)
 	while (count && how < hows_count && strncmp(hows[how].name, specification, count - specification) != 0)
 		how++;
 	if (!count || how == hows_count)
-		DIE("usage: hands team|stages|grown|ring|own:GROUPS...");
+		DIE("usage: hands team|stages|grown|begun|ring|own:GROUPS...");
 	for (unsigned n = strtoul(count + 1, NULL, 10); n && n_groups < GROUPS_MAX; n--) {
 		struct group *group = calloc(1, sizeof(*group));
 
