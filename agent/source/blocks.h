@@ -57,8 +57,7 @@ uint32_t block_holder(const struct block *block);
  * is believed any more in anything; and no thread at all where such blocks are not rare. Threads of one start routine do
  * the same: none of them is believed where one took what another made, which a dead trace with that one tells, and so
  * does who holds more than it took page faults. And others may have made what they hold now, or a part of it, and given it
- * to them without a trace, where they took page faults enough that nothing else explains: `ended` of them threads that have
- * ended.
+ * to them without a trace, where they took page faults enough: `ended` of them threads that have ended.
  * Holder i + 1 is holders[i]. -ENOMEM. */
 int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders, uint64_t ended);
 

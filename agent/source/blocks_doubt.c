@@ -6,10 +6,9 @@
 
 /* Of bytes that some thread holds, passed on at most one part in so many. */
 #define PASSED_SHARE 50
-/* Page faults of others that nothing explains may have made so little of what a kind of threads holds: 1 %. */
+/* All others may have made so little of what a kind of threads holds: 1 %. */
 #define FOREIGN_SHARE 100
-/* Of looking for what may have been given in exchange; who is not done then believes nothing. */
-#define ROUNDS_MAX 16
+#define FAULTS_MAX (1ULL << 40)
 
 /* Threads of one start routine, and of one family of names: they do the same. Of those of whom that is not known (routine
  * 0) each is a kind of its own. Figures but the bytes are page faults. */
@@ -17,10 +16,7 @@ struct kind {
 	uint64_t routine;
 	uint32_t alone;  /* of routine 0: the thread */
 	uint64_t needed; /* brought into being what they hold */
-	uint64_t spare;  /* that they took beside those */
 	uint64_t taken;  /* in all */
-	uint64_t others; /* what all others, those that have ended too, may have made of what is held */
-	bool may_be_given; /* so much that it is more than a small part of what they hold */
 	bool is_taker;
 };
 
@@ -115,106 +111,57 @@ static void collect(struct doubts *doubts, const struct blocks *blocks)
 	}
 }
 
-static uint64_t sum_of(uint64_t one, uint64_t other)
+/* What is not known is more than anybody took, and still can be summed up. */
+static uint64_t at_most(uint64_t faults)
 {
-	return one + other < one ? UINT64_MAX : one + other;
+	return faults < FAULTS_MAX ? faults : FAULTS_MAX;
 }
 
-static uint64_t spare_of(const struct doubts *doubts, uint32_t holder)
+/* Returns the sum of all that anybody took. */
+static uint64_t sum_faults(struct doubts *doubts)
 {
-	uint64_t needed = doubts->needed[holder - 1], faults = doubts->holders[holder - 1].faults;
+	uint64_t all = at_most(doubts->ended);
 
-	return faults > needed ? faults - needed : 0;
-}
-
-static void sum_spare(struct doubts *doubts)
-{
 	for (uint32_t i = 1; i <= doubts->n_holders; i++) {
+		uint64_t faults = at_most(doubts->holders[i - 1].faults);
 		struct kind *kind = kind_of(doubts, i);
 
 		kind->needed += doubts->needed[i - 1];
-		kind->spare = sum_of(kind->spare, spare_of(doubts, i));
-		kind->taken = sum_of(kind->taken, doubts->holders[i - 1].faults);
+		kind->taken += faults;
+		all += faults;
 	}
+	return all;
 }
 
-/* What they may have been given by others they did not make, and may have made as much of what those hold. */
-static uint64_t may_have_made(const struct kind *kind)
+/* What the others hold explains none of the page faults that they took: they may have exchanged what they made. */
+static bool may_be_given(const struct kind *kind, uint64_t all_taken)
 {
-	uint64_t given = !kind->may_be_given ? 0 : kind->needed < kind->others ? kind->needed : kind->others;
-	uint64_t made = sum_of(kind->spare, given);
-
-	return made < kind->taken ? made : kind->taken;
+	return all_taken - kind->taken > kind->needed / FOREIGN_SHARE;
 }
 
-/* By what may have been given as of the last round. */
-static int tell_others(struct doubts *doubts)
-{
-	_cleanup_(freep) uint64_t *made = calloc(doubts->n_kinds + 1, sizeof(*made));
-	uint64_t before = doubts->ended, behind = 0;
-
-	if (!made)
-		return -ENOMEM;
-	for (size_t i = 0; i < doubts->n_kinds; i++)
-		made[i] = may_have_made(&doubts->kind[i]);
-	for (size_t i = 0; i < doubts->n_kinds; i++) {
-		doubts->kind[i].others = before;
-		before = sum_of(before, made[i]);
-	}
-	for (size_t i = doubts->n_kinds; i-- > 0;) {
-		doubts->kind[i].others = sum_of(doubts->kind[i].others, behind);
-		behind = sum_of(behind, made[i]);
-	}
-	return 0;
-}
-
-/* By what each has to spare; and again by what that makes doubtful, as they may have exchanged what they made. */
-static int find_given(struct doubts *doubts)
-{
-	bool goes_on = true;
-
-	sum_spare(doubts);
-	for (int round = 0; goes_on; round++) {
-		int r = tell_others(doubts);
-
-		if (r < 0)
-			return r;
-		goes_on = false;
-		for (size_t i = 0; i < doubts->n_kinds; i++) {
-			struct kind *kind = &doubts->kind[i];
-			bool may_be = kind->others > kind->needed / FOREIGN_SHARE || round == ROUNDS_MAX;
-
-			goes_on |= may_be && !kind->may_be_given && round < ROUNDS_MAX;
-			kind->may_be_given |= may_be;
-		}
-	}
-	return 0;
-}
-
-static bool is_doubtful(const struct doubts *doubts, const struct block *block)
+static bool is_doubtful(const struct doubts *doubts, const struct block *block, uint64_t all_taken)
 {
 	const struct kind *kind = kind_of(doubts, block->holder);
 
-	return doubts->of_holder[block->holder - 1] || kind->is_taker || kind->may_be_given;
+	return doubts->of_holder[block->holder - 1] || kind->is_taker || may_be_given(kind, all_taken);
 }
 
 int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size_t n_holders, uint64_t ended)
 {
 	_cleanup_(doubts_clear) struct doubts doubts = {.holders = holders, .n_holders = n_holders, .ended = ended};
 	int r = doubts_init(&doubts);
+	uint64_t all_taken;
 	bool is_common;
 
 	if (r < 0)
 		return r;
 	collect(&doubts, blocks);
-	r = find_given(&doubts);
-	if (r < 0)
-		return r;
+	all_taken = sum_faults(&doubts);
 	is_common = doubts.passed > (doubts.passed + doubts.held) / PASSED_SHARE;
 	for (size_t i = 0; i < blocks->count; i++) {
 		struct block *block = &blocks->block[i];
 
-		if (block_holder(block) && (is_common || is_doubtful(&doubts, block)))
+		if (block_holder(block) && (is_common || is_doubtful(&doubts, block, all_taken)))
 			block->strong = false;
 	}
 	return 0;
