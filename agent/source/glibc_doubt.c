@@ -14,6 +14,13 @@
 /* include/linux/sched.h, since Linux 2.0: it was forked, and has called no exec since. */
 #define PF_FORKNOEXEC 0x40U
 #define LOOKED_AT (256ULL << 10) /* of each block */
+/* Documentation/admin-guide/mm/pagemap.rst; its flags: include/uapi/linux/kernel-page-flags.h, Linux 2.6.31 */
+#define PAGE_IS_PRESENT (1ULL << 63)
+#define PAGE_FRAME ((1ULL << 55) - 1)
+#define FLAGS_OF_FOLIOS (1ULL << 15 | 1ULL << 16) /* KPF_COMPOUND_HEAD, KPF_COMPOUND_TAIL */
+#define HUGE_BYTES (2ULL << 20) /* x86-64 */
+#define SAMPLES 4096 /* of all blocks together, but some of each */
+#define SAMPLES_MIN 8
 
 /* Page faults of threads that have ended: those of the process that no living one took. */
 static uint64_t ended_faults(uint64_t faults, const struct fact_thread *threads, size_t n_threads)
@@ -29,11 +36,43 @@ static bool is_shared(int pagemap, const struct block *block)
 			      block->start + (block->length < LOOKED_AT ? block->length : LOOKED_AT));
 }
 
-/* What a child shares with its parent, or with others of its children, it has inherited. */
-static void doubt_inherited(struct blocks *blocks, struct procfs *procfs, uint32_t pid)
+/* Some pages here and there. A page of a large folio came with others by one fault, also where the page tables know it alone
+ * by now, since a mapping was moved (mremap). */
+static bool has_large_folios(int pagemap, int kpageflags, const struct block *block, size_t samples)
 {
-	_cleanup_(close_fd) int pagemap = procfs_openf(procfs, O_RDONLY | O_CLOEXEC, "%u/pagemap", pid);
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), step = block->length / samples + page, entry, flags;
 
+	for (uint64_t at = block->start; at < block->start + block->length; at += step) {
+		if (pread(pagemap, &entry, sizeof(entry), (off_t)(at / page * sizeof(entry))) != sizeof(entry) ||
+		    !(entry & PAGE_IS_PRESENT) || !(entry & PAGE_FRAME))
+			continue;
+		if (pread(kpageflags, &flags, sizeof(flags), (off_t)((entry & PAGE_FRAME) * sizeof(flags))) ==
+			    sizeof(flags) &&
+		    flags & FLAGS_OF_FOLIOS)
+			return true;
+	}
+	return false;
+}
+
+/* Where the kernel tells no page frames (without CAP_SYS_ADMIN), the page tables alone say what is huge. */
+static void count_folios(struct blocks *blocks, int pagemap, int kpageflags)
+{
+	size_t held = 0, samples;
+
+	for (size_t i = 0; i < blocks->count; i++)
+		held += block_holder(&blocks->block[i]) != HOLDER_NONE;
+	samples = held ? SAMPLES / held + SAMPLES_MIN : 0;
+	for (size_t i = 0; i < blocks->count && kpageflags >= 0; i++) {
+		struct block *block = &blocks->block[i];
+
+		if (block_holder(block) && has_large_folios(pagemap, kpageflags, block, samples))
+			block->faults = block->present / HUGE_BYTES;
+	}
+}
+
+/* What a child shares with its parent, or with others of its children, it has inherited. */
+static void doubt_inherited(struct blocks *blocks, int pagemap)
+{
 	for (size_t i = 0; i < blocks->count; i++)
 		if (block_holder(&blocks->block[i]) && is_shared(pagemap, &blocks->block[i]))
 			blocks->block[i].strong = false;
@@ -60,6 +99,8 @@ int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, cons
 		const uint64_t *kinds, size_t n_threads)
 {
 	_cleanup_(freep) struct block_holder *holders = calloc(n_threads + 1, sizeof(*holders));
+	_cleanup_(close_fd) int pagemap = procfs_openf(procfs, O_RDONLY, "%u/pagemap", pid);
+	_cleanup_(close_fd) int kpageflags = procfs_openf(procfs, O_RDONLY, "kpageflags");
 	ssize_t n = procfs_read(procfs, "%u/stat", pid); /* its faults are of all threads, those that have ended too */
 	struct proc_stat stat;
 	uint64_t ended;
@@ -69,7 +110,8 @@ int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, cons
 	if (n < 0 || proc_parse_stat(procfs->buffer, (size_t)n, &stat) < 0)
 		stat = (struct proc_stat){.flags = PF_FORKNOEXEC, .faults = UINT64_MAX};
 	if (stat.flags & PF_FORKNOEXEC)
-		doubt_inherited(blocks, procfs, pid);
+		doubt_inherited(blocks, pagemap);
+	count_folios(blocks, pagemap, kpageflags);
 	ended = ended_faults(stat.faults, threads, n_threads);
 	/* What it shared with one that has gone (a daemon's parent) is its own by now, and may be all that it has. */
 	if (stat.flags & PF_FORKNOEXEC && !has_parent(procfs, pid, stat.parent_pid))
