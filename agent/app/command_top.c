@@ -23,6 +23,7 @@ struct top {
 	struct session session;
 	bool wants_terminal;
 	struct terminal *terminal; /* NULL: text frames */
+	FILE *text;                /* where those go */
 	struct dashboard_state ui;
 	struct snapshot *frozen; /* while paused: what is shown; else NULL */
 	struct command *command; /* NULL: none was started */
@@ -133,10 +134,10 @@ static int on_frame(void *context)
 	} else if (!top->session.snapshot->n_targets) {
 		error = 0; /* who waits was told so */
 	} else {
-		error = text_render(top->session.snapshot, terminal_columns(stdout), stdout);
-		if (!error && (putchar('\n') == EOF || fflush(stdout)))
+		error = text_render(top->session.snapshot, terminal_columns(stdout), top->text);
+		if (!error && (putc('\n', top->text) == EOF || fflush(top->text)))
 			error = -errno;
-		if (!error && session_is_over(&top->session))
+		if (error == -EINTR || (!error && session_is_over(&top->session)))
 			return TOP_QUIT;
 	}
 	if (!error && options->count && top->refreshes >= options->count)
@@ -275,7 +276,7 @@ static int top_run(struct top *top)
 		error = last < 0 ? last : error;
 	}
 	if (!top->wants_terminal && error >= 0 && shown(top))
-		text_render_summary(shown(top), stdout);
+		text_render_summary(shown(top), top->text);
 	terminal_end(top);
 	if (error == -ENOSPC || error == -EIO)
 		return output_failed(NULL, error);
@@ -310,11 +311,14 @@ int command_top(const struct options *options)
 	if (code != EXIT_DONE)
 		return code;
 	code = session_open(options, false, &top.session);
-	if (code == EXIT_DONE && log_ring_new(200, &top.log))
+	top.text = code == EXIT_DONE ? output_patient() : NULL;
+	if (code == EXIT_DONE && (!top.text || log_ring_new(200, &top.log)))
 		code = EXIT_FAILED;
 	if (code == EXIT_DONE)
 		code = top_run(&top);
 	terminal_end(&top);
+	if (top.text)
+		fclose(top.text);
 	command_free(top.command);
 	log_ring_free(top.log);
 	snapshot_free(top.frozen);

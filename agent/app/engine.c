@@ -162,16 +162,30 @@ static void tell(const struct engine *engine, const struct watched *watched, con
 		engine->options.on_target(engine->options.context, &watched->info, end);
 }
 
+struct asked_rules {
+	const struct model *model;
+	uint32_t target;
+};
+
+static uint32_t rule_of(const void *context, const struct thread_id *id)
+{
+	const struct asked_rules *asked = context;
+
+	return model_rule_of(asked->model, asked->target, id);
+}
+
 /* What was there at attach may show in the target's own memory whose it is. */
 static int search(struct engine *engine, struct watched *watched)
 {
+	const struct asked_rules asked = {engine->model, watched->id};
+	const struct rule_teller rules = {rule_of, &asked};
 	struct fact_sink sink = engine_sink(engine);
 	_cleanup_(freep) struct unowned *unowned = NULL;
 	size_t count = 0;
 	int error = model_unowned(engine->model, watched->id, &unowned, &count);
 
 	if (!error)
-		error = watched_search(watched, unowned, count, &sink);
+		error = watched_search(watched, unowned, count, &rules, &sink);
 	return error || !watched->info.search_cut ? error : apply_target(engine, watched, false);
 }
 

@@ -5,12 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "../edge/loop.h"
 #include "../edge/options.h"
 #include "../view/cells.h"
+
+#define PATIENCE_MS 100
 
 static int finish(FILE *out, int error)
 {
@@ -132,6 +137,35 @@ int output_failed(const char *path, int error)
 	text_copy(explain.remedy, sizeof(explain.remedy), output_remedy(-error));
 	explain_print(&explain, stderr);
 	return EXIT_FAILED;
+}
+
+/* A pipe that has room has it for PIPE_BUF bytes. Returns 0 where it failed (fopencookie). */
+static ssize_t write_patiently(void *cookie, const char *bytes, size_t size)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	size_t done = 0;
+
+	while (done < size) {
+		size_t piece = size - done < PIPE_BUF ? size - done : PIPE_BUF;
+		ssize_t n;
+
+		while (poll(&out, 1, PATIENCE_MS) == 0) {
+			if (loop_end_is_asked()) {
+				errno = EINTR;
+				return 0;
+			}
+		}
+		n = write(STDOUT_FILENO, bytes + done, piece);
+		if (n < 0)
+			return 0;
+		done += (size_t)n;
+	}
+	return (ssize_t)size;
+}
+
+FILE *output_patient(void)
+{
+	return fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_patiently});
 }
 
 int output_done(int code)

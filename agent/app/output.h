@@ -14,6 +14,9 @@ int output_write(const char *path, const struct snapshot *snapshot,
 		 int (*render)(const struct snapshot *snapshot, FILE *out));
 /* What went to standard output is there: `code`; else says what failed and returns EXIT_FAILED. */
 int output_done(int code);
+/* Standard output for who goes on writing: where nobody reads, it waits, but not longer than until the agent is told to end
+ * (EINTR). The caller's to close. NULL: no memory. */
+FILE *output_patient(void);
 /* Says on stderr that what goes to path (NULL: standard output) could not be written, why (-errno) and
  * what to do; returns EXIT_FAILED. */
 int output_failed(const char *path, int error);

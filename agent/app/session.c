@@ -299,9 +299,11 @@ static int on_discovery(void *context)
 
 	if (count == -ENOMEM)
 		return count;
-	if (count > 0)
-		session->attached += (uint64_t)count;
-	return await_events(session);
+	if (count <= 0)
+		return await_events(session);
+	session->attached += (uint64_t)count;
+	/* From its first refresh on a target is judged by each event. */
+	return on_refresh(session);
 }
 
 static int on_sample(void *context)

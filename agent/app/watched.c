@@ -378,7 +378,7 @@ static int search_batch(struct batch *batch)
 }
 
 int watched_search(struct watched *watched, const struct unowned *unowned, size_t n_unowned,
-		   const struct fact_sink *sink)
+		   const struct rule_teller *rules, const struct fact_sink *sink)
 {
 	_cleanup_(thread_list_free) struct thread_list list = {0};
 	struct batch batch = {.watched = watched, .sink = sink, .flush = search_batch, .list = &list};
@@ -386,7 +386,7 @@ int watched_search(struct watched *watched, const struct unowned *unowned, size_
 	int error = batch_all_by_age(&batch);
 
 	if (!error)
-		error = watched_tell_kinds(watched, list.threads, list.count, &kinds);
+		error = watched_tell_kinds(watched, list.threads, list.count, rules, &kinds);
 	if (!error)
 		error = glibc_blocks(watched->info.pid, watched->procfs_path, watched->id, boottime(),
 				     list.threads, kinds, list.count, &watched->arenas, unowned, n_unowned,

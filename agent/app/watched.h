@@ -67,9 +67,15 @@ DEFINE_CLEANUP(struct watched *, watched_free)
 int watched_open_image(struct watched *watched, struct explain *explain);
 /* The mappings, then the threads with their stacks and start routines. */
 int watched_seed(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink);
+/* Whoever knows the config's own rules for pools: a number of the one that is about a thread, 0 for none. */
+struct rule_teller {
+	uint32_t (*rule_of)(const void *context, const struct thread_id *id);
+	const void *context;
+};
+
 /* Looks for the makers of what was there before: `unowned` as the model has it after the seed. */
 int watched_search(struct watched *watched, const struct unowned *unowned, size_t n_unowned,
-		   const struct fact_sink *sink);
+		   const struct rule_teller *rules, const struct fact_sink *sink);
 /* A birth as the kernel told it: fills what the kernel could not know, and adds the routine's name. */
 int watched_birth(struct watched *watched, const struct fact *fact, const struct fact_sink *sink);
 /* Somebody waits to know whose worker the newborn is: its runtime is read before the next refresh, within the share of CPU
@@ -84,9 +90,10 @@ void watched_learn(struct watched *watched, const struct fact_thread *threads, s
 void watched_learn_again(struct watched *watched, bool exact);
 /* Fills what a descriptor tells and these threads do not know yet; WATCHED_BATCH of them at most. */
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count);
-/* Of each thread a number that those have who do the same: by what they run, their names, and whose workers they are; 0: it
- * is not known. Caller frees *ret_kinds. */
-int watched_tell_kinds(struct watched *watched, const struct fact_thread *threads, size_t count, uint64_t **ret_kinds);
+/* Of each thread a number that those have who do the same: by what they run, their names, whose workers they are, and the
+ * config's own rules; 0: it is not known. Caller frees *ret_kinds. */
+int watched_tell_kinds(struct watched *watched, const struct fact_thread *threads, size_t count,
+		       const struct rule_teller *rules, uint64_t **ret_kinds);
 /* Of a thread whose start routine is that of every std::thread: what that calls, in place of it, where it can be told. */
 void watched_name_callable(struct watched *watched, const struct fact_thread *thread, struct fact_routine *routine);
 /* The youngest of those that have one TLS base have none: it is the oldest's. The threads lie `stride` bytes apart. 0 or

@@ -119,7 +119,7 @@ static int find_callable(struct watched *watched, const struct fact_thread *thre
 
 /* A class of pools begins the threads of all its pools in one routine: what they are called tells them apart, and whose
  * workers they are. */
-static uint64_t hash_of_pool(uint64_t routine, const char *name, uint64_t executor)
+static uint64_t hash_of_pool(uint64_t routine, const char *name, uint64_t executor, uint32_t rule)
 {
 	uint64_t hash = routine;
 
@@ -127,6 +127,7 @@ static uint64_t hash_of_pool(uint64_t routine, const char *name, uint64_t execut
 		if (!isdigit((unsigned char)*name))
 			hash = (hash ^ (unsigned char)*name) * 1099511628211ULL; /* FNV-1a */
 	hash = (hash ^ executor) * 1099511628211ULL;
+	hash = (hash ^ rule) * 1099511628211ULL;
 	return hash ? hash : 1;
 }
 
@@ -169,7 +170,7 @@ static uint64_t executor_of(const struct worker_of *workers, size_t count, const
 
 /* One routine begins all threads of a library, or of a language (Rust's thread_start): what is behind it tells them apart,
  * else nothing. */
-static uint64_t kind_of(struct watched *watched, const struct fact_thread *thread, uint64_t executor)
+static uint64_t kind_of(struct watched *watched, const struct fact_thread *thread, uint64_t executor, uint32_t rule)
 {
 	struct fact_routine routine = {.symbol = ""};
 	uint64_t address = 0;
@@ -183,10 +184,11 @@ static uint64_t kind_of(struct watched *watched, const struct fact_thread *threa
 	} else if (executor || (!strstr(routine.symbol, "thread_start") && !strstr(routine.module, ".so"))) {
 		address = thread->start_routine;
 	}
-	return address ? hash_of_pool(address, thread->name, executor) : 0;
+	return address ? hash_of_pool(address, thread->name, executor, rule) : 0;
 }
 
-int watched_tell_kinds(struct watched *watched, const struct fact_thread *threads, size_t count, uint64_t **ret_kinds)
+int watched_tell_kinds(struct watched *watched, const struct fact_thread *threads, size_t count,
+		       const struct rule_teller *rules, uint64_t **ret_kinds)
 {
 	_cleanup_(freep) uint64_t *kinds = calloc(count + 1, sizeof(*kinds));
 	_cleanup_(freep) struct worker_of *workers = NULL;
@@ -199,7 +201,8 @@ int watched_tell_kinds(struct watched *watched, const struct fact_thread *thread
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < count; i++)
-		kinds[i] = kind_of(watched, &threads[i], executor_of(workers, n_workers, &threads[i]));
+		kinds[i] = kind_of(watched, &threads[i], executor_of(workers, n_workers, &threads[i]),
+				   rules->rule_of(rules->context, &threads[i].id));
 	*ret_kinds = TAKE_PTR(kinds);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static struct {
 	enum log_level level;
 	void (*write_line)(void *context, const char *line, size_t length);
 	void *context;
+	uint64_t dropped; /* lines that stderr had no room for, since the last that it took */
 } log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_LEVEL_INFO };
 
 struct line {
@@ -133,15 +135,6 @@ static void time_format(uint64_t realtime_ns, char *buffer, size_t size)
 	snprintf(buffer + length, size - length, ".%03uZ", (unsigned)(realtime_ns / NSEC_PER_MSEC % 1000));
 }
 
-static void write_stderr(const char *line, size_t length)
-{
-	/* One write, so that lines of several writers do not mix. A log that cannot be written is no
-	 * reason to stop. */
-	ssize_t written = write(STDERR_FILENO, line, length);
-
-	(void)written;
-}
-
 static void line_begin(struct line *line, enum log_level level, const char *event)
 {
 	char now_text[40];
@@ -158,13 +151,50 @@ static void line_begin(struct line *line, enum log_level level, const char *even
 	line_add_pair(line, "event", event);
 }
 
+/* A pipe that takes anything takes a page, which is more than a line. */
+static bool stderr_has_room(void)
+{
+	struct pollfd stderr_poll = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&stderr_poll, 1, 0) != 0;
+}
+
+static void write_stderr(struct line *line)
+{
+	ssize_t written;
+
+	/* One write, so that lines of several writers do not mix. A log that cannot be written is no reason to stop. */
+	line->text[line->length++] = '\n';
+	written = write(STDERR_FILENO, line->text, line->length);
+	(void)written;
+}
+
+/* Whoever reads the log may have got stuck; the agent must not, with it. */
+static void try_stderr(struct line *line)
+{
+	if (log_state.dropped && stderr_has_room()) {
+		struct line told;
+
+		line_begin(&told, LOG_LEVEL_WARN, "log_lines_dropped");
+		line_add_pair(&told, "lines", LOG_NUMBER(log_state.dropped));
+		line_add_pair(&told, "why", "stderr took no more");
+		log_state.dropped = 0;
+		write_stderr(&told);
+	}
+	if (stderr_has_room())
+		write_stderr(line);
+	else
+		log_state.dropped++;
+}
+
 static void line_end(struct line *line)
 {
+	if (!log_state.write_line) {
+		try_stderr(line);
+		return;
+	}
 	line->text[line->length++] = '\n';
-	if (log_state.write_line)
-		log_state.write_line(log_state.context, line->text, line->length);
-	else
-		write_stderr(line->text, line->length);
+	log_state.write_line(log_state.context, line->text, line->length);
 }
 
 void log_event(enum log_level level, const char *event, ...)

@@ -15,7 +15,8 @@ int log_level_parse(const char *name, enum log_level *ret_level); /* 0, -ENOENT 
 /* Events below the level are dropped. Default: info. */
 void log_set_level(enum log_level level);
 
-/* Where lines go, newline included; NULL: stderr. The sink is called with the log's lock held. */
+/* Where lines go, newline included; NULL: stderr, which drops (and counts in a line of its own, later) what it has no room
+ * for. The sink is called with the log's lock held. */
 void log_set_sink(void (*write_line)(void *context, const char *line, size_t length), void *context);
 
 /* level=LEVEL event=EVENT key=value...: pairs of `const char *`, ended by NULL. A NULL value is left

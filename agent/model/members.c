@@ -82,6 +82,13 @@ static uint32_t pool_of(struct target *target, struct thread *thread, uint64_t n
 	return pool;
 }
 
+uint32_t thread_rule(struct target *target, struct thread *thread)
+{
+	const struct pool_subject subject = subject_of(target, thread);
+
+	return pools_rule_of(target->policy, &subject);
+}
+
 static void count_arrival(struct pool *pool, const struct thread *thread)
 {
 	if (thread->born) {

@@ -223,6 +223,14 @@ bool model_has_moved(const struct model *model, uint32_t target, unsigned int to
 	return moved > least * tolerance;
 }
 
+uint32_t model_rule_of(const struct model *model, uint32_t target, const struct thread_id *id)
+{
+	struct target *found = target_find(model, target);
+	struct thread *thread = found ? threads_find(&found->threads, *id) : NULL;
+
+	return thread ? thread_rule(found, thread) : 0;
+}
+
 static bool is_first_stack(const struct target *target, const struct range *range)
 {
 	return target->stack_length && range->start < target->stack_start + target->stack_length &&

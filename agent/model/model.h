@@ -57,6 +57,9 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
  * is less; or when there is something that was never read, for want of which other figures are not told. */
 bool model_has_moved(const struct model *model, uint32_t target, unsigned int tolerance);
 
+/* The number of the first of the config's own rules that is about the thread; 0: none. */
+uint32_t model_rule_of(const struct model *model, uint32_t target, const struct thread_id *id);
+
 /* What no thread owns, for the search for evidence. Caller frees *ret_unowned. */
 int model_unowned(const struct model *model, uint32_t target, struct unowned **ret_unowned, size_t *ret_count);
 

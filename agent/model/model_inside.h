@@ -208,6 +208,8 @@ bool target_is_listed(const struct target *target);
 /* It has given itself a name, which counts. */
 void thread_name(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
 void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
+/* As pools_rule_of(). */
+uint32_t thread_rule(struct target *target, struct thread *thread);
 /* Its runtime says whose worker it is (0: nobody's): so it has been from its start. */
 void thread_recognise(struct model *model, struct target *target, struct thread *thread, uint64_t executor,
 		      uint64_t now_ns);

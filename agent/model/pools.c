@@ -89,21 +89,29 @@ static const char *kind_by_rules(const struct policy_entry *policy, const char *
 	return KIND_THREADS;
 }
 
-static bool choose_by_rule(const struct policy_entry *policy, const struct pool_subject *subject,
-			   struct pool_choice *ret_choice)
+uint32_t pools_rule_of(const struct policy_entry *policy, const struct pool_subject *subject)
 {
 	for (size_t i = 0; i < policy->n_rules; i++) {
 		const struct pool_rule *rule = &policy->rules[i];
 
-		if (!*rule->pool || !glob_matches(rule->thread_name, subject->name) ||
-		    !glob_matches(rule->start_routine, subject->symbol) ||
-		    !glob_matches(rule->module, subject->module) || !creator_matches(rule, subject))
-			continue;
-		*ret_choice = (struct pool_choice){.kind = kind_by_rules(policy, rule->pool), .reserved = true};
-		snprintf(ret_choice->name, sizeof(ret_choice->name), "%s", rule->pool);
-		return true;
+		if (*rule->pool && glob_matches(rule->thread_name, subject->name) &&
+		    glob_matches(rule->start_routine, subject->symbol) && glob_matches(rule->module, subject->module) &&
+		    creator_matches(rule, subject))
+			return (uint32_t)i + 1;
 	}
-	return false;
+	return 0;
+}
+
+static bool choose_by_rule(const struct policy_entry *policy, const struct pool_subject *subject,
+			   struct pool_choice *ret_choice)
+{
+	uint32_t number = pools_rule_of(policy, subject);
+
+	if (!number)
+		return false;
+	*ret_choice = (struct pool_choice){.kind = kind_by_rules(policy, policy->rules[number - 1].pool), .reserved = true};
+	snprintf(ret_choice->name, sizeof(ret_choice->name), "%s", policy->rules[number - 1].pool);
+	return true;
 }
 
 static struct pool *pool_by_name(const struct pools *pools, const char *name)

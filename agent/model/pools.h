@@ -118,6 +118,8 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		uint64_t time_ns, uint32_t *ret_pool);
 /* The same if there is one already, else POOL_NONE (also where the rest, `other`, would take it). */
 uint32_t pools_find(struct pools *pools, const struct policy_entry *policy, const struct pool_subject *subject);
+/* The number of the first of the config's rules that is about it, from 1 on; 0: none. */
+uint32_t pools_rule_of(const struct policy_entry *policy, const struct pool_subject *subject);
 /* What its threads are started with lies on the stack of who made them (runtime_rules.h). */
 bool pools_have_creators_argument(struct pools *pools, const struct pool_subject *subject);
 /* The program's first thread, and what has no pool of its own. */

@@ -24,7 +24,9 @@ int probes_fd(const struct probes *probes)
 
 uint64_t probes_due(const struct probes *probes)
 {
-	return probes->due_ns;
+	bool has_spare = probe_ring_is_wide(probes->ring) && probes->forget_ns < probes->due_ns;
+
+	return has_spare ? probes->forget_ns : probes->due_ns;
 }
 
 /* Late exits of a process that has ended are still told; then its number is free for another. */

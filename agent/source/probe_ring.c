@@ -105,6 +105,11 @@ void probe_ring_settle(struct probe_ring *ring)
 	ring->settled_at = position;
 }
 
+bool probe_ring_is_wide(const struct probe_ring *ring)
+{
+	return ring->window && ring->window_bytes > ring->narrow_bytes;
+}
+
 static bool window_has(const struct probe_ring *ring, uint64_t position, uint64_t size)
 {
 	return ring->window && (ring->window_bytes == ring->whole_bytes ||

@@ -18,5 +18,6 @@ int probe_ring_read(struct probe_ring *ring, int (*each)(void *context, const vo
 		    void *context);
 /* Once a second or so: gives back what only a storm needed. */
 void probe_ring_settle(struct probe_ring *ring);
+bool probe_ring_is_wide(const struct probe_ring *ring); /* there is something to give back */
 
 #endif

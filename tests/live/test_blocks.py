@@ -86,6 +86,22 @@ def test_blocks(workload, program, name, tell):
         assert thread["memory"]["held_bytes"] == thread["memory"]["mmap"]["resident_bytes"], "not marked as held"
 
 
+def test_pools_that_the_config_tells_apart(workload, tmp_path, tell):
+    """By name and start routine all are one pool, and it is right for that; who tells them apart wants to know more."""
+    hands = workload("hands", "numbered", "stages:30")
+    truth = hands.ask("truth")
+    hands.freeze()
+    config = tmp_path / "rules.yaml"
+    config.write_text("targets:\n  - name: hands\n    match: {exe: hands}\n    pool_rules:\n"
+                      "      - {pool: keeper, kind: keeper, thread_name: 'stages-2'}\n")
+    for options, least in ((), 0.99), (("-c", config), 0):
+        pools = {pool["name"]: pool["memory"]["held_bytes"]
+                 for pool in run("dump", "--json", "-p", hands.pid, *options).target()["pools"]}
+        share = sum(filter(None, pools.values())) / sum(thread["made"] for thread in truth["threads"])
+        tell(f"with {options}: {pools}, {share:.1%} charged")
+        assert share >= least and (least or share == 0)
+
+
 @pytest.mark.parametrize("layout", [("setarch", "-L"), ("sh", "-c", 'ulimit -s unlimited; exec "$@"', "sh")],
                          ids=["legacy layout", "unlimited stack"])
 def test_mappings_that_go_upwards(workload, layout, tell):

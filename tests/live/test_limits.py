@@ -4,7 +4,7 @@ import pytest
 
 from exporter import Exporter
 from fixtures import factory
-from harness import run
+from harness import run, wait_for
 from screen import screen  # noqa: F401 a fixture
 
 exporter = factory(Exporter)
@@ -68,6 +68,16 @@ def test_serve_logs_it_once_and_has_no_series_of_it(exporter, filled, pools):
         ' source=option',
         'warn event=limit_not_judged process=pools pool=resize-* limit=threads'
         ' why="the capacity of the pool is not known" source=option'])
+
+
+def test_who_is_found_later_is_judged_at_once(exporter, pools):
+    """Between the attach and the refresh after it, which may be minutes away, limits hold as well."""
+    serving = exporter("-n", "pools", "--limit", "threads=3", "--interval", "600")
+    late = pools("resize:threads=6,named")
+    wait_for(lambda: any("event=attached" in line for line in serving.log), "the attach")
+    late.fill()
+    wait_for(lambda: any("event=limit_state" in line and "state=over" in line for line in serving.log), "the limit")
+    assert serving.stop() == 0
 
 
 def test_check_says_what_cannot_be_judged(tmp_path):

@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "edge/log.h"
 
@@ -144,6 +146,36 @@ static void explains(void **state)
 	assert_string_equal(capture->text, "level=error event=attach_failed what=\"cannot attach\" why=gone\n");
 }
 
+/* Nobody reads: no line may stop the agent, and how many were lost is told as soon as there is room. */
+static void a_log_that_is_stuck(void **state)
+{
+	static char text[1 << 16];
+	int ends[2], kept = dup(STDERR_FILENO);
+	unsigned told = 0, dropped = 0;
+	ssize_t length;
+
+	log_set_sink(NULL, NULL);
+	assert_int_equal(pipe(ends), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 8192) >= 8192 && dup2(ends[1], STDERR_FILENO) >= 0);
+	for (int i = 0; i < 1000; i++)
+		log_event(LOG_LEVEL_INFO, "flood", "number", LOG_NUMBER(i), NULL);
+	length = read(ends[0], text, sizeof(text) - 1);
+	assert_true(length > 0);
+	log_event(LOG_LEVEL_INFO, "later", NULL);
+	length += read(ends[0], text + length, sizeof(text) - 1 - (size_t)length);
+	text[length] = '\0';
+	dup2(kept, STDERR_FILENO);
+	for (const char *at = text; (at = strstr(at, "event=flood")); at++)
+		told++;
+	assert_true(told > 0 && told < 1000);
+	assert_int_equal(sscanf(strstr(text, "event=log_lines_dropped"), "event=log_lines_dropped lines=%u ", &dropped), 1);
+	assert_int_equal(told + dropped, 1000);
+	assert_non_null(strstr(text, "event=later"));
+	close(kept);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void ring_keeps_the_newest(void **state)
 {
 	_cleanup_(log_ring_freep) struct log_ring *ring = NULL;
@@ -176,6 +208,7 @@ int main(void)
 		LOG_TEST(time_outside_the_journal),
 		LOG_TEST(limit_transitions),
 		LOG_TEST(explains),
+		LOG_TEST(a_log_that_is_stuck),
 		LOG_TEST(ring_keeps_the_newest),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A process in which large blocks of malloc go through several hands before one thread keeps them, and that knows who
- * brought which pages into being. It must not know poolscope. usage: hands HOW:GROUPS... */
+ * brought which pages into being. It must not know poolscope. usage: hands [numbered] HOW:GROUPS... */
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -29,6 +29,7 @@ struct group {
 
 static struct group *groups[GROUPS_MAX];
 static unsigned n_groups;
+static bool is_numbered; /* names tell members apart by numbers alone: poolscope takes them for one pool */
 static pthread_barrier_t settled;
 
 static void fill(struct member *member, char *start, size_t length)
@@ -169,7 +170,7 @@ static void *member_main(void *argument)
 	char name[16];
 
 	group->member[who].tid = syscall(SYS_gettid);
-	snprintf(name, sizeof(name), "%s-%c-0", group->how->name, 'a' + who);
+	snprintf(name, sizeof(name), is_numbered ? "%s-%u" : "%s-%c-0", group->how->name, is_numbered ? who : 'a' + who);
 	pthread_setname_np(pthread_self(), name); /* those of one place are a pool, in all groups together */
 	free(malloc(100));
 	for (int step = 0; step < STEPS; step++) {
@@ -211,7 +212,7 @@ static void add_groups(const char *specification)
 	while (count && how < hows_count && strncmp(hows[how].name, specification, count - specification) != 0)
 		how++;
 	if (!count || how == hows_count)
-		DIE("usage: hands team|stages|grown|begun|ring|own:GROUPS...");
+		DIE("usage: hands [numbered] team|stages|grown|begun|ring|own:GROUPS...");
 	for (unsigned n = strtoul(count + 1, NULL, 10); n && n_groups < GROUPS_MAX; n--) {
 		struct group *group = calloc(1, sizeof(*group));
 
@@ -229,7 +230,8 @@ int main(int argc, char **argv)
 	truth_init();
 	mallopt(M_ARENA_MAX, GROUPS_MAX * MEMBERS_MAX + 1);
 	mallopt(M_MMAP_THRESHOLD, 512 << 10);
-	for (int i = 1; i < argc; i++)
+	is_numbered = argc > 1 && !strcmp(argv[1], "numbered");
+	for (int i = 1 + is_numbered; i < argc; i++)
 		add_groups(argv[i]);
 	for (unsigned i = 0; i < n_groups; i++)
 		threads += groups[i]->how->members;
