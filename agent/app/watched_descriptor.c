@@ -2,9 +2,9 @@
 /* What a target's threads show of their descriptors: the layout, learnt once, and what it tells of each thread. It must
  * not know how a layout is proven, nor what becomes of the answer. */
 #include "../boottime.h"
+#include "../model/pool_names.h"
 #include "watched.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <stdlib.h>
@@ -117,15 +117,16 @@ static int find_callable(struct watched *watched, const struct fact_thread *thre
 				  thread->id.tid, thread->start_argument, ret_address, ret_routine);
 }
 
-/* A class of pools begins the threads of all its pools in one routine: what they are called tells them apart, and whose
- * workers they are. */
+/* A class of pools begins the threads of all its pools in one routine: the family of their names tells them apart, and whose
+ * workers they are, and the config. */
 static uint64_t hash_of_pool(uint64_t routine, const char *name, uint64_t executor, uint32_t rule)
 {
+	char family[POOL_NAME_SIZE];
 	uint64_t hash = routine;
 
-	for (; *name; name++)
-		if (!isdigit((unsigned char)*name))
-			hash = (hash ^ (unsigned char)*name) * 1099511628211ULL; /* FNV-1a */
+	pool_name_family(name, false, family);
+	for (const char *at = family; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * 1099511628211ULL; /* FNV-1a */
 	hash = (hash ^ executor) * 1099511628211ULL;
 	hash = (hash ^ rule) * 1099511628211ULL;
 	return hash ? hash : 1;

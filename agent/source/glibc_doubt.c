@@ -13,7 +13,8 @@
 
 /* include/linux/sched.h, since Linux 2.0: it was forked, and has called no exec since. */
 #define PF_FORKNOEXEC 0x40U
-#define LOOKED_AT (256ULL << 10) /* of each block */
+#define PLACES 32 /* in each block, at most */
+#define LOOKED_AT (256ULL << 10) /* at each of them */
 /* Documentation/admin-guide/mm/pagemap.rst; its flags: include/uapi/linux/kernel-page-flags.h, Linux 2.6.31 */
 #define PAGE_IS_PRESENT (1ULL << 63)
 #define PAGE_FRAME ((1ULL << 55) - 1)
@@ -32,8 +33,12 @@ static uint64_t ended_faults(uint64_t faults, const struct fact_thread *threads,
 
 static bool is_shared(int pagemap, const struct block *block)
 {
-	return !pages_are_own(pagemap, block->start,
-			      block->start + (block->length < LOOKED_AT ? block->length : LOOKED_AT));
+	uint64_t end = block->start + block->length, step = block->length / PLACES + 1;
+
+	for (uint64_t at = block->start; at < end; at += step > LOOKED_AT ? step : LOOKED_AT)
+		if (!pages_are_own(pagemap, at, end - at < LOOKED_AT ? end : at + LOOKED_AT))
+			return true;
+	return false;
 }
 
 /* Some pages here and there. A page of a large folio came with others by one fault, also where the page tables know it alone

@@ -170,7 +170,7 @@ static void *member_main(void *argument)
 	char name[16];
 
 	group->member[who].tid = syscall(SYS_gettid);
-	snprintf(name, sizeof(name), is_numbered ? "%s-%u" : "%s-%c-0", group->how->name, is_numbered ? who : 'a' + who);
+	snprintf(name, sizeof(name), is_numbered ? "%s-%u" : "%s%u-w0", group->how->name, who);
 	pthread_setname_np(pthread_self(), name); /* those of one place are a pool, in all groups together */
 	free(malloc(100));
 	for (int step = 0; step < STEPS; step++) {
