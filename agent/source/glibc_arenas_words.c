@@ -161,15 +161,15 @@ static int read_words(struct arena_walk *walk, const size_t *batch, size_t count
 	return error;
 }
 
-/* Only the thread itself writes its word, so who has not run since it was read need not be asked again. Both lists
- * are by TID as a rule; who is not found is read. */
+/* Only the thread itself writes its word, so who has not run since it was read need not be asked again. (Of who runs the
+ * kernel may count the time late: nohz_full.) Both lists are by TID as a rule; who is not found is read. */
 static bool recall(const struct arena_word *former, size_t n_former, size_t *at, const struct fact_thread *thread,
 		   struct arena_word *word)
 {
 	while (*at < n_former && former[*at].id.tid < thread->id.tid)
 		(*at)++;
 	if (*at == n_former || !thread_id_equal(former[*at].id, thread->id) || !thread->cpu_is_exact ||
-	    former[*at].cpu_ns != thread->cpu_ns || !former[*at].is_read)
+	    thread->state == 'R' || former[*at].cpu_ns != thread->cpu_ns || !former[*at].is_read)
 		return false;
 	*word = former[*at];
 	return true;
