@@ -61,6 +61,7 @@ enum fact_kind {
 	FACT_THREAD_ARENA,
 	FACT_ARENA_KEPT, /* the inside of one heap (arena.heap; of the main arena: all of brk's) was read */
 	FACT_RANGE_OWNER, /* evidence: `range.who` made this range, though nobody saw it */
+	FACT_RANGE_HELD,  /* evidence: `range.who` alone knows this range; who made it may be another */
 
 	/* what a language runtime tells */
 	FACT_RUNTIME,  /* which it is, and how its readings go: the last of what one of them tells */

@@ -102,6 +102,17 @@ int apply_range_owner(struct model *model, struct target *target, const struct f
 	return 0;
 }
 
+int apply_range_held(struct model *model, struct target *target, const struct fact *fact)
+{
+	const struct thread *thread = threads_find(&target->threads, fact->range.who);
+
+	if (!fact->range.who.tid)
+		return -EINVAL;
+	if (thread)
+		range_map_hold(target->ranges, fact->range.start, fact->range.length, thread->owner, fact->time_ns);
+	return 0;
+}
+
 static bool has_ended(const void *context, uint32_t owner)
 {
 	const struct threads *threads = context;

@@ -147,6 +147,8 @@ static void judge_memory(struct model *model, struct target *target, uint64_t no
 
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns)
 {
+	if (memory_too && !target_is_listed(target))
+		target_count_from_now(target);
 	target->listed |= memory_too;
 	judge_threads(model, target, POOL_NONE, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++)

@@ -90,6 +90,7 @@ static const struct handler handlers[] = {
 	[FACT_THREAD_ARENA] = {apply_thread_arena, false},
 	[FACT_ARENA_KEPT] = {apply_arena_kept, false},
 	[FACT_RANGE_OWNER] = {apply_range_owner, false},
+	[FACT_RANGE_HELD] = {apply_range_held, false},
 	[FACT_RUNTIME] = {apply_runtime, false},
 	[FACT_EXECUTOR] = {apply_executor, false},
 	[FACT_WORKER] = {apply_worker, false},

@@ -178,6 +178,7 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 int apply_seed_end(struct model *model, struct target *target, const struct fact *fact);
 int apply_resident(struct model *model, struct target *target, const struct fact *fact);
 int apply_arena_kept(struct model *model, struct target *target, const struct fact *fact);
+int apply_range_held(struct model *model, struct target *target, const struct fact *fact);
 int apply_range_owner(struct model *model, struct target *target, const struct fact *fact);
 int apply_arena(struct model *model, struct target *target, const struct fact *fact);
 int apply_runtime(struct model *model, struct target *target, const struct fact *fact);
@@ -257,6 +258,9 @@ void thread_counts_in(struct target *target, const struct thread *thread, uint32
 		      bool is_since_birth, uint64_t now_ns);
 /* It has ended; was_counted: its pool had counted it. */
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
+/* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
+ * one time. */
+void target_count_from_now(struct target *target);
 /* How many lived at once at the time up to which all newborns have their pools. */
 void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns);
 void pool_note_peak(struct pool *pool);

@@ -151,6 +151,19 @@ void pool_note_peak(struct pool *pool)
 	pool->threads_peak = counts > pool->threads_peak ? counts : pool->threads_peak;
 }
 
+void target_count_from_now(struct target *target)
+{
+	recent_clear(&target->recent);
+	target->recent_due_ns = UINT64_MAX;
+	target->threads_peak = target->threads.living;
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+
+		pool->threads_peak = pool->threads_then = pool->threads - pool->unread;
+		pool->late_ns = 0;
+	}
+}
+
 void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns)
 {
 	struct recent_step step;

@@ -26,6 +26,7 @@ struct range {
 	uint32_t blame;
 	bool usable; /* was made writable once; else a bare reservation */
 	bool held; /* its owner holds it alone; who made it was not seen */
+	uint32_t holder; /* of what is nobody's: the owner number of who alone knew it at the attach, + 1; 0: none */
 	bool unproven; /* seeded without access: the first reading tells if it was usable */
 	bool changed; /* since the last residency reading */
 	uint64_t changed_ns; /* boottime of the last mapping event: older readings are void */
@@ -96,6 +97,9 @@ void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint
 
 /* Evidence that `owner` made this: charges what is claimable of it, returns the resident bytes of that. */
 uint64_t range_map_claim(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint64_t time_ns);
+
+/* `holder` alone knows this: says so of what is claimable of it, which stays nobody's. */
+void range_map_hold(struct range_map *map, uint64_t start, uint64_t length, uint32_t holder, uint64_t time_ns);
 
 /* What of a range was resident at the attach (or the fork), is so still, and is nobody's. */
 static inline uint64_t range_based(const struct range *range)

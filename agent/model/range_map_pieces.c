@@ -172,7 +172,7 @@ static bool can_join(const struct range *a, const struct range *b)
 	return a->end == b->start && a->start / HEAP_BLOCK == (b->end - 1) / HEAP_BLOCK &&
 	       a->owner == b->owner && (a->owner != OWNER_NONE || a->reason == b->reason) &&
 	       a->region == b->region && a->protection == b->protection && a->flags == b->flags && a->blame == b->blame &&
-	       a->usable == b->usable && a->held == b->held && a->unproven == b->unproven &&
+	       a->usable == b->usable && a->held == b->held && a->holder == b->holder && a->unproven == b->unproven &&
 	       a->provisional_until_ns == b->provisional_until_ns;
 }
 

@@ -233,6 +233,19 @@ uint64_t range_map_claim(struct range_map *map, uint64_t start, uint64_t length,
 	return resident;
 }
 
+void range_map_hold(struct range_map *map, uint64_t start, uint64_t length, uint32_t holder, uint64_t time_ns)
+{
+	struct range_node *node;
+	uint64_t end;
+
+	if (range_bounds(start, length, &end) < 0 || map_cut(map, start, end, time_ns) < 0)
+		return;
+	for (node = range_tree_at(&map->tree, start); node && node->range.start < end; node = range_tree_next(node))
+		if (range_is_claimable(&node->range))
+			node->range.holder = holder + 1;
+	map_join(map, start, end);
+}
+
 static uint64_t overlap(const struct range *range, uint64_t start, uint64_t end)
 {
 	return (range->end < end ? range->end : end) - (range->start > start ? range->start : start);

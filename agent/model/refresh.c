@@ -25,6 +25,7 @@ static void bytes_add(struct snapshot_bytes *sum, const struct snapshot_bytes *p
 	sum->kept_unread += part->kept_unread;
 	sum->base += part->base;
 	sum->held_bytes += part->held_bytes;
+	sum->held_unattributed_bytes += part->held_unattributed_bytes;
 	sum->shared |= part->shared;
 }
 
@@ -83,6 +84,17 @@ static uint32_t maker_pool(const struct target *target, const struct owner *owne
 					    : thread_shown_pool(target, &target->threads.thread[owner->thread]);
 }
 
+/* What is nobody's, at whom it is. */
+static void figure_held(struct target *target, const struct range *range, uint64_t resident)
+{
+	const struct owner *holder = &target->threads.owner[range->holder - 1];
+
+	if (holder->thread != THREAD_NONE)
+		target->threads.thread[holder->thread].memory.held_unattributed_bytes += resident;
+	else if (holder->pool < target->pools.count)
+		target->pools.pool[holder->pool].memory.held_unattributed_bytes += resident;
+}
+
 /* Adds one range to whom it belongs. */
 static void figure_range(struct target *target, const struct range *range, struct arena_sharing *sharing)
 {
@@ -98,6 +110,8 @@ static void figure_range(struct target *target, const struct range *range, struc
 
 	if (owner)
 		owner->ranges++;
+	if (range->holder)
+		threads->owner[range->holder - 1].ranges++;
 	blame_keep(&target->blame, range->blame);
 	if (!range->usable || (range->flags & (RANGE_SHARED | RANGE_HUGETLB)))
 		return;
@@ -118,6 +132,8 @@ static void figure_range(struct target *target, const struct range *range, struc
 		pool = last != POOL_NONE ? last : pool;
 		if (pool >= target->pools.count) {
 			target->unattributed[owner ? UNATTRIBUTED_LOST : range->reason] += resident;
+			if (range->holder)
+				figure_held(target, range, resident);
 			return;
 		}
 		bytes = &target->pools.pool[pool].memory;
@@ -139,6 +155,8 @@ static void owner_keep(void *context, const struct range *range)
 
 	if (range->owner < threads->n_owners)
 		threads->owner[range->owner].ranges++;
+	if (range->holder)
+		threads->owner[range->holder - 1].ranges++;
 	blame_keep(&target->blame, range->blame);
 }
 

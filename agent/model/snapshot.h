@@ -39,6 +39,9 @@ struct snapshot_bytes {
 	uint64_t resident_bytes, mapped_bytes;
 	uint64_t orphaned_bytes; /* resident, of threads that have exited; part of resident_bytes */
 	uint64_t held_bytes;     /* resident, from before the attach, of who holds it: its maker was not seen; part of resident_bytes */
+	/* Resident, from before the attach, known then to this one alone, but perhaps made by another: unattributed, and part of no
+	 * other figure here. */
+	uint64_t held_unattributed_bytes;
 	int64_t grown_bytes;     /* resident now less resident at attach */
 	/* As that, both less the base, and less what was made anew of memory that it gave back and had before the attach: what
 	 * a reader is told that it has grown. */

@@ -214,7 +214,7 @@ static void bytes_unread(struct snapshot_bytes *bytes)
 {
 	for (int region = 0; region < REGION_COUNT; region++)
 		bytes->resident[region] = UNKNOWN_U64;
-	bytes->resident_bytes = bytes->orphaned_bytes = bytes->held_bytes = bytes->kept_bytes = UNKNOWN_U64;
+	bytes->resident_bytes = bytes->orphaned_bytes = bytes->held_bytes = bytes->held_unattributed_bytes = bytes->kept_bytes = UNKNOWN_U64;
 	bytes->grown_bytes = bytes->net_grown_bytes = UNKNOWN_I64;
 }
 

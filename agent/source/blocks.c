@@ -116,3 +116,8 @@ uint32_t block_holder(const struct block *block)
 {
 	return block->strong && !block->second && block->holder != HOLDER_OTHER ? block->holder : HOLDER_NONE;
 }
+
+uint32_t block_maker(const struct block *block)
+{
+	return block->doubted ? HOLDER_NONE : block_holder(block);
+}

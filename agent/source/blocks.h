@@ -21,6 +21,7 @@ struct block {
 	bool strong;     /* found where it counts */
 	bool second_strong;
 	bool searched;   /* its own content */
+	bool doubted;    /* its holder may not have made it */
 };
 
 /* What is known of a thread that may hold some. */
@@ -51,8 +52,10 @@ void blocks_clear(struct blocks *blocks);
 void blocks_search(struct blocks *blocks, uint64_t address, const uint64_t *words, size_t count, uint32_t holder,
 		   bool strong);
 
-/* The thread that holds it, and nobody else; HOLDER_NONE: nobody, or it is doubtful. */
+/* The thread that holds it, and nobody else; HOLDER_NONE: nobody, or several. */
 uint32_t block_holder(const struct block *block);
+/* And that made it, as far as can be told: HOLDER_NONE also when that is doubtful. */
+uint32_t block_maker(const struct block *block);
 /* Holding is evidence of making only where blocks are not passed on. A block that two threads hold was: neither of them
  * is believed any more in anything; and no thread at all where such blocks are not rare. Threads of one start routine do
  * the same: none of them is believed where one took what another made, which a dead trace with that one tells, and so

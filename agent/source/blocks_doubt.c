@@ -161,8 +161,8 @@ int blocks_doubt(struct blocks *blocks, const struct block_holder *holders, size
 	for (size_t i = 0; i < blocks->count; i++) {
 		struct block *block = &blocks->block[i];
 
-		if (block_holder(block) && (is_common || is_doubtful(&doubts, block, all_taken)))
-			block->strong = false;
+		if (block_holder(block))
+			block->doubted = is_common || is_doubtful(&doubts, block, all_taken);
 	}
 	return 0;
 }

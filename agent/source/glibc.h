@@ -32,7 +32,8 @@ struct glibc_arenas;
 int glibc_arenas(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,
 		 size_t n_threads, struct glibc_arenas *arenas, const struct fact_sink *sink);
 
-/* FACT_RANGE_OWNER for blocks that malloc mapped directly, whose addresses are found in memory of one thread alone: in
+/* FACT_RANGE_OWNER for blocks that malloc mapped directly, whose addresses are found in memory of one thread alone
+ * (FACT_RANGE_HELD where it is doubtful that it made them): in
  * its stack or in an arena that only it uses, and nowhere else; what a thread was started with is not its own. Threads as
  * for glibc_read_threads(), filled; kinds: who do the same (block_holder.routine); arenas as read just before. Reads only pages that are present. -ETIME: the budget (CPU time) did not suffice, nothing is said. */
 int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t time_ns, const struct fact_thread *threads,

@@ -418,7 +418,7 @@ static int search_blocks(struct search *search)
 static int emit_found(const struct search *search, uint32_t target, uint64_t time_ns,
 		      const struct fact_thread *threads, const struct fact_sink *sink)
 {
-	struct fact fact = {.kind = FACT_RANGE_OWNER, .target = target, .time_ns = time_ns};
+	struct fact fact = {.target = target, .time_ns = time_ns};
 	int r = 0;
 
 	for (size_t i = 0; i < search->blocks.count && r == 0; i++) {
@@ -426,6 +426,7 @@ static int emit_found(const struct search *search, uint32_t target, uint64_t tim
 
 		if (!block_holder(block))
 			continue;
+		fact.kind = block_maker(block) ? FACT_RANGE_OWNER : FACT_RANGE_HELD;
 		fact.range = (struct fact_range){.who = threads[block_holder(block) - 1].id, .start = block->start,
 						 .length = block->length};
 		r = sink->emit(sink->context, &fact);

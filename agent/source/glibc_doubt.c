@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is known of threads that hold blocks, for the doubt whether they made them: page faults, and what was inherited.
+/* What is known of threads that hold blocks, for the doubt whether they made them: page faults, and whether it was forked.
  * It must not know where addresses were found. */
 #include "glibc_doubt.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory_reader.h"
 
 /* include/linux/sched.h, since Linux 2.0: it was forked, and has called no exec since. */
 #define PF_FORKNOEXEC 0x40U
-#define PLACES 32 /* in each block, at most */
-#define LOOKED_AT (256ULL << 10) /* at each of them */
 /* Documentation/admin-guide/mm/pagemap.rst; its flags: include/uapi/linux/kernel-page-flags.h, Linux 2.6.31 */
 #define PAGE_IS_PRESENT (1ULL << 63)
 #define PAGE_FRAME ((1ULL << 55) - 1)
@@ -29,16 +25,6 @@ static uint64_t ended_faults(uint64_t faults, const struct fact_thread *threads,
 	for (size_t i = 0; i < n_threads; i++)
 		faults -= threads[i].faults < faults ? threads[i].faults : faults;
 	return faults;
-}
-
-static bool is_shared(int pagemap, const struct block *block)
-{
-	uint64_t end = block->start + block->length, step = block->length / PLACES + 1;
-
-	for (uint64_t at = block->start; at < end; at += step > LOOKED_AT ? step : LOOKED_AT)
-		if (!pages_are_own(pagemap, at, end - at < LOOKED_AT ? end : at + LOOKED_AT))
-			return true;
-	return false;
 }
 
 /* Some pages here and there. A page of a large folio came with others by one fault, also where the page tables know it alone
@@ -75,31 +61,6 @@ static void count_folios(struct blocks *blocks, int pagemap, int kpageflags)
 	}
 }
 
-/* What a child shares with its parent, or with others of its children, it has inherited. */
-static void doubt_inherited(struct blocks *blocks, int pagemap)
-{
-	for (size_t i = 0; i < blocks->count; i++)
-		if (block_holder(&blocks->block[i]) && is_shared(pagemap, &blocks->block[i]))
-			blocks->block[i].strong = false;
-}
-
-static bool program_of(struct procfs *procfs, uint32_t pid, struct stat *ret_program)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "%u/exe", pid);
-	return fstatat(procfs->fd, path, ret_program, 0) == 0;
-}
-
-/* Does the process that forked it live, as far as can be told? It runs the same program. */
-static bool has_parent(struct procfs *procfs, uint32_t pid, uint32_t parent)
-{
-	struct stat own, parents;
-
-	return program_of(procfs, pid, &own) && program_of(procfs, parent, &parents) && own.st_dev == parents.st_dev &&
-	       own.st_ino == parents.st_ino;
-}
-
 int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct fact_thread *threads,
 		const uint64_t *kinds, size_t n_threads)
 {
@@ -114,12 +75,10 @@ int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, cons
 		return -ENOMEM;
 	if (n < 0 || proc_parse_stat(procfs->buffer, (size_t)n, &stat) < 0)
 		stat = (struct proc_stat){.flags = PF_FORKNOEXEC, .faults = UINT64_MAX};
-	if (stat.flags & PF_FORKNOEXEC)
-		doubt_inherited(blocks, pagemap);
 	count_folios(blocks, pagemap, kpageflags);
 	ended = ended_faults(stat.faults, threads, n_threads);
-	/* What it shared with one that has gone (a daemon's parent) is its own by now, and may be all that it has. */
-	if (stat.flags & PF_FORKNOEXEC && !has_parent(procfs, pid, stat.parent_pid))
+	/* Who forked it took the page faults for what it was given, and may have given that back since. */
+	if (stat.flags & PF_FORKNOEXEC)
 		ended = UINT64_MAX;
 	for (size_t i = 0; i < n_threads; i++)
 		holders[i] = (struct block_holder){.routine = threads[i].is_leader ? 0 : kinds[i], .faults = threads[i].faults};

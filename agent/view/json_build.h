@@ -103,6 +103,7 @@ static inline json_t *build_bytes(const struct snapshot_bytes *bytes)
 	add(&memory, "mapped_bytes", count(bytes->mapped_bytes));
 	add(&memory, "orphaned_bytes", count(bytes->orphaned_bytes));
 	add(&memory, "held_bytes", count(bytes->held_bytes));
+	add(&memory, "held_unattributed_bytes", count(bytes->held_unattributed_bytes));
 	add(&memory, "grown_bytes", difference(bytes->grown_bytes));
 	add(&memory, "net_grown_bytes", difference(bytes->net_grown_bytes));
 	add(&memory, "kept_bytes", count(bytes->kept_bytes));

@@ -67,19 +67,28 @@ void say_orphaned(struct collector *all)
 		say(all, ATTR_NORMAL, "Held by threads that have ended (orphaned): %s", orphaned);
 }
 
+static void append_held(struct collector *all, char list[POOL_LIST_SIZE], const struct snapshot_pool *pool, uint64_t bytes)
+{
+	if (bytes != UNKNOWN_U64 && bytes >= HELD_MIN)
+		append_pool(all, list, pool, format_bytes(FORMAT_BUFFER, bytes));
+}
+
 /* Evidence is no proof of who made it. */
 void say_held(struct collector *all)
 {
-	char held[POOL_LIST_SIZE] = "";
+	char held[POOL_LIST_SIZE] = "", unsure[POOL_LIST_SIZE] = "";
 
 	for (size_t i = 0; i < all->target->n_pools; i++) {
-		const struct snapshot_bytes *memory = &all->target->pools[i].memory;
+		const struct snapshot_pool *pool = &all->target->pools[i];
 
-		if (memory->held_bytes != UNKNOWN_U64 && memory->held_bytes >= HELD_MIN)
-			append_pool(all, held, &all->target->pools[i], format_bytes(FORMAT_BUFFER, memory->held_bytes));
+		append_held(all, held, pool, pool->memory.held_bytes);
+		append_held(all, unsure, pool, pool->memory.held_unattributed_bytes);
 	}
 	if (held[0])
 		say(all, ATTR_NORMAL, "From before the attach, charged to who alone holds it: %s", held);
+	if (unsure[0])
+		say(all, ATTR_NORMAL, "From before the attach, held by one pool alone, but perhaps made by others, so not charged: %s",
+		    unsure);
 }
 
 /* Of arenas (and of the heap, which is the main one's) with several users. */

@@ -105,6 +105,7 @@ static void add_memory(struct snapshot_pool *sum, const struct snapshot_pool *po
 	add_known(&sum->memory.mapped_bytes, pool->memory.mapped_bytes);
 	add_known(&sum->memory.orphaned_bytes, pool->memory.orphaned_bytes);
 	add_known(&sum->memory.held_bytes, pool->memory.held_bytes);
+	add_known(&sum->memory.held_unattributed_bytes, pool->memory.held_unattributed_bytes);
 	add_known(&sum->memory.kept_bytes, pool->memory.kept_bytes);
 	add_signed(&sum->memory.grown_bytes, pool->memory.grown_bytes);
 	add_signed(&sum->memory.net_grown_bytes, pool->memory.net_grown_bytes);

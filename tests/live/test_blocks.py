@@ -95,11 +95,18 @@ def test_pools_that_the_config_tells_apart(workload, tmp_path, tell):
     config.write_text("targets:\n  - name: hands\n    match: {exe: hands}\n    pool_rules:\n"
                       "      - {pool: keeper, kind: keeper, thread_name: 'stages-2'}\n")
     for options, least in ((), 0.99), (("-c", config), 0):
-        pools = {pool["name"]: pool["memory"]["held_bytes"]
-                 for pool in run("dump", "--json", "-p", hands.pid, *options).target()["pools"]}
-        share = sum(filter(None, pools.values())) / sum(thread["made"] for thread in truth["threads"])
-        tell(f"with {options}: {pools}, {share:.1%} charged")
+        target = run("dump", "--json", "-p", hands.pid, *options).target()
+        pools = {pool["name"]: pool["memory"] for pool in target["pools"]}
+        made = sum(thread["made"] for thread in truth["threads"])
+        share = sum(pool["held_bytes"] for pool in pools.values()) / made
+        unsure = {name: pool["held_unattributed_bytes"] / made for name, pool in pools.items()}
+        tell(f"with {options}: {share:.1%} charged, held by {unsure}")
         assert share >= least and (least or share == 0)
+        # Who holds it is told all the same, and in no other figure.
+        assert least or unsure.pop("keeper") >= 0.99
+        assert not any(unsure.values())
+        assert_identity(target)
+        assert_adds_up(target)
 
 
 @pytest.mark.parametrize("layout", [("setarch", "-L"), ("sh", "-c", 'ulimit -s unlimited; exec "$@"', "sh")],

@@ -66,6 +66,7 @@ static const struct recording_kind {
 			     {FIELD(arena.heap), FIELD(arena.address), FIELD(arena.is_main), FIELD(arena.resident),
 			      FIELD(arena.kept)}},
 	[FACT_RANGE_OWNER] = {"owner", 0, {CALLER}},
+	[FACT_RANGE_HELD] = {"held", 0, {CALLER}},
 	[FACT_LOSS] = {"loss", 0, {FIELD(loss.lost[0]), FIELD(loss.lost[1]), FIELD(loss.lost[2]), FIELD(loss.lost[3])}},
 };
 

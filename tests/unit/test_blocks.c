@@ -77,9 +77,9 @@ static void one_holder(void **state)
 	find(0, 9, true);
 	find(UINT64_MAX, 9, true);
 	doubt();
-	assert_int_equal(block_holder(&blocks.block[0]), 7);
-	assert_int_equal(block_holder(&blocks.block[1]), 8);
-	assert_int_equal(block_holder(&blocks.block[2]), HOLDER_NONE);
+	assert_int_equal(block_maker(&blocks.block[0]), 7);
+	assert_int_equal(block_maker(&blocks.block[1]), 8);
+	assert_int_equal(block_maker(&blocks.block[2]), HOLDER_NONE);
 }
 
 static void what_charges_nobody(void **state)
@@ -93,14 +93,14 @@ static void what_charges_nobody(void **state)
 	blocks_search(&blocks, FIRST + 2 * MIB + 64, &own, 1, 9, true); /* a block that names itself */
 	doubt();
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(block_holder(&blocks.block[i]), HOLDER_NONE);
+		assert_int_equal(block_maker(&blocks.block[i]), HOLDER_NONE);
 	/* A global table is no sign that threads pass blocks on. */
 	three_blocks();
 	find(FIRST + 16, 7, true);
 	find(FIRST + MIB + 16, 8, true);
 	find(FIRST + MIB + 16, HOLDER_OTHER, true);
 	doubt();
-	assert_int_equal(block_holder(&blocks.block[0]), 7);
+	assert_int_equal(block_maker(&blocks.block[0]), 7);
 }
 
 static void blocks_that_are_passed_on(void **state)
@@ -113,7 +113,7 @@ static void blocks_that_are_passed_on(void **state)
 	find(FIRST + 2 * MIB + 16, 10, false);
 	doubt();
 	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(block_holder(&blocks.block[i]), HOLDER_NONE);
+		assert_int_equal(block_maker(&blocks.block[i]), HOLDER_NONE);
 	/* One of many: the two are not believed, the others are. */
 	blocks_clear(&blocks);
 	for (uint64_t i = 0; i < 100; i++)
@@ -124,7 +124,7 @@ static void blocks_that_are_passed_on(void **state)
 	find(FIRST + 16, 5, true);
 	doubt();
 	for (uint32_t i = 0; i < 100; i++)
-		assert_int_equal(block_holder(&blocks.block[i]), i % 10 == 0 || i % 10 == 4 ? HOLDER_NONE : 1 + i % 10);
+		assert_int_equal(block_maker(&blocks.block[i]), i % 10 == 0 || i % 10 == 4 ? HOLDER_NONE : 1 + i % 10);
 	blocks_clear(&blocks);
 }
 
@@ -148,7 +148,7 @@ static size_t believed(void)
 
 	doubt();
 	for (size_t i = 0; i < blocks.count; i++)
-		count += block_holder(&blocks.block[i]) != HOLDER_NONE;
+		count += block_maker(&blocks.block[i]) != HOLDER_NONE;
 	return count;
 }
 
@@ -275,7 +275,7 @@ static void against_a_naive_search(void **state)
 
 			for (size_t i = 0; i < 4096; i++)
 				held |= words[i] >= blocks.block[b].start + 16 && words[i] < blocks.block[b].start + 8192;
-			assert_int_equal(block_holder(&blocks.block[b]), held ? 3 : HOLDER_NONE);
+			assert_int_equal(block_maker(&blocks.block[b]), held ? 3 : HOLDER_NONE);
 		}
 	}
 	blocks_clear(&blocks);

@@ -94,6 +94,7 @@ static void test_every_field_is_there(void **state)
 		{"targets.0.pools.0.memory.mapped_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.memory.orphaned_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.memory.held_bytes", JSON_INTEGER},
+		{"targets.0.pools.0.memory.held_unattributed_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.memory.grown_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.memory.net_grown_bytes", JSON_INTEGER},
 		{"targets.0.pools.0.memory.stack.resident_bytes", JSON_INTEGER},

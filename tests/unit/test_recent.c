@@ -238,6 +238,35 @@ static void who_was_seen_before_its_birth_is_told(void **state)
 	script_end(&s);
 }
 
+/* Births and ends from before the seed are told after it: those that it listed were not there with them. */
+static void what_is_drained_after_the_seed(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	leader(&s);
+	pass(&s, 50 * MSEC);
+	for (uint32_t i = 0; i < 3; i++)
+		seen(&s, 500 + i, "w-1");
+	s.now -= 40 * MSEC;
+	for (uint32_t i = 0; i < 3; i++)
+		born(&s, 400 + i, "w-1");
+	pass(&s, 10 * MSEC);
+	for (uint32_t i = 0; i < 3; i++)
+		exited(&s, 400 + i);
+	pass(&s, 100 * MSEC);
+	target = refresh(&s);
+	assert_int_equal(target->threads_peak, 4);
+	assert_int_equal(pool(target, "w-*")->threads_peak, 3);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->threads_peak, 3);
+	born(&s, 600, "w-1");
+	target = refresh(&s);
+	assert_int_equal(pool(target, "w-*")->threads_peak, 4);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +274,7 @@ int main(void)
 		cmocka_unit_test(there_is_a_bound),
 		cmocka_unit_test(what_lived_at_once_is_the_peak),
 		cmocka_unit_test(who_was_seen_before_its_birth_is_told),
+		cmocka_unit_test(what_is_drained_after_the_seed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,56 @@ static void evidence_charges_what_nobody_was_seen_making(void **state)
 	script_end(&s);
 }
 
+/* Who holds what somebody else may have made is told beside all other figures, as long as it is there. */
+static void what_is_held_but_nobodys(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	script_begin(&s);
+	seen(&s, 200, "v-1");
+	seen(&s, 201, "v-2");
+	seed_begin(&s, SEED_ATTACH);
+	range(&s, FACT_RANGE_SEEN, 0, AREA, 8 * MIB, RW, RANGE_ANON);
+	range(&s, FACT_RANGE_SEEN, 0, AREA + 16 * MIB, MIB, RW, RANGE_FILE);
+	seed_end(&s);
+	range(&s, FACT_RANGE_HELD, 200, AREA + 4 * MIB, 13 * MIB, 0, 0); /* what is a file's is not */
+	range(&s, FACT_RANGE_HELD, 201, AREA, MIB, 0, 0);
+	range(&s, FACT_RANGE_HELD, 999, AREA + MIB, MIB, 0, 0);
+	resident(&s, AREA, 8 * MIB, 8 * MIB);
+	resident(&s, AREA + 16 * MIB, MIB, MIB);
+	target = refresh(&s);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 8 * MIB);
+	assert_int_equal(thread(target, 200)->memory.held_unattributed_bytes, 4 * MIB);
+	assert_int_equal(thread(target, 200)->memory.held_bytes, 0);
+	assert_int_equal(thread(target, 200)->memory.resident_bytes, 0);
+	assert_int_equal(pool(target, "v-*")->memory.held_unattributed_bytes, 5 * MIB);
+	/* Released, mapped anew by another, and its holder ends. */
+	range(&s, FACT_RANGE_FREED, 201, AREA + 4 * MIB, MIB, 0, 0);
+	mapped(&s, 201, AREA + 5 * MIB, MIB);
+	resident(&s, AREA + 5 * MIB, MIB, MIB);
+	exited(&s, 200);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.held_unattributed_bytes, 3 * MIB);
+	assert_int_equal(pool(target, "v-*")->memory.held_bytes, 0);
+	assert_int_equal(thread(target, 201)->memory.held_unattributed_bytes, MIB);
+	assert_int_equal(target->unattributed[UNATTRIBUTED_BEFORE_ATTACH], 6 * MIB);
+	/* Its number goes to nobody else while what it held is there. */
+	for (uint32_t i = 0; i < 20; i++) {
+		seen(&s, 300 + i, "other-1");
+		mapped(&s, 300 + i, AREA + (32 + i) * MIB, MIB);
+	}
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.held_unattributed_bytes, 3 * MIB);
+	assert_int_equal(pool(target, "other-*")->memory.held_unattributed_bytes, 0);
+	/* It is charged where evidence comes after all. */
+	range(&s, FACT_RANGE_OWNER, 201, AREA, 4 * MIB, 0, 0);
+	target = refresh(&s);
+	assert_int_equal(pool(target, "v-*")->memory.held_unattributed_bytes, 2 * MIB);
+	assert_int_equal(thread(target, 201)->memory.held_bytes, 4 * MIB);
+	script_end(&s);
+}
+
 static void moved(struct script *s, uint32_t who, uint64_t from, uint64_t length, uint64_t to, uint64_t new_length)
 {
 	feed(s, (struct fact){.kind = FACT_RANGE_MOVED, .range = {.who = tid(who), .start = to, .length = new_length,
@@ -381,6 +431,7 @@ int main(void)
 		cmocka_unit_test(evidence_charges_what_nobody_was_seen_making),
 		cmocka_unit_test(who_makes_old_memory_anew_has_not_grown),
 		cmocka_unit_test(what_was_filled_since_is_no_base),
+		cmocka_unit_test(what_is_held_but_nobodys),
 		cmocka_unit_test(kept_is_what_was_read_of_the_heaps),
 	};
 

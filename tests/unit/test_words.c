@@ -274,6 +274,9 @@ static void test_kept_and_churn_in_words(void **state)
 	assert_says(fixture, "Shared arenas, divided equally where no living thread grew them: anyio-worker-*\n");
 	fixture->pools[FIXTURE_ANYIO].memory.held_bytes = FIXTURE_MIB(754);
 	assert_says(fixture, "From before the attach, charged to who alone holds it: anyio-worker-* (754M)\n");
+	fixture->pools[FIXTURE_ANYIO].memory.held_unattributed_bytes = FIXTURE_MIB(40);
+	assert_says(fixture, "From before the attach, held by one pool alone, but perhaps made by others, so not charged: "
+			     "anyio-worker-* (40.0M)\n");
 	fixture->pools[FIXTURE_EXECUTOR].faults_per_second = 4480;
 	fixture->pools[FIXTURE_EXECUTOR].growth_per_minute = 0;
 	fixture->targets[0].growth_file = fixture->targets[0].growth_shmem = 0;
