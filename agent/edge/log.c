@@ -151,12 +151,14 @@ static void line_begin(struct line *line, enum log_level level, const char *even
 	line_add_pair(line, "event", event);
 }
 
-/* A pipe that takes anything takes a page, which is more than a line. */
+#define PATIENCE_MS 100
+
+/* A pipe that takes anything takes a page, which is more than a line. A reader is given time once, not for each line. */
 static bool stderr_has_room(void)
 {
 	struct pollfd stderr_poll = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-	return poll(&stderr_poll, 1, 0) != 0;
+	return poll(&stderr_poll, 1, log_state.dropped ? 0 : PATIENCE_MS) != 0;
 }
 
 static void write_stderr(struct line *line)
