@@ -444,9 +444,12 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	_cleanup_(search_clear) struct search search = {.stray_left = STRAY_PAGES,
 						       .fault_bytes = fault_bytes("", HUGE_BYTES)};
 	int r = memory_pages_open(&search.pages, pid, procfs, budget_ns);
+	struct process_faults process;
 
-	if (r == 0)
-		r = find_blocks(&search, unowned, n_unowned);
+	if (r < 0)
+		return r;
+	glibc_read_process(search.pages.reader.procfs, pid, &process);
+	r = find_blocks(&search, unowned, n_unowned);
 	if (r < 0 || !search.blocks.count)
 		return r;
 	r = add_stacks(&search, threads, n_threads, find_first_stack(unowned, n_unowned), argument);
@@ -461,7 +464,7 @@ int glibc_blocks(uint32_t pid, const char *procfs, uint32_t target, uint64_t tim
 	/* Half a search proves nothing: where it was not looked, another may hold the address too. */
 	if (r < 0)
 		return r;
-	r = glibc_doubt(&search.blocks, search.pages.reader.procfs, pid, threads, kinds, n_threads);
+	r = glibc_doubt(&search.blocks, search.pages.reader.procfs, pid, &process, threads, kinds, n_threads);
 	if (r < 0)
 		return r;
 	return emit_found(&search, target, time_ns, threads, sink);

@@ -61,25 +61,28 @@ static void count_folios(struct blocks *blocks, int pagemap, int kpageflags)
 	}
 }
 
-int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct fact_thread *threads,
-		const uint64_t *kinds, size_t n_threads)
+void glibc_read_process(struct procfs *procfs, uint32_t pid, struct process_faults *ret_process)
+{
+	ssize_t n = procfs_read(procfs, "%u/stat", pid);
+	struct proc_stat stat;
+
+	if (n < 0 || proc_parse_stat(procfs->buffer, (size_t)n, &stat) < 0)
+		stat = (struct proc_stat){.flags = PF_FORKNOEXEC, .faults = UINT64_MAX};
+	*ret_process = (struct process_faults){stat.faults, stat.flags & PF_FORKNOEXEC};
+}
+
+int glibc_doubt(struct blocks *blocks, struct procfs *procfs, uint32_t pid, const struct process_faults *process,
+		const struct fact_thread *threads, const uint64_t *kinds, size_t n_threads)
 {
 	_cleanup_(freep) struct block_holder *holders = calloc(n_threads + 1, sizeof(*holders));
 	_cleanup_(close_fd) int pagemap = procfs_openf(procfs, O_RDONLY, "%u/pagemap", pid);
 	_cleanup_(close_fd) int kpageflags = procfs_openf(procfs, O_RDONLY, "kpageflags");
-	ssize_t n = procfs_read(procfs, "%u/stat", pid); /* its faults are of all threads, those that have ended too */
-	struct proc_stat stat;
-	uint64_t ended;
+	/* Who forked it took the page faults for what it was given, and may have given that back since. */
+	uint64_t ended = process->is_forked ? UINT64_MAX : ended_faults(process->faults, threads, n_threads);
 
 	if (!holders)
 		return -ENOMEM;
-	if (n < 0 || proc_parse_stat(procfs->buffer, (size_t)n, &stat) < 0)
-		stat = (struct proc_stat){.flags = PF_FORKNOEXEC, .faults = UINT64_MAX};
 	count_folios(blocks, pagemap, kpageflags);
-	ended = ended_faults(stat.faults, threads, n_threads);
-	/* Who forked it took the page faults for what it was given, and may have given that back since. */
-	if (stat.flags & PF_FORKNOEXEC)
-		ended = UINT64_MAX;
 	for (size_t i = 0; i < n_threads; i++)
 		holders[i] = (struct block_holder){.routine = threads[i].is_leader ? 0 : kinds[i], .faults = threads[i].faults};
 	return blocks_doubt(blocks, holders, n_threads, ended);
