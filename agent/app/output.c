@@ -139,33 +139,53 @@ int output_failed(const char *path, int error)
 	return EXIT_FAILED;
 }
 
-/* A pipe that has room has it for PIPE_BUF bytes. Returns 0 where it failed (fopencookie). */
+/* A pipe that has room has it for PIPE_BUF bytes; a terminal may have less, so it is a file of our own that does not wait.
+ * Returns 0 where it failed (fopencookie). */
 static ssize_t write_patiently(void *cookie, const char *bytes, size_t size)
 {
-	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	struct pollfd out = {.fd = *(int *)cookie, .events = POLLOUT};
 	size_t done = 0;
 
 	while (done < size) {
-		size_t piece = size - done < PIPE_BUF ? size - done : PIPE_BUF;
-		ssize_t n;
+		ssize_t n = poll(&out, 1, PATIENCE_MS);
 
-		while (poll(&out, 1, PATIENCE_MS) == 0) {
-			if (loop_end_is_asked()) {
-				errno = EINTR;
-				return 0;
-			}
-		}
-		n = write(STDOUT_FILENO, bytes + done, piece);
-		if (n < 0)
+		if (n != 0)
+			n = write(out.fd, bytes + done, size - done < PIPE_BUF ? size - done : PIPE_BUF);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return 0;
-		done += (size_t)n;
+		if (n <= 0 && loop_end_is_asked()) {
+			errno = EINTR;
+			return 0;
+		}
+		done += n > 0 ? (size_t)n : 0;
 	}
 	return (ssize_t)size;
 }
 
+static int close_own(void *cookie)
+{
+	int *fd = cookie;
+
+	if (*fd != STDOUT_FILENO)
+		close(*fd);
+	free(fd);
+	return 0;
+}
+
 FILE *output_patient(void)
 {
-	return fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_patiently});
+	const cookie_io_functions_t functions = {.write = write_patiently, .close = close_own};
+	int *fd = malloc(sizeof(*fd));
+	FILE *file = fd ? fopencookie(fd, "w", functions) : NULL;
+
+	if (!file) {
+		free(fd);
+		return NULL;
+	}
+	*fd = isatty(STDOUT_FILENO) ? open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+	if (*fd < 0)
+		*fd = STDOUT_FILENO;
+	return file;
 }
 
 int output_done(int code)

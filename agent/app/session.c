@@ -36,11 +36,28 @@ bool snapshot_is_over(const struct snapshot *snapshot)
 	return false;
 }
 
+static void refresh_at(struct session *session, uint64_t time_ns)
+{
+	session->refresh_ns = time_ns;
+	loop_timer_at(session->refresh, time_ns);
+}
+
+/* What nobody wants to wait a long interval for. */
+static void refresh_soon(struct session *session)
+{
+	uint64_t soon = session->refreshed_ns + NSEC_PER_SEC, now = boottime();
+
+	if (session->refresh && !session->is_refreshing && soon < session->refresh_ns)
+		refresh_at(session, soon > now ? soon : now);
+}
+
 static void on_transition(void *context, const struct limit_transition *transition)
 {
 	struct session *session = context;
 
 	session->was_over |= transition->limit.state == LIMIT_OVER;
+	if (transition->limit.state == LIMIT_OVER)
+		refresh_soon(session);
 	log_limit_transition(transition);
 }
 
@@ -56,6 +73,8 @@ static void on_target(void *context, const struct fact_target *target, const str
 
 	if (end && !session->spare_ns)
 		session->spare_ns = boottime() + SPARE_NS;
+	if (end && !target->followed)
+		refresh_soon(session);
 	if (!session->notices)
 		return;
 	if (!end)
@@ -229,8 +248,11 @@ int session_refresh(struct session *session, bool whole)
 	struct snapshot *snapshot = NULL;
 	int error;
 
+	session->is_refreshing = true;
+	session->refreshed_ns = boottime();
 	attach_missed(session);
 	error = engine_refresh(session->engine, whole, &snapshot);
+	session->is_refreshing = false;
 	await_events(session);
 	if (error)
 		return error == -EINTR ? 0 : error; /* the loop ends the run */
@@ -256,7 +278,7 @@ static void arm_refresh(struct session *session)
 {
 	double parts = 1 + REFRESH_SPREAD * (arc4random() / (double)UINT32_MAX - 0.5);
 
-	loop_timer_at(session->refresh, boottime() + (uint64_t)((double)session->interval_ns * parts));
+	refresh_at(session, boottime() + (uint64_t)((double)session->interval_ns * parts));
 }
 
 /* A heap does not shrink by itself below a block that lives, and many children at once take much for a moment. */

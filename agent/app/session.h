@@ -20,6 +20,8 @@ struct session {
 	struct notices *notices;   /* NULL: none are logged (they stand on the screen) */
 	bool was_over;                   /* a limit was over at some time */
 	uint64_t interval_ns, sample_ns; /* of refreshes; when the next sample of who runs is due */
+	uint64_t refreshed_ns, refresh_ns; /* when the last refresh began, when the next one is due */
+	bool is_refreshing;
 	uint64_t attached; /* targets so far */
 	uint64_t spare_ns; /* from then on what targets that have ended took is given back; 0: none has ended since it was */
 	uint64_t missed_known, missed_next_ns; /* children that found the kernel's map full: how many were seen to */

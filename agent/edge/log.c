@@ -4,6 +4,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -161,14 +162,27 @@ static bool stderr_has_room(void)
 	return poll(&stderr_poll, 1, log_state.dropped ? 0 : PATIENCE_MS) != 0;
 }
 
+/* A terminal that takes anything may take less than a line. As a file of our own it does not wait, and nobody else's of the
+ * same terminal is changed. */
+static int stderr_to_write(void)
+{
+	static bool was_asked;
+	static int terminal = -1;
+
+	if (!was_asked && isatty(STDERR_FILENO))
+		terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	was_asked = true;
+	return terminal >= 0 ? terminal : STDERR_FILENO;
+}
+
 static void write_stderr(struct line *line)
 {
 	ssize_t written;
 
 	/* One write, so that lines of several writers do not mix. A log that cannot be written is no reason to stop. */
 	line->text[line->length++] = '\n';
-	written = write(STDERR_FILENO, line->text, line->length);
-	(void)written;
+	written = write(stderr_to_write(), line->text, line->length);
+	log_state.dropped += written < 0 && errno == EAGAIN;
 }
 
 /* Whoever reads the log may have got stuck; the agent must not, with it. */

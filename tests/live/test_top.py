@@ -354,8 +354,9 @@ def test_end_of_the_target(screen, filled):
 
 
 def test_killed_target(screen, filled):
+    """However long the interval is, the end is shown at once."""
     window = screen()
-    window.top("-p", filled.pid)
+    window.top("-p", filled.pid, "--interval", 600)
     window.until(r"^resize-\*")
     os.kill(filled.pid, signal.SIGKILL)
     window.until(r"^ENDED .*killed by signal 9 \(SIGKILL\)")
