@@ -149,7 +149,7 @@ struct batch {
 	const struct fact_sink *sink;
 	int (*flush)(struct batch *batch);
 	struct thread_list *list; /* where they are kept; NULL: nowhere */
-	bool reads_runtime;
+	bool reads_runtime, leader_only;
 	struct fact_thread threads[BATCH_MAX];
 	uint64_t times_ns[BATCH_MAX];
 	size_t count, total;
@@ -267,6 +267,8 @@ static int seed_batch(struct batch *batch)
 		watched_learn(watched, batch->threads, batch->count);
 	watched_read_descriptors(watched, batch->threads, batch->count);
 	for (size_t i = 0; i < batch->count && !error; i++) {
+		if (batch->leader_only && !batch->threads[i].is_leader)
+			continue;
 		fact.time_ns = batch->times_ns[i];
 		fact.thread = batch->threads[i];
 		error = emit_thread(watched, &fact, batch->sink);
@@ -319,8 +321,7 @@ static int compare_age(const void *a, const void *b)
 	return order ? order : compare_u64(first->tid, second->tid);
 }
 
-/* The oldest first, as an agent that had been there would have met them: which pools fold depends on who came first,
- * and tids begin anew at the end of their range. */
+/* The oldest first, as an agent that had been there would have met them: which pools fold depends on who came first. */
 static int batch_all_by_age(struct batch *batch)
 {
 	struct watched *watched = batch->watched;
@@ -344,11 +345,12 @@ static int batch_all_by_age(struct batch *batch)
 	return error < 0 ? error : batch_end(batch);
 }
 
-static int seed_threads(struct watched *watched, const struct fact_sink *sink)
+/* From a fork or an exec on each birth is told; one that was seen before it is would count beside those that ended first. */
+static int seed_threads(struct watched *watched, enum seed_reason reason, const struct fact_sink *sink)
 {
 	_cleanup_(thread_list_free) struct thread_list list = {0};
 	struct batch batch = {.watched = watched, .sink = sink, .flush = seed_batch, .list = &list,
-			      .reads_runtime = runtime_due(watched, true)};
+			      .reads_runtime = runtime_due(watched, true), .leader_only = reason == SEED_INHERITED || reason == SEED_EXEC};
 	int error;
 
 	arenas_due(watched, true);
@@ -365,11 +367,10 @@ int watched_seed(struct watched *watched, enum seed_reason reason, const struct 
 	(void)probes_guests(watched->probes, watched->id); /* without a task iterator there are none to be known */
 	error = procfs_seed(watched->procfs, watched->id, watched->info.pid, reason, sink);
 	/* Stacks are told with the threads, and can only be taken over in a map that knows them. */
-	return error ? error : seed_threads(watched, sink);
+	return error ? error : seed_threads(watched, reason, sink);
 }
 
-/* CPU time; at the speed of memory it is enough for one or two GiB of stacks, arenas and data. */
-#define SEARCH_NS (500 * NSEC_PER_MSEC)
+#define SEARCH_NS (500 * NSEC_PER_MSEC) /* CPU time: enough for one or two GiB of stacks, arenas and data */
 
 static int search_batch(struct batch *batch)
 {
@@ -408,8 +409,7 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	return emit_thread(watched, &born, sink);
 }
 
-/* A thread of Python's has said whose worker it is when it runs its first function; of several at once the last may have to
- * wait for the interpreter's lock. */
+/* A thread of Python's says whose worker it is when it runs its first function; it may have to wait for the lock. */
 #define MEET_NS (10 * NSEC_PER_MSEC)
 #define MEETS 3
 /* Births that a limit asks for are few: for their sake it may cost more than otherwise. */

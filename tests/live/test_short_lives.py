@@ -158,6 +158,24 @@ def test_what_a_swarm_of_children_took_is_given_back(loops, exporter):
     wait_for(lambda: resident(serving.process.pid) < 16 << 20, "what the children took to be given back")
 
 
+def test_bursts_that_follow_each_other_in_a_child_never_lived_together(workload, watch):
+    """What the child's first reading finds was born after others had ended, whose births and ends are told after it."""
+    children, threads, rounds = 20, 6, 10
+    program = workload("bursts", str(children), str(threads), "300", "kid-1", str(rounds))
+    watching = watch(program.pid, "-f", "--limit", f"kid-*:threads={threads}", "--limit", f"threads={threads + 1}")
+    program.ask("go")
+    time.sleep(1.5)
+    watching.process.send_signal(2)
+    ended = watching.wait()
+    found = [target for target in ended.json()["targets"] if target["pid"] != program.pid]
+    assert len(found) == children
+    for target in found:
+        pool = next(pool for pool in target["pools"] if pool["name"] == "kid-*")
+        told = pool["threads_started"], pool["threads_exited"], pool["threads_peak"], target["threads_peak"]
+        assert told == (threads * rounds, threads * rounds, threads, threads + 1), told
+    assert "state=over" not in ended.err, ended.err
+
+
 @pytest.mark.parametrize("milliseconds", [1, 10])
 @pytest.mark.parametrize("name, pool_name", [(["kid-1"], "kid-*"), ([], "bursts:live")])
 def test_a_burst_in_a_childs_first_moments(name, pool_name, milliseconds, workload, watch):

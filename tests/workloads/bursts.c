@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Children that begin with many threads at once for a moment. Says {"ready":PID}; `bursts CHILDREN THREADS MICROSECONDS
- * [NAME]`: on a line on stdin so many children are made, one after the other, each with so many threads of that name for
- * so long, of whom all live at the same time. Answers {"children":N} once the last one's threads have ended; the children
+ * [NAME [ROUNDS]]`: on a line on stdin so many children are made, one after the other, each with so many threads of that name
+ * for so long, of whom all live at the same time, and so many times over. Answers {"children":N} once the last one's threads have ended; the children
  * live on until the program ends. */
 #include <pthread.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 
 #define THREADS_MAX 64
 
-static unsigned int threads, microseconds;
+static unsigned int threads, microseconds, rounds = 1;
 static const char *name; /* NULL: none of their own */
 static pthread_barrier_t all;
 
@@ -32,12 +32,14 @@ __attribute__((noreturn)) static void child(int told)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pthread_barrier_init(&all, NULL, threads);
-	for (unsigned int i = 0; i < threads; i++) {
-		if (pthread_create(&thread[i], NULL, live, NULL))
-			_exit(1);
+	for (unsigned int round = 0; round < rounds; round++) {
+		for (unsigned int i = 0; i < threads; i++) {
+			if (pthread_create(&thread[i], NULL, live, NULL))
+				_exit(1);
+		}
+		for (unsigned int i = 0; i < threads; i++)
+			pthread_join(thread[i], NULL);
 	}
-	for (unsigned int i = 0; i < threads; i++)
-		pthread_join(thread[i], NULL);
 	if (write(told, "", 1) != 1)
 		_exit(1);
 	for (;;)
@@ -53,8 +55,9 @@ int main(int argc, char **argv)
 	threads = argc > 3 ? (unsigned int)strtoul(argv[2], NULL, 10) : 0;
 	microseconds = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 10) : 0;
 	name = argc > 4 ? argv[4] : NULL;
+	rounds = argc > 5 ? (unsigned int)strtoul(argv[5], NULL, 10) : 1;
 	if (!children || children > 64 || !threads || threads > THREADS_MAX || pipe(told)) {
-		fprintf(stderr, "usage: bursts CHILDREN THREADS MICROSECONDS [NAME]\n");
+		fprintf(stderr, "usage: bursts CHILDREN THREADS MICROSECONDS [NAME [ROUNDS]]\n");
 		return 2;
 	}
 	printf("{\"ready\":%d}\n", getpid());
