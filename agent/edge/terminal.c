@@ -3,6 +3,7 @@
  * on every way out. It must not know what the cells say. */
 #include <curses.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -123,10 +124,36 @@ int terminal_open(int input, int output, struct terminal **ret_terminal, struct 
 	return 0;
 }
 
+static bool takes_output(const struct terminal *terminal)
+{
+	struct pollfd out = {.fd = fileno(terminal->out), .events = POLLOUT};
+
+	return poll(&out, 1, 0) != 0;
+}
+
+/* Stopped by Ctrl-S, which a terminal without IXON cannot be, or full and read by nobody: what waits there is given up, to
+ * give the terminal back at all. Its modes are restored with it. */
+static void make_room(const struct terminal *terminal)
+{
+	int fd = fileno(terminal->out);
+	struct termios modes;
+
+	if (takes_output(terminal))
+		return;
+	tcflow(fd, TCOON);
+	if (!tcgetattr(fd, &modes)) {
+		modes.c_iflag &= ~(tcflag_t)IXON;
+		tcsetattr(fd, TCSANOW, &modes);
+	}
+	if (!takes_output(terminal))
+		tcflush(fd, TCOFLUSH);
+}
+
 void terminal_free(struct terminal *terminal)
 {
 	if (!terminal)
 		return;
+	make_room(terminal);
 	endwin();
 	terminal_rescue_end();
 	delscreen(terminal->screen);
@@ -189,6 +216,9 @@ void terminal_draw(struct terminal *terminal, const struct cells *cells)
 	const struct cells *shown = terminal->shown;
 	bool known = shown && shown->rows == cells->rows && shown->columns == cells->columns;
 
+	/* A stopped terminal would keep the agent waiting: what has changed is drawn when it goes on. */
+	if (!takes_output(terminal))
+		return;
 	if (!known) {
 		struct cells *fresh = NULL;
 

@@ -362,6 +362,17 @@ def test_killed_target(screen, filled):
     window.until(r"^ENDED .*killed by signal 9 \(SIGKILL\)")
 
 
+def test_a_stopped_terminal_does_not_keep_it(screen, filled):
+    window = screen()
+    pid = window.top("-p", filled.pid)
+    window.until(r"^resize-\*")
+    window.press("C-s")
+    time.sleep(1.5)  # a frame comes due meanwhile
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the end of the dashboard")
+    window.assert_given_back()
+
+
 def test_without_a_terminal_it_prints_text(agent, filled):
     top = agent("top", "-p", filled.pid, "--limit", "resize-*:threads=5")
     lines = []
