@@ -10,7 +10,10 @@ import harness
 from harness import build_probe, run, wait_for
 from test_cpython import dump_until, executors, pools_of, started  # noqa: F401 pylint: disable=unused-import
 
-WINDOW = 12  # seconds: 60 samples on an idle machine
+# Seconds: 60 samples where a pass costs little. It costs ten times that on a virtual machine whose idle CPU's caches
+# are taken away, and there are fewer samples then, by the agent's own rule: those are waited for.
+WINDOWS = (12, 50)
+ENOUGH = 10
 ONE_WINDOW = ("--interval", "60s")  # no refresh between the first and the last
 
 
@@ -22,23 +25,28 @@ def observed(watching):
 
 
 def test_running_is_what_wants_a_cpu(workload, watch):
-    program = workload("duty", "hot:2:100", "half:1:50", "rare:1:10", "idle:5:0")
-    watching = watch(program.pid, *ONE_WINDOW)
-    before = program.ask("truth")
-    time.sleep(WINDOW)
-    after = program.ask("truth")
-    target = observed(watching)
+    program = workload("duty", "hot:2:100", "half:4:20", "rare:4:5", "idle:5:0")
+    samples = 0
+    for window in WINDOWS:
+        watching = watch(program.pid, "--interval", f"{window * 2}s")  # no refresh between the first and the last
+        before = program.ask("truth")
+        time.sleep(window)
+        after = program.ask("truth")
+        target = observed(watching)
+        samples = target["running_samples"]
+        if samples >= ENOUGH:
+            break
+        print(f"{samples} samples in {window} s", flush=True)
+    assert samples >= ENOUGH, samples
     pools = pools_of(target)
-    samples = target["running_samples"]
-    assert samples >= 10, samples
     passed = after["time_ns"] - before["time_ns"]
     for name in ("half", "rare"):
         truth = (after[name] - before[name]) / passed
         mean = pools[f"{name}-*"]["running_mean"]
-        sigma = (truth * (1 - truth) / samples) ** 0.5
+        sigma = (truth * (1 - truth / 4) / samples) ** 0.5  # of four that want a CPU each at its own time
         print(f"{name}: {mean:.3f} by {samples} samples, {truth:.3f} in truth", flush=True)
         assert abs(mean - truth) <= 5 * sigma + 0.02, (name, mean, truth, samples)
-        assert pools[f"{name}-*"]["running_peak"] == 1
+        assert mean <= pools[f"{name}-*"]["running_peak"] <= 4
     assert (pools["hot-*"]["running_mean"], pools["hot-*"]["running_peak"], pools["hot-*"]["running"]) == (2, 2, 2)
     assert (pools["idle-*"]["running_mean"], pools["idle-*"]["running_peak"], pools["idle-*"]["running"]) == (0, 0, 0)
 
@@ -56,9 +64,9 @@ def test_in_another_pid_namespace(workload, watch):
     """Samples bear the kernel's numbers, and are told by those of the procfs in use."""
     program = workload("duty", "hot:2:100", "idle:5:0", prefix=("unshare", "--pid", "--fork", "--mount-proc"))
     watching = watch(program.pid, *ONE_WINDOW)
-    time.sleep(2)
+    time.sleep(6)
     target = observed(watching)
-    assert target["running_samples"] >= 3
+    assert target["running_samples"] >= 2  # the first and the last frame's, at least
     assert pools_of(target)["hot-*"]["running_mean"] == 2
 
 

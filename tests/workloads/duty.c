@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PERIOD_NS 37000000LL /* no divisor of what an observer may look at */
+#define PERIOD_NS 37000000LL /* on average: from half of it to one and a half at random, in step with no observer */
 #define GROUPS_MAX 8
 #define THREADS_MAX 64
 
@@ -39,25 +39,28 @@ static int64_t now_ns(void)
 static void *work(void *argument)
 {
 	struct worker *worker = argument;
-	int64_t part_ns = PERIOD_NS * worker->group->percent / 100;
+	unsigned int seed = (unsigned int)(worker - workers);
+	int64_t period_ns = 0;
 	char name[32];
 
 	snprintf(name, sizeof(name), "%s-%ld", worker->group->name, (long)(worker - workers));
 	prctl(PR_SET_NAME, name);
 	if (!worker->group->percent)
 		pause();
-	for (int64_t due = now_ns();; due += PERIOD_NS) {
+	for (int64_t due = now_ns();; due += period_ns) {
 		struct timespec until = {due / 1000000000, due % 1000000000};
-		int64_t now;
+		int64_t now, part_ns;
 
+		period_ns = PERIOD_NS / 2 + PERIOD_NS * rand_r(&seed) / RAND_MAX;
+		part_ns = period_ns * worker->group->percent / 100;
 		if (worker->group->percent < 100)
 			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 		do {
 			now = now_ns();
 		} while (now < due + part_ns);
 		worker->wanted_ns += now - due;
-		if (now > due + PERIOD_NS) /* what was missed is not made up for */
-			due = now - PERIOD_NS;
+		if (now > due + period_ns) /* what was missed is not made up for */
+			due = now - period_ns;
 	}
 	return NULL;
 }
