@@ -205,11 +205,10 @@ int session_attach(struct session *session, bool must)
 }
 
 /* After whatever may have drained: the reader of the ring is woken only when it was empty. */
-static int await_events(struct session *session)
+static void await_events(struct session *session)
 {
 	if (session->deadline)
 		loop_timer_at(session->deadline, engine_due(session->engine));
-	return 0;
 }
 
 static int on_deadline(void *context)
@@ -217,7 +216,8 @@ static int on_deadline(void *context)
 	struct session *session = context;
 
 	engine_events(session->engine);
-	return await_events(session);
+	await_events(session);
+	return 0;
 }
 
 static int on_ring(void *context, int fd)
@@ -321,8 +321,10 @@ static int on_discovery(void *context)
 
 	if (count == -ENOMEM)
 		return count;
-	if (count <= 0)
-		return await_events(session);
+	if (count <= 0) {
+		await_events(session);
+		return 0;
+	}
 	session->attached += (uint64_t)count;
 	/* From its first refresh on a target is judged by each event. */
 	return on_refresh(session);

@@ -75,7 +75,7 @@ static int each_batch(struct arena_walk *walk, int (*read)(struct arena_walk *, 
 	int error = 0;
 
 	for (size_t i = 0; i < walk->n_threads && !error; i++) {
-		if (is_readable(&walk->threads[i]))
+		if (is_readable(&walk->threads[i]) && !(walk->has_words && walk->arenas->words[i].is_read))
 			batch[n++] = i;
 		if (n == ARENA_BATCH || (n && i + 1 == walk->n_threads)) {
 			error = read(walk, batch, n);
@@ -163,42 +163,37 @@ static int read_words(struct arena_walk *walk, const size_t *batch, size_t count
 
 /* Only the thread itself writes its word, so who has not run since it was read need not be asked again. (Of who runs the
  * kernel may count the time late: nohz_full.) Both lists are by TID as a rule; who is not found is read. */
-static bool recall(const struct arena_word *former, size_t n_former, size_t *at, const struct fact_thread *thread,
+static void recall(const struct arena_word *former, size_t n_former, size_t *at, const struct fact_thread *thread,
 		   struct arena_word *word)
 {
 	while (*at < n_former && former[*at].id.tid < thread->id.tid)
 		(*at)++;
 	if (*at == n_former || !thread_id_equal(former[*at].id, thread->id) || !thread->cpu_is_exact ||
 	    thread->state == 'R' || former[*at].cpu_ns != thread->cpu_ns || !former[*at].is_read)
-		return false;
+		return;
 	*word = former[*at];
-	return true;
 }
 
 static int read_all_words(struct arena_walk *walk)
 {
 	struct glibc_arenas *arenas = walk->arenas;
 	_cleanup_(freep) struct arena_word *former = TAKE_PTR(arenas->words);
-	size_t n_former = arenas->n_words, at = 0, batch[ARENA_BATCH], n = 0;
-	int error = 0;
+	size_t n_former = arenas->n_words, at = 0;
 
 	arenas->n_words = 0;
 	arenas->words = calloc(walk->n_threads + 1, sizeof(*arenas->words));
 	if (!arenas->words)
 		return -ENOMEM;
 	arenas->n_words = walk->n_threads;
-	for (size_t i = 0; i < walk->n_threads && !error; i++) {
+	walk->has_words = true;
+	for (size_t i = 0; i < walk->n_threads; i++) {
 		const struct fact_thread *thread = &walk->threads[i];
 
 		arenas->words[i] = (struct arena_word){.id = thread->id, .cpu_ns = thread->cpu_ns};
-		if (is_readable(thread) && !recall(former, n_former, &at, thread, &arenas->words[i]))
-			batch[n++] = i;
-		if (n == ARENA_BATCH || (n && i + 1 == walk->n_threads)) {
-			error = read_words(walk, batch, n);
-			n = 0;
-		}
+		if (is_readable(thread))
+			recall(former, n_former, &at, thread, &arenas->words[i]);
 	}
-	return error;
+	return each_batch(walk, read_words);
 }
 
 /* Of many threads with one arena, only the first has it proven. */
@@ -232,7 +227,6 @@ int arena_words_read(struct arena_walk *walk)
 		error = each_batch(walk, scan_windows);
 	if (error || !walk->arenas->word || walk->has_words)
 		return error;
-	walk->has_words = true;
 	error = read_all_words(walk);
 	return error ? error : prove_words(walk);
 }
