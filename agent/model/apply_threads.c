@@ -88,12 +88,14 @@ static void thread_sample(struct thread *thread, const struct fact_thread *told,
 }
 
 /* May the name or the routine that decides its pool still come? */
-static bool must_wait(const struct target *target, const struct thread *thread)
+static bool must_wait(const struct target *target, const struct thread *thread, uint64_t time_ns)
 {
 	if (thread->leader || thread->io_worker)
 		return false;
 	if (thread->born && target_is_listed(target))
 		return thread_carries_creators_name(thread);
+	if (thread_is_young(thread, time_ns))
+		return true;
 	/* At attach its runtime, if it has one that is read, is to tell first: a pool that all leave at once would have
 	 * taken the room of another meanwhile. */
 	return !target->listed || (thread->start_routine && thread->routine == ROUTINE_NONE);
@@ -134,7 +136,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	judge_threads(model, target, POOL_NONE, fact->time_ns);
 	if (born)
 		thread_note_creator(target, thread);
-	if (must_wait(target, thread))
+	if (must_wait(target, thread, fact->time_ns))
 		thread_await_name(target, thread, born && !thread_carries_creators_name(thread));
 	else
 		thread_settle(model, target, thread, fact->time_ns);
@@ -251,7 +253,7 @@ int apply_thread_routine(struct model *model, struct target *target, const struc
 	told.symbol[sizeof(told.symbol) - 1] = told.module[sizeof(told.module) - 1] = '\0';
 	thread->routine = threads_routine(&target->threads, &told);
 	/* A newborn may still name itself: its name comes before its routine. */
-	if (!thread->pending || (!thread->born && target->listed))
+	if (!thread->pending || (!thread->born && target->listed && !thread_is_young(thread, fact->time_ns)))
 		thread_settle(model, target, thread, fact->time_ns);
 	return 0;
 }

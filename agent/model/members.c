@@ -22,6 +22,11 @@ bool thread_carries_creators_name(const struct thread *thread)
 	return !*thread->creator_name || !strcmp(thread->creator_name, thread->name);
 }
 
+bool thread_is_young(const struct thread *thread, uint64_t now_ns)
+{
+	return thread->id.start_ns && now_ns < add_saturated(thread->id.start_ns, NAME_WAIT_NS);
+}
+
 /* It is kept for when the creator has ended. */
 void thread_note_creator(struct target *target, struct thread *thread)
 {
@@ -247,9 +252,11 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	judge_threads(model, target, thread->pool, time_ns);
 }
 
-static bool has_name(const struct target *target, const struct thread *thread)
+static bool has_name(const struct target *target, const struct thread *thread, uint64_t now_ns)
 {
-	return *thread->name && !target_is_own_name(target, thread->name) && !(thread->born && thread_carries_creators_name(thread));
+	if (!*thread->name || target_is_own_name(target, thread->name))
+		return false;
+	return !thread_carries_creators_name(thread) || (!thread->born && !thread_is_young(thread, now_ns));
 }
 
 /* Those who live at the same time as one that ends before its pool was told: they are the peak of it, and may be too many,
@@ -263,7 +270,7 @@ static void settle_named(struct model *model, struct target *target, uint64_t ti
 		struct thread *thread = &threads->thread[i];
 
 		next = thread->pending_next;
-		if (thread->living && has_name(target, thread))
+		if (thread->living && has_name(target, thread, time_ns))
 			thread_settle(model, target, thread, time_ns);
 	}
 }
@@ -309,7 +316,7 @@ void thread_leave(struct model *model, struct target *target, struct thread *thr
 {
 	bool member, is_listed = target_is_listed(target);
 
-	if (thread->pending && is_listed && has_name(target, thread))
+	if (thread->pending && is_listed && has_name(target, thread, time_ns))
 		settle_named(model, target, time_ns);
 	member = thread->pool != POOL_NONE;
 	if (!member && is_listed)
@@ -402,6 +409,14 @@ void thread_name(struct model *model, struct target *target, struct thread *thre
 	target_settle_due(model, target, now_ns, false);
 }
 
+/* Waited for its routine alone, or could be shown nowhere. */
+static bool needs_no_event(const struct target *target, const struct thread *thread, uint64_t now_ns)
+{
+	if (thread_shown_pool(target, thread) == POOL_NONE)
+		return true;
+	return !thread->born && !thread_is_young(thread, now_ns);
+}
+
 /* Newborns whose time to name themselves is over, or who waited for such only; with seen_too (at a refresh) also those that
  * were there already and only wait for their routine, and those that could be shown nowhere. The list is in order of
  * arrival, so these may stand behind others. */
@@ -417,7 +432,7 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 		next = thread->pending_next;
 		if (!thread->living)
 			settle_ended(model, target, thread);
-		else if (due || (seen_too && (!thread->born || thread_shown_pool(target, thread) == POOL_NONE)))
+		else if (due || (seen_too && needs_no_event(target, thread, now_ns)))
 			thread_settle(model, target, thread, now_ns);
 		else if (!seen_too)
 			break;

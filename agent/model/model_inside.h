@@ -234,6 +234,8 @@ bool thread_has_creators_argument(struct target *target, struct thread *thread);
 void target_follow_makers(struct model *model, struct target *target, uint64_t now_ns);
 /* is_named: it has one, but those that were there come first. */
 void thread_await_name(struct target *target, struct thread *thread, bool is_named);
+/* It was born so short a while ago that it may still take a name. */
+bool thread_is_young(const struct thread *thread, uint64_t now_ns);
 /* Or its creator's is not known. */
 bool thread_carries_creators_name(const struct thread *thread);
 void thread_note_creator(struct target *target, struct thread *thread);
