@@ -72,6 +72,7 @@ enum fact_kind {
 
 	/* the observer itself */
 	FACT_LOSS,    /* events lost so far, by reason */
+	FACT_LIVES_LOST, /* births, ends or names of threads have just been lost, of whichever target */
 	FACT_EVENTS,  /* events received so far, by probe */
 	FACT_VARIANT, /* which variant of the memory probes is in use */
 	FACT_KIND_COUNT,

@@ -353,6 +353,18 @@ static int ended(struct engine *engine, struct watched *watched, const struct fa
 	return apply(engine, &end);
 }
 
+/* What comes after it waits for those that are settled: before that it is told again. */
+static int of_all(struct engine *engine, const struct fact *fact)
+{
+	bool is_settled = false;
+
+	for (size_t i = 0; i < engine->watched.count; i++)
+		is_settled |= engine->watched.watched[i]->settled;
+	int error = is_settled ? held_emit(&engine->later, fact) : 0;
+
+	return error ? error : apply(engine, fact);
+}
+
 int engine_route(void *context, const struct fact *fact)
 {
 	struct engine *engine = context;
@@ -360,6 +372,8 @@ int engine_route(void *context, const struct fact *fact)
 	struct watched *watched;
 	int error;
 
+	if (!fact->target)
+		return of_all(engine, fact);
 	watched = watched_list_find(&engine->watched, fact->target);
 	if (!watched)
 		return fact->kind == FACT_TARGET ? adopt(engine, fact) : 0;
@@ -439,6 +453,11 @@ uint64_t engine_due(const struct engine *engine)
 			due = watched->meet_ns;
 	}
 	return drain < due ? drain : due;
+}
+
+bool engine_wants_refresh(const struct engine *engine)
+{
+	return model_wants_refresh(engine->model);
 }
 
 uint64_t engine_sample(struct engine *engine)

@@ -19,6 +19,7 @@ static const size_t sizes[FACT_KIND_COUNT] = {
 	[FACT_THREAD_BORN] = PAST(thread),
 	[FACT_THREAD_EXITED] = PAST(thread),
 	[FACT_ACTIVITY] = PAST(activity),
+	[FACT_LIVES_LOST] = offsetof(struct fact, tick),
 	[FACT_ARENA] = PAST(arena),
 	[FACT_THREAD_ARENA] = PAST(arena),
 };

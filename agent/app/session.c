@@ -216,6 +216,8 @@ static int on_deadline(void *context)
 	struct session *session = context;
 
 	engine_events(session->engine);
+	if (engine_wants_refresh(session->engine))
+		refresh_soon(session);
 	await_events(session);
 	return 0;
 }

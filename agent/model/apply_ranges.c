@@ -143,6 +143,7 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 		model->reseeds++;
 		target->reseed_ns = fact->time_ns;
 		target->listed_by_seed = target->listed_by_sample = false;
+		target->lives_unsure = true; /* who is listed now is told before the ends of others that came before */
 	} else {
 		target->seed_reason = reason; /* a reseed does not make the stack another's */
 	}

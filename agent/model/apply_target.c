@@ -170,8 +170,7 @@ static void revive_for_the_last_frame(struct target *target)
 	target->limits[LIMIT_THREADS].value = threads->living;
 	for (uint32_t i = 0; i < target->pools.count; i++)
 		target->pools.pool[i].limits[LIMIT_THREADS].value = target->pools.pool[i].threads;
-	if (threads->living > target->threads_peak)
-		target->threads_peak = threads->living;
+	target_note_peak(target);
 }
 
 /* It took along whoever lived in it, though nobody told of each: what has started has exited. */
@@ -271,10 +270,12 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 			grown |= has_grown(known->lost[reason], fact->loss.lost[reason]);
 	}
 	*known = fact->loss;
-	if (target)
+	if (target) {
 		target->has_loss = true;
-	else
+		target->loss_told_ns = fact->time_ns;
+	} else {
 		grown |= uncounted_loss_is_due(model, fact->time_ns);
+	}
 	if (!grown)
 		return 0;
 	if (target)
@@ -282,6 +283,16 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 	for (uint32_t i = 0; !target && i < model->n_targets; i++) {
 		if (!model->target[i]->ended)
 			doubt(model->target[i]);
+	}
+	return 0;
+}
+
+int apply_lives_lost(struct model *model, struct target *target, const struct fact *fact)
+{
+	for (uint32_t i = 0; i < model->n_targets; i++) {
+		model->target[i]->lives_unsure |= !model->target[i]->ended;
+		model->target[i]->lives_lost_ns = fact->time_ns;
+		model->lives_unsure |= !model->target[i]->ended;
 	}
 	return 0;
 }

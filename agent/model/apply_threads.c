@@ -131,8 +131,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 		births_change(&target->births, fact->time_ns, 1);
 	}
 	target->had_threads = true;
-	if (target->threads.living > target->threads_peak)
-		target->threads_peak = target->threads.living;
+	target_note_peak(target);
 	judge_threads(model, target, POOL_NONE, fact->time_ns);
 	if (born)
 		thread_note_creator(target, thread);
@@ -238,6 +237,8 @@ int apply_thread_sampled(struct model *model, struct target *target, const struc
 	if (thread)
 		thread_sample(thread, &fact->thread, fact->time_ns);
 	target->sampled = target->listed_by_sample = true;
+	if (!target->sample_ns || fact->time_ns < target->sample_ns)
+		target->sample_ns = fact->time_ns;
 	return 0;
 }
 

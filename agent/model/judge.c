@@ -88,7 +88,8 @@ static void judge_thread_counts(struct model *model, struct target *target, cons
 {
 	const struct limit_bounds bounds = {.threads = natural_bound, .bytes = UNKNOWN_U64};
 
-	judge(model, target, pool, &limits[LIMIT_THREADS], threads, &bounds, now_ns);
+	if (!target->lives_unsure)
+		judge(model, target, pool, &limits[LIMIT_THREADS], threads, &bounds, now_ns);
 	if (limits[LIMIT_THREADS_STARTED_PER_MINUTE].rule)
 		judge(model, target, pool, &limits[LIMIT_THREADS_STARTED_PER_MINUTE],
 		      births_count(births, now_ns), &bounds, now_ns);
@@ -110,10 +111,12 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 
 void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns)
 {
-	struct pool *judged = &target->pools.pool[pool];
-	const struct limit_bounds bounds = {.threads = judged->capacity, .bytes = UNKNOWN_U64};
+	struct pool *judged = pool == POOL_NONE ? NULL : &target->pools.pool[pool];
+	const struct limit_bounds bounds = {.threads = judged ? judged->capacity : target->cgroup.pids_max,
+					    .bytes = UNKNOWN_U64};
 
-	judge(model, target, judged->name, &judged->limits[LIMIT_THREADS], threads, &bounds, now_ns);
+	judge(model, target, judged ? judged->name : "", judged ? &judged->limits[LIMIT_THREADS] : &target->limits[LIMIT_THREADS],
+	      threads, &bounds, now_ns);
 }
 
 static uint64_t sum_known(uint64_t a, uint64_t b)
@@ -147,9 +150,6 @@ static void judge_memory(struct model *model, struct target *target, uint64_t no
 
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns)
 {
-	if (memory_too && !target_is_listed(target))
-		target_count_from_now(target);
-	target->listed |= memory_too;
 	judge_threads(model, target, POOL_NONE, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++)
 		judge_threads(model, target, i, now_ns);
@@ -178,9 +178,9 @@ void judge_release(struct model *model, struct target *target, uint64_t now_ns)
 		release(model, target, target->pools.pool[i].name, target->pools.pool[i].limits, now_ns);
 }
 
-static uint64_t tracks_deadline(const struct limit_track *limits)
+static uint64_t tracks_deadline(const struct target *target, const struct limit_track *limits)
 {
-	uint64_t threads = limit_track_deadline(&limits[LIMIT_THREADS]);
+	uint64_t threads = target->lives_unsure ? UINT64_MAX : limit_track_deadline(&limits[LIMIT_THREADS]);
 	uint64_t started = limit_track_deadline(&limits[LIMIT_THREADS_STARTED_PER_MINUTE]);
 
 	return threads < started ? threads : started;
@@ -188,10 +188,10 @@ static uint64_t tracks_deadline(const struct limit_track *limits)
 
 uint64_t target_judge_deadline(const struct target *target)
 {
-	uint64_t deadline = tracks_deadline(target->limits);
+	uint64_t deadline = tracks_deadline(target, target->limits);
 
 	for (uint32_t i = 0; i < target->pools.count; i++) {
-		uint64_t of_pool = tracks_deadline(target->pools.pool[i].limits);
+		uint64_t of_pool = tracks_deadline(target, target->pools.pool[i].limits);
 
 		deadline = of_pool < deadline ? of_pool : deadline;
 	}

@@ -146,7 +146,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 	pool->threads++;
 	pool->unread += thread->is_unread;
 	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns);
-	pool_note_peak(pool);
+	pool_note_peak(target, pool);
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);
 	judge_threads(model, target, after, now_ns);
@@ -165,7 +165,7 @@ static void count_unread(struct model *model, struct target *target, struct thre
 	pool->unread--;
 	count_arrival(pool, thread);
 	thread_counts_in(target, thread, POOL_NONE, thread->pool, true, now_ns);
-	pool_note_peak(pool);
+	pool_note_peak(target, pool);
 	judge_threads(model, target, thread->pool, now_ns);
 }
 

@@ -53,8 +53,11 @@ static int apply_tick(struct model *model, const struct fact *fact)
 	model->refresh++;
 	model->time_ns = fact->time_ns;
 	model->realtime_ns = fact->tick.realtime_ns;
-	for (uint32_t i = 0; i < model->n_targets; i++)
+	model->lives_unsure = false;
+	for (uint32_t i = 0; i < model->n_targets; i++) {
 		target_refresh(model, model->target[i], fact->time_ns);
+		model->lives_unsure |= model->target[i]->lives_unsure && !model->target[i]->ended;
+	}
 	return 0;
 }
 
@@ -97,6 +100,7 @@ static const struct handler handlers[] = {
 	[FACT_ACTIVITY] = {apply_activity, false},
 	[FACT_BLAME] = {apply_blame, false},
 	[FACT_LOSS] = {apply_loss, true},
+	[FACT_LIVES_LOST] = {apply_lives_lost, true},
 	[FACT_EVENTS] = {apply_events, true},
 	[FACT_VARIANT] = {apply_variant, true},
 };
@@ -168,6 +172,11 @@ bool model_limits_pools_threads(const struct model *model, uint32_t target)
 bool model_losses_unknown(const struct model *model)
 {
 	return model->loss.lost[LOSS_KRETPROBE] == UNKNOWN_U64;
+}
+
+bool model_wants_refresh(const struct model *model)
+{
+	return model->lives_unsure;
 }
 
 bool model_wants_reseed(const struct model *model, uint32_t target)

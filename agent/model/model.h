@@ -50,6 +50,9 @@ bool model_next_transition(struct model *model, struct limit_transition *ret_tra
 bool model_losses_unknown(const struct model *model);
 bool model_wants_reseed(const struct model *model, uint32_t target);
 
+/* Some target's threads count for nothing until the next refresh, as births or ends were lost. */
+bool model_wants_refresh(const struct model *model);
+
 /* Ranges that can hold anonymous pages, sorted, disjoint. Caller frees *ret_spans. */
 int model_spans(const struct model *model, uint32_t target, struct span **ret_spans, size_t *ret_count);
 

@@ -80,6 +80,9 @@ struct target {
 	struct limit_track limits[LIMIT_KIND_COUNT];
 
 	bool wants_reseed;
+	bool lives_unsure;      /* births and ends were lost, or threads listed anew: no peak, and in no limit, until a refresh */
+	uint64_t lives_lost_ns, loss_told_ns; /* when that was told last; and the losses of this target */
+	uint64_t sample_ns;     /* when the sample of threads began that the next refresh has; 0: there was none */
 	bool exits_unsure;      /* events were lost: an exit may be among them */
 	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
 	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
@@ -139,6 +142,7 @@ struct model {
 	struct fact_loss loss;
 	struct fact_events events;
 	uint64_t doubted_ns; /* when losses that nobody counts were last assumed */
+	bool lives_unsure; /* of some target */
 	uint64_t refresh, time_ns, realtime_ns;
 	uint64_t reseeds, dropped_before; /* of targets that went */
 	struct {
@@ -165,6 +169,7 @@ int apply_memory(struct model *model, struct target *target, const struct fact *
 int apply_cgroup(struct model *model, struct target *target, const struct fact *fact);
 int apply_children(struct model *model, struct target *target, const struct fact *fact);
 int apply_loss(struct model *model, struct target *target, const struct fact *fact);
+int apply_lives_lost(struct model *model, struct target *target, const struct fact *fact);
 int apply_events(struct model *model, struct target *target, const struct fact *fact);
 int apply_variant(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_arrived(struct model *model, struct target *target, const struct fact *fact);
@@ -263,9 +268,13 @@ void thread_counted_until(struct target *target, const struct thread *thread, bo
 /* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
  * one time. */
 void target_count_from_now(struct target *target);
+/* After losses: those that lived at one moment for certain are the least that did. */
+void target_count_found(struct model *model, struct target *target, uint64_t now_ns);
 /* How many lived at once at the time up to which all newborns have their pools. */
 void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns);
-void pool_note_peak(struct pool *pool);
+/* What counts that are unsure seem to be is none. */
+void target_note_peak(struct target *target);
+void pool_note_peak(const struct target *target, struct pool *pool);
 /* For limits: those that live now; or did NAME_WAIT_NS ago, where newborns were counted only since. */
 uint32_t pool_counts(const struct pool *pool, uint64_t now_ns);
 /* What lived at once and ended before it was counted: it may be the peak, or too many. */

@@ -78,6 +78,8 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 
 		if (!pool || pool->number != briefs->brief[first].pool_number)
 			continue;
+		if (target->lives_unsure)
+			continue;
 		if (most > pool->threads_peak)
 			pool->threads_peak = (uint32_t)most;
 		if (most > pool->threads - pool->unread)
@@ -144,23 +146,82 @@ uint32_t pool_counts(const struct pool *pool, uint64_t now_ns)
 	return now_ns <= pool->late_ns && pool->threads_then > now ? pool->threads_then : now;
 }
 
-void pool_note_peak(struct pool *pool)
+void target_note_peak(struct target *target)
+{
+	if (!target->lives_unsure && target->threads.living > target->threads_peak)
+		target->threads_peak = target->threads.living;
+}
+
+void pool_note_peak(const struct target *target, struct pool *pool)
 {
 	uint32_t now = pool->threads - pool->unread, counts = now > pool->threads_then ? now : pool->threads_then;
 
-	pool->threads_peak = counts > pool->threads_peak ? counts : pool->threads_peak;
+	if (!target->lives_unsure && counts > pool->threads_peak)
+		pool->threads_peak = counts;
+}
+
+static void count_anew(struct target *target)
+{
+	recent_clear(&target->recent);
+	target->recent_due_ns = UINT64_MAX;
+	target_note_peak(target);
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+
+		pool->threads_then = pool->threads - pool->unread;
+		pool->late_ns = 0;
+		pool_note_peak(target, pool);
+	}
 }
 
 void target_count_from_now(struct target *target)
 {
-	recent_clear(&target->recent);
-	target->recent_due_ns = UINT64_MAX;
-	target->threads_peak = target->threads.living;
+	target->threads_peak = 0;
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		target->pools.pool[i].threads_peak = 0;
+	count_anew(target);
+}
+
+/* Who was born before the sample and is in it. */
+static uint32_t find_living(struct target *target)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		target->pools.pool[i].threads_found = 0;
+	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
+		const struct thread *thread = &target->threads.thread[i];
+
+		if (!thread->living || thread->seen_ns < target->sample_ns || thread->id.start_ns > target->sample_ns)
+			continue;
+		found++;
+		if (thread->pool != POOL_NONE && !thread->is_unread)
+			target->pools.pool[thread->pool].threads_found++;
+	}
+	return found;
+}
+
+void target_count_found(struct model *model, struct target *target, uint64_t now_ns)
+{
+	uint32_t found;
+
+	if (!target->lives_unsure || target->exits_unsure)
+		return;
+	if (!target->lives_lost_ns || target->lives_lost_ns < target->loss_told_ns) { /* all of it was known when the threads were listed */
+		target->lives_unsure = false;
+		count_anew(target);
+		return;
+	}
+	if (!target->sample_ns)
+		return;
+	found = find_living(target);
+	target->threads_peak = found > target->threads_peak ? found : target->threads_peak;
+	judge_threads_then(model, target, POOL_NONE, found, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		pool->threads_peak = pool->threads_then = pool->threads - pool->unread;
-		pool->late_ns = 0;
+		pool->threads_peak = pool->threads_found > pool->threads_peak ? pool->threads_found : pool->threads_peak;
+		judge_threads_then(model, target, i, pool->threads_found, now_ns);
 	}
 }
 
@@ -177,8 +238,9 @@ void target_pass_recent(struct model *model, struct target *target, uint64_t unt
 		if (!pool || pool->number != step.pool_number)
 			continue;
 		change_then(target, step.pool, step.change);
-		pool_note_peak(pool);
+		pool_note_peak(target, pool);
 		counts = pool_counts(pool, add_saturated(step.time_ns, NAME_WAIT_NS));
-		judge_threads_then(model, target, step.pool, counts, now_ns);
+		if (!target->lives_unsure)
+			judge_threads_then(model, target, step.pool, counts, now_ns);
 	}
 }

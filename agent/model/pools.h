@@ -36,6 +36,7 @@ struct pool {
 	/* as its rule has it (runtime_rules.h) */
 	bool has_parallelism, is_teams, is_programs_main, is_makers_own;
 	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
+	uint32_t threads_found; /* of a refresh after losses: members that lived at one moment for certain */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
 	uint32_t threads_then;            /* of target.recent: NAME_WAIT_NS ago, by what is known of them now */
 	uint64_t late_ns;                 /* until then that may be more than what was counted at the time */

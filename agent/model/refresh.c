@@ -321,12 +321,12 @@ static void history_sample(struct target *target, uint64_t now_ns)
 	history_put(&target->history, now_ns, values);
 }
 
-/* After losses an exit may be missing: who is in no sample any more has ended. Two lists since a reseed, the
- * seed's own and a sample, decide at once. */
+/* After losses an exit may be missing: who is in no sample any more has ended. With a reseed the sample after it decides at
+ * once: it has all who were there when it began. */
 static void end_unseen(struct model *model, struct target *target, uint64_t now_ns)
 {
-	bool listed = target->listed_by_seed && target->listed_by_sample && target->reseeds;
-	uint64_t newest = 0, since_ns = listed ? target->reseed_ns : target->before_last_refresh_ns;
+	bool listed = target->listed_by_seed && target->listed_by_sample && target->reseeds && target->sample_ns;
+	uint64_t newest = 0, since_ns = listed ? target->sample_ns : target->before_last_refresh_ns;
 
 	if (!target->exits_unsure || !target->sampled ||
 	    (++target->unsure_rounds < ROUNDS_UNTIL_GONE && !listed))
@@ -417,8 +417,13 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	target_settle_due(model, target, now_ns, true);
 	target_follow_makers(model, target, now_ns);
 	target_count_unread(model, target, now_ns);
+	if (!target_is_listed(target))
+		target_count_from_now(target);
+	target->listed = true;
+	target_count_found(model, target, now_ns);
 	sampled = target->sampled;
 	target->sampled = false;
+	target->sample_ns = 0;
 	threads_release(&target->threads);
 	target_place_guests(target);
 	target_seek_stacks(target, now_ns);

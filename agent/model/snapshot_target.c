@@ -424,7 +424,8 @@ int target_fill(struct model *model, struct target *target, struct snapshot_targ
 		.ended_realtime_ns = target->ended ? model_realtime(model, target->ended_ns) : 0,
 		.threads = target->threads.living,
 		.pools_dropped = target->pools.n_dropped,
-		.threads_peak = target->threads_peak,
+		/* after losses some of those who live may have ended unheard: it is not kept */
+		.threads_peak = target->threads_peak > target->threads.living ? target->threads_peak : target->threads.living,
 		.threads_running = target->threads_running,
 		.running_samples = target->running_samples_shown,
 		.memory = target->memory,

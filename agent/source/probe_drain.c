@@ -118,6 +118,18 @@ static int pass_on(struct probes *probes, struct probe_space *space, const void 
 	return 0;
 }
 
+/* Before what came after it: who is counted now may have ended unheard. */
+static int tell_lives_lost(struct probes *probes)
+{
+	const struct fact fact = {.kind = FACT_LIVES_LOST, .time_ns = boottime()};
+	uint64_t lost = __atomic_load_n(&probes->set.object->bss->lives_lost, __ATOMIC_RELAXED);
+
+	if (lost == probes->lives_lost)
+		return 0;
+	probes->lives_lost = lost;
+	return emit(probes, &fact);
+}
+
 static int handle_record(void *context, const void *data, size_t size)
 {
 	struct probes *probes = context;
@@ -142,8 +154,9 @@ static int handle_record(void *context, const void *data, size_t size)
 		return probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;
 	}
 	probes->received[probe_event_probe(data)]++;
+	r = tell_lives_lost(probes);
 	space = probe_spaces_find(probes->spaces, header->space);
-	if (header->kind == EVENT_PROCESS_BORN)
+	if (header->kind == EVENT_PROCESS_BORN && r >= 0)
 		r = birth_of_space(probes, header, &space);
 	if (space) {
 		space->received[probe_event_probe(data)]++;
@@ -225,6 +238,8 @@ int probes_drain(struct probes *probes, const struct fact_sink *sink)
 	r = read_and_rest(probes);
 	if (r < 0 && r != -ECANCELED && !probes->error)
 		probes->error = r;
+	if (probes->error >= 0)
+		probes->error = tell_lives_lost(probes); /* names are waited for though no event comes any more */
 	/* Cut short, the rest may hold exits of those who ended. */
 	while (r != -ECANCELED && probes->error >= 0 && (space = probe_spaces_next_ended(probes->spaces)))
 		probes->error = end_space(probes, space);

@@ -19,6 +19,7 @@ struct probes {
 	uint64_t event_ns; /* of the last record */
 	uint64_t due_ns;   /* of the next drain, if nothing wakes the reader before; UINT64_MAX: something does */
 	uint64_t received[PROBE_COUNT];
+	uint64_t lives_lost; /* as last told */
 	uint64_t unwatched; /* processes that there was no room for when they were looked for; the most at one time */
 	struct probe_stacks stacks;
 

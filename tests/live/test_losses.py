@@ -139,6 +139,36 @@ def test_the_first_refresh_of_a_target_that_stands_still_heals(puppet, exporter)
     assert serving.value("poolscope_reseeds_total") > 0
 
 
+@pytest.mark.parametrize("makers, batch", [(2, 16), (16, 1)])
+def test_who_ended_unheard_is_in_no_peak_and_no_limit(workload, watch, makers, batch):
+    most = makers * (batch + 1) + 1  # at one time, all makers, a batch of each and the first thread
+    program = workload("churn", makers, batch)
+    watching = watch(program.pid, "--ring", SMALLEST_RING, "--limit", f"threads={most}", "--limit", f"*:threads={most}")
+    program.ask("go")
+    time.sleep(5)
+    born = program.ask("pause")["born"]
+    time.sleep(1.5)
+    watching.process.send_signal(signal.SIGINT)
+    ended = watching.wait()
+    target = ended.target()
+    print(f"{born} born, {target['events']}, peak {target['threads_peak']} of {most}", flush=True)
+    assert target["events"]["lost"] > 0 and "state=over" not in ended.err, ended
+    assert target["threads"] == makers + 1 <= target["threads_peak"] <= most
+    assert all(pool["threads_peak"] <= most for pool in target["pools"])
+
+
+def test_a_limit_is_judged_while_ends_of_threads_are_lost(workload, exporter):
+    """At a refresh, which is not waited for a minute."""
+    program = workload("churn", 16, 1)
+    serving = exporter("--ring", SMALLEST_RING, "--interval", "60s", "--limit", "stay-*:threads=4", "-p", program.pid)
+    program.ask("go")
+    wait_for(lambda: serving.value("poolscope_events_lost_total", reason="ring") > 0, "losses")
+    program.ask("stay 5")
+    wait_for(lambda: any("pool=stay-*" in line and "state=over" in line for line in serving.log), "the limit")
+    assert serving.value("poolscope_pool_threads_peak", pool="stay-*", process="churn") == 5
+    program.ask("pause")
+
+
 def test_a_running_agent_heals_by_itself(puppet, exporter):
     """Nobody asks for a last snapshot: once it stands still, refreshes bring it back."""
     workload = puppet()
