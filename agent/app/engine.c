@@ -358,7 +358,7 @@ static int of_all(struct engine *engine, const struct fact *fact)
 {
 	bool is_settled = false;
 
-	for (size_t i = 0; i < engine->watched.count; i++)
+	for (size_t i = 0; engine->is_refreshing && i < engine->watched.count; i++)
 		is_settled |= engine->watched.watched[i]->settled;
 	int error = is_settled ? held_emit(&engine->later, fact) : 0;
 

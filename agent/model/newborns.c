@@ -207,7 +207,8 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 
 	if (!target->lives_unsure || target->exits_unsure)
 		return;
-	if (!target->lives_lost_ns || target->lives_lost_ns < target->loss_told_ns) { /* all of it was known when the threads were listed */
+	/* All that was lost was known when threads were listed. */
+	if (!model->lives_lost_ns || model->lives_lost_ns < target->loss_told_ns) {
 		target->lives_unsure = false;
 		count_anew(target);
 		return;

@@ -97,6 +97,7 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 	target->id = fact->target;
 	target->info = fact->target_info;
 	target->attached_ns = fact->time_ns;
+	target->lives_unsure = model->all_lives_unsure;
 	target->group = target->former_group = GROUP_NONE;
 	target->memory = (struct fact_memory){UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64,
 					      UNKNOWN_U64};

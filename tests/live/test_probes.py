@@ -266,7 +266,7 @@ def test_growth_of_all_together_has_a_bound(tools, bound):
     stacks = facts.of("stack")
     assert len(facts.of("made", length=1 << 20)) == 800, "each call is an event in any case"
     if not bound:
-        assert len(stacks) > 250, "the reader keeps 64 of a look"
+        assert len(stacks) > 150, "the reader keeps 64 of a look, and looks less often on a machine under load"
         return
     took_s = (max(f["time"] for f in facts.of("made", length=1 << 20)) -
               min(f["time"] for f in facts.of("made", length=1 << 20))) / 1e9

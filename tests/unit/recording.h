@@ -67,6 +67,7 @@ static const struct recording_kind {
 			      FIELD(arena.kept)}},
 	[FACT_RANGE_OWNER] = {"owner", 0, {CALLER}},
 	[FACT_RANGE_HELD] = {"held", 0, {CALLER}},
+	[FACT_LIVES_LOST] = {"lives_lost", 0, {{0}}},
 	[FACT_LOSS] = {"loss", 0, {FIELD(loss.lost[0]), FIELD(loss.lost[1]), FIELD(loss.lost[2]), FIELD(loss.lost[3])}},
 };
 
