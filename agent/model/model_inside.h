@@ -261,6 +261,10 @@ const char *thread_module(const struct target *target, const struct thread *thre
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);
 /* It has ended before its pool counted it, and while that was not to be told: it may have been another's. */
 void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t time_ns);
+/* What lived at once and ended before it was counted: it may be the peak, or too many. */
+void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
+
+/* counts.c */
 /* Another pool counts it; POOL_NONE: none. is_since_birth: it has been that one's all the time. */
 void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
 		      bool is_since_birth, uint64_t now_ns);
@@ -278,8 +282,6 @@ void target_note_peak(struct target *target);
 void pool_note_peak(const struct target *target, struct pool *pool);
 /* For limits: those that live now; or did NAME_WAIT_NS ago, where newborns were counted only since. */
 uint32_t pool_counts(const struct pool *pool, uint64_t now_ns);
-/* What lived at once and ended before it was counted: it may be the peak, or too many. */
-void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 
 /* given_back.c */
 /* How much more than then `made` bytes are now. */
