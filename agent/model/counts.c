@@ -44,9 +44,6 @@ void thread_counts_in(struct target *target, const struct thread *thread, uint32
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
 {
 	if (!was_counted) {
-		/* One that still had the name of a family's member counted for that family only later. */
-		if (!target_is_own_name(target, thread->name) && thread_carries_creators_name(thread))
-			return;
 		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
 			return;
 		uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);

@@ -74,9 +74,10 @@ def test_also_of_a_program_that_was_not_there_at_attach(loops, exporter):
     there = time.time()
     wait_for(lambda: serving.value("poolscope_process_threads", process="loops"), "the program")
     wait_for(lambda: serving.value("poolscope_snapshot_timestamp_seconds") > there + 0.5, "a refresh of it")
-    assert workload.answer("go thread 0.5")
-    wait_for(lambda: (serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops:worker") or 0) > 100,
-             "the threads")
+    def made():
+        assert workload.answer("go thread 0.5")  # under load that is few
+        return (serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops:worker") or 0) > 100
+    wait_for(made, "the threads")
     assert serving.value("poolscope_pool_threads_started_total", process="loops", pool="loops") is None
 
 

@@ -328,8 +328,9 @@ static void a_burst_behind_many(void **state)
 	script_end(&s);
 }
 
-/* One that has its creator's name counts for that family only after 20 ms: it may have been about to take its own. */
-static void a_helper_is_no_member(void **state)
+/* One that has its creator's name counts for that family only after 20 ms: it may be about to take its own. One that has
+ * ended under that name by then had no other. */
+static void a_helper_is_what_its_last_name_says(void **state)
 {
 	struct script s = {0};
 	struct fact fact;
@@ -347,10 +348,21 @@ static void a_helper_is_no_member(void **state)
 	fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
 	fact.thread.creator = tid(200);
 	feed(&s, fact);
+	pass(&s, MSEC);
+	renamed(&s, 300, "helper");
 	exited(&s, 300);
 	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 2);
-	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 3);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 2);
 	expect_no_transition(&s);
+	fact = thread_fact(FACT_THREAD_BORN, 301, "kid-1");
+	fact.thread.creator = tid(200);
+	feed(&s, fact);
+	pass(&s, MSEC);
+	exited(&s, 301);
+	expect_no_transition(&s); /* not before its 20 ms are over, so that all are judged by one rule */
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 3);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 3);
+	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
 	script_end(&s);
 }
 
@@ -445,7 +457,7 @@ int main(void)
 		cmocka_unit_test(a_reading_is_no_renaming),
 		cmocka_unit_test(a_burst_that_is_over_before_it_counts),
 		cmocka_unit_test(a_burst_behind_many),
-		cmocka_unit_test(a_helper_is_no_member),
+		cmocka_unit_test(a_helper_is_what_its_last_name_says),
 		cmocka_unit_test(found_right_after_its_birth),
 		cmocka_unit_test(what_was_read_of_the_next_image),
 		cmocka_unit_test(a_burst_that_the_first_reading_found),
