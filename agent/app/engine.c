@@ -320,6 +320,24 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	return error == -ENOMEM ? error : 0;
 }
 
+/* An image that has ended before it could be looked at: the kernel told its name, and what was before is no more. */
+static int image_was_brief(struct engine *engine, struct watched *watched, const struct fact *fact)
+{
+	struct fact seed = {.kind = FACT_SEED_BEGIN, .target = watched->id, .time_ns = fact->time_ns, .seed.reason = SEED_EXEC};
+	struct fact_target *info = &watched->info;
+	int error;
+
+	info->image_ns = fact->time_ns;
+	info->exe[0] = '\0';
+	snprintf(info->comm, sizeof(info->comm), "%s", fact->target_info.comm);
+	snprintf(info->name, sizeof(info->name), "%s", info->comm);
+	error = apply_target(engine, watched, false);
+	if (!error)
+		error = apply(engine, &seed);
+	seed.kind = FACT_SEED_END;
+	return error ? error : apply(engine, &seed);
+}
+
 static int image_changed(struct engine *engine, struct watched *watched, const struct fact *fact)
 {
 	struct fact_sink sink = engine_sink(engine);
@@ -328,7 +346,7 @@ static int image_changed(struct engine *engine, struct watched *watched, const s
 	int error = procfs_describe(engine->procfs, watched->info.pid, &info);
 
 	if (error)
-		return 0;
+		return image_was_brief(engine, watched, fact);
 	info.followed = watched->info.followed;
 	info.image_ns = fact->time_ns;
 	snprintf(info.name, sizeof(info.name), "%s", info.comm);

@@ -17,50 +17,6 @@ static void change_then(struct target *target, uint32_t pool, int32_t change)
 		target->pools.pool[pool].threads_then += (uint32_t)change;
 }
 
-static void change_at(struct target *target, uint32_t pool, int32_t change, uint64_t time_ns)
-{
-	if (pool != POOL_NONE &&
-	    !recent_note(&target->recent, &(struct recent_step){time_ns, pool, number_of(target, pool), change}))
-		change_then(target, pool, change);
-}
-
-void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
-		      bool is_since_birth, uint64_t now_ns)
-{
-	if (recent_place(&target->recent, thread->birth_step, after, number_of(target, after))) {
-		if (after != POOL_NONE && now_ns > add_saturated(thread->known_ns, LATE_NS))
-			target->pools.pool[after].late_ns = add_saturated(now_ns, NAME_WAIT_NS);
-		return;
-	}
-	if (is_since_birth) {
-		change_then(target, before, -1);
-		change_then(target, after, 1);
-	} else {
-		change_at(target, before, -1, now_ns);
-		change_at(target, after, 1, now_ns);
-	}
-}
-
-void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
-{
-	if (!was_counted) {
-		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
-			return;
-		uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
-
-		target->pools.pool[thread->pool].late_ns = add_saturated(due_ns, NAME_WAIT_NS);
-		target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
-	}
-	change_at(target, thread->pool, -1, time_ns);
-}
-
-uint32_t pool_counts(const struct pool *pool, uint64_t now_ns)
-{
-	uint32_t now = pool->threads - pool->unread;
-
-	return now_ns <= pool->late_ns && pool->threads_then > now ? pool->threads_then : now;
-}
-
 void target_note_peak(struct target *target)
 {
 	if (!target->lives_unsure && target->threads.living > target->threads_peak)
@@ -87,6 +43,51 @@ static void count_anew(struct target *target)
 		pool->late_ns = 0;
 		pool_note_peak(target, pool);
 	}
+}
+
+/* After the pool itself has changed. False: too many changes in too short a time; from here on those count that there are. */
+static bool change_at(struct target *target, uint32_t pool, int32_t change, uint64_t time_ns)
+{
+	if (pool == POOL_NONE || recent_note(&target->recent, &(struct recent_step){time_ns, pool, number_of(target, pool), change}))
+		return true;
+	count_anew(target);
+	return false;
+}
+
+void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
+		      bool is_since_birth, uint64_t now_ns)
+{
+	if (recent_place(&target->recent, thread->birth_step, after, number_of(target, after))) {
+		if (after != POOL_NONE && now_ns > add_saturated(thread->known_ns, LATE_NS))
+			target->pools.pool[after].late_ns = add_saturated(now_ns, NAME_WAIT_NS);
+		return;
+	}
+	if (is_since_birth) {
+		change_then(target, before, -1);
+		change_then(target, after, 1);
+	} else if (change_at(target, before, -1, now_ns)) {
+		change_at(target, after, 1, now_ns);
+	}
+}
+
+void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
+{
+	if (!was_counted) {
+		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
+			return;
+		uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
+
+		target->pools.pool[thread->pool].late_ns = add_saturated(due_ns, NAME_WAIT_NS);
+		target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
+	}
+	change_at(target, thread->pool, -1, time_ns);
+}
+
+uint32_t pool_counts(const struct pool *pool, uint64_t now_ns)
+{
+	uint32_t now = pool->threads - pool->unread;
+
+	return now_ns <= pool->late_ns && pool->threads_then > now ? pool->threads_then : now;
 }
 
 void target_count_from_now(struct target *target)

@@ -267,6 +267,46 @@ static void what_is_drained_after_the_seed(void **state)
 	script_end(&s);
 }
 
+/* First one goes, then another comes, more often than is kept: never more than five, and six. */
+static void renames_without_end(void **state)
+{
+	struct script s = {0};
+	bool is_a[10];
+	const struct snapshot_target *target;
+	unsigned int seed = 7;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 10; i++) {
+		is_a[i] = i < 5;
+		seen(&s, 200 + i, is_a[i] ? "aa-1" : "bb-1");
+	}
+	tick(&s);
+	refresh(&s);
+	refresh(&s); /* a name taken now is not the first */
+	for (int i = 0; i < 100000; i++) { /* some million changes a second, for 200 ms */
+		uint32_t goes, comes;
+
+		do
+			goes = (uint32_t)rand_r(&seed) % 10;
+		while (!is_a[goes]);
+		do
+			comes = (uint32_t)rand_r(&seed) % 10;
+		while (is_a[comes]);
+		pass(&s, 500 + (uint64_t)rand_r(&seed) % 1000);
+		renamed(&s, 200 + goes, "bb-1");
+		pass(&s, 500 + (uint64_t)rand_r(&seed) % 1000);
+		renamed(&s, 200 + comes, "aa-1");
+		is_a[goes] = false;
+		is_a[comes] = true;
+	}
+	target = refresh(&s);
+	assert_int_equal(pool(target, "aa-*")->threads, 5);
+	assert_int_equal(pool(target, "aa-*")->threads_peak, 5);
+	assert_int_equal(pool(target, "bb-*")->threads_peak, 6);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +315,7 @@ int main(void)
 		cmocka_unit_test(what_lived_at_once_is_the_peak),
 		cmocka_unit_test(who_was_seen_before_its_birth_is_told),
 		cmocka_unit_test(what_is_drained_after_the_seed),
+		cmocka_unit_test(renames_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
