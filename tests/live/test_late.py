@@ -216,7 +216,7 @@ def test_a_thread_without_a_tls_of_its_own_takes_nothing(puppet, watch, final, s
     workload.script("a " + second)
     bytes_of_a = workload.ask("truth")["threads"]["a"]["arena"]
     for target in (final(between, workload), run("dump", "--json", "-p", workload.pid).target()):
-        _, _, creator, *others = sorted(target["thread_list"], key=lambda thread: thread["tid"])
+        _, _, creator, *others = sorted(target["thread_list"], key=lambda thread: (thread["started"], thread["tid"]))  # TIDs begin anew
         assert creator["memory"]["stack"]["resident_bytes"] >= 500 << 10
         assert creator["memory"]["arena"]["resident_bytes"] >= bytes_of_a
         assert not creator["memory"]["shared"]
