@@ -42,6 +42,7 @@ enum fact_kind {
 	FACT_THREAD_EXITED,  /* time_ns is when it ended */
 	FACT_THREAD_RENAMED, /* `thread.name` is the new name */
 	FACT_THREAD_SAMPLED, /* state and CPU time */
+	FACT_THREAD_UNRUN,   /* thread.id: it wants a CPU and has had hardly any since it was born */
 	FACT_THREAD_ROUTINE, /* its start routine, once resolved to a symbol and a module */
 	FACT_THREAD_RUNNING, /* a sample found it on a CPU, or ready for one; `thread.id` alone is set */
 	FACT_RUNNING_SAMPLED, /* that sample is complete: whoever was not told with this time did not run */

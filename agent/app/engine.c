@@ -453,6 +453,7 @@ void engine_events(struct engine *engine)
 {
 	struct fact_sink sink = {.emit = engine_route, .context = engine};
 
+	engine_ask_newborns(engine);
 	probes_drain(engine->probes, &sink);
 	blame(engine);
 	meet_workers(engine);
@@ -460,7 +461,7 @@ void engine_events(struct engine *engine)
 	engine_tell_transitions(engine);
 }
 
-uint64_t engine_due(const struct engine *engine)
+uint64_t engine_due(struct engine *engine)
 {
 	uint64_t due = model_deadline(engine->model), drain = probes_due(engine->probes);
 
@@ -470,6 +471,7 @@ uint64_t engine_due(const struct engine *engine)
 		if (watched->meet_ns && watched->meet_ns < due && !watched->ended)
 			due = watched->meet_ns;
 	}
+	engine->due_ns = due;
 	return drain < due ? drain : due;
 }
 

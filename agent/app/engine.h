@@ -55,7 +55,7 @@ int engine_fd(const struct engine *engine);
 /* Drains events and judges what they change. */
 void engine_events(struct engine *engine);
 /* The boottime at which that is to be done next, even if the descriptor says nothing; UINT64_MAX: never. */
-uint64_t engine_due(const struct engine *engine);
+uint64_t engine_due(struct engine *engine);
 /* Events were lost that only a refresh can make up for. */
 bool engine_wants_refresh(const struct engine *engine);
 /* One sample of who runs, of all targets. Returns the boottime at which the next is due; UINT64_MAX: never. */

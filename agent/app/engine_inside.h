@@ -16,6 +16,7 @@ struct engine {
 	size_t living; /* of them, when the refresh began; at least 1 */
 	bool is_refreshing;
 	bool grew;        /* somebody made much usable, by the drain that runs */
+	uint64_t due_ns;  /* of engine_due(), as it was asked last */
 	struct growers_budget asking;
 	struct held held; /* readings wait here for the drain that makes them comparable */
 	struct held later; /* what comes of settled targets waits here until their figures are told */
@@ -25,6 +26,8 @@ struct engine {
 struct fact_sink engine_sink(struct engine *engine);
 /* What an event of the kernel's does; context: the engine. */
 int engine_route(void *context, const struct fact *fact);
+/* Before what was drained is judged by how old they are. */
+void engine_ask_newborns(struct engine *engine);
 int engine_tick(struct engine *engine);
 void engine_tell_transitions(struct engine *engine);
 /* It is gone, and no event has told how. */

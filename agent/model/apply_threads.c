@@ -242,6 +242,17 @@ int apply_thread_sampled(struct model *model, struct target *target, const struc
 	return 0;
 }
 
+int apply_thread_unrun(struct model *model, struct target *target, const struct fact *fact)
+{
+	struct thread *thread = threads_find(&target->threads, fact->thread.id);
+
+	if (!fact->thread.id.tid)
+		return -EINVAL;
+	if (thread && thread->pending && fact->time_ns < add_saturated(thread->known_ns, UNRUN_NS))
+		thread->unrun_ns = fact->time_ns;
+	return 0;
+}
+
 int apply_thread_routine(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct thread *thread = threads_find(&target->threads, fact->routine.id);

@@ -362,32 +362,6 @@ void thread_upgrade_born(struct model *model, struct target *target, struct thre
 		thread->birth_step = recent_note(&target->recent, &(struct recent_step){time_ns, POOL_NONE, 0, 1});
 }
 
-static uint64_t settle_due(const struct thread *thread)
-{
-	return add_saturated(thread->known_ns, NAME_WAIT_NS);
-}
-
-bool target_is_listed(const struct target *target)
-{
-	return target->listed || target->info.followed;
-}
-
-/* Of those who wait, the first whose time counts. Who was there at attach waits for the first refresh, and newborns stand
- * behind them. */
-static uint32_t first_due(const struct target *target)
-{
-	const struct threads *threads = &target->threads;
-	uint32_t at = threads->pending_last, before;
-
-	if (target->listed)
-		return threads->pending_first;
-	if (!target_is_listed(target) || at == THREAD_NONE || !threads->thread[at].born)
-		return THREAD_NONE;
-	while ((before = threads->thread[at].pending_before) != THREAD_NONE && threads->thread[before].born)
-		at = before;
-	return at;
-}
-
 /* Names go to pools by age, as a later attach gives them: a pool that there is not yet waits for threads that are older and
  * may still name themselves. */
 static bool waits_for_elders(struct target *target, struct thread *thread)
@@ -422,19 +396,20 @@ static bool needs_no_event(const struct target *target, const struct thread *thr
  * arrival, so these may stand behind others. */
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too)
 {
+	uint64_t told_ns = model->asked_ns && model->asked_ns < now_ns ? model->asked_ns : now_ns;
 	struct threads *threads = &target->threads;
 	uint32_t next;
 
-	for (uint32_t i = seen_too ? threads->pending_first : first_due(target); i != THREAD_NONE; i = next) {
+	for (uint32_t i = seen_too ? threads->pending_first : target_first_due(target); i != THREAD_NONE; i = next) {
 		struct thread *thread = &threads->thread[i];
-		bool due = settle_due(thread) <= now_ns || (thread->is_named && !waits_for_elders(target, thread));
+		bool due = thread_settle_due(thread) <= told_ns || (thread->is_named && !waits_for_elders(target, thread));
 
 		next = thread->pending_next;
 		if (!thread->living)
 			settle_ended(model, target, thread);
 		else if (due || (seen_too && needs_no_event(target, thread, now_ns)))
 			thread_settle(model, target, thread, now_ns);
-		else if (!seen_too)
+		else if (!seen_too && !thread->unrun_ns)
 			break;
 	}
 	if (now_ns >= NAME_WAIT_NS)
@@ -456,14 +431,6 @@ void target_place_guests(struct target *target)
 			continue;
 		target->pools.pool[thread->guest_of].guests++; /* no peak: it may turn out to be another's */
 	}
-}
-
-uint64_t target_settle_deadline(const struct target *target)
-{
-	uint32_t first = first_due(target);
-	uint64_t settle_ns = first == THREAD_NONE ? UINT64_MAX : settle_due(&target->threads.thread[first]);
-
-	return settle_ns < target->recent_due_ns ? settle_ns : target->recent_due_ns;
 }
 
 uint32_t thread_shown_pool(const struct target *target, const struct thread *thread)

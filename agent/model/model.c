@@ -76,6 +76,7 @@ static const struct handler handlers[] = {
 	[FACT_THREAD_EXITED] = {apply_thread_exited, false},
 	[FACT_THREAD_RENAMED] = {apply_thread_renamed, false},
 	[FACT_THREAD_SAMPLED] = {apply_thread_sampled, false},
+	[FACT_THREAD_UNRUN] = {apply_thread_unrun, false},
 	[FACT_THREAD_ROUTINE] = {apply_thread_routine, false},
 	[FACT_THREAD_RUNNING] = {apply_thread_running, false},
 	[FACT_RUNNING_SAMPLED] = {apply_running_sampled, false},
@@ -157,6 +158,17 @@ uint64_t model_deadline(const struct model *model)
 		deadline = judge < deadline ? judge : deadline;
 	}
 	return deadline;
+}
+
+size_t model_due_newborns(struct model *model, uint64_t now_ns, struct newborn *ret_newborns, size_t max)
+{
+	size_t count = 0;
+
+	model->asked_ns = now_ns;
+	for (uint32_t i = 0; i < model->n_targets && count < max; i++)
+		if (!model->target[i]->ended)
+			count += target_due_newborns(model->target[i], now_ns, ret_newborns + count, max - count);
+	return count;
 }
 
 bool model_limits_pools_threads(const struct model *model, uint32_t target)

@@ -29,6 +29,14 @@ int model_apply(struct model *model, const struct fact *fact);
 /* Judges what events alone can change (thread limits). Call after a batch of events and at
  * model_deadline(). now_ns: boottime. */
 void model_judge(struct model *model, uint64_t now_ns);
+/* Newborns whose time to take a name is over by now_ns. One that has had no CPU yet is to be told of (FACT_THREAD_UNRUN)
+ * before the events up to then are: it has its time again, for ten seconds at most. From now on nobody's time is over before
+ * that was asked. Returns how many, up to max. */
+struct newborn {
+	uint32_t target;
+	struct thread_id id;
+};
+size_t model_due_newborns(struct model *model, uint64_t now_ns, struct newborn *ret_newborns, size_t max);
 /* A limit on the threads of some pool of the target: who knows whose a newborn is should say so at once. */
 bool model_limits_pools_threads(const struct model *model, uint32_t target);
 /* Boottime at which model_judge() must be called even without events; UINT64_MAX: never. */

@@ -32,6 +32,8 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_CGROUP,
 #define SETTLING_NS NSEC_PER_SEC
 /* DESIGN.md, "a newborn that still carries its creator's name": how long its rename is waited for. */
 #define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
+/* Who gets no CPU for so long is what it seems. */
+#define UNRUN_NS (10 * NSEC_PER_SEC)
 #define GROUP_NONE UINT32_MAX
 
 struct target {
@@ -143,6 +145,7 @@ struct model {
 	struct fact_events events;
 	uint64_t doubted_ns; /* when losses that nobody counts were last assumed */
 	uint64_t lives_lost_ns; /* when that was told last */
+	uint64_t asked_ns;      /* up to then it is told which newborns have had no CPU; 0: it never is */
 	bool lives_unsure, all_lives_unsure; /* of some target; of each */
 	uint64_t refresh, time_ns, realtime_ns;
 	uint64_t reseeds, dropped_before; /* of targets that went */
@@ -177,6 +180,7 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 int apply_thread_exited(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_renamed(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_sampled(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_unrun(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_routine(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_arena(struct model *model, struct target *target, const struct fact *fact);
 int apply_range(struct model *model, struct target *target, const struct fact *fact);
@@ -247,7 +251,6 @@ bool thread_carries_creators_name(const struct thread *thread);
 void thread_note_creator(struct target *target, struct thread *thread);
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too);
-uint64_t target_settle_deadline(const struct target *target);
 /* Newborns whose name does not count yet are shown where they are going, if that is a pool already: else who makes many
  * that live for a moment only had some of them whenever one looks. */
 void target_place_guests(struct target *target);
@@ -257,6 +260,12 @@ const char *thread_symbol(const struct target *target, const struct thread *thre
 const char *thread_module(const struct target *target, const struct thread *thread);
 
 /* newborns.c */
+/* When its time to take a name is over. */
+uint64_t thread_settle_due(const struct thread *thread);
+/* Of those who wait, the first whose time counts. */
+uint32_t target_first_due(const struct target *target);
+size_t target_due_newborns(const struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max);
+uint64_t target_settle_deadline(const struct target *target);
 /* Who tells whose it is has not told yet: its pool does not count it. */
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);
 /* It has ended before its pool counted it, and while that was not to be told: it may have been another's. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Newborns whose pool is open still: for what reasons, and what becomes of those that end before. It must not place threads. */
+/* Newborns whose pool is open still: for what reasons, until when, and what becomes of those that end before. It must not
+ * place threads. */
 #include "model_inside.h"
 
 #include <string.h>
@@ -82,4 +83,59 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 			judge_threads_then(model, target, index, most, now_ns);
 	}
 	briefs_forget(briefs);
+}
+
+uint64_t thread_settle_due(const struct thread *thread)
+{
+	return add_saturated(thread->unrun_ns ? thread->unrun_ns : thread->known_ns, NAME_WAIT_NS);
+}
+
+bool target_is_listed(const struct target *target)
+{
+	return target->listed || target->info.followed;
+}
+
+/* Who was there at attach waits for the first refresh, and newborns stand behind them. */
+uint32_t target_first_due(const struct target *target)
+{
+	const struct threads *threads = &target->threads;
+	uint32_t at = threads->pending_last, before;
+
+	if (target->listed)
+		return threads->pending_first;
+	if (!target_is_listed(target) || at == THREAD_NONE || !threads->thread[at].born)
+		return THREAD_NONE;
+	while ((before = threads->thread[at].pending_before) != THREAD_NONE && threads->thread[before].born)
+		at = before;
+	return at;
+}
+
+/* They stand in the order in which they are due, but for those that had no CPU. */
+size_t target_due_newborns(const struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max)
+{
+	const struct thread *thread;
+	size_t count = 0;
+
+	for (uint32_t i = target_first_due(target); i != THREAD_NONE && count < max; i = thread->pending_next) {
+		thread = &target->threads.thread[i];
+		if (thread_settle_due(thread) > now_ns && !thread->unrun_ns)
+			break;
+		if (thread_settle_due(thread) <= now_ns && thread->living)
+			ret_newborns[count++] = (struct newborn){target->id, thread->id};
+	}
+	return count;
+}
+
+uint64_t target_settle_deadline(const struct target *target)
+{
+	uint64_t deadline = target->recent_due_ns;
+	const struct thread *thread;
+
+	for (uint32_t i = target_first_due(target); i != THREAD_NONE; i = thread->pending_next) {
+		thread = &target->threads.thread[i];
+		deadline = thread_settle_due(thread) < deadline ? thread_settle_due(thread) : deadline;
+		if (!thread->unrun_ns)
+			break;
+	}
+	return deadline;
 }

@@ -35,10 +35,13 @@ void range_touch(struct range *range, uint64_t time_ns)
 		range->changed_ns = time_ns;
 }
 
-/* Rounded down to pages: since a figure never exceeds its length, neither does the rest its own. */
+/* Rounded down to pages, but so that the rest has room, whoever told of half a page. */
 static uint64_t share(uint64_t figure, uint64_t part, uint64_t whole)
 {
-	return (uint64_t)((unsigned __int128)figure * part / whole) & ~(PAGE - 1);
+	uint64_t rounded = (uint64_t)((unsigned __int128)figure * part / whole) & ~(PAGE - 1);
+	uint64_t least = figure > whole - part ? figure - (whole - part) : 0;
+
+	return rounded > least ? rounded : least;
 }
 
 /* Shortens `range` to [start, at) and fills the rest. */

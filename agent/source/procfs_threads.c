@@ -4,6 +4,7 @@
 #include "../boottime.h"
 #include "procfs_internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,4 +61,30 @@ int procfs_threads(struct procfs *procfs, uint32_t target, uint32_t pid, const s
 int procfs_sample(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
 {
 	return walk_threads(procfs, FACT_THREAD_SAMPLED, target, pid, sink);
+}
+
+/* Who has had less than that could not do much. */
+#define HAS_RUN_NS 1000000
+
+/* CPU time is the first number of schedstat (Documentation/scheduler/sched-stats.rst). */
+static bool has_hardly_run(int dirfd, const char *path, char **buffer, size_t *size)
+{
+	unsigned long long ran_ns;
+
+	return file_read(dirfd, path, buffer, size) > 0 && sscanf(*buffer, "%llu", &ran_ns) == 1 && ran_ns < HAS_RUN_NS;
+}
+
+/* Its first moment may have passed in the kernel: since Linux 6.18 who is beyond a quota is stopped on its way out. */
+bool procfs_has_run(struct procfs *procfs, uint32_t pid, uint32_t tid)
+{
+	struct proc_stat stat;
+	char path[64];
+
+	if (procfs_stat(procfs, pid, tid, &stat) < 0 || (stat.state != 'R' && stat.state != 'T'))
+		return true;
+	snprintf(path, sizeof(path), "%u/task/%u/schedstat", pid, tid);
+	if (!has_hardly_run(procfs->fd, path, &procfs->buffer, &procfs->buffer_size))
+		return true;
+	/* A kernel that does not count has 0 for who asks, too. */
+	return has_hardly_run(AT_FDCWD, "/proc/self/schedstat", &procfs->buffer, &procfs->buffer_size);
 }

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Threads that live for less than it takes to look at them, in a program that names none: they are told by the routine
 that they began in, or else nobody could say of what pool they were."""
+import signal
 import subprocess
 import time
 from statistics import median
 
 import pytest
 
+from cgroups import confined
 from exporter import Exporter
 from fixtures import factory
 from harness import BUILD, ROOT, run, wait_for
@@ -195,3 +197,18 @@ def test_a_burst_in_a_childs_first_moments(name, pool_name, milliseconds, worklo
         told = pool["threads_started"], pool["threads_exited"], pool["threads_peak"], pool["limits"][0]["violations"]
         assert told == (threads, threads, threads, 1), pools
     assert ended.err.count("state=over was=") == children
+
+
+def test_who_gets_no_cpu_may_still_take_a_name(workload, watch):
+    """Half a CPU: a newborn often waits for 50 ms until it can take its name, and is none of its maker's pool by then."""
+    with confined(workload("churn", 1, 1, "w-1"), None, ("cpu.cfs_quota_us", "cpu.max", 50000)) as program:
+        watching = watch(program.pid, "--limit", "maker:threads=1")
+        program.ask("go")
+        time.sleep(6)
+        born = program.ask("pause")["born"]
+        watching.process.send_signal(signal.SIGINT)
+        ended = watching.wait()
+    pools = {pool["name"]: pool for pool in ended.target()["pools"]}
+    assert "state=over" not in ended.err, ended
+    assert pools["maker"]["threads_peak"] == 1
+    assert pools["w-*"]["threads_started"] >= born * 0.99

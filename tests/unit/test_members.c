@@ -328,76 +328,6 @@ static void a_burst_behind_many(void **state)
 	script_end(&s);
 }
 
-/* One that has its creator's name counts for that family only after 20 ms: it may be about to take its own. One that has
- * ended under that name by then had no other. */
-static void a_helper_is_what_its_last_name_says(void **state)
-{
-	struct script s = {0};
-	struct fact fact;
-
-	limit(&s, "kid-*", LIMIT_THREADS, 2);
-	script_begin(&s);
-	leader(&s);
-	tick(&s);
-	refresh(&s);
-	for (uint32_t number = 200; number < 202; number++) {
-		born(&s, number, "app");
-		renamed(&s, number, "kid-1");
-	}
-	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2);
-	fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
-	fact.thread.creator = tid(200);
-	feed(&s, fact);
-	pass(&s, MSEC);
-	renamed(&s, 300, "helper");
-	exited(&s, 300);
-	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 2);
-	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 2);
-	expect_no_transition(&s);
-	fact = thread_fact(FACT_THREAD_BORN, 301, "kid-1");
-	fact.thread.creator = tid(200);
-	feed(&s, fact);
-	pass(&s, MSEC);
-	exited(&s, 301);
-	expect_no_transition(&s); /* not before its 20 ms are over, so that all are judged by one rule */
-	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 3);
-	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 3);
-	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
-	script_end(&s);
-}
-
-/* What is found less than 20 ms after its birth, by the attach or after losses, may still have its creator's name. */
-static void found_right_after_its_birth(void **state)
-{
-	const uint32_t at_attach = 9999, after_losses = 10049; /* born 10 ms before it is found */
-	struct script s = {0};
-
-	limit(&s, "kid-*", LIMIT_THREADS, 2);
-	script_begin(&s);
-	leader(&s);
-	seen(&s, 200, "kid-1");
-	seen(&s, 201, "kid-2");
-	seen(&s, at_attach, "kid-2");
-	tick(&s);
-	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2);
-	assert_int_equal(pool(&look(&s)->targets[0], "kid-*")->threads, 3); /* a guest */
-	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_peak, 2);
-	renamed(&s, at_attach, "helper");
-	pass(&s, 500 * MSEC);
-	seed_begin(&s, SEED_LOST);
-	seen(&s, after_losses, "kid-2");
-	routine(&s, after_losses, "app", "work");
-	seed_end(&s);
-	tick(&s);
-	assert_int_equal(pool(&look(&s)->targets[0], "kid-*")->threads_peak, 2);
-	expect_no_transition(&s);
-	pass(&s, 25 * MSEC); /* no other name has come: it is one of them */
-	exited(&s, at_attach);
-	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
-	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 3);
-	script_end(&s);
-}
-
 /* What a child's first reading finds may be of the image that an exec has begun before it, and that is told after it. */
 static void what_was_read_of_the_next_image(void **state)
 {
@@ -457,8 +387,6 @@ int main(void)
 		cmocka_unit_test(a_reading_is_no_renaming),
 		cmocka_unit_test(a_burst_that_is_over_before_it_counts),
 		cmocka_unit_test(a_burst_behind_many),
-		cmocka_unit_test(a_helper_is_what_its_last_name_says),
-		cmocka_unit_test(found_right_after_its_birth),
 		cmocka_unit_test(what_was_read_of_the_next_image),
 		cmocka_unit_test(a_burst_that_the_first_reading_found),
 	};

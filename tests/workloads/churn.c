@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads as fast as they can be made. Says {"ready":PID}; `churn MAKERS BATCH`: so many threads "maker", each of which makes
- * a batch of threads, waits for their end, and so on: never more than all makers and a batch of each live at one time.
+/* Threads as fast as they can be made. Says {"ready":PID}; `churn MAKERS BATCH [NAME]`: so many threads "maker", each of which
+ * makes a batch of threads, which take that name at once, waits for their end, and so on: never more than all makers and a
+ * batch of each live at one time.
  * On stdin: `go`, `pause` (answered once all batches have ended), `stay N` (so many threads "stay-1", which stay). Each line
  * is answered with {"born":N}: threads of batches so far. */
 #include <pthread.h>
@@ -17,9 +18,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int runs;
 static unsigned long born, working, batch;
+static const char *name; /* NULL: none of their own */
 
 static void *child(void *unused)
 {
+	if (name)
+		prctl(PR_SET_NAME, name);
 	return unused;
 }
 
@@ -82,13 +86,14 @@ static void obey(const char *line)
 
 int main(int argc, char **argv)
 {
-	unsigned long makers = argc == 3 ? strtoul(argv[1], NULL, 10) : 0;
+	unsigned long makers = argc > 2 ? strtoul(argv[1], NULL, 10) : 0;
 	pthread_t thread;
 	char line[64];
 
-	batch = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+	batch = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+	name = argc > 3 ? argv[3] : NULL;
 	if (!makers || makers > MAKERS_MAX || !batch || batch > BATCH_MAX) {
-		fputs("usage: churn MAKERS BATCH\n", stderr);
+		fputs("usage: churn MAKERS BATCH [NAME]\n", stderr);
 		return 2;
 	}
 	while (makers--)

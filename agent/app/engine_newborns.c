@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Asks whether newborns, whose time to take a name is over, have had a CPU at all. It must not know what follows from it. */
+#include "../boottime.h"
+#include "engine_inside.h"
+
+/* At one time, of a burst; the rest is taken to have run. */
+#define ASKED_MAX 256
+
+void engine_ask_newborns(struct engine *engine)
+{
+	struct fact fact = {.kind = FACT_THREAD_UNRUN, .time_ns = boottime()};
+	struct newborn due[ASKED_MAX];
+	size_t count;
+
+	if (fact.time_ns < engine->due_ns) /* whoever was born since has its time still */
+		return;
+	count = model_due_newborns(engine->model, fact.time_ns, due, ASKED_MAX);
+	for (size_t i = 0; i < count; i++) {
+		const struct watched *watched = watched_list_find(&engine->watched, due[i].target);
+
+		if (!watched || watched->ended || procfs_has_run(engine->procfs, watched->info.pid, due[i].id.tid))
+			continue;
+		fact.target = due[i].target;
+		fact.thread.id = due[i].id;
+		(void)model_apply(engine->model, &fact);
+	}
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Newborns that may still take a name: how long it is waited for, and what they are if none comes. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "limit_facts.h"
+
+/* One that has its creator's name counts for that family only after 20 ms: it may be about to take its own. One that has
+ * ended under that name by then had no other. */
+static void a_helper_is_what_its_last_name_says(void **state)
+{
+	struct script s = {0};
+	struct fact fact;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 2);
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t number = 200; number < 202; number++) {
+		born(&s, number, "app");
+		renamed(&s, number, "kid-1");
+	}
+	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2);
+	fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
+	fact.thread.creator = tid(200);
+	feed(&s, fact);
+	pass(&s, MSEC);
+	renamed(&s, 300, "helper");
+	exited(&s, 300);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 2);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 2);
+	expect_no_transition(&s);
+	fact = thread_fact(FACT_THREAD_BORN, 301, "kid-1");
+	fact.thread.creator = tid(200);
+	feed(&s, fact);
+	pass(&s, MSEC);
+	exited(&s, 301);
+	expect_no_transition(&s); /* not before its 20 ms are over, so that all are judged by one rule */
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 3);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_started, 3);
+	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
+	script_end(&s);
+}
+
+/* One that has had no CPU when its time to take a name is over has it again; others do not wait for it. */
+static void who_had_no_cpu_has_time_yet(void **state)
+{
+	struct script s = {0};
+	struct newborn due[4];
+	struct fact fact;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 2);
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	refresh(&s);
+	for (uint32_t number = 300; number < 303; number++) {
+		fact = thread_fact(FACT_THREAD_BORN, number, "kid-1");
+		fact.thread.creator = tid(200);
+		feed(&s, fact);
+		pass(&s, MSEC);
+	}
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 0);
+	pass(&s, 18 * MSEC); /* 21, 20 and 19 ms old */
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 1), 1);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 2);
+	assert_int_equal(due[1].id.tid, 301);
+	feed(&s, (struct fact){.kind = FACT_THREAD_UNRUN, .thread.id = due[0].id});
+	model_judge(s.model, s.now);
+	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2); /* with 301 */
+	assert_int_equal(model_deadline(s.model), s.now + MSEC); /* of 302 */
+	pass(&s, MSEC);
+	model_judge(s.model, s.now);
+	expect_no_transition(&s); /* nobody has asked for it */
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 1);
+	model_judge(s.model, s.now);
+	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
+	for (int i = 0; i < 600; i++) {
+		pass(&s, 20 * MSEC);
+		if (model_due_newborns(s.model, s.now, due, 4))
+			feed(&s, (struct fact){.kind = FACT_THREAD_UNRUN, .thread.id = due[0].id});
+		model_judge(s.model, s.now);
+		if (i < 495)
+			assert_int_equal(pool(&look(&s)->targets[0], "kid-*")->threads_peak, 3);
+	}
+	look(&s);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_peak, 4);
+	script_end(&s);
+}
+
+static void who_runs_late_takes_its_name(void **state)
+{
+	struct script s = {0};
+	struct newborn due[4];
+	struct fact fact;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 1);
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	refresh(&s);
+	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 1);
+	fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
+	fact.thread.creator = tid(200);
+	feed(&s, fact);
+	for (int i = 0; i < 10; i++) {
+		pass(&s, 20 * MSEC);
+		assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 1);
+		feed(&s, (struct fact){.kind = FACT_THREAD_UNRUN, .thread.id = due[0].id});
+		model_judge(s.model, s.now);
+	}
+	renamed(&s, 300, "w-1");
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 1);
+	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads_peak, 1);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
+/* What is found less than 20 ms after its birth, by the attach or after losses, may still have its creator's name. */
+static void found_right_after_its_birth(void **state)
+{
+	const uint32_t at_attach = 9999, after_losses = 10049; /* born 10 ms before it is found */
+	struct script s = {0};
+
+	limit(&s, "kid-*", LIMIT_THREADS, 2);
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	seen(&s, 201, "kid-2");
+	seen(&s, at_attach, "kid-2");
+	tick(&s);
+	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2);
+	assert_int_equal(pool(&look(&s)->targets[0], "kid-*")->threads, 3); /* a guest */
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_peak, 2);
+	renamed(&s, at_attach, "helper");
+	pass(&s, 500 * MSEC);
+	seed_begin(&s, SEED_LOST);
+	seen(&s, after_losses, "kid-2");
+	routine(&s, after_losses, "app", "work");
+	seed_end(&s);
+	tick(&s);
+	assert_int_equal(pool(&look(&s)->targets[0], "kid-*")->threads_peak, 2);
+	expect_no_transition(&s);
+	pass(&s, 25 * MSEC); /* no other name has come: it is one of them */
+	exited(&s, at_attach);
+	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 3);
+	script_end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_helper_is_what_its_last_name_says),
+		cmocka_unit_test(who_had_no_cpu_has_time_yet),
+		cmocka_unit_test(who_runs_late_takes_its_name),
+		cmocka_unit_test(found_right_after_its_birth),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
