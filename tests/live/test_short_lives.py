@@ -200,15 +200,18 @@ def test_a_burst_in_a_childs_first_moments(name, pool_name, milliseconds, worklo
 
 
 def test_who_gets_no_cpu_may_still_take_a_name(workload, watch):
-    """Half a CPU: a newborn often waits for 50 ms until it can take its name, and is none of its maker's pool by then."""
+    """Half a CPU: a newborn often waits for 50 ms until it can take its name, and is none of its maker's pool by then. Where
+    a first millisecond on a CPU does not bring it so far (a loaded machine), it is counted there: not always, then."""
     with confined(workload("churn", 1, 1, "w-1"), None, ("cpu.cfs_quota_us", "cpu.max", 50000)) as program:
-        watching = watch(program.pid, "--limit", "maker:threads=1")
-        program.ask("go")
-        time.sleep(6)
-        born = program.ask("pause")["born"]
-        watching.process.send_signal(signal.SIGINT)
-        ended = watching.wait()
-    pools = {pool["name"]: pool for pool in ended.target()["pools"]}
-    assert "state=over" not in ended.err, ended
-    assert pools["maker"]["threads_peak"] == 1
-    assert pools["w-*"]["threads_started"] >= born * 0.99
+        for _ in range(3):
+            watching = watch(program.pid, "--limit", "maker:threads=1")
+            before = program.ask("go")["born"]
+            time.sleep(6)
+            born = program.ask("pause")["born"] - before
+            watching.process.send_signal(signal.SIGINT)
+            ended = watching.wait()
+            pools = {pool["name"]: pool for pool in ended.target()["pools"]}
+            assert pools["w-*"]["threads_started"] >= born * 0.99
+            if "state=over" not in ended.err:
+                break
+    assert "state=over" not in ended.err and pools["maker"]["threads_peak"] == 1, ended
