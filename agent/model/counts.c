@@ -17,18 +17,24 @@ static void change_then(struct target *target, uint32_t pool, int32_t change)
 		target->pools.pool[pool].threads_then += (uint32_t)change;
 }
 
+static void note_most(uint32_t *most, uint32_t count)
+{
+	if (count > *most)
+		*most = count;
+}
+
 void target_note_peak(struct target *target)
 {
-	if (!target->lives_unsure && target->threads.living > target->threads_peak)
-		target->threads_peak = target->threads.living;
+	if (!target->lives_unsure)
+		note_most(&target->threads_peak, target->threads.living);
 }
 
 void pool_note_peak(const struct target *target, struct pool *pool)
 {
-	uint32_t now = pool->threads - pool->unread, counts = now > pool->threads_then ? now : pool->threads_then;
-
-	if (!target->lives_unsure && counts > pool->threads_peak)
-		pool->threads_peak = counts;
+	if (target->lives_unsure)
+		return;
+	note_most(&pool->threads_peak, pool->threads - pool->unread);
+	note_most(&pool->threads_peak, pool->threads_then);
 }
 
 static void count_anew(struct target *target)
@@ -132,12 +138,12 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 	if (!target->sample_ns)
 		return;
 	found = find_living(target);
-	target->threads_peak = found > target->threads_peak ? found : target->threads_peak;
+	note_most(&target->threads_peak, found);
 	judge_threads_then(model, target, POOL_NONE, found, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
-		pool->threads_peak = pool->threads_found > pool->threads_peak ? pool->threads_found : pool->threads_peak;
+		note_most(&pool->threads_peak, pool->threads_found);
 		judge_threads_then(model, target, i, pool->threads_found, now_ns);
 	}
 }

@@ -82,41 +82,42 @@ static void judge(struct model *model, struct target *target, const char *pool, 
 		note_transition(model, target, pool, track, before, now_ns);
 }
 
-static void judge_thread_counts(struct model *model, struct target *target, const char *pool,
-				struct limit_track *limits, uint64_t threads, struct births *births,
-				uint64_t natural_bound, uint64_t now_ns)
+/* A count of threads, of the pool; POOL_NONE: of the process. Where no runtime tells a pool's capacity, a percentage of it
+ * cannot be judged. */
+static void judge_count(struct model *model, struct target *target, uint32_t pool, enum limit_kind kind, uint64_t count,
+			uint64_t now_ns)
 {
-	const struct limit_bounds bounds = {.threads = natural_bound, .bytes = UNKNOWN_U64};
+	struct pool *judged = pool == POOL_NONE ? NULL : &target->pools.pool[pool];
+	struct limit_track *track = judged ? &judged->limits[kind] : &target->limits[kind];
+	const struct limit_bounds bounds = {.threads = judged ? judged->capacity : target->cgroup.pids_max,
+					    .bytes = UNKNOWN_U64};
 
+	judge(model, target, judged ? judged->name : "", track, count, &bounds, now_ns);
+}
+
+void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns)
+{
+	judge_count(model, target, pool, LIMIT_THREADS, threads, now_ns);
+}
+
+static void judge_counts(struct model *model, struct target *target, uint32_t pool, uint64_t threads, struct births *births,
+			 const struct limit_track *limits, uint64_t now_ns)
+{
 	if (!target->lives_unsure)
-		judge(model, target, pool, &limits[LIMIT_THREADS], threads, &bounds, now_ns);
+		judge_count(model, target, pool, LIMIT_THREADS, threads, now_ns);
 	if (limits[LIMIT_THREADS_STARTED_PER_MINUTE].rule)
-		judge(model, target, pool, &limits[LIMIT_THREADS_STARTED_PER_MINUTE],
-		      births_count(births, now_ns), &bounds, now_ns);
+		judge_count(model, target, pool, LIMIT_THREADS_STARTED_PER_MINUTE, births_count(births, now_ns), now_ns);
 }
 
 /* The thread limits of a pool and of the process; POOL_NONE: of the process alone. */
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns)
 {
-	judge_thread_counts(model, target, "", target->limits, target->threads.living, &target->births,
-			    target->cgroup.pids_max, now_ns);
+	judge_counts(model, target, POOL_NONE, target->threads.living, &target->births, target->limits, now_ns);
 	if (pool == POOL_NONE)
 		return;
 	struct pool *judged = &target->pools.pool[pool];
 
-	/* where no runtime tells a pool's capacity, a percentage of it cannot be judged */
-	judge_thread_counts(model, target, judged->name, judged->limits, pool_counts(judged, now_ns), &judged->births,
-			     judged->capacity, now_ns);
-}
-
-void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns)
-{
-	struct pool *judged = pool == POOL_NONE ? NULL : &target->pools.pool[pool];
-	const struct limit_bounds bounds = {.threads = judged ? judged->capacity : target->cgroup.pids_max,
-					    .bytes = UNKNOWN_U64};
-
-	judge(model, target, judged ? judged->name : "", judged ? &judged->limits[LIMIT_THREADS] : &target->limits[LIMIT_THREADS],
-	      threads, &bounds, now_ns);
+	judge_counts(model, target, pool, pool_counts(judged, now_ns), &judged->births, judged->limits, now_ns);
 }
 
 static uint64_t sum_known(uint64_t a, uint64_t b)

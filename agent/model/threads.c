@@ -19,6 +19,7 @@ int threads_init(struct threads *threads, uint32_t max)
 	*threads = (struct threads){
 		.max = max,
 		.first_free = THREAD_NONE,
+		.first_ended = THREAD_NONE,
 		.pending_first = THREAD_NONE,
 		.pending_last = THREAD_NONE,
 		.exited = calloc(EXITED_COUNT, sizeof(*threads->exited)),
@@ -34,7 +35,7 @@ void threads_clear(struct threads *threads)
 	free(threads->free_owners);
 	free(threads->routine);
 	free(threads->exited);
-	*threads = (struct threads){.first_free = THREAD_NONE};
+	*threads = (struct threads){.first_free = THREAD_NONE, .first_ended = THREAD_NONE};
 }
 
 static uint32_t *bucket_of(const struct threads *threads, uint32_t tid)
@@ -184,6 +185,8 @@ void threads_end(struct threads *threads, struct thread *thread, uint64_t time_n
 	threads_pending_remove(threads, thread);
 	bucket_remove(threads, thread_index(threads, thread));
 	threads_note_exit(threads, thread->id);
+	thread->next_same_hash = threads->first_ended;
+	threads->first_ended = thread_index(threads, thread);
 	thread->living = false;
 	thread->exited_ns = time_ns;
 	owner->thread = THREAD_NONE;
@@ -195,8 +198,13 @@ void threads_end(struct threads *threads, struct thread *thread, uint64_t time_n
 
 bool threads_revive(struct threads *threads, struct thread *thread)
 {
+	uint32_t *link = &threads->first_ended;
+
 	if (threads_find_tid(threads, thread->id.tid))
 		return false;
+	while (*link != thread_index(threads, thread))
+		link = &threads->thread[*link].next_same_hash;
+	*link = thread->next_same_hash;
 	thread->living = true;
 	bucket_insert(threads, thread_index(threads, thread));
 	threads->living++;
@@ -222,14 +230,19 @@ void threads_forget_exits(struct threads *threads)
 
 void threads_release(struct threads *threads)
 {
-	for (uint32_t i = 0; i < threads->n_slots; i++) {
-		struct thread *thread = &threads->thread[i];
+	uint32_t *link = &threads->first_ended, index;
 
-		if (thread->living || !thread->id.tid || thread->pending)
+	while ((index = *link) != THREAD_NONE) {
+		struct thread *thread = &threads->thread[index];
+
+		if (thread->pending) {
+			link = &thread->next_same_hash;
 			continue;
+		}
+		*link = thread->next_same_hash;
 		thread->id.tid = 0;
 		thread->next_same_hash = threads->first_free;
-		threads->first_free = i;
+		threads->first_free = index;
 	}
 }
 

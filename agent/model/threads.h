@@ -49,7 +49,8 @@ struct thread {
 	char state;
 	uint32_t owner, pool, routine;
 	uint32_t guest_of; /* the pool that it would be in if its name counted already; while pending */
-	uint32_t next_same_hash, pending_next, pending_before;
+	uint32_t next_same_hash; /* living; else the next of the ended, or of the free */
+	uint32_t pending_next, pending_before;
 	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine, start_argument;
 	uint64_t stack_at; /* its stack pointer as of the last sample; 0: not known */
 	uint64_t birth_step; /* its number among target.recent; 0: none */
@@ -88,7 +89,7 @@ struct owner {
 
 struct threads {
 	struct thread *thread; /* slots; the index of a thread stays */
-	uint32_t n_slots, capacity, living, max, first_free;
+	uint32_t n_slots, capacity, living, max, first_free, first_ended;
 	uint32_t *buckets;
 	uint32_t n_buckets; /* power of two */
 	struct owner *owner;
