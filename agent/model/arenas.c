@@ -147,7 +147,8 @@ static int compare_members(const void *a, const void *b)
 	const struct arena_member *left = a, *right = b;
 	int order = compare_u64(left->arena, right->arena);
 
-	return order ? order : compare_u64(left->thread, right->thread);
+	order = order ? order : compare_u64(left->id.start_ns, right->id.start_ns);
+	return order ? order : compare_u64(left->id.tid, right->id.tid);
 }
 
 int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *threads)
@@ -165,8 +166,8 @@ int arena_sharing_begin(struct arena_sharing *sharing, const struct threads *thr
 		return -ENOMEM;
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		if (threads->thread[i].living && threads->thread[i].arena)
-			member[sharing->count++] = (struct arena_member){.arena = threads->thread[i].arena,
-									 .thread = i};
+			member[sharing->count++] = (struct arena_member){
+				.arena = threads->thread[i].arena, .thread = i, .id = threads->thread[i].id};
 	}
 	qsort(member, count, sizeof(*member), compare_members);
 	sharing->member = member;
@@ -223,7 +224,7 @@ void arena_sharing_end(struct arena_sharing *sharing, struct arenas *arenas, str
 			struct snapshot_bytes *bytes =
 				&threads->thread[sharing->member[first + i].thread].memory;
 
-			/* the remainder goes to the first, so that the parts add up */
+			/* the remainder goes to the oldest, so that the parts add up */
 			bytes->resident[region] += sum->resident / attached + (i ? 0 : sum->resident % attached);
 			bytes->mapped[region] += sum->mapped / attached + (i ? 0 : sum->mapped % attached);
 			bytes->kept_sum += sum->kept / attached + (i ? 0 : sum->kept % attached);

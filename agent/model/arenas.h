@@ -60,11 +60,12 @@ int arenas_set_last_pool(struct arenas *arenas, uint64_t arena, uint32_t pool);
 struct arena_member {
 	uint64_t arena;
 	uint32_t thread;
+	struct thread_id id;
 	uint64_t resident, mapped, kept, unread, unmade; /* of the arena; on its first member */
 };
 
 struct arena_sharing {
-	struct arena_member *member; /* by arena, then thread */
+	struct arena_member *member; /* by arena, then age */
 	uint32_t count;
 };
 
