@@ -1,11 +1,12 @@
 """What the agent itself costs, at 10, 1,000 and 10,000 threads, idle and churning, beside peers that show
-threads: CPU per refresh of one second, resident memory. All run one after the other on one workload."""
+threads: CPU per refresh of one second, resident memory. All run on one workload, in turns."""
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
 
-from bench_lib import BUILD, Workload, cpu_seconds, free_port, listening, resident_mib, running
+from bench_lib import BUILD, Workload, cpu_seconds, free_port, listening, resident_mib, running, spread
 
 
 def measure(process, seconds):
@@ -40,8 +41,20 @@ def peer(argv, seconds):
         return measure(process, seconds)
 
 
-def main(seconds):
-    print("Agent: CPU milliseconds per second, resident MiB (poolscope refreshes, and peers are asked, once a second)")
+def turns(cases, rounds):
+    """name -> milliseconds of CPU of each round, and the most memory."""
+    milliseconds, mebibytes = {name: [] for name in cases}, {name: 0.0 for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            spent, resident = case()
+            milliseconds[name].append(spent)
+            mebibytes[name] = max(mebibytes[name], resident)
+    return milliseconds, mebibytes
+
+
+def main(seconds, rounds):
+    print("Agent: CPU milliseconds per second, and times poolscope's in the same round; resident MiB (poolscope refreshes, "
+          "and peers are asked, once a second)")
     for count, churners in ((10, 0), (10, 2), (1000, 0), (1000, 2), (10000, 0), (10000, 2)):
         with Workload("idlers", count, churners) as idlers:
             cases = {
@@ -50,13 +63,14 @@ def main(seconds):
                 "pidstat -t 1": lambda: peer(["pidstat", "-t", "-p", str(idlers.pid), "1"], seconds),
                 "process-exporter": lambda: exporter(seconds),
             }
-            for name, case in cases.items():
-                milliseconds, mebibytes = case()
-                churn = f"{churners} churning" if churners else "idle"
-                print(f"  {count:6} threads, {churn:10}  {name:18} {milliseconds:9.1f} ms/s {mebibytes:8.1f} MiB",
-                      flush=True)
+            milliseconds, mebibytes = turns(cases, rounds)
+        churn = f"{churners} churning" if churners else "idle"
+        for name, spent in milliseconds.items():
+            ratio = statistics.median(one / own for one, own in zip(spent, milliseconds["poolscope"]))
+            print(f"  {count:6} threads, {churn:10}  {name:18} {spread(spent)} ms/s {ratio:7.2f} x {mebibytes[name]:8.1f} MiB",
+                  flush=True)
 
 
 if __name__ == "__main__":
     subprocess.run(["systemctl", "stop", "prometheus-process-exporter"], check=False, capture_output=True)
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 5, int(sys.argv[2]) if len(sys.argv) > 2 else 3)

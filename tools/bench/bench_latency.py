@@ -86,7 +86,8 @@ def main(rounds):
         delays = measure(rounds, program, limit)
         marks = " ".join(f"p{p} {delays[min(len(delays) - 1, int(len(delays) * p / 100))]:.2f}"
                          for p in (0, 50, 90, 99)) + f" max {delays[-1]:.2f}"
-        print(f"From clone to over, {what} thread limit: ms: {marks} (n={len(delays)}; the bar: p99 under 50)")
+        print(f"From clone to over, {what} thread limit: ms: {marks} (n={len(delays)}; the bar: p99 under 50)",
+              flush=True)
 
 
 if __name__ == "__main__":
