@@ -13,9 +13,11 @@
 
 /* Records of one drain: a target that outruns the reader must not keep it in here. */
 #define DRAIN_MAX_RECORDS 65536
-/* How long the reader rests between looks while events come. With twice that, of what four threads of Python grow by small
- * blocks a half is seen instead of four fifths (bench_blame.py). */
+/* How long the reader rests between looks while memory events come. With twice that, of what four threads of Python grow by
+ * small blocks a half is seen instead of four fifths (bench_blame.py). */
 #define READ_INTERVAL_NS (5 * NSEC_PER_MSEC)
+/* While there are threads' alone: a limit on them may be told so much later (bench_latency.py). */
+#define READ_THREADS_INTERVAL_NS (10 * NSEC_PER_MSEC)
 
 int probes_fd(const struct probes *probes)
 {
@@ -147,6 +149,7 @@ static int handle_record(void *context, const void *data, size_t size)
 		__atomic_store_n(&share->consumed, share->consumed + size, __ATOMIC_RELAXED);
 	}
 	probes->drained++;
+	probes->drained_memory |= header->kind >= EVENT_MMAP;
 	if (header->kind == EVENT_STACK) {
 		space = probe_spaces_find(probes->spaces, header->space);
 		if (space)
@@ -211,8 +214,10 @@ void probe_drain_close(struct probes *probes)
 static int read_and_rest(struct probes *probes)
 {
 	struct probes_bpf__bss *shared = probes->set.object->bss;
+	uint64_t rest_ns;
 	int r;
 
+	probes->drained_memory = false;
 	r = probe_ring_read(probes->ring, handle_record, probes);
 	if (r == 0) {
 		reader_flag(&shared->wake_on_thread, 1);
@@ -222,7 +227,8 @@ static int read_and_rest(struct probes *probes)
 	reader_flag(&shared->wake_on_fill, 1);
 	if (r != 0)
 		reader_flag(&shared->wake_on_thread, 0);
-	probes->due_ns = r == -ECANCELED ? boottime() : r != 0 ? boottime() + READ_INTERVAL_NS : UINT64_MAX;
+	rest_ns = probes->drained_memory ? READ_INTERVAL_NS : READ_THREADS_INTERVAL_NS;
+	probes->due_ns = r == -ECANCELED ? boottime() : r != 0 ? boottime() + rest_ns : UINT64_MAX;
 	return r;
 }
 

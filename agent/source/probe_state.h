@@ -26,6 +26,7 @@ struct probes {
 	/* of the drain that runs */
 	const struct fact_sink *sink;
 	uint32_t drained;
+	bool drained_memory; /* calls, not only threads */
 	int error;
 };
 
