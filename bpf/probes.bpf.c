@@ -106,11 +106,16 @@ __u64 wanted_memory;    /* not 0: and those of other processes in this address s
 __u32 wanted_running;   /* not 0: instead of all that, who is watched and runs or is ready to */
 __u32 wanted_registers; /* not 0: instead of all that, where the threads of this kernel tgid stand */
 
-static __always_inline bool number_in_namespace(struct pid *pid, struct task_record *record)
+/* Of a thousand tasks each call counts; the verifier knows what a pointer is that comes from the iterator's task. */
+static __always_inline bool number_in_namespace(const struct pid *pid, struct task_record *record)
 {
-	__u32 top = BPF_CORE_READ(pid, level);
+	__u32 top = pid->level;
 
-	for (__u32 level = 0; level < MAX_PID_NS_LEVEL + 1; level++) {
+	if (pid->numbers[0].ns->ns.inum == wanted_namespace) {
+		record->tid = pid->numbers[0].nr;
+		return true;
+	}
+	for (__u32 level = 1; level < MAX_PID_NS_LEVEL + 1; level++) {
 		struct pid_namespace *namespace = NULL;
 		struct upid number = {};
 
@@ -122,7 +127,7 @@ static __always_inline bool number_in_namespace(struct pid *pid, struct task_rec
 		if (BPF_CORE_READ(namespace, ns.inum) != wanted_namespace)
 			continue;
 		record->level = level;
-		record->tid = pid_number(pid, level);
+		record->tid = pid_number((struct pid *)pid, level);
 		return true;
 	}
 	return false;
@@ -196,16 +201,16 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 	} else if (task->pid != task->tgid) {
 		return 0;
 	}
-	if (!number_in_namespace(BPF_CORE_READ(task, thread_pid), &record))
+	if (!number_in_namespace(task->thread_pid, &record))
 		return 0;
 	if (!wanted_tgid && wanted_pid && record.tid != wanted_pid)
 		return 0;
 	record.kernel_tid = task->pid;
 	record.kernel_tgid = task->tgid;
 	if (bpf_core_field_exists(task->__state))
-		record.state = BPF_CORE_READ(task, __state);
+		record.state = task->__state;
 	else
-		record.state = BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
+		record.state = ((const struct task_struct___before_5_14 *)task)->state;
 	record.exit_state = task->exit_state;
 	record.flags = task->flags;
 	record.memory = (__u64)BPF_CORE_READ(task, mm);
@@ -214,10 +219,10 @@ SEC("?iter/task") int iter_task(struct bpf_iter__task *ctx)
 	/* What /proc's user and system time add up to (kernel/sched/cputime.c, cputime_adjust). */
 	record.cpu_ns = task->se.sum_exec_runtime;
 	record.faults = task->min_flt + task->maj_flt;
-	bpf_core_read(&record.name, sizeof(record.name), &task->comm);
+	name_read(record.name, task, true);
 	if (!is_kernels_worker(record.flags) && !record.exit_state) {
-		record.tls_base = task_tls(task, false);
-		record.stack_pointer = regs_sp(task_regs(task));
+		record.tls_base = task_tls(task, true);
+		record.stack_pointer = task_sp(task, true);
 	}
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
