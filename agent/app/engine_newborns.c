@@ -3,7 +3,7 @@
 #include "../boottime.h"
 #include "engine_inside.h"
 
-/* At one time, of a burst; the rest is taken to have run. */
+/* Between two looks at the ring, of a burst. */
 #define ASKED_MAX 256
 
 void engine_ask_newborns(struct engine *engine)

@@ -248,8 +248,10 @@ int apply_thread_unrun(struct model *model, struct target *target, const struct 
 
 	if (!fact->thread.id.tid)
 		return -EINVAL;
-	if (thread && thread->pending && fact->time_ns < add_saturated(thread->known_ns, UNRUN_NS))
+	if (thread && thread->pending && fact->time_ns < add_saturated(thread->known_ns, UNRUN_NS)) {
 		thread->unrun_ns = fact->time_ns;
+		thread->asked = false;
+	}
 	return 0;
 }
 

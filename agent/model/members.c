@@ -396,13 +396,13 @@ static bool needs_no_event(const struct target *target, const struct thread *thr
  * arrival, so these may stand behind others. */
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too)
 {
-	uint64_t told_ns = model->asked_ns && model->asked_ns < now_ns ? model->asked_ns : now_ns;
 	struct threads *threads = &target->threads;
 	uint32_t next;
 
 	for (uint32_t i = seen_too ? threads->pending_first : target_first_due(target); i != THREAD_NONE; i = next) {
 		struct thread *thread = &threads->thread[i];
-		bool due = thread_settle_due(thread) <= told_ns || (thread->is_named && !waits_for_elders(target, thread));
+		bool over = thread_settle_due(thread) <= now_ns && (thread->asked || !model->is_told_unrun);
+		bool due = over || (thread->is_named && !waits_for_elders(target, thread));
 
 		next = thread->pending_next;
 		if (!thread->living)

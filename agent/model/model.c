@@ -164,7 +164,7 @@ size_t model_due_newborns(struct model *model, uint64_t now_ns, struct newborn *
 {
 	size_t count = 0;
 
-	model->asked_ns = now_ns;
+	model->is_told_unrun = true;
 	for (uint32_t i = 0; i < model->n_targets && count < max; i++)
 		if (!model->target[i]->ended)
 			count += target_due_newborns(model->target[i], now_ns, ret_newborns + count, max - count);

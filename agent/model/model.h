@@ -30,8 +30,8 @@ int model_apply(struct model *model, const struct fact *fact);
  * model_deadline(). now_ns: boottime. */
 void model_judge(struct model *model, uint64_t now_ns);
 /* Newborns whose time to take a name is over by now_ns. One that has had no CPU yet is to be told of (FACT_THREAD_UNRUN)
- * before the events up to then are: it has its time again, for ten seconds at most. From now on nobody's time is over before
- * that was asked. Returns how many, up to max. */
+ * before the events up to then are: it has half as long again, 20 ms at least, for ten seconds at most. From now on nobody's
+ * time is over before it was among these. Returns how many, up to max; the others are due still. */
 struct newborn {
 	uint32_t target;
 	struct thread_id id;

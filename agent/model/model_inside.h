@@ -145,7 +145,7 @@ struct model {
 	struct fact_events events;
 	uint64_t doubted_ns; /* when losses that nobody counts were last assumed */
 	uint64_t lives_lost_ns; /* when that was told last */
-	uint64_t asked_ns;      /* up to then it is told which newborns have had no CPU; 0: it never is */
+	bool is_told_unrun; /* it asks which newborns have had no CPU */
 	bool lives_unsure, all_lives_unsure; /* of some target; of each */
 	uint64_t refresh, time_ns, realtime_ns;
 	uint64_t reseeds, dropped_before; /* of targets that went */
@@ -264,7 +264,7 @@ const char *thread_module(const struct target *target, const struct thread *thre
 uint64_t thread_settle_due(const struct thread *thread);
 /* Of those who wait, the first whose time counts. */
 uint32_t target_first_due(const struct target *target);
-size_t target_due_newborns(const struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max);
+size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max);
 uint64_t target_settle_deadline(const struct target *target);
 /* Who tells whose it is has not told yet: its pool does not count it. */
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);

@@ -85,9 +85,16 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 	briefs_forget(briefs);
 }
 
+/* Asked again after half as long again: of thousands that are stopped, each is asked a few times. */
 uint64_t thread_settle_due(const struct thread *thread)
 {
-	return add_saturated(thread->unrun_ns ? thread->unrun_ns : thread->known_ns, NAME_WAIT_NS);
+	uint64_t last_ns = add_saturated(thread->known_ns, UNRUN_NS), wait_ns, due_ns;
+
+	if (!thread->unrun_ns)
+		return add_saturated(thread->known_ns, NAME_WAIT_NS);
+	wait_ns = thread->unrun_ns > thread->known_ns ? (thread->unrun_ns - thread->known_ns) / 2 : 0;
+	due_ns = add_saturated(thread->unrun_ns, wait_ns > NAME_WAIT_NS ? wait_ns : NAME_WAIT_NS);
+	return due_ns < last_ns ? due_ns : last_ns;
 }
 
 bool target_is_listed(const struct target *target)
@@ -111,17 +118,19 @@ uint32_t target_first_due(const struct target *target)
 }
 
 /* They stand in the order in which they are due, but for those that had no CPU. */
-size_t target_due_newborns(const struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max)
+size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max)
 {
-	const struct thread *thread;
+	struct thread *thread;
 	size_t count = 0;
 
 	for (uint32_t i = target_first_due(target); i != THREAD_NONE && count < max; i = thread->pending_next) {
 		thread = &target->threads.thread[i];
 		if (thread_settle_due(thread) > now_ns && !thread->unrun_ns)
 			break;
-		if (thread_settle_due(thread) <= now_ns && thread->living)
-			ret_newborns[count++] = (struct newborn){target->id, thread->id};
+		if (thread->asked || thread_settle_due(thread) > now_ns || !thread->living)
+			continue;
+		thread->asked = true;
+		ret_newborns[count++] = (struct newborn){target->id, thread->id};
 	}
 	return count;
 }
