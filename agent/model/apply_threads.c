@@ -250,7 +250,7 @@ int apply_thread_unrun(struct model *model, struct target *target, const struct 
 		return -EINVAL;
 	if (thread && thread->pending && fact->time_ns < add_saturated(thread->known_ns, UNRUN_NS)) {
 		thread->unrun_ns = fact->time_ns;
-		thread->asked = false;
+		thread->asked_ns = 0;
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads that ended before their pool counted them, kept until the next refresh: how many of them lived at once. It must
+/* Threads that lived before their pool counted them, if it ever did, kept until the next refresh: how many of them lived at once. It must
  * not know pools beyond their numbers. */
 #include "briefs.h"
 
@@ -31,7 +31,11 @@ void briefs_sort(struct briefs *briefs)
 
 static int compare_times(const void *a, const void *b)
 {
-	return compare_u64(((const struct brief *)a)->ended_ns, ((const struct brief *)b)->ended_ns);
+	const struct brief *one = a, *other = b;
+
+	if (one->ended_ns != other->ended_ns)
+		return compare_u64(one->ended_ns, other->ended_ns);
+	return compare_u64(one->members, other->members); /* each that is a member from then on is one of the next one's */
 }
 
 /* Most live just before one ends. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads that ended before their pool counted them, kept until the next refresh: how many of them lived at once. It must
+/* Threads that lived before their pool counted them, if it ever did, kept until the next refresh: how many of them lived at once. It must
  * not know pools beyond their numbers. */
 #ifndef POOLSCOPE_MODEL_BRIEFS_H
 #define POOLSCOPE_MODEL_BRIEFS_H
@@ -11,9 +11,9 @@
 #define BRIEFS_MAX 4096
 
 struct brief {
-	uint64_t born_ns, ended_ns;
+	uint64_t born_ns, ended_ns; /* or became a member */
 	uint32_t pool, pool_number;
-	uint32_t members; /* that its pool counted when it ended */
+	uint32_t members; /* that its pool counted then, without it */
 };
 
 struct briefs {

@@ -143,9 +143,11 @@ static void settle(struct model *model, struct target *target, struct thread *th
 		count_arrival(pool, thread);
 	thread->pool = after;
 	thread->guest_of = POOL_NONE;
+	if (!thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns) &&
+	    before == POOL_NONE && thread->unrun_ns && !thread->is_unread)
+		thread_note_brief(model, target, thread, now_ns);
 	pool->threads++;
 	pool->unread += thread->is_unread;
-	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns);
 	pool_note_peak(target, pool);
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);
@@ -239,10 +241,8 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	if (!member || thread->is_unread)
 		count_arrival(pool, thread);
 	pool->unread -= thread->is_unread;
-	if (thread->is_unread)
+	if (thread->is_unread || (!thread_counted_until(target, thread, member, time_ns) && thread->unrun_ns))
 		thread_note_brief(model, target, thread, time_ns);
-	else
-		thread_counted_until(target, thread, member, time_ns);
 	thread->is_unread = false;
 	pool->exited++;
 	pool->gave_back += thread->gave_back;
@@ -401,7 +401,8 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 
 	for (uint32_t i = seen_too ? threads->pending_first : target_first_due(target); i != THREAD_NONE; i = next) {
 		struct thread *thread = &threads->thread[i];
-		bool over = thread_settle_due(thread) <= now_ns && (thread->asked || !model->is_told_unrun);
+		/* What it did before it was asked may be told yet. */
+		bool over = model->is_told_unrun ? thread->asked_ns && thread->asked_ns <= now_ns : thread_settle_due(thread) <= now_ns;
 		bool due = over || (thread->is_named && !waits_for_elders(target, thread));
 
 		next = thread->pending_next;

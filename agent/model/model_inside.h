@@ -268,17 +268,20 @@ size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newbor
 uint64_t target_settle_deadline(const struct target *target);
 /* Who tells whose it is has not told yet: its pool does not count it. */
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);
-/* It has ended before its pool counted it, and while that was not to be told: it may have been another's. */
+/* It has ended before its pool counted it, and while that was not to be told: it may have been another's. Or it is about to
+ * be counted, and has lived there too long before for those of the last moments. */
 void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t time_ns);
+bool target_briefs_wait(const struct target *target, uint64_t now_ns);
 /* What lived at once and ended before it was counted: it may be the peak, or too many. */
 void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 
 /* counts.c */
-/* Another pool counts it; POOL_NONE: none. is_since_birth: it has been that one's all the time. */
-void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
+/* Another pool counts it; POOL_NONE: none. is_since_birth: it has been that one's all the time. False: from now on only, as
+ * its birth is too long ago. */
+bool thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
 		      bool is_since_birth, uint64_t now_ns);
-/* It has ended; was_counted: its pool had counted it. */
-void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
+/* It has ended; was_counted: its pool had counted it. False: it had not, and its birth is too long ago. */
+bool thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
 /* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
  * one time. */
 void target_count_from_now(struct target *target);

@@ -53,6 +53,19 @@ bool thread_is_to_be_told(const struct target *target, const struct thread *thre
 	return is_python_to_tell(target, thread, now_ns) || is_makers_to_come(target, thread, pool);
 }
 
+/* What had to wait for a CPU may have lived with what it is not known yet of. */
+bool target_briefs_wait(const struct target *target, uint64_t now_ns)
+{
+	const struct threads *threads = &target->threads;
+
+	if (!target->briefs.count || now_ns >= add_saturated(target->briefs.brief[0].ended_ns, UNRUN_NS))
+		return false;
+	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next)
+		if (threads->thread[i].living && threads->thread[i].unrun_ns)
+			return true;
+	return false;
+}
+
 void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t time_ns)
 {
 	const struct pool *pool = &target->pools.pool[thread->pool];
@@ -127,9 +140,9 @@ size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newbor
 		thread = &target->threads.thread[i];
 		if (thread_settle_due(thread) > now_ns && !thread->unrun_ns)
 			break;
-		if (thread->asked || thread_settle_due(thread) > now_ns || !thread->living)
+		if (thread->asked_ns || thread_settle_due(thread) > now_ns || !thread->living)
 			continue;
-		thread->asked = true;
+		thread->asked_ns = now_ns;
 		ret_newborns[count++] = (struct newborn){target->id, thread->id};
 	}
 	return count;

@@ -407,7 +407,8 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (!target->listed)
 		threads_pending_sort(&target->threads);
 	target_settle_due(model, target, now_ns, true);
-	target_count_briefs(model, target, now_ns);
+	if (!target_briefs_wait(target, now_ns))
+		target_count_briefs(model, target, now_ns);
 	recent_trim(&target->recent);
 	/* Its last thread has gone, it is about to end: the last figures stay. */
 	if (target->had_threads && !target->threads.living)

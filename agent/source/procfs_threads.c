@@ -74,13 +74,14 @@ static bool has_hardly_run(int dirfd, const char *path, char **buffer, size_t *s
 	return file_read(dirfd, path, buffer, size) > 0 && sscanf(*buffer, "%llu", &ran_ns) == 1 && ran_ns < HAS_RUN_NS;
 }
 
-/* Its first moment may have passed in the kernel: since Linux 6.18 who is beyond a quota is stopped on its way out. */
+/* Its first moment may have passed in the kernel: since Linux 6.18 who is beyond a quota is stopped on its way out. D is who
+ * is frozen, too (cgroup v1); who is by cgroup v2 cannot be told from who sleeps. */
 bool procfs_has_run(struct procfs *procfs, uint32_t pid, uint32_t tid)
 {
 	struct proc_stat stat;
 	char path[64];
 
-	if (procfs_stat(procfs, pid, tid, &stat) < 0 || (stat.state != 'R' && stat.state != 'T'))
+	if (procfs_stat(procfs, pid, tid, &stat) < 0 || !strchr("RTtD", stat.state))
 		return true;
 	snprintf(path, sizeof(path), "%u/task/%u/schedstat", pid, tid);
 	if (!has_hardly_run(procfs->fd, path, &procfs->buffer, &procfs->buffer_size))
