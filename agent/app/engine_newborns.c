@@ -8,7 +8,7 @@
 
 void engine_ask_newborns(struct engine *engine)
 {
-	struct fact fact = {.kind = FACT_THREAD_UNRUN, .time_ns = boottime()};
+	struct fact fact = {.kind = FACT_THREAD_ASKED, .time_ns = boottime()};
 	struct newborn due[ASKED_MAX];
 	size_t count;
 
@@ -18,10 +18,11 @@ void engine_ask_newborns(struct engine *engine)
 	for (size_t i = 0; i < count; i++) {
 		const struct watched *watched = watched_list_find(&engine->watched, due[i].target);
 
-		if (!watched || watched->ended || procfs_has_run(engine->procfs, watched->info.pid, due[i].id.tid))
-			continue;
 		fact.target = due[i].target;
 		fact.thread.id = due[i].id;
+		fact.thread.has_run = !watched || watched->ended ||
+				      procfs_has_run(engine->procfs, watched->info.pid, due[i].id.tid);
+		fact.time_ns = boottime(); /* what it has done by then is in the ring */
 		(void)model_apply(engine->model, &fact);
 	}
 }

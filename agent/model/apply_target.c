@@ -182,9 +182,35 @@ static void end_threads(struct model *model, struct target *target, uint64_t tim
 	}
 }
 
+/* One that was asked for is kept before children that were followed, and of these whoever held most. */
+static bool is_worth_less(const struct target *one, const struct target *other)
+{
+	uint64_t rss[2] = {one->memory.rss_anon, other->memory.rss_anon};
+
+	if (one->info.followed != other->info.followed)
+		return one->info.followed;
+	if (one->info.followed && rss[0] != rss[1])
+		return rss[0] == UNKNOWN_U64 || (rss[1] != UNKNOWN_U64 && rss[0] < rss[1]);
+	return one->ended_ns < other->ended_ns;
+}
+
+static void forget_one_ended(struct model *model)
+{
+	uint32_t kept = 0, least = 0;
+
+	for (uint32_t i = 0; i < model->n_targets; i++) {
+		if (!model->target[i]->ended)
+			continue;
+		if (!kept++ || is_worth_less(model->target[i], model->target[least]))
+			least = i;
+	}
+	if (kept > KEPT_ENDED_MAX)
+		target_remove(model, least);
+}
+
 int apply_target_gone(struct model *model, struct target *target, const struct fact *fact)
 {
-	uint32_t index = 0, kept = 0, oldest = 0;
+	uint32_t index = 0;
 
 	/* A newborn whose host has gone before it could be shown nowhere in the last frame. */
 	target_settle_due(model, target, fact->time_ns, true);
@@ -205,14 +231,7 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 		target_remove(model, index);
 		return 0;
 	}
-	for (uint32_t i = model->n_targets; i-- > 0;) {
-		if (model->target[i]->ended) {
-			kept++;
-			oldest = i;
-		}
-	}
-	if (kept > KEPT_ENDED_MAX)
-		target_remove(model, oldest);
+	forget_one_ended(model);
 	return 0;
 }
 

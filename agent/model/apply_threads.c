@@ -242,16 +242,21 @@ int apply_thread_sampled(struct model *model, struct target *target, const struc
 	return 0;
 }
 
-int apply_thread_unrun(struct model *model, struct target *target, const struct fact *fact)
+int apply_thread_asked(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct thread *thread = threads_find(&target->threads, fact->thread.id);
 
 	if (!fact->thread.id.tid)
 		return -EINVAL;
-	if (thread && thread->pending && fact->time_ns < add_saturated(thread->known_ns, UNRUN_NS)) {
-		thread->unrun_ns = fact->time_ns;
-		thread->asked_ns = 0;
+	if (!thread || !thread->pending)
+		return 0;
+	if (fact->thread.has_run || fact->time_ns >= add_saturated(thread->known_ns, UNRUN_NS)) {
+		thread->asked_ns = fact->time_ns;
+		return 0;
 	}
+	target->threads.n_unrun += !thread->unrun_ns;
+	thread->unrun_ns = fact->time_ns;
+	thread->asked_ns = 0;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads that lived before their pool counted them, if it ever did, kept until the next refresh: how many of them lived at once. It must
- * not know pools beyond their numbers. */
+/* Lives of threads while their pool did not count them, or while it was not known who else lived with them, kept until the
+ * next refresh: how many of them lived at once. It must not know pools beyond their numbers. */
 #include "briefs.h"
 
 #include "../base.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads that lived before their pool counted them, if it ever did, kept until the next refresh: how many of them lived at once. It must
- * not know pools beyond their numbers. */
+/* Lives of threads while their pool did not count them, or while it was not known who else lived with them, kept until the
+ * next refresh: how many of them lived at once. It must not know pools beyond their numbers. */
 #ifndef POOLSCOPE_MODEL_BRIEFS_H
 #define POOLSCOPE_MODEL_BRIEFS_H
 
@@ -11,7 +11,7 @@
 #define BRIEFS_MAX 4096
 
 struct brief {
-	uint64_t born_ns, ended_ns; /* or became a member */
+	uint64_t born_ns, ended_ns; /* or became a member; of a member: both when it ended */
 	uint32_t pool, pool_number;
 	uint32_t members; /* that its pool counted then, without it */
 };

@@ -60,13 +60,13 @@ static bool change_at(struct target *target, uint32_t pool, int32_t change, uint
 	return false;
 }
 
-bool thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
+void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
 		      bool is_since_birth, uint64_t now_ns)
 {
 	if (recent_place(&target->recent, thread->birth_step, after, number_of(target, after))) {
 		if (after != POOL_NONE && now_ns > add_saturated(thread->known_ns, LATE_NS))
 			target->pools.pool[after].late_ns = add_saturated(now_ns, NAME_WAIT_NS);
-		return true;
+		return;
 	}
 	if (is_since_birth) {
 		change_then(target, before, -1);
@@ -74,21 +74,19 @@ bool thread_counts_in(struct target *target, const struct thread *thread, uint32
 	} else if (change_at(target, before, -1, now_ns)) {
 		change_at(target, after, 1, now_ns);
 	}
-	return false;
 }
 
-bool thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
+void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
 {
 	if (!was_counted) {
 		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
-			return false;
+			return;
 		uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
 
 		target->pools.pool[thread->pool].late_ns = add_saturated(due_ns, NAME_WAIT_NS);
 		target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
 	}
 	change_at(target, thread->pool, -1, time_ns);
-	return true;
 }
 
 uint32_t pool_counts(const struct pool *pool, uint64_t now_ns)

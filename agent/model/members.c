@@ -143,11 +143,11 @@ static void settle(struct model *model, struct target *target, struct thread *th
 		count_arrival(pool, thread);
 	thread->pool = after;
 	thread->guest_of = POOL_NONE;
-	if (!thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns) &&
-	    before == POOL_NONE && thread->unrun_ns && !thread->is_unread)
-		thread_note_brief(model, target, thread, now_ns);
+	if (before == POOL_NONE && !thread->is_unread && thread_had_to_wait(target, thread))
+		thread_note_brief(model, target, thread, thread->known_ns, now_ns);
 	pool->threads++;
 	pool->unread += thread->is_unread;
+	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns);
 	pool_note_peak(target, pool);
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);
@@ -241,8 +241,12 @@ static void count_leave(struct model *model, struct target *target, struct threa
 	if (!member || thread->is_unread)
 		count_arrival(pool, thread);
 	pool->unread -= thread->is_unread;
-	if (thread->is_unread || (!thread_counted_until(target, thread, member, time_ns) && thread->unrun_ns))
-		thread_note_brief(model, target, thread, time_ns);
+	if (thread->is_unread)
+		thread_note_brief(model, target, thread, thread->known_ns, time_ns);
+	else
+		thread_counted_until(target, thread, member, time_ns);
+	if (!thread->is_unread && thread_had_to_wait(target, thread))
+		thread_note_brief(model, target, thread, member ? time_ns : thread->known_ns, time_ns);
 	thread->is_unread = false;
 	pool->exited++;
 	pool->gave_back += thread->gave_back;
@@ -413,8 +417,7 @@ void target_settle_due(struct model *model, struct target *target, uint64_t now_
 		else if (!seen_too && !thread->unrun_ns)
 			break;
 	}
-	if (now_ns >= NAME_WAIT_NS)
-		target_pass_recent(model, target, now_ns - NAME_WAIT_NS, now_ns);
+	target_pass_recent(model, target, target_placed_until(target, now_ns), now_ns);
 }
 
 void target_place_guests(struct target *target)

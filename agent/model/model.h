@@ -29,9 +29,9 @@ int model_apply(struct model *model, const struct fact *fact);
 /* Judges what events alone can change (thread limits). Call after a batch of events and at
  * model_deadline(). now_ns: boottime. */
 void model_judge(struct model *model, uint64_t now_ns);
-/* Newborns whose time to take a name is over by now_ns. One that has had no CPU yet is to be told of (FACT_THREAD_UNRUN)
- * before the events up to then are: it has half as long again, 20 ms at least, for ten seconds at most. From now on nobody's
- * time is over before it was among these. Returns how many, up to max; the others are due still. */
+/* Newborns whose time to take a name is over by now_ns. Of each it is to be told whether it has had a CPU yet (FACT_THREAD_ASKED)
+ * before the events up to then are: one that has not has half as long again, 20 ms at least, for ten seconds at most. From
+ * now on nobody's time is over before that was told. Returns how many, up to max; the others are due still. */
 struct newborn {
 	uint32_t target;
 	struct thread_id id;

@@ -180,7 +180,7 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 int apply_thread_exited(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_renamed(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_sampled(struct model *model, struct target *target, const struct fact *fact);
-int apply_thread_unrun(struct model *model, struct target *target, const struct fact *fact);
+int apply_thread_asked(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_routine(struct model *model, struct target *target, const struct fact *fact);
 int apply_thread_arena(struct model *model, struct target *target, const struct fact *fact);
 int apply_range(struct model *model, struct target *target, const struct fact *fact);
@@ -264,24 +264,27 @@ const char *thread_module(const struct target *target, const struct thread *thre
 uint64_t thread_settle_due(const struct thread *thread);
 /* Of those who wait, the first whose time counts. */
 uint32_t target_first_due(const struct target *target);
+/* Up to when it is known of what pool those were who were born. */
+uint64_t target_placed_until(const struct target *target, uint64_t now_ns);
 size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max);
 uint64_t target_settle_deadline(const struct target *target);
 /* Who tells whose it is has not told yet: its pool does not count it. */
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);
 /* It has ended before its pool counted it, and while that was not to be told: it may have been another's. Or it is about to
- * be counted, and has lived there too long before for those of the last moments. */
-void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t time_ns);
+ * be counted, or has been until now, while others wait for a CPU that have lived with it. */
+void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t born_ns,
+		       uint64_t time_ns);
+bool thread_had_to_wait(const struct target *target, const struct thread *thread);
 bool target_briefs_wait(const struct target *target, uint64_t now_ns);
 /* What lived at once and ended before it was counted: it may be the peak, or too many. */
 void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 
 /* counts.c */
-/* Another pool counts it; POOL_NONE: none. is_since_birth: it has been that one's all the time. False: from now on only, as
- * its birth is too long ago. */
-bool thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
+/* Another pool counts it; POOL_NONE: none. is_since_birth: it has been that one's all the time. */
+void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
 		      bool is_since_birth, uint64_t now_ns);
-/* It has ended; was_counted: its pool had counted it. False: it had not, and its birth is too long ago. */
-bool thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
+/* It has ended; was_counted: its pool had counted it. */
+void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
 /* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
  * one time. */
 void target_count_from_now(struct target *target);

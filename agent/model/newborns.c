@@ -56,23 +56,23 @@ bool thread_is_to_be_told(const struct target *target, const struct thread *thre
 /* What had to wait for a CPU may have lived with what it is not known yet of. */
 bool target_briefs_wait(const struct target *target, uint64_t now_ns)
 {
-	const struct threads *threads = &target->threads;
-
-	if (!target->briefs.count || now_ns >= add_saturated(target->briefs.brief[0].ended_ns, UNRUN_NS))
-		return false;
-	for (uint32_t i = threads->pending_first; i != THREAD_NONE; i = threads->thread[i].pending_next)
-		if (threads->thread[i].living && threads->thread[i].unrun_ns)
-			return true;
-	return false;
+	return target->threads.n_unrun && target->briefs.count &&
+	       now_ns < add_saturated(target->briefs.brief[0].ended_ns, UNRUN_NS);
 }
 
-void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t time_ns)
+bool thread_had_to_wait(const struct target *target, const struct thread *thread)
+{
+	return thread->unrun_ns || target->threads.n_unrun;
+}
+
+void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t born_ns,
+		       uint64_t time_ns)
 {
 	const struct pool *pool = &target->pools.pool[thread->pool];
 
 	if (target->briefs.count == BRIEFS_MAX)
 		target_count_briefs(model, target, time_ns);
-	briefs_note(&target->briefs, &(struct brief){.born_ns = thread->known_ns, .ended_ns = time_ns, .pool = thread->pool,
+	briefs_note(&target->briefs, &(struct brief){.born_ns = born_ns, .ended_ns = time_ns, .pool = thread->pool,
 						     .pool_number = pool->number, .members = pool->threads - pool->unread});
 }
 
@@ -130,6 +130,20 @@ uint32_t target_first_due(const struct target *target)
 	return at;
 }
 
+/* Those whose time is over may still have to be asked whether they have had a CPU. */
+uint64_t target_placed_until(const struct target *target, uint64_t now_ns)
+{
+	uint64_t until_ns = now_ns >= NAME_WAIT_NS ? now_ns - NAME_WAIT_NS : 0;
+	const struct thread *thread;
+
+	for (uint32_t i = target_first_due(target); i != THREAD_NONE; i = thread->pending_next) {
+		thread = &target->threads.thread[i];
+		if (!thread->unrun_ns && thread->known_ns)
+			return thread->known_ns - 1 < until_ns ? thread->known_ns - 1 : until_ns;
+	}
+	return until_ns;
+}
+
 /* They stand in the order in which they are due, but for those that had no CPU. */
 size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max)
 {
@@ -142,7 +156,7 @@ size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newbor
 			break;
 		if (thread->asked_ns || thread_settle_due(thread) > now_ns || !thread->living)
 			continue;
-		thread->asked_ns = now_ns;
+		thread->asked_ns = UINT64_MAX;
 		ret_newborns[count++] = (struct newborn){target->id, thread->id};
 	}
 	return count;

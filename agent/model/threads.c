@@ -263,6 +263,7 @@ void threads_pending_add(struct threads *threads, struct thread *thread)
 	uint32_t index = thread_index(threads, thread);
 
 	thread->pending = true;
+	threads->n_unrun += thread->unrun_ns != 0;
 	thread->pending_next = THREAD_NONE;
 	thread->pending_before = threads->pending_last;
 	if (threads->pending_last != THREAD_NONE)
@@ -312,6 +313,7 @@ void threads_pending_remove(struct threads *threads, struct thread *thread)
 		threads->pending_last = thread->pending_before;
 	thread->pending = thread->is_named = false;
 	threads->n_pending--;
+	threads->n_unrun -= thread->unrun_ns != 0;
 }
 
 uint32_t threads_routine(struct threads *threads, const struct fact_routine *routine)

@@ -56,7 +56,7 @@ struct thread {
 	uint64_t birth_step; /* its number among target.recent; 0: none */
 	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
 	uint64_t unrun_ns; /* while pending: when it was told that it has had no CPU yet; 0: it was not */
-	uint64_t asked_ns; /* when it was asked, since then or its birth, whether it has; 0: not yet */
+	uint64_t asked_ns; /* when it was told that it has; UINT64_MAX: it is being asked; 0: not yet, or again */
 	uint64_t cpu_ns, cpu_time_ns;
 	double cpu_percent;
 	bool had_cpu; /* some, since the last refresh */
@@ -99,6 +99,7 @@ struct threads {
 	struct routine *routine;
 	uint32_t n_routines, routine_capacity;
 	uint32_t pending_first, pending_last, n_pending;
+	uint32_t n_unrun; /* of those, how many have been told to have had no CPU */
 	struct thread_id *exited; /* who ended lately, by tid: a late SEEN must not revive it */
 	uint64_t refused;
 };

@@ -21,7 +21,7 @@ static const char *const names[FACT_KIND_COUNT] = {
 	[FACT_RANGE_MADE] = "made",     [FACT_RANGE_FREED] = "freed",     [FACT_RANGE_FREE_FAILED] = "free_failed",
 	[FACT_RANGE_MOVED] = "moved",   [FACT_RANGE_PROTECTED] = "protected", [FACT_BRK] = "brk",
 	[FACT_LOSS] = "loss",           [FACT_EVENTS] = "events",         [FACT_LIVES_LOST] = "lives_lost",
-	[FACT_THREAD_UNRUN] = "unrun",
+	[FACT_THREAD_ASKED] = "asked",
 };
 
 static void print_name(const char *name)

@@ -46,6 +46,13 @@ static void a_helper_is_what_its_last_name_says(void **state)
 	script_end(&s);
 }
 
+static void has_run(struct script *s, const struct newborn *newborn)
+{
+	struct fact fact = {.kind = FACT_THREAD_ASKED, .thread = {.id = newborn->id, .has_run = true}};
+
+	feed(s, fact);
+}
+
 /* One that has had no CPU when its time to take a name is over has it again; others do not wait for it. */
 static void who_had_no_cpu_has_time_yet(void **state)
 {
@@ -68,12 +75,15 @@ static void who_had_no_cpu_has_time_yet(void **state)
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 0);
 	pass(&s, 18 * MSEC); /* 21, 20 and 19 ms old */
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 1), 1);
-	feed(&s, (struct fact){.kind = FACT_THREAD_UNRUN, .thread.id = due[0].id});
+	feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[0].id});
 	model_judge(s.model, s.now);
 	expect_no_transition(&s); /* 301 is due, and was not asked for: there was no room */
 	assert_int_equal(model_deadline(s.model), s.now);
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 1);
 	assert_int_equal(due[0].id.tid, 301);
+	model_judge(s.model, s.now);
+	expect_no_transition(&s); /* it was, and nobody has answered yet */
+	has_run(&s, due);
 	model_judge(s.model, s.now);
 	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2); /* with 301 */
 	assert_int_equal(model_deadline(s.model), s.now + MSEC); /* of 302 */
@@ -81,12 +91,13 @@ static void who_had_no_cpu_has_time_yet(void **state)
 	model_judge(s.model, s.now);
 	expect_no_transition(&s); /* nobody has asked for it */
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 1);
+	has_run(&s, due);
 	model_judge(s.model, s.now);
 	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
 	for (int i = 0; i < 600; i++) {
 		pass(&s, 20 * MSEC);
 		if (model_due_newborns(s.model, s.now, due, 4)) {
-			feed(&s, (struct fact){.kind = FACT_THREAD_UNRUN, .thread.id = due[0].id});
+			feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[0].id});
 			asked++;
 		}
 		model_judge(s.model, s.now);
@@ -117,7 +128,7 @@ static void who_runs_late_takes_its_name(void **state)
 	for (int i = 0; i < 10; i++) {
 		pass(&s, 20 * MSEC);
 		if (model_due_newborns(s.model, s.now, due, 4))
-			feed(&s, (struct fact){.kind = FACT_THREAD_UNRUN, .thread.id = due[0].id});
+			feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[0].id});
 		model_judge(s.model, s.now);
 	}
 	renamed(&s, 300, "w-1");
