@@ -138,6 +138,70 @@ static void who_runs_late_takes_its_name(void **state)
 	script_end(&s);
 }
 
+/* Who ends before it is known what it was has lived with the others all the same. */
+static void who_had_to_wait_and_ended_counts(void **state)
+{
+	struct script s = {0};
+	struct newborn due[8];
+	struct fact fact;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 4);
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	refresh(&s);
+	for (uint32_t number = 300; number < 304; number++) {
+		fact = thread_fact(FACT_THREAD_BORN, number, "kid-1");
+		fact.thread.creator = tid(200);
+		feed(&s, fact);
+	}
+	pass(&s, 20 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 8), 4);
+	for (int i = 0; i < 3; i++)
+		feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[i].id});
+	has_run(&s, &due[3]);
+	model_judge(s.model, s.now);
+	expect_no_transition(&s); /* 200 and 303 */
+	pass(&s, 10 * MSEC);
+	exited(&s, 303);
+	pass(&s, MSEC);
+	for (uint32_t number = 300; number < 303; number++)
+		exited(&s, number);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_started, 4);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_peak, 5);
+	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_OVER, 5);
+	script_end(&s);
+}
+
+/* Between its 20 ms and the answer it may have run and named itself; that stands in the ring behind other events. */
+static void what_came_before_the_answer_is_heard(void **state)
+{
+	struct script s = {0};
+	struct newborn due[4];
+	struct fact fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
+
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	refresh(&s);
+	fact.thread.creator = tid(200);
+	feed(&s, fact);
+	pass(&s, 21 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 1);
+	pass(&s, 5 * MSEC);
+	has_run(&s, due);
+	s.now -= 4 * MSEC;
+	born(&s, 400, "app");
+	renamed(&s, 400, "other-1");
+	pass(&s, MSEC);
+	renamed(&s, 300, "w-1");
+	pass(&s, 10 * MSEC);
+	model_judge(s.model, s.now);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 1);
+	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads_peak, 1);
+	script_end(&s);
+}
+
 /* What is found less than 20 ms after its birth, by the attach or after losses, may still have its creator's name. */
 static void found_right_after_its_birth(void **state)
 {
@@ -176,6 +240,8 @@ int main(void)
 		cmocka_unit_test(a_helper_is_what_its_last_name_says),
 		cmocka_unit_test(who_had_no_cpu_has_time_yet),
 		cmocka_unit_test(who_runs_late_takes_its_name),
+		cmocka_unit_test(who_had_to_wait_and_ended_counts),
+		cmocka_unit_test(what_came_before_the_answer_is_heard),
 		cmocka_unit_test(found_right_after_its_birth),
 	};
 

@@ -268,6 +268,33 @@ static void ended_targets_do_not_pile_up(void **state)
 	script_end(&s);
 }
 
+/* Of many that have ended some go: children that were followed, before what was asked for. */
+static void who_was_asked_for_is_kept(void **state)
+{
+	struct script s = {0};
+	struct fact child = {.kind = FACT_TARGET,
+			     .target_info = {.start_ns = 900 * SEC, .exe = "/bin/sh", .name = "sh", .comm = "sh", .followed = true}};
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t i = 0; i < 40; i++) {
+		struct fact gone = {.kind = FACT_TARGET_GONE, .target = 100 + i, .gone = {TARGET_END_EXITED, 0, 0}};
+		struct fact held = {.kind = FACT_MEMORY, .target = 100 + i, .memory = {.rss_anon = (i == 3 ? 1 : 0) << 20}};
+
+		child.target = 100 + i;
+		child.target_info.pid = 5000 + i;
+		feed(&s, child);
+		feed(&s, held);
+		feed(&s, gone);
+	}
+	feed(&s, (struct fact){.kind = FACT_TARGET_GONE, .gone = {TARGET_END_EXITED, 7, 0}});
+	look(&s);
+	assert_int_equal(s.snapshot->n_targets, 32);
+	assert_int_equal(s.snapshot->targets[0].info.pid, PID);
+	assert_int_equal(s.snapshot->targets[1].info.pid, 5003); /* of those who held least, who ended first went first */
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +307,7 @@ int main(void)
 		cmocka_unit_test(the_last_frame_stays_with_how_it_ended),
 		cmocka_unit_test(who_ended_before_the_process_stays_so),
 		cmocka_unit_test(ended_targets_do_not_pile_up),
+		cmocka_unit_test(who_was_asked_for_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
