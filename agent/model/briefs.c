@@ -42,15 +42,16 @@ static int compare_times(const void *a, const void *b)
 static uint64_t most_before_an_end(const struct brief *by_birth, const struct brief *by_end, uint32_t count)
 {
 	uint64_t most = 0;
-	uint32_t born = 0;
+	uint32_t born = 0, new = 0;
 
 	for (uint32_t ended = 0; ended < count; ended++) {
 		uint64_t living;
 
-		while (born < count && by_birth[born].born_ns <= by_end[ended].ended_ns)
-			born++;
+		for (; born < count && by_birth[born].born_ns <= by_end[ended].ended_ns; born++)
+			new += !by_birth[born].is_counted;
 		living = (uint64_t)(born > ended ? born - ended : 0) + by_end[ended].members;
-		most = living > most ? living : most;
+		most = new && living > most ? living : most;
+		new -= !by_end[ended].is_counted;
 	}
 	return most;
 }

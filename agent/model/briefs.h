@@ -4,6 +4,7 @@
 #ifndef POOLSCOPE_MODEL_BRIEFS_H
 #define POOLSCOPE_MODEL_BRIEFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct brief {
 	uint64_t born_ns, ended_ns; /* or became a member; of a member: both when it ended */
 	uint32_t pool, pool_number;
 	uint32_t members; /* that its pool counted then, without it */
+	bool is_counted;  /* it has been judged with all but those that are not: alone it is nothing new */
 };
 
 struct briefs {
@@ -24,8 +26,8 @@ struct briefs {
 void briefs_note(struct briefs *briefs, const struct brief *brief);
 /* By pool. */
 void briefs_sort(struct briefs *briefs);
-/* The most that lived in its pool at one time, members included: of those of one pool that stand from `first` on, after
- * briefs_sort(). *ret_next: the first of the next pool. */
+/* The most that lived in its pool at one time with one at least that is not counted, members included: of those of one pool
+ * that stand from `first` on, after briefs_sort(). *ret_next: the first of the next pool. */
 uint64_t briefs_most(const struct briefs *briefs, uint32_t first, uint32_t *ret_next);
 /* After a refresh; what a burst has taken is given back when there was none. */
 void briefs_forget(struct briefs *briefs);

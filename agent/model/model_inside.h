@@ -273,7 +273,7 @@ bool thread_is_to_be_told(const struct target *target, const struct thread *thre
 /* It has ended before its pool counted it, and while that was not to be told: it may have been another's. Or it is about to
  * be counted, or has been until now, while others wait for a CPU that have lived with it. */
 void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t born_ns,
-		       uint64_t time_ns);
+		       uint64_t time_ns, bool is_counted);
 bool thread_had_to_wait(const struct target *target, const struct thread *thread);
 bool target_briefs_wait(const struct target *target, uint64_t now_ns);
 /* What lived at once and ended before it was counted: it may be the peak, or too many. */

@@ -58,6 +58,25 @@ static void members_count_with_them(void **state)
 	briefs_clear(&briefs);
 }
 
+/* Members that left, and newborns that became ones in time, have been judged as they did: by themselves they are no news. */
+static void what_is_counted_already(void **state)
+{
+	static const struct brief counted[] = {
+		{.born_ns = 10, .ended_ns = 10, .members = 8, .is_counted = true}, /* a member: nine lived */
+		{.born_ns = 2, .ended_ns = 20, .members = 7, .is_counted = true},
+		{.born_ns = 50, .ended_ns = 50, .members = 20, .is_counted = true},
+	};
+	struct briefs briefs = {0};
+
+	for (size_t i = 0; i < 3; i++)
+		briefs_note(&briefs, &counted[i]);
+	assert_int_equal(most_of(&briefs), 0);
+	note(&briefs, 5, 30, 0, 6); /* with the first two, not with the last */
+	briefs.brief[3].pool_number = 0;
+	assert_int_equal(most_of(&briefs), 11);
+	briefs_clear(&briefs);
+}
+
 static void each_pool_by_itself(void **state)
 {
 	struct briefs briefs = {0};
@@ -95,6 +114,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_lived_at_once),
 		cmocka_unit_test(members_count_with_them),
+		cmocka_unit_test(what_is_counted_already),
 		cmocka_unit_test(each_pool_by_itself),
 		cmocka_unit_test(there_is_a_bound),
 	};
