@@ -46,9 +46,18 @@ static void a_helper_is_what_its_last_name_says(void **state)
 	script_end(&s);
 }
 
-static void has_run(struct script *s, const struct newborn *newborn)
+/* Born with the name of its creator, who is 200. */
+static void born_kid(struct script *s, uint32_t number)
 {
-	struct fact fact = {.kind = FACT_THREAD_ASKED, .thread = {.id = newborn->id, .has_run = true}};
+	struct fact fact = thread_fact(FACT_THREAD_BORN, number, "kid-1");
+
+	fact.thread.creator = tid(200);
+	feed(s, fact);
+}
+
+static void answer(struct script *s, const struct newborn *newborn, bool has_run)
+{
+	struct fact fact = {.kind = FACT_THREAD_ASKED, .thread = {.id = newborn->id, .has_run = has_run}};
 
 	feed(s, fact);
 }
@@ -58,7 +67,6 @@ static void who_had_no_cpu_has_time_yet(void **state)
 {
 	struct script s = {0};
 	struct newborn due[4];
-	struct fact fact;
 	int asked = 0;
 
 	limit(&s, "kid-*", LIMIT_THREADS, 2);
@@ -67,15 +75,13 @@ static void who_had_no_cpu_has_time_yet(void **state)
 	seen(&s, 200, "kid-1");
 	refresh(&s);
 	for (uint32_t number = 300; number < 303; number++) {
-		fact = thread_fact(FACT_THREAD_BORN, number, "kid-1");
-		fact.thread.creator = tid(200);
-		feed(&s, fact);
+		born_kid(&s, number);
 		pass(&s, MSEC);
 	}
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 0);
 	pass(&s, 18 * MSEC); /* 21, 20 and 19 ms old */
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 1), 1);
-	feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[0].id});
+	answer(&s, &due[0], false);
 	model_judge(s.model, s.now);
 	expect_no_transition(&s); /* 301 is due, and was not asked for: there was no room */
 	assert_int_equal(model_deadline(s.model), s.now);
@@ -83,7 +89,7 @@ static void who_had_no_cpu_has_time_yet(void **state)
 	assert_int_equal(due[0].id.tid, 301);
 	model_judge(s.model, s.now);
 	expect_no_transition(&s); /* it was, and nobody has answered yet */
-	has_run(&s, due);
+	answer(&s, &due[0], true);
 	model_judge(s.model, s.now);
 	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 2); /* with 301 */
 	assert_int_equal(model_deadline(s.model), s.now + MSEC); /* of 302 */
@@ -91,13 +97,13 @@ static void who_had_no_cpu_has_time_yet(void **state)
 	model_judge(s.model, s.now);
 	expect_no_transition(&s); /* nobody has asked for it */
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 1);
-	has_run(&s, due);
+	answer(&s, &due[0], true);
 	model_judge(s.model, s.now);
 	expect_transition(&s, "kid-*", LIMIT_WARN, LIMIT_OVER, 3);
 	for (int i = 0; i < 600; i++) {
 		pass(&s, 20 * MSEC);
 		if (model_due_newborns(s.model, s.now, due, 4)) {
-			feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[0].id});
+			answer(&s, &due[0], false);
 			asked++;
 		}
 		model_judge(s.model, s.now);
@@ -114,7 +120,6 @@ static void who_runs_late_takes_its_name(void **state)
 {
 	struct script s = {0};
 	struct newborn due[4];
-	struct fact fact;
 
 	limit(&s, "kid-*", LIMIT_THREADS, 1);
 	script_begin(&s);
@@ -122,13 +127,11 @@ static void who_runs_late_takes_its_name(void **state)
 	seen(&s, 200, "kid-1");
 	refresh(&s);
 	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, 1);
-	fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
-	fact.thread.creator = tid(200);
-	feed(&s, fact);
+	born_kid(&s, 300);
 	for (int i = 0; i < 10; i++) {
 		pass(&s, 20 * MSEC);
 		if (model_due_newborns(s.model, s.now, due, 4))
-			feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[0].id});
+			answer(&s, &due[0], false);
 		model_judge(s.model, s.now);
 	}
 	renamed(&s, 300, "w-1");
@@ -143,7 +146,6 @@ static void who_had_to_wait_and_ended_counts(void **state)
 {
 	struct script s = {0};
 	struct newborn due[8];
-	struct fact fact;
 
 	limit(&s, "kid-*", LIMIT_THREADS, 4);
 	script_begin(&s);
@@ -151,15 +153,13 @@ static void who_had_to_wait_and_ended_counts(void **state)
 	seen(&s, 200, "kid-1");
 	refresh(&s);
 	for (uint32_t number = 300; number < 304; number++) {
-		fact = thread_fact(FACT_THREAD_BORN, number, "kid-1");
-		fact.thread.creator = tid(200);
-		feed(&s, fact);
+		born_kid(&s, number);
 	}
 	pass(&s, 20 * MSEC);
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 8), 4);
 	for (int i = 0; i < 3; i++)
-		feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[i].id});
-	has_run(&s, &due[3]);
+		answer(&s, &due[i], false);
+	answer(&s, &due[3], true);
 	model_judge(s.model, s.now);
 	expect_no_transition(&s); /* 200 and 303 */
 	pass(&s, 10 * MSEC);
@@ -178,18 +178,16 @@ static void what_came_before_the_answer_is_heard(void **state)
 {
 	struct script s = {0};
 	struct newborn due[4];
-	struct fact fact = thread_fact(FACT_THREAD_BORN, 300, "kid-1");
 
 	script_begin(&s);
 	leader(&s);
 	seen(&s, 200, "kid-1");
 	refresh(&s);
-	fact.thread.creator = tid(200);
-	feed(&s, fact);
+	born_kid(&s, 300);
 	pass(&s, 21 * MSEC);
 	assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 1);
 	pass(&s, 5 * MSEC);
-	has_run(&s, due);
+	answer(&s, &due[0], true);
 	s.now -= 4 * MSEC;
 	born(&s, 400, "app");
 	renamed(&s, 400, "other-1");
