@@ -213,7 +213,8 @@ int model_spans(const struct model *model, uint32_t target, struct span **ret_sp
 	for (range = range_map_first(found->ranges); range; range = range_map_next(found->ranges, range)) {
 		if (range_counts(range))
 			spans[count++] = (struct span){range->start, range->end - range->start,
-						       range->changed, !(range->flags & RANGE_FILE)};
+						       range->changed,
+						       (range->flags & (RANGE_ANON | RANGE_FILE)) == RANGE_ANON};
 	}
 	*ret_spans = spans;
 	*ret_count = count;

@@ -125,7 +125,8 @@ static bool take_source(struct range_map *map, uint64_t old_start, uint64_t old_
 	return true;
 }
 
-/* What a seed saw at the source after this move was done came there since: out of the list, into another. */
+/* What a seed saw at the source after this move was done came there since: out of the list, into another. (A seed takes
+ * a while: what it read before the move, this takes along.) */
 static struct range_node *take_seen_since(struct range_node **list, uint64_t time_ns)
 {
 	struct range_node *seen = NULL;
@@ -133,7 +134,7 @@ static struct range_node *take_seen_since(struct range_node **list, uint64_t tim
 	while (*list) {
 		struct range_node *node = *list;
 
-		if (!is_provisional(&node->range, time_ns)) {
+		if (!is_provisional(&node->range, time_ns) || node->range.changed_ns <= time_ns) {
 			list = &node->right;
 			continue;
 		}
@@ -152,10 +153,8 @@ static int keep_error(int first, int then)
 int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32_t caller, uint64_t time_ns)
 {
 	uint64_t start = fact->start, old_start = fact->old_start, end, old_end = 0, kept_end;
-	struct range unknown = {.region = REGION_MMAP,
-				.protection = PROT_READ | PROT_WRITE,
-				.flags = RANGE_ANON,
-				.usable = true},
+	/* No flags: it may be of a file, or shared, and is read with care. */
+	struct range unknown = {.region = REGION_MMAP, .protection = PROT_READ | PROT_WRITE, .usable = true},
 		     like = unknown;
 	const struct range *there;
 	struct range_node *list, *seen;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* One mounted procfs: opening it, reading its files through any living thread, listing processes. It must
  * not know what facts are made of them. */
+#include "../boottime.h"
 #include "procfs_internal.h"
 
 #include <dirent.h>
@@ -177,6 +178,7 @@ int procfs_each_mapping(struct procfs *procfs, uint32_t pid,
 	_cleanup_(close_fd) int fd = -1;
 	struct proc_dir dir;
 	size_t held = 0;
+	uint64_t read_ns;
 	int r;
 
 	if (!chunk)
@@ -196,11 +198,13 @@ int procfs_each_mapping(struct procfs *procfs, uint32_t pid,
 		if (n == 0)
 			return 0;
 		held += (size_t)n;
+		read_ns = boottime();
 		while ((newline = memchr(line, '\n', held))) {
 			struct proc_mapping mapping;
 
 			*newline = '\0';
 			if (proc_parse_mapping(line, &mapping) == 0) {
+				mapping.read_ns = read_ns;
 				r = visit(context, &mapping);
 				if (r)
 					return r < 0 ? r : 0;

@@ -39,6 +39,7 @@ struct proc_mapping { /* a line of /proc/PID/maps */
 	uint32_t protection; /* PROT_* */
 	bool shared;
 	const char *path; /* into the line, "" if none; escapes as the kernel writes them */
+	uint64_t read_ns; /* boottime when the kernel had given this line: later ones are read later */
 };
 
 /* All return 0, or -EINVAL and leave the result untouched. `text` is `length` bytes, no NUL needed. */

@@ -99,6 +99,7 @@ static int seed_visit(void *context, const struct proc_mapping *mapping)
 	if ((flags & RANGE_FILE) && is_hugetlb_file(walk, mapping))
 		flags |= RANGE_HUGETLB;
 	walk->fact.kind = FACT_RANGE_SEEN;
+	walk->fact.time_ns = mapping->read_ns;
 	walk->fact.range = (struct fact_range){
 		.start = start,
 		.length = mapping->end - start,

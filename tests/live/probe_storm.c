@@ -129,11 +129,11 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "breaks") == 0) {
 		breaks(n);
 	} else if (strcmp(what, "growers") == 0) {
-		/* N children that map a MiB every 2 ms, M times, once there was time to hear of them. */
+		/* N children that map a MiB every 20 ms, M times, once there was time to hear of them. */
 		for (long i = 0; i < n; i++)
 			if (fork() == 0) {
 				usleep(300000);
-				for (long m = atol(argv[3]); m > 0 && !usleep(2000); m--)
+				for (long m = atol(argv[3]); m > 0 && !usleep(20000); m--)
 					mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 				_exit(0);
 			}

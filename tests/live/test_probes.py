@@ -260,13 +260,13 @@ def test_what_the_reader_wants_spoils_nothing_that_the_kernel_counts(tools):
 
 @pytest.mark.parametrize("bound", [0, 100])
 def test_growth_of_all_together_has_a_bound(tools, bound):
-    """40 processes ask for 20 wake-ups at once each; all get them, or as many as all may have in a second, and then by
-    the clock."""
+    """40 processes ask for 20 wake-ups at once each; all get them, as far as the reader keeps up (it keeps 64 of a look, and
+    looks less often on a machine under load), or as many as all may have in a second, and then by the clock."""
     facts, _ = watch(tools, ["growers", 40, 20], "-f", "-g", str(bound))
     stacks = facts.of("stack")
     assert len(facts.of("made", length=1 << 20)) == 800, "each call is an event in any case"
     if not bound:
-        assert len(stacks) > 150, "the reader keeps 64 of a look, and looks less often on a machine under load"
+        assert len(stacks) > 300
         return
     took_s = (max(f["time"] for f in facts.of("made", length=1 << 20)) -
               min(f["time"] for f in facts.of("made", length=1 << 20))) / 1e9

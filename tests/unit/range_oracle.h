@@ -152,8 +152,7 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 	struct oracle_page like = {.mapped = true,
 				   .usable = true,
 				   .protection = PROT_READ | PROT_WRITE,
-				   .flags = RANGE_ANON,
-				   .region = REGION_MMAP},
+				   .region = REGION_MMAP}, /* of no kind that is known */
 			   unknown = like;
 	struct oracle_limbo *limbo = &oracle->limbo[caller];
 	bool any = false;

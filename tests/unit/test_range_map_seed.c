@@ -45,6 +45,37 @@ static void mremap_before_the_seed_moves_nothing_that_came_since(void **state)
 	assert_true(range_map_find(f->map, BASE + M + 3 * P)->usable);
 }
 
+/* A seed takes a while: what it read first may have gone on to where it never saw it. */
+static void mremap_during_the_seed_takes_along_what_was_seen_before(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t event;
+
+	seed(f, UNATTRIBUTED_BEFORE_ATTACH);
+	seen(f, BASE, 4 * P, RW, RANGE_FILE | RANGE_SHARED);
+	event = f->now;
+	f->now += 10;
+	seen(f, BASE + 2 * M, 4 * P, RW, RANGE_ANON);
+	range_map_seed_end(f->map, f->now);
+	f->now = event;
+	do_munmap(f, ANN, BASE, 4 * P);
+	do_mremap(f, ANN, BASE, 4 * P, BASE + M, 4 * P, 0);
+	assert_null(range_map_find(f->map, BASE));
+	assert_true(range_map_find(f->map, BASE + M)->flags & RANGE_SHARED);
+	assert_map("512+4:before_attach:mmap");
+}
+
+/* What arrives from where no seed was may be of any kind: its pages must be told from those of files. */
+static void mremap_of_what_nobody_saw_is_of_no_known_kind(void **state)
+{
+	struct fixture *f = *state;
+
+	do_mremap(f, ANN, BASE, 4 * P, BASE + M, 6 * P, 0);
+	assert_map("256+4:lost:mmap 260+2:1:mmap");
+	assert_false(range_map_find(f->map, BASE + M)->flags & RANGE_ANON);
+	assert_false(range_map_find(f->map, BASE + M + 5 * P)->flags & RANGE_ANON);
+}
+
 static void brk_goes_on_from_what_a_seed_saw(void **state)
 {
 	struct fixture *f = *state;
@@ -286,6 +317,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(mremap_before_the_seed_keeps_what_the_seed_saw),
 		TEST(mremap_before_the_seed_moves_nothing_that_came_since),
+		TEST(mremap_during_the_seed_takes_along_what_was_seen_before),
+		TEST(mremap_of_what_nobody_saw_is_of_no_known_kind),
 		TEST(brk_goes_on_from_what_a_seed_saw),
 		TEST(pages_of_a_known_reservation_are_found_after_a_loss),
 		TEST(a_seed_is_provisional_until_the_drain_has_passed_it),

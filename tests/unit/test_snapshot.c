@@ -77,6 +77,8 @@ static void the_identity_and_its_age(void **state)
 
 static void what_is_read_is_what_can_hold_pages(void **state)
 {
+	struct fact moved = {.kind = FACT_RANGE_MOVED,
+			     .range = {.start = AREA + 100 * MIB, .length = MIB, .old_start = AREA + 200 * MIB, .old_length = MIB}};
 	struct script s = {0};
 	struct span *spans;
 	size_t count;
@@ -92,7 +94,15 @@ static void what_is_read_is_what_can_hold_pages(void **state)
 	assert_int_equal(spans[0].start, AREA + 80 * MIB);
 	assert_int_equal(spans[0].length, MIB);
 	assert_true(spans[0].changed);
+	assert_true(spans[0].anonymous);
 	assert_int_equal(spans[1].start, AREA + 90 * MIB);
+	assert_false(spans[1].anonymous);
+	free(spans);
+	/* from where nobody saw anything: of a file, perhaps */
+	feed(&s, moved);
+	assert_int_equal(model_spans(s.model, TARGET, &spans, &count), 0);
+	assert_int_equal(count, 3);
+	assert_false(spans[2].anonymous);
 	free(spans);
 	resident(&s, AREA + 80 * MIB, MIB, 4096);
 	assert_int_equal(model_spans(s.model, TARGET, &spans, &count), 0);
