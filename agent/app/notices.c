@@ -4,6 +4,7 @@
 #include "notices.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,13 +70,27 @@ static void tell_not_judged(struct notices *notices, const struct snapshot_targe
 	}
 }
 
-static void tell_unmatched(struct notices *notices, const struct snapshot_target *target)
+/* By a pool of another process that carries the same name: of a service with workers one may be the one that has it. */
+static bool matches_elsewhere(const struct snapshot *snapshot, const char *process, const char *pool)
+{
+	for (size_t t = 0; t < snapshot->n_targets; t++) {
+		const struct snapshot_target *target = &snapshot->targets[t];
+
+		for (size_t i = 0; i < target->n_pools && !strcmp(target->info.name, process); i++)
+			if (!fnmatch(pool, target->pools[i].name, 0))
+				return true;
+	}
+	return false;
+}
+
+static void tell_unmatched(struct notices *notices, const struct snapshot *snapshot, const struct snapshot_target *target)
 {
 	for (size_t i = 0; i < target->n_unmatched; i++) {
 		const struct snapshot_unmatched *unmatched = &target->unmatched[i];
 		const char *limit = limit_kind_name(unmatched->kind);
 
-		if (is_news(notices, target->info.name, "unmatched", unmatched->pool, limit))
+		if (is_news(notices, target->info.name, "unmatched", unmatched->pool, limit) &&
+		    !matches_elsewhere(snapshot, target->info.name, unmatched->pool))
 			log_event(LOG_LEVEL_WARN, "limit_without_pool", "process", target->info.name, "pool",
 				  unmatched->pool, "limit", limit, "why", "no pool matches yet", "source",
 				  limit_source_name(unmatched->source), NULL);
@@ -116,7 +131,7 @@ void notices_tell(struct notices *notices, const struct snapshot *snapshot)
 	for (size_t t = 0; t < snapshot->n_targets; t++) {
 		const struct snapshot_target *target = &snapshot->targets[t];
 
-		tell_unmatched(notices, target);
+		tell_unmatched(notices, snapshot, target);
 		tell_not_judged(notices, target, NULL, target->limits, target->n_limits);
 		for (size_t i = 0; i < target->n_pools; i++)
 			tell_not_judged(notices, target, &target->pools[i], target->pools[i].limits,

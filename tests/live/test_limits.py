@@ -70,6 +70,17 @@ def test_serve_logs_it_once_and_has_no_series_of_it(exporter, filled, pools):
         ' why="the capacity of the pool is not known" source=option'])
 
 
+def test_a_pool_of_another_process_of_that_name_is_one(exporter, filled, pools):
+    """Of a service's processes one may be the one that has the pool: the limit watches that."""
+    idle = pools("quiet:threads=1,named")
+    idle.fill()
+    serving = exporter("-p", idle.pid, "-p", filled.pid, "--limit", "resize-*:threads=9", "--limit", "annyio*:threads=9")
+    serving.wait_value(2, "poolscope_processes", process="pools")
+    wait_for(lambda: [line for line in serving.log if "limit_without_pool" in line], "the pattern that matches nothing")
+    assert serving.stop() == 0
+    assert [line.split("pool=")[1].split()[0] for line in serving.log if "limit_without_pool" in line] == ["annyio*"]
+
+
 def test_who_is_found_later_is_judged_at_once(exporter, pools):
     """Between the attach and the refresh after it, which may be minutes away, limits hold as well."""
     serving = exporter("-n", "pools", "--limit", "threads=3", "--interval", "600")
