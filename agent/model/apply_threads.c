@@ -47,28 +47,34 @@ static bool thread_fill(struct thread *thread, const struct fact_thread *told, u
 	return stack;
 }
 
+/* A share of less time than this says nothing: who has just begun was on a CPU all the time. */
+#define SAMPLE_SPAN_NS (50 * NSEC_PER_MSEC)
+
 /* The kernel counts faults for each task; what it counted before the attach is nobody's news. */
 static void thread_sample_faults(struct thread *thread, uint64_t faults, uint64_t time_ns)
 {
-	uint64_t span = time_ns - thread->faults_time_ns, more;
+	uint64_t least = thread->fault_rate == UNKNOWN_U64 ? SAMPLE_SPAN_NS : FAULT_SPAN_NS, span = time_ns - thread->rate_ns;
+	bool is_first = thread->faults == UNKNOWN_U64 || faults < thread->faults;
 
 	if (faults == UNKNOWN_U64 || time_ns <= thread->faults_time_ns)
 		return;
-	if (thread->faults != UNKNOWN_U64 && faults >= thread->faults) {
-		more = faults - thread->faults;
-		thread->faults_new += more;
-		thread->fault_rate = (uint64_t)((double)more * (double)NSEC_PER_SEC / (double)span);
+	if (!is_first) {
+		thread->faults_new += faults - thread->faults;
+		thread->rate_faults += faults - thread->faults;
+	}
+	if (!is_first && span >= least)
+		thread->fault_rate = (uint64_t)((double)thread->rate_faults * (double)NSEC_PER_SEC / (double)span);
+	if (is_first || span >= least) {
+		thread->rate_faults = 0;
+		thread->rate_ns = time_ns;
 	}
 	thread->faults = faults;
 	thread->faults_time_ns = time_ns;
 }
 
-/* A share of less time than this says nothing: who has just begun was on a CPU all the time. */
-#define CPU_SPAN_NS (50 * NSEC_PER_MSEC)
-
 static void thread_sample(struct thread *thread, const struct fact_thread *told, uint64_t time_ns)
 {
-	uint64_t since_ns = thread->cpu_ns == UNKNOWN_U64 ? 0 : thread->cpu_time_ns + CPU_SPAN_NS;
+	uint64_t since_ns = thread->cpu_ns == UNKNOWN_U64 ? 0 : thread->cpu_time_ns + SAMPLE_SPAN_NS;
 
 	if (told->state && time_ns >= thread->seen_ns)
 		thread->state = told->state;
@@ -115,7 +121,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	thread->born = born;
 	if (born) { /* all that it will have taken is news */
 		thread->faults = 0;
-		thread->faults_time_ns = fact->time_ns;
+		thread->faults_time_ns = thread->rate_ns = fact->time_ns;
 	}
 	/* By number: a child made with CLONE_VM leads a thread group of its own in the same memory. */
 	thread->leader = told->id.tid == target->info.pid;

@@ -34,6 +34,8 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_CGROUP,
 #define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
 /* Who gets no CPU for so long is what it seems. */
 #define UNRUN_NS (10 * NSEC_PER_SEC)
+/* A rate of page faults over less says what one burst did. */
+#define FAULT_SPAN_NS (250 * NSEC_PER_MSEC)
 #define GROUP_NONE UINT32_MAX
 
 struct target {
@@ -78,6 +80,7 @@ struct target {
 	struct fact_events events;
 	bool has_loss, has_events;
 	uint64_t last_refresh_ns, before_last_refresh_ns;
+	uint64_t rates_ns; /* the last refresh that counted rates of faults */
 	struct history history;
 	struct limit_track limits[LIMIT_KIND_COUNT];
 
@@ -90,7 +93,7 @@ struct target {
 	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
 	bool sampled;           /* since the last refresh */
 	bool read, outside;     /* since the last refresh: page tables read; pages in no range */
-	uint32_t outside_streak;
+	uint32_t outside_streak, outside_reseeds; /* readings in a row; reseeds that they asked for */
 	int64_t unexplained, unexplained_reseeded; /* at the last refresh; when it last asked for a reseed */
 	uint32_t unexplained_streak; /* refreshes in which it has hardly moved */
 	enum seed_reason seed_reason;

@@ -443,7 +443,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		.teams = UNKNOWN_U64, .team_threads = UNKNOWN_U64,
 		.running_mean = NAN, .running_peak = UNKNOWN_U64,
 		.capacity = UNKNOWN_U64, .queued = UNKNOWN_U64, .borrowed = UNKNOWN_U64,
-		.busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64,
+		.busy = UNKNOWN_U64, .busy_peak = UNKNOWN_U64, .fault_rate = UNKNOWN_U64,
 	};
 	pool_take_rule(pool, choice.rule);
 	memcpy(pool->name, choice.name, sizeof(pool->name));

@@ -28,6 +28,7 @@ struct range {
 	bool held; /* its owner holds it alone; who made it was not seen */
 	uint32_t holder; /* of what is nobody's: the owner number of who alone knew it at the attach, + 1; 0: none */
 	bool unproven; /* seeded without access: the first reading tells if it was usable */
+	bool unseen; /* the last seed did not see it: the sweep drops it where it stands */
 	bool changed; /* since the last residency reading */
 	uint64_t changed_ns; /* boottime of the last mapping event: older readings are void */
 	uint64_t provisional_until_ns; /* seeded: events older than this may still charge it; 0: settled */
@@ -80,12 +81,14 @@ int range_map_stack(struct range_map *map, uint64_t start, uint64_t length, uint
 /* What `owner` made of this is blamed on a function, as far as it is BLAME_UNSEEN. */
 void range_map_blame(struct range_map *map, uint64_t start, uint64_t length, uint32_t owner, uint32_t blame);
 
-/* A seed: begin, seen (ascending), end, with no event between. What a reseed does not see again is dropped,
- * unless an event newer than the seed made it; what it sees keeps its owner. drop_all: exec. [stack]
+/* A seed: begin, seen (ascending), end, with no event between. What a reseed sees keeps its owner; what it does not see
+ * again is dropped by the sweep, unless an event newer than the seed made it. The sweep comes when the events from before
+ * the seed's end have been told: one of them may say where it went. drop_all: exec. [stack]
  * (RANGE_STACK) grows without any call, so it is taken to reach 8 MiB down where nothing else is. */
 void range_map_seed_begin(struct range_map *map, enum unattributed reason, bool drop_all);
 int range_map_seen(struct range_map *map, const struct fact_range *fact, uint64_t time_ns);
 void range_map_seed_end(struct range_map *map, uint64_t time_ns);
+void range_map_sweep(struct range_map *map);
 /* Stacks of threads that have ended are nobody's from now on (`lost`). Of an owner alone, [stack] of the process excepted:
  * that cannot become another mapping. */
 void range_map_leave_stacks(struct range_map *map, bool (*has_ended)(const void *context, uint32_t owner), const void *context,

@@ -59,6 +59,7 @@ static void put_moved(struct range_map *map, struct range_node *list, uint64_t s
 			range->region = REGION_MMAP;
 		}
 		range->provisional_until_ns = 0;
+		range->unseen = false;
 		range_touch(range, time_ns);
 		map_put_node(map, node);
 	}

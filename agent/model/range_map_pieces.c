@@ -176,6 +176,7 @@ static bool can_join(const struct range *a, const struct range *b)
 	       a->owner == b->owner && (a->owner != OWNER_NONE || a->reason == b->reason) &&
 	       a->region == b->region && a->protection == b->protection && a->flags == b->flags && a->blame == b->blame &&
 	       a->usable == b->usable && a->held == b->held && a->holder == b->holder && a->unproven == b->unproven &&
+	       a->unseen == b->unseen &&
 	       a->provisional_until_ns == b->provisional_until_ns;
 }
 

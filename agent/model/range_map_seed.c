@@ -179,24 +179,43 @@ static void find_arena(struct range_node *first)
 			first->range.region = REGION_ARENA;
 }
 
+static void find_arenas(struct range_map *map)
+{
+	for (struct range_node *node = range_tree_first(&map->tree); node; node = range_tree_next(node))
+		if (!(node->range.start % HEAP_BLOCK))
+			find_arena(node);
+	map_join(map, 0, USER_END);
+}
+
 void range_map_seed_end(struct range_map *map, uint64_t time_ns)
+{
+	for (struct range_node *node = range_tree_first(&map->tree); node; node = range_tree_next(node)) {
+		struct range *range = &node->range;
+
+		if (range->provisional_until_ns == OPEN)
+			range->provisional_until_ns = time_ns;
+		range->unseen = range->seen_seed != map->seed && range->changed_ns <= time_ns;
+		map->unswept |= range->unseen;
+	}
+	find_arenas(map);
+}
+
+void range_map_sweep(struct range_map *map)
 {
 	struct range_node *node, *next;
 
+	if (!map->unswept)
+		return;
 	for (node = range_tree_first(&map->tree); node; node = next) {
 		next = range_tree_next(node);
-		if (node->range.provisional_until_ns == OPEN)
-			node->range.provisional_until_ns = time_ns;
-		if (node->range.seen_seed == map->seed || node->range.changed_ns > time_ns)
+		if (!node->range.unseen)
 			continue;
 		range_tree_remove(&map->tree, node);
 		map->count--;
 		free(node);
 	}
-	for (node = range_tree_first(&map->tree); node; node = range_tree_next(node))
-		if (!(node->range.start % HEAP_BLOCK))
-			find_arena(node);
-	map_join(map, 0, USER_END);
+	map->unswept = false;
+	find_arenas(map);
 }
 
 void range_map_heap(struct range_map *map, uint64_t start, uint64_t length, uint64_t time_ns)

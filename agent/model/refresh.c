@@ -7,8 +7,10 @@
 
 /* Refreshes with a sample of threads but not of this one, after losses: its exit is among what was lost. */
 #define ROUNDS_UNTIL_GONE 3
-/* Readings in a row that found pages in no range. */
-#define OUTSIDE_READINGS 2
+/* Readings in a row that found pages in no range: twice as many each time, as in a target that maps all the time each reading
+ * meets what is made meanwhile. */
+#define OUTSIDE_READINGS 2U
+#define OUTSIDE_DOUBLINGS 5
 
 /* What stays unexplained at the same figure for so long is no race of two readings: something was mapped in a way
  * that no probe sees (shmat over a range, MAP_GROWSDOWN), and only a reseed can tell. Less than this is left alone. */
@@ -68,7 +70,7 @@ static void figures_reset(struct target *target)
 		pool->shown_threads = pool->running = pool->active = 0;
 		pool->young = 0;
 		pool->faults = add_saturated(pool->faults, pool->faults_left);
-		pool->faults_new = pool->faults_left;
+		pool->faults_new = pool->faults_left + (target->rates_ns == target->last_refresh_ns ? 0 : pool->faults_new);
 		pool->has_fault_rate = pool->faults_left;
 		pool->faults_left = 0;
 	}
@@ -241,12 +243,21 @@ static void figure_thread(struct target *target, struct thread *thread, bool att
 }
 
 /* Over the time between refreshes, whatever part of it a thread was there: the rates of its threads do not add up, as a
- * newborn's is over the moment since its birth. */
-static uint64_t pool_fault_rate(const struct target *target, const struct pool *pool, uint64_t now_ns)
+ * newborn's is over the moment since its birth. A refresh that follows another at once counts none. */
+static void figure_fault_rates(struct target *target, uint64_t now_ns)
 {
-	if (!pool->has_fault_rate || !target->last_refresh_ns || now_ns <= target->last_refresh_ns)
-		return UNKNOWN_U64;
-	return (uint64_t)((double)pool->faults_new * (double)NSEC_PER_SEC / (double)(now_ns - target->last_refresh_ns));
+	uint64_t span = now_ns - target->rates_ns;
+
+	if (target->rates_ns && span < FAULT_SPAN_NS)
+		return;
+	for (uint32_t i = 0; i < target->pools.count; i++) {
+		struct pool *pool = &target->pools.pool[i];
+
+		pool->fault_rate = pool->has_fault_rate && target->rates_ns
+					   ? (uint64_t)((double)pool->faults_new * (double)NSEC_PER_SEC / (double)span)
+					   : UNKNOWN_U64;
+	}
+	target->rates_ns = now_ns;
 }
 
 /* A pool that came since the first refresh held nothing before: its growth is over the same time as the target's. */
@@ -299,9 +310,9 @@ static void figure_all(struct target *target, uint64_t now_ns)
 		figure_grown(target, &pool->memory, &pool->base, attach && pool->seen);
 		target->attributed += pool->memory.resident_bytes;
 		pool_tell_started(pool);
-		pool->fault_rate = pool_fault_rate(target, pool, now_ns);
 		pool_history_put(target, pool, now_ns);
 	}
+	figure_fault_rates(target, now_ns);
 }
 
 static void history_sample(struct target *target, uint64_t now_ns)
@@ -350,9 +361,10 @@ static void heed_outside(struct target *target)
 	if (!target->read)
 		return;
 	target->outside_streak = target->outside ? target->outside_streak + 1 : 0;
-	if (target->outside_streak >= OUTSIDE_READINGS) {
+	if (target->outside_streak >= OUTSIDE_READINGS << target->outside_reseeds) {
 		target->wants_reseed = true;
 		target->outside_streak = 0;
+		target->outside_reseeds += target->outside_reseeds < OUTSIDE_DOUBLINGS;
 	}
 	target->read = target->outside = false;
 }
@@ -403,6 +415,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (target->former_group != GROUP_NONE)
 		group_retire(model, target);
 	target->fresh_image = false;
+	range_map_sweep(target->ranges);
 	target_find_creators(target);
 	if (!target->listed)
 		threads_pending_sort(&target->threads);

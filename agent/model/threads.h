@@ -62,7 +62,8 @@ struct thread {
 	bool had_cpu; /* some, since the last refresh */
 	uint64_t faults, faults_time_ns; /* so far; as of the last sample */
 	uint64_t faults_new;             /* since the last refresh; not yet in a pool */
-	uint64_t fault_rate;             /* a second, at the last sample; UNKNOWN_U64 */
+	uint64_t fault_rate;             /* a second, over FAULT_SPAN_NS at least; UNKNOWN_U64 */
+	uint64_t rate_ns, rate_faults;   /* when it was counted last, and faults since then */
 	uint64_t running_ns; /* of the last sample that found it running */
 	uint64_t arena; /* its glibc arena; 0: not known */
 	uint64_t executor; /* whose worker its runtime says it is; 0: nobody's */

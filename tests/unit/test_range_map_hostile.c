@@ -68,6 +68,8 @@ static void hostile_step(struct range_map *map, unsigned *random, uint64_t now)
 		range_map_seen(map, &fact, now);
 	else if (dice < 93)
 		range_map_seed_end(map, now);
+	else if (dice < 94)
+		range_map_sweep(map);
 	else
 		range_map_resident(map, &reading, now);
 }

@@ -359,6 +359,7 @@ static void do_seed(struct run *run)
 	}
 	oracle_seed_end(oracle, when);
 	range_map_seed_end(run->map, when);
+	range_map_sweep(run->map);
 }
 
 static void do_reassign(struct run *run, struct call call)

@@ -65,6 +65,27 @@ static void mremap_during_the_seed_takes_along_what_was_seen_before(void **state
 	assert_map("512+4:before_attach:mmap");
 }
 
+/* What a reseed does not see may have been moved by an event that is still to be drained: it keeps its owner. */
+static void a_reseed_drops_nothing_that_was_only_moved(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t event;
+
+	do_mmap(f, ANN, BASE, 4 * P, RW);
+	do_mmap(f, ANN, BASE + 8 * P, 4 * P, RW);
+	event = f->now;
+	f->now += 10;
+	seed(f, UNATTRIBUTED_LOST);
+	seen(f, BASE + M, 6 * P, RW, RANGE_ANON);
+	range_map_seed_end(f->map, f->now);
+	f->now = event;
+	do_munmap(f, ANN, BASE, 4 * P);
+	do_mremap(f, ANN, BASE, 4 * P, BASE + M, 6 * P, 0);
+	do_mmap(f, BOB, BASE + 16 * P, P, RW);
+	range_map_sweep(f->map);
+	assert_map("16+1:2:mmap 256+6:1:mmap");
+}
+
 /* What arrives from where no seed was may be of any kind: its pages must be told from those of files. */
 static void mremap_of_what_nobody_saw_is_of_no_known_kind(void **state)
 {
@@ -211,6 +232,7 @@ static void a_reseed_keeps_owners_and_drops_what_is_gone(void **state)
 	seen(f, BASE + 16 * P, 4 * P, RW, RANGE_ANON);
 	seen(f, BASE + 32 * P, 4 * P, RW, RANGE_FILE); /* something else by now */
 	range_map_seed_end(f->map, f->now);
+	range_map_sweep(f->map);
 	assert_map("0+4:1:mmap 4+2:lost:mmap 16+4:lost:mmap 24+1:3:mmap 32+4:image:mmap");
 	assert_int_equal(at(f, BASE)->protection, PROT_READ);
 	assert_int_equal(at(f, BASE)->resident, 2 * P);
@@ -318,6 +340,7 @@ int main(void)
 		TEST(mremap_before_the_seed_keeps_what_the_seed_saw),
 		TEST(mremap_before_the_seed_moves_nothing_that_came_since),
 		TEST(mremap_during_the_seed_takes_along_what_was_seen_before),
+		TEST(a_reseed_drops_nothing_that_was_only_moved),
 		TEST(mremap_of_what_nobody_saw_is_of_no_known_kind),
 		TEST(brk_goes_on_from_what_a_seed_saw),
 		TEST(pages_of_a_known_reservation_are_found_after_a_loss),
