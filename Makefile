@@ -158,7 +158,7 @@ lint:
 	tools/lint
 
 install: $O/poolscope
-	install -D -m 755 $O/poolscope $(DESTDIR)$(PREFIX)/sbin/poolscope
+	install -D -m 755 $O/poolscope "$(DESTDIR)$(PREFIX)/sbin/poolscope"
 	tools/install-extras "$(DESTDIR)$(PREFIX)"
 clean:
 	rm -rf $O
