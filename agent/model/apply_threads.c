@@ -47,9 +47,6 @@ static bool thread_fill(struct thread *thread, const struct fact_thread *told, u
 	return stack;
 }
 
-/* A share of less time than this says nothing: who has just begun was on a CPU all the time. */
-#define SAMPLE_SPAN_NS (50 * NSEC_PER_MSEC)
-
 /* The kernel counts faults for each task; what it counted before the attach is nobody's news. */
 static void thread_sample_faults(struct thread *thread, uint64_t faults, uint64_t time_ns)
 {

@@ -34,7 +34,9 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_CGROUP,
 #define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
 /* Who gets no CPU for so long is what it seems. */
 #define UNRUN_NS (10 * NSEC_PER_SEC)
-/* A rate of page faults over less says what one burst did. */
+/* A share of less time than this says nothing: who has just begun was on a CPU all the time. */
+#define SAMPLE_SPAN_NS (50 * NSEC_PER_MSEC)
+/* A rate of page faults over less says what one burst did; the first one is better than none. */
 #define FAULT_SPAN_NS (250 * NSEC_PER_MSEC)
 #define GROUP_NONE UINT32_MAX
 
@@ -81,6 +83,7 @@ struct target {
 	bool has_loss, has_events;
 	uint64_t last_refresh_ns, before_last_refresh_ns;
 	uint64_t rates_ns; /* the last refresh that counted rates of faults */
+	bool has_rates;    /* it was not the first */
 	struct history history;
 	struct limit_track limits[LIMIT_KIND_COUNT];
 

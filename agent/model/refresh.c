@@ -248,8 +248,9 @@ static void figure_fault_rates(struct target *target, uint64_t now_ns)
 {
 	uint64_t span = now_ns - target->rates_ns;
 
-	if (target->rates_ns && span < FAULT_SPAN_NS)
+	if (target->rates_ns && span < (target->has_rates ? FAULT_SPAN_NS : SAMPLE_SPAN_NS))
 		return;
+	target->has_rates = target->rates_ns;
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
