@@ -20,7 +20,7 @@ static int compare_briefs(const void *a, const void *b)
 
 	if (one->pool_number != other->pool_number)
 		return compare_u64(one->pool_number, other->pool_number);
-	return compare_u64(one->born_ns, other->born_ns);
+	return compare_u64(one->born, other->born);
 }
 
 void briefs_sort(struct briefs *briefs)
@@ -29,13 +29,11 @@ void briefs_sort(struct briefs *briefs)
 		qsort(briefs->brief, briefs->count, sizeof(*briefs->brief), compare_briefs);
 }
 
-static int compare_times(const void *a, const void *b)
+static int compare_ends(const void *a, const void *b)
 {
 	const struct brief *one = a, *other = b;
 
-	if (one->ended_ns != other->ended_ns)
-		return compare_u64(one->ended_ns, other->ended_ns);
-	return compare_u64(one->members, other->members); /* each that is a member from then on is one of the next one's */
+	return compare_u64(one->ended, other->ended);
 }
 
 /* Most live just before one ends. */
@@ -47,7 +45,7 @@ static uint64_t most_before_an_end(const struct brief *by_birth, const struct br
 	for (uint32_t ended = 0; ended < count; ended++) {
 		uint64_t living;
 
-		for (; born < count && by_birth[born].born_ns <= by_end[ended].ended_ns; born++)
+		for (; born < count && by_birth[born].born <= by_end[ended].ended; born++)
 			new += !by_birth[born].is_counted;
 		living = (uint64_t)(born > ended ? born - ended : 0) + by_end[ended].members;
 		most = new && living > most ? living : most;
@@ -69,7 +67,7 @@ uint64_t briefs_most(const struct briefs *briefs, uint32_t first, uint32_t *ret_
 	if (!by_end)
 		return 0;
 	memcpy(by_end, by_birth, count * sizeof(*by_end));
-	qsort(by_end, count, sizeof(*by_end), compare_times);
+	qsort(by_end, count, sizeof(*by_end), compare_ends);
 	return most_before_an_end(by_birth, by_end, count);
 }
 

@@ -11,8 +11,11 @@
 /* As many between two refreshes; of more than that the rest is not kept, and what is told is a lower bound. */
 #define BRIEFS_MAX 4096
 
+/* When: numbers in the order in which the facts came and threads were placed, which is that of `members`. The times of the
+ * facts are not: who is placed now may be told afterwards to have ended before. */
 struct brief {
-	uint64_t born_ns, ended_ns; /* or became a member; of a member: both when it ended */
+	uint64_t born, ended; /* or became a member; of a member: both when it ended */
+	uint64_t ended_ns;
 	uint32_t pool, pool_number;
 	uint32_t members; /* that its pool counted then, without it */
 	bool is_counted;  /* it has been judged with all but those that are not: alone it is nothing new */

@@ -144,7 +144,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 	thread->pool = after;
 	thread->guest_of = POOL_NONE;
 	if (before == POOL_NONE && !thread->is_unread && thread_had_to_wait(target, thread))
-		thread_note_brief(model, target, thread, thread->known_ns, now_ns, !thread->unrun_ns);
+		thread_note_brief(model, target, thread, false, now_ns, !thread->unrun_ns);
 	pool->threads++;
 	pool->unread += thread->is_unread;
 	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns);
@@ -242,12 +242,11 @@ static void count_leave(struct model *model, struct target *target, struct threa
 		count_arrival(pool, thread);
 	pool->unread -= thread->is_unread;
 	if (thread->is_unread)
-		thread_note_brief(model, target, thread, thread->known_ns, time_ns, false);
+		thread_note_brief(model, target, thread, false, time_ns, false);
 	else
 		thread_counted_until(target, thread, member, time_ns);
 	if (!thread->is_unread && thread_had_to_wait(target, thread))
-		thread_note_brief(model, target, thread, member ? time_ns : thread->known_ns, time_ns,
-				  member || !thread->unrun_ns);
+		thread_note_brief(model, target, thread, member, time_ns, member || !thread->unrun_ns);
 	thread->is_unread = false;
 	pool->exited++;
 	pool->gave_back += thread->gave_back;
@@ -360,6 +359,7 @@ void thread_upgrade_born(struct model *model, struct target *target, struct thre
 		take_arrival_back(pool, thread);
 	thread->born = true;
 	thread->known_ns = time_ns;
+	thread->birth_turn = ++target->turns;
 	births_change(&target->births, time_ns, 1);
 	if (pool)
 		count_arrival(pool, thread);

@@ -60,6 +60,7 @@ struct target {
 	struct functions functions;
 	struct blame blame;
 	struct briefs briefs;
+	uint64_t turns; /* births and briefs so far: their order */
 	struct recent recent;
 	uint64_t recent_due_ns; /* when those that ended too soon to be waited for are to pass; UINT64_MAX: there are none */
 	struct fact_runtime runtime;
@@ -278,7 +279,7 @@ uint64_t target_settle_deadline(const struct target *target);
 bool thread_is_to_be_told(const struct target *target, const struct thread *thread, const struct pool *pool, uint64_t now_ns);
 /* It has ended before its pool counted it, and while that was not to be told: it may have been another's. Or it is about to
  * be counted, or has been until now, while others wait for a CPU that have lived with it. */
-void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t born_ns,
+void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, bool member,
 		       uint64_t time_ns, bool is_counted);
 bool thread_had_to_wait(const struct target *target, const struct thread *thread);
 bool target_briefs_wait(const struct target *target, uint64_t now_ns);

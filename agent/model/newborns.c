@@ -65,14 +65,16 @@ bool thread_had_to_wait(const struct target *target, const struct thread *thread
 	return thread->unrun_ns || target->threads.n_unrun;
 }
 
-void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, uint64_t born_ns,
+void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, bool member,
 		       uint64_t time_ns, bool is_counted)
 {
 	const struct pool *pool = &target->pools.pool[thread->pool];
 
 	if (target->briefs.count == BRIEFS_MAX)
 		target_count_briefs(model, target, time_ns);
-	briefs_note(&target->briefs, &(struct brief){.born_ns = born_ns, .ended_ns = time_ns, .pool = thread->pool,
+	target->turns++;
+	briefs_note(&target->briefs, &(struct brief){.born = member ? target->turns : thread->birth_turn,
+						     .ended = target->turns, .ended_ns = time_ns, .pool = thread->pool,
 						     .pool_number = pool->number, .members = pool->threads - pool->unread,
 						     .is_counted = is_counted});
 }

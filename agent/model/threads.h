@@ -54,6 +54,7 @@ struct thread {
 	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine, start_argument;
 	uint64_t stack_at; /* its stack pointer as of the last sample; 0: not known */
 	uint64_t birth_step; /* its number among target.recent; 0: none */
+	uint64_t birth_turn; /* its number among target.turns: since then it is known to live */
 	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
 	uint64_t unrun_ns; /* while pending: when it was told that it has had no CPU yet; 0: it was not */
 	uint64_t asked_ns; /* when it was told that it has; UINT64_MAX: it is being asked; 0: not yet, or again */

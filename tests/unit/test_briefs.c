@@ -12,7 +12,7 @@
 
 static void note(struct briefs *briefs, uint64_t born, uint64_t ended, uint32_t pool, uint32_t members)
 {
-	briefs_note(briefs, &(struct brief){.born_ns = born, .ended_ns = ended, .pool = pool, .pool_number = pool + 10,
+	briefs_note(briefs, &(struct brief){.born = born, .ended = ended, .pool = pool, .pool_number = pool + 10,
 					    .members = members});
 }
 
@@ -62,9 +62,9 @@ static void members_count_with_them(void **state)
 static void what_is_counted_already(void **state)
 {
 	static const struct brief counted[] = {
-		{.born_ns = 10, .ended_ns = 10, .members = 8, .is_counted = true}, /* a member: nine lived */
-		{.born_ns = 2, .ended_ns = 20, .members = 7, .is_counted = true},
-		{.born_ns = 50, .ended_ns = 50, .members = 20, .is_counted = true},
+		{.born = 10, .ended = 10, .members = 8, .is_counted = true}, /* a member: nine lived */
+		{.born = 2, .ended = 20, .members = 7, .is_counted = true},
+		{.born = 50, .ended = 50, .members = 20, .is_counted = true},
 	};
 	struct briefs briefs = {0};
 

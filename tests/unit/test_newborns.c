@@ -173,6 +173,41 @@ static void who_had_to_wait_and_ended_counts(void **state)
 	script_end(&s);
 }
 
+/* Who is placed may be told afterwards to have ended before: SIGCONT makes many run, and end, at once. Each has lived once. */
+static void placed_before_an_end_is_told(void **state)
+{
+	enum { KIDS = 6 };
+	struct script s = {0};
+	struct newborn due[KIDS];
+
+	limit(&s, "kid-*", LIMIT_THREADS, KIDS + 1);
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	refresh(&s);
+	for (uint32_t i = 0; i < KIDS; i++)
+		born_kid(&s, 300 + i);
+	pass(&s, 20 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, KIDS), KIDS);
+	for (uint32_t i = 0; i < KIDS; i++)
+		answer(&s, &due[i], false);
+	pass(&s, 20 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, KIDS), KIDS);
+	for (uint32_t i = 0; i < KIDS; i++)
+		answer(&s, &due[i], true);
+	model_judge(s.model, s.now);
+	s.now -= MSEC;
+	exited(&s, 302);
+	exited(&s, 304);
+	born_kid(&s, 400); /* in the room of one of them */
+	exited(&s, 300);
+	pass(&s, 2 * SEC);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, KIDS + 1);
+	expect_transition(&s, "kid-*", LIMIT_OK, LIMIT_WARN, KIDS);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
 /* Between its 20 ms and the answer it may have run and named itself; that stands in the ring behind other events. */
 static void what_came_before_the_answer_is_heard(void **state)
 {
@@ -239,6 +274,7 @@ int main(void)
 		cmocka_unit_test(who_had_no_cpu_has_time_yet),
 		cmocka_unit_test(who_runs_late_takes_its_name),
 		cmocka_unit_test(who_had_to_wait_and_ended_counts),
+		cmocka_unit_test(placed_before_an_end_is_told),
 		cmocka_unit_test(what_came_before_the_answer_is_heard),
 		cmocka_unit_test(found_right_after_its_birth),
 	};
