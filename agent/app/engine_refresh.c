@@ -38,9 +38,15 @@ static void read_counters(struct engine *engine, bool whole)
 
 static void bury_ended(struct engine *engine)
 {
-	for (size_t i = 0; i < engine->watched.count; i++)
-		if (!engine->watched.watched[i]->ended && watched_gone(engine->watched.watched[i]))
-			engine_end_unheard(engine, engine->watched.watched[i]);
+	for (size_t i = 0; i < engine->watched.count; i++) {
+		struct watched *watched = engine->watched.watched[i];
+
+		if (watched->ended || !watched_gone(watched))
+			continue;
+		engine_events(engine); /* reading took its time: its end may have been told meanwhile, and is before it is gone */
+		if (!watched->ended)
+			engine_end_unheard(engine, watched);
+	}
 	/* Ended targets need no sources any more; the model keeps what is to be shown. */
 	watched_list_bury(&engine->watched);
 }

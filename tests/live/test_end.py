@@ -28,6 +28,28 @@ def test_signal(puppet, watch, number):
     assert (target["ended"]["how"], target["ended"]["code"]) == ("signalled", number)
 
 
+def slowed(process):
+    """Each poll() of it takes 0.3 s from here on."""
+    tracer = subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-e", "trace=poll,ppoll", "-e",
+                               "inject=poll,ppoll:delay_enter=300000", "-p", str(process.pid)])
+    status = Path(f"/proc/{process.pid}/status")
+    wait_for(lambda: "TracerPid:\t0\n" not in status.read_text(encoding="ascii"), "strace to attach")
+    return tracer
+
+
+def test_who_ends_while_it_is_read(puppet, watch):
+    """The last that a refresh does before it says who is gone is a poll(): most ends fall into that."""
+    for _ in range(5):
+        workload = puppet()
+        watching = watch(workload.pid, "--interval", "0.2", after=30)
+        tracer = slowed(watching.process)
+        time.sleep(0.6)
+        os.kill(workload.pid, signal.SIGKILL)
+        target = watching.wait().target()
+        tracer.wait()
+        assert (target["ended"]["how"], target["ended"]["code"]) == ("signalled", signal.SIGKILL)
+
+
 def test_exec_drops_what_was(puppet, watch, final):
     workload = puppet()
     workload.script("main spawn a")

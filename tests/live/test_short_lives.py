@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Threads that live for less than it takes to look at them, in a program that names none: they are told by the routine
 that they began in, or else nobody could say of what pool they were."""
+import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -197,6 +199,29 @@ def test_a_burst_in_a_childs_first_moments(name, pool_name, milliseconds, worklo
         told = pool["threads_started"], pool["threads_exited"], pool["threads_peak"], pool["limits"][0]["violations"]
         assert told == (threads, threads, threads, 1), pools
     assert ended.err.count("state=over was=") == children
+
+
+def test_bursts_of_one_that_is_stopped_again_and_again(workload, watch):
+    """As cpulimit does it. Who takes its name may have waited for a CPU, and many end at once when they may go on."""
+    threads, rounds = 40, 20
+    program = workload("bursts", "1", str(threads), "100000", "kid-1", str(rounds), "12000")
+    watching = watch(program.pid, "-f", "--limit", f"kid-*:threads={threads}")
+    program.send("go")
+    forked = Path(f"/proc/{program.pid}/task/{program.pid}/children")
+    child = int(wait_for(lambda: forked.read_text(encoding="ascii"), "the child to be forked"))
+    for _ in range(50):
+        os.kill(child, signal.SIGSTOP)
+        time.sleep(0.06)
+        os.kill(child, signal.SIGCONT)
+        time.sleep(0.04)
+    program.read()
+    time.sleep(0.1)
+    watching.process.send_signal(signal.SIGINT)
+    ended = watching.wait()
+    pool = next(pool for target in ended.json()["targets"] for pool in target["pools"] if pool["name"] == "kid-*")
+    told = pool["threads_started"], pool["threads_exited"], pool["threads_peak"]
+    assert told == (threads * rounds, threads * rounds, threads), told
+    assert "state=over" not in ended.err, ended.err
 
 
 def test_who_gets_no_cpu_may_still_take_a_name(workload, watch):

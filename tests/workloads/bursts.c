@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Children that begin with many threads at once for a moment. Says {"ready":PID}; `bursts CHILDREN THREADS MICROSECONDS
- * [NAME [ROUNDS]]`: on a line on stdin so many children are made, one after the other, each with so many threads of that name
- * for so long, of whom all live at the same time, and so many times over. Answers {"children":N} once the last one's threads have ended; the children
- * live on until the program ends. */
+ * [NAME [ROUNDS [LATE]]]`: on a line on stdin so many children are made, one after the other, each with so many threads for so
+ * long, of whom all live at the same time, and so many times over; each takes that name LATE microseconds after it has begun.
+ * Answers {"children":N} once the last one's threads have ended; the children live on until the program ends. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,12 +13,14 @@
 
 #define THREADS_MAX 64
 
-static unsigned int threads, microseconds, rounds = 1;
+static unsigned int threads, microseconds, rounds, late;
 static const char *name; /* NULL: none of their own */
 static pthread_barrier_t all;
 
 static void *live(void *unused)
 {
+	if (late)
+		usleep(late);
 	if (name)
 		prctl(PR_SET_NAME, name);
 	pthread_barrier_wait(&all);
@@ -56,8 +58,9 @@ int main(int argc, char **argv)
 	microseconds = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 10) : 0;
 	name = argc > 4 ? argv[4] : NULL;
 	rounds = argc > 5 ? (unsigned int)strtoul(argv[5], NULL, 10) : 1;
+	late = argc > 6 ? (unsigned int)strtoul(argv[6], NULL, 10) : 0;
 	if (!children || children > 64 || !threads || threads > THREADS_MAX || pipe(told)) {
-		fprintf(stderr, "usage: bursts CHILDREN THREADS MICROSECONDS [NAME [ROUNDS]]\n");
+		fprintf(stderr, "usage: bursts CHILDREN THREADS MICROSECONDS [NAME [ROUNDS [LATE]]]\n");
 		return 2;
 	}
 	printf("{\"ready\":%d}\n", getpid());
