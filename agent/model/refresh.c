@@ -70,7 +70,7 @@ static void figures_reset(struct target *target)
 		pool->shown_threads = pool->running = pool->active = 0;
 		pool->young = 0;
 		pool->faults = add_saturated(pool->faults, pool->faults_left);
-		pool->faults_new = pool->faults_left + (target->rates_ns == target->last_refresh_ns ? 0 : pool->faults_new);
+		pool->faults_new = add_saturated(pool->faults_left, target->rates_ns == target->last_refresh_ns ? 0 : pool->faults_new);
 		pool->has_fault_rate = pool->faults_left;
 		pool->faults_left = 0;
 	}

@@ -174,6 +174,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->stack_start = target->stack_length = 0;
 	target->was_read = target->whole = target->had_base = target->had_threads = target->outside = target->stacks_sought = false;
 	target->oldest_scan_ns = 0;
+	target->outside_streak = target->outside_reseeds = 0;
 	target->attributed = target->base_left = 0;
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	note_own_names(target);

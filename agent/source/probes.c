@@ -252,8 +252,8 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 		return fail(explain, -ESRCH, what, "it has just ended", "");
 	if (r == -EXDEV || r == -EOPNOTSUPP)
 		return fail(explain, -EXDEV, what,
-			    "its PID cannot be translated: the kernel shows this PID namespace's tasks only",
-			    "run poolscope in the PID namespace of that procfs (--pid=host, hostPID: true)");
+			    "its PID cannot be translated: of the tasks that the kernel lists here, none has it",
+			    "if it runs in another PID namespace, run poolscope in that of its procfs (--pid=host, hostPID: true)");
 	if (r < 0)
 		return fail(explain, r, what, strerror(-r), "run `poolscope doctor`");
 	if (is_guest(probes, record.kernel_tgid))

@@ -58,7 +58,7 @@ const struct metrics_family metrics_families[] = {
 	{"pool_threads_capacity", POOL(capacity), .help = "Threads that the executor will have at most."},
 	{"pool_queued_tasks", POOL(queued), .help = "Tasks that wait for a thread."},
 	{"pool_info", POOL(kind), .number = NUMBER_TEXT, .label = "kind", .help = "What kind of pool it is."},
-	{"pool_threads_started", .is_counter = true, POOL(started_total), .help = "Threads born since attach, by the pool they were in a second later at most."},
+	{"pool_threads_started", .is_counter = true, POOL(started_total), .help = "Threads born since attach, by the pool they were in a second later."},
 	{"pool_threads_exited", .is_counter = true, POOL(exited_total),
 	 .help = "Threads of the pool that ended, those there before attach among them."},
 	{"pool_memory_resident_bytes", "bytes", POOL(resident), .dimension = &regions,

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "limit_facts.h"
+#include "lives.h"
 #include "model/recent.h"
 
 static struct recent_step step_at(uint64_t time_ns, uint32_t pool, int32_t change)
@@ -64,74 +65,6 @@ static void there_is_a_bound(void **state)
 }
 
 /* ---- threads at random: what is told is what was ------------------------------------------------------ */
-
-enum { OF_WORK, OF_OTHER, OF_NAMED, KINDS };
-static const char *const pools[KINDS] = {"libfoo.so:work", "libfoo.so:other", "named-*"};
-
-struct life {
-	uint64_t born_ns, ended_ns, named_ns;
-	int kind;
-};
-
-struct moment {
-	uint64_t time_ns;
-	enum { BORN, NAMED, ENDED } what;
-	uint32_t life;
-};
-
-static int compare_moments(const void *a, const void *b)
-{
-	const struct moment *one = a, *other = b;
-
-	return one->time_ns < other->time_ns ? -1 : one->time_ns > other->time_ns;
-}
-
-static uint32_t next_random(uint32_t *seed, uint32_t below)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return (*seed >> 8) % below;
-}
-
-#define LIVES 400
-
-/* Times are unique: births in the first third of each microsecond, names in the second, ends in the third. */
-static size_t make_lives(uint32_t seed, struct life *lives, struct moment *moments)
-{
-	uint32_t longest_ms = (uint32_t[]){5, 15, 25, 60, 300}[seed % 5], spread_ms = (uint32_t[]){300, 1500, 4000}[seed % 3];
-	size_t count = 0;
-
-	for (uint32_t i = 0; i < LIVES; i++) {
-		uint64_t born = (uint64_t)next_random(&seed, spread_ms * 1000) * 1000 * LIVES + i;
-		uint64_t length = (uint64_t)(1 + next_random(&seed, longest_ms * 1000)) * 1000;
-
-		born /= LIVES / 300; /* a burst now and then */
-		lives[i] = (struct life){.born_ns = SEC + born, .ended_ns = SEC + born + length + 600, .kind = (int)next_random(&seed, KINDS)};
-		moments[count++] = (struct moment){lives[i].born_ns, BORN, i};
-		if (lives[i].kind == OF_NAMED) {
-			lives[i].named_ns = SEC + born + next_random(&seed, (uint32_t)(length < 15 * MSEC ? length : 15 * MSEC)) / 1000 * 1000 + 300;
-			moments[count++] = (struct moment){lives[i].named_ns, NAMED, i};
-		}
-		moments[count++] = (struct moment){lives[i].ended_ns, ENDED, i};
-	}
-	qsort(moments, count, sizeof(*moments), compare_moments);
-	return count;
-}
-
-static void most_of(const struct life *lives, const struct moment *moments, size_t count, uint32_t most[KINDS])
-{
-	uint32_t living[KINDS] = {0};
-
-	memset(most, 0, KINDS * sizeof(*most));
-	for (size_t i = 0; i < count; i++) {
-		int kind = lives[moments[i].life].kind;
-
-		if (moments[i].what == BORN)
-			living[kind]++;
-		if (moments[i].what == ENDED)
-			living[kind]--;
-		most[kind] = living[kind] > most[kind] ? living[kind] : most[kind];
-	}
-}
 
 /* As the agent does: what is due before the next fact is judged then; a refresh each second. */
 static void run_to(struct script *s, uint64_t time_ns)
