@@ -42,6 +42,7 @@ struct range_map {
 	uint64_t heap_top; /* no byte of the heap lies above */
 
 	uint64_t seed; /* number of the last seed */
+	uint64_t seeded_ns; /* when it had been told; events before that may have been seen by it */
 	bool unswept; /* what it did not see is still there */
 	enum unattributed seed_reason;
 

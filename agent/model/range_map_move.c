@@ -80,6 +80,29 @@ static void drop_settled(struct range_map *map, uint64_t start, uint64_t end, ui
 	}
 }
 
+/* Several mappings may be moved in one call, with the gaps between them (mm/mremap.c, remap_move(), since Linux 6.17): the first
+ * begins where the call does, and what stands at the place of a gap stays. Older kernels refuse that. */
+static bool may_have_gaps(const struct range_map *map, const struct range_node *list, uint64_t old_start, uint64_t start,
+			  uint64_t time_ns)
+{
+	return list->range.start == old_start && start != old_start && time_ns > map->seeded_ns;
+}
+
+/* -ENOSPC, -ENOMEM: it cannot be cut. */
+static int drop_under(struct range_map *map, const struct range_node *list, uint64_t shift, uint64_t time_ns)
+{
+	int r = 0;
+
+	for (; list && r == 0; list = list->right) {
+		uint64_t start = list->range.start + shift, end = list->range.end + shift;
+
+		r = map_cut(map, start, end, time_ns);
+		if (r == 0)
+			map_drop(map_take(map, start, end));
+	}
+	return r;
+}
+
 /* What mremap adds to a range is like it, but the caller's. */
 static struct range range_added(const struct range *like, uint64_t start, uint64_t end, uint32_t caller,
 				uint64_t time_ns)
@@ -193,10 +216,11 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 		map_drop(seen);
 		return r;
 	}
-	if (list)
-		map_drop(map_take(map, start, kept_end));
-	else
+	if (!list)
 		drop_settled(map, start, kept_end, time_ns);
+	else if (old_end - old_start != end - start || !may_have_gaps(map, list, old_start, start, time_ns) ||
+		 drop_under(map, list, start - old_start, time_ns) < 0)
+		map_drop(map_take(map, start, kept_end));
 	put_moved(map, list, start - old_start, kept_end, time_ns);
 	result = keep_error(result, map_put_back(map, seen, 0));
 

@@ -189,6 +189,7 @@ static void find_arenas(struct range_map *map)
 
 void range_map_seed_end(struct range_map *map, uint64_t time_ns)
 {
+	map->seeded_ns = time_ns;
 	for (struct range_node *node = range_tree_first(&map->tree); node; node = range_tree_next(node)) {
 		struct range *range = &node->range;
 

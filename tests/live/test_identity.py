@@ -36,6 +36,8 @@ CASES = {
     "refused before anything": ("a mmap x 1M none\n!b mprotect x rw 100 1M\na mprotect x rw\na touch x", {"a": 1 * M, "b": 0}),
     "a move that fails": ("a mmap x 2M\na munmap x 1M 4K\na touch x 0 1M\n!b mremap x 4M move\nb touch x 0 1M\n"
                           "b mmap y 1M\nb touch y", {"a": 1 * M, "b": 1 * M}),
+    "what stands at a gap stays": ("a mmap x 4M\na munmap x 1M 2M\na touch x 0 1M\na touch x 3M 1M\nb mmap y 2M rw x 2097153M\n"
+                                   "b touch y\n?a mremap x 4M move", {"a": 2 * M, "b": "y"}),
     "its destination has gone": ("a mmap x 2M\na munmap x 1M 4K\nb mmap y 8M rw x 2048G\nb touch y\n!a mremap x 4M move\n"
                                  "a touch x 0 1M", {"a": 1 * M, "b": "y"}),
 }

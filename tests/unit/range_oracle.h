@@ -35,7 +35,7 @@ struct oracle {
 	struct oracle_page pages[ORACLE_PAGES];
 	struct oracle_limbo limbo[ORACLE_CALLERS];
 	unsigned heap_end, heap_top; /* 0: not known */
-	uint64_t seed, heap_seed;
+	uint64_t seed, heap_seed, seeded;
 	enum unattributed seed_reason;
 	uint32_t random;
 };
@@ -216,6 +216,8 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 				page->flags &= ~RANGE_HEAP;
 				page->region = REGION_MMAP;
 			}
+		} else if (source[0].mapped && page->mapped && old != first && old_count == count && now > oracle->seeded) {
+			continue; /* a gap between mappings that were moved together */
 		} else if (any || !page->mapped || !oracle_provisional(page, now)) {
 			*page = seen[i].mapped ? seen[i] : unknown;
 			if (!seen[i].mapped)
@@ -360,6 +362,7 @@ static void oracle_seen(struct oracle *oracle, unsigned first, unsigned count, i
 
 static void oracle_seed_end(struct oracle *oracle, uint64_t now)
 {
+	oracle->seeded = now;
 	for (unsigned i = 0; i < ORACLE_PAGES; i++) {
 		struct oracle_page *page = &oracle->pages[i];
 
