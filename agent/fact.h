@@ -163,12 +163,21 @@ struct fact_memory { /* bytes; UNKNOWN_U64 where it could not be read */
 struct fact_cgroup { /* UNKNOWN_U64: not known; limits: UNKNOWN_U64 also when there is none */
 	char path[FACT_PATH_SIZE];
 	uint64_t memory_max, memory_current, oom_kills, pids_max;
+	bool is_memory_unread; /* so that there may be a memory_max that is not known */
 	double cpu_quota_cores; /* NAN: none */
 	uint64_t host_memory_total;
 	/* 0: not known. Allowed: of those that are online, by the affinity of the leader (sched_getaffinity, nproc);
 	 * online: of the host (os.cpu_count). */
 	uint32_t cpus_allowed, cpus_online;
 };
+
+/* What memory limits in percent are a share of: the host's memory where there is no memory_max. UNKNOWN_U64: not known. */
+static inline uint64_t fact_memory_bound(const struct fact_cgroup *cgroup)
+{
+	bool has_none = cgroup->memory_max == UNKNOWN_U64 && !cgroup->is_memory_unread;
+
+	return has_none ? cgroup->host_memory_total : cgroup->memory_max;
+}
 
 struct fact_children {
 	uint32_t count;

@@ -207,6 +207,7 @@ static int open_target(struct engine *engine, uint32_t id, const struct fact_tar
 	if (!open_files_have_room())
 		return -EMFILE;
 	watched->follow_forks = follow_forks;
+	watched->runtime_looks = info->runtime[0] ? 0 : WATCHED_RUNTIME_LOOKS;
 	watched->runtime_share = engine->options.cpu_budget / (double)(engine->watched.count + 1);
 	error = watched_open_image(watched, explain);
 	if (error)

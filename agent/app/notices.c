@@ -63,9 +63,10 @@ static void tell_not_judged(struct notices *notices, const struct snapshot_targe
 			continue;
 		log_event(LOG_LEVEL_WARN, "limit_not_judged", "process", process, "pool", pool ? name : NULL, "limit",
 			  limit, "why",
-			  limits[i].kind != LIMIT_THREADS ? "the size of the memory is not known"
-			  : pool		  ? "the capacity of the pool is not known"
-						  : "no pids.max is set, or it is not known",
+			  limits[i].kind == LIMIT_THREADS    ? pool ? "the capacity of the pool is not known"
+								    : "no pids.max is set, or it is not known"
+			  : target->cgroup.is_memory_unread ? "the cgroup's memory.max cannot be read"
+							    : "the size of the memory is not known",
 			  "source", limit_source_name(limits[i].source), NULL);
 	}
 }

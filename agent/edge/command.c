@@ -131,7 +131,7 @@ static int redirect(int output_fd)
 		return 0;
 	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
-	    dup2(output_fd, STDERR_FILENO) < 0)
+	    dup2(output_fd, STDERR_FILENO) < 0 || setpgid(0, 0) < 0)
 		return -errno;
 	return 0;
 }

@@ -22,7 +22,7 @@ int command_user_find(const char *name, struct command_user *ret_user, struct ex
 struct command;
 
 /* Forks; the child becomes the user and waits. output_fd: its standard output and error, with nothing to read on
- * standard input (a dashboard has the terminal); -1: it keeps all three. */
+ * standard input (a dashboard has the terminal, and its signals); -1: it keeps all three. */
 int command_new(char *const argv[], const struct command_user *user, int output_fd, struct command **ret_command,
 		struct explain *explain);
 /* Ends a child that was never let go; a running one is left alone. */

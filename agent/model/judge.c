@@ -130,8 +130,7 @@ static void judge_memory(struct model *model, struct target *target, uint64_t no
 	const struct fact_memory *memory = &target->memory;
 	const struct limit_bounds bounds = {
 		.threads = UNKNOWN_U64,
-		.bytes = target->cgroup.memory_max != UNKNOWN_U64 ? target->cgroup.memory_max
-								  : target->cgroup.host_memory_total,
+		.bytes = fact_memory_bound(&target->cgroup),
 	};
 	uint64_t rss = sum_known(sum_known(memory->rss_anon, memory->rss_file), memory->rss_shmem);
 

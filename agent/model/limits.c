@@ -90,6 +90,7 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 
 	latch_update(&track->over, over, now_ns, track->rule->for_ns, track->rule->clear_for_ns);
 	latch_update(&track->warn, warn, now_ns, track->rule->for_ns, track->rule->clear_for_ns);
+	track->was_over |= track->over.on;
 	/* What fell through both at once ends at once: no warning of a value that is far from it. */
 	if (before == LIMIT_OVER && !track->over.on && track->warn.contrary &&
 	    track->warn.contrary_since_ns - fell_ns <= FALL_NS)

@@ -19,6 +19,7 @@ struct limit_track { /* one limit of one pool; rule NULL: the user asked for non
 	uint64_t value, max; /* as judged last; UNKNOWN_U64: could not be judged */
 	uint64_t since_ns;   /* when the present state began */
 	uint64_t violations;
+	bool was_over;       /* since who had to wait for a CPU was counted last (target_count_briefs()) */
 };
 
 /* What a percentage refers to; UNKNOWN_U64: nothing known. */

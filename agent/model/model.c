@@ -64,6 +64,7 @@ static int apply_tick(struct model *model, const struct fact *fact)
 struct handler {
 	int (*apply)(struct model *, struct target *, const struct fact *);
 	bool agent_wide; /* target 0 is the agent as a whole: apply() gets NULL */
+	bool of_image;   /* read of an image: what came before an exec says nothing of the one after it */
 };
 
 static const struct handler handlers[] = {
@@ -95,11 +96,11 @@ static const struct handler handlers[] = {
 	[FACT_ARENA_KEPT] = {apply_arena_kept, false},
 	[FACT_RANGE_OWNER] = {apply_range_owner, false},
 	[FACT_RANGE_HELD] = {apply_range_held, false},
-	[FACT_RUNTIME] = {apply_runtime, false},
-	[FACT_EXECUTOR] = {apply_executor, false},
-	[FACT_WORKER] = {apply_worker, false},
-	[FACT_ACTIVITY] = {apply_activity, false},
-	[FACT_BLAME] = {apply_blame, false},
+	[FACT_RUNTIME] = {apply_runtime, false, true},
+	[FACT_EXECUTOR] = {apply_executor, false, true},
+	[FACT_WORKER] = {apply_worker, false, true},
+	[FACT_ACTIVITY] = {apply_activity, false, true},
+	[FACT_BLAME] = {apply_blame, false, true},
 	[FACT_LOSS] = {apply_loss, true},
 	[FACT_LIVES_LOST] = {apply_lives_lost, true},
 	[FACT_EVENTS] = {apply_events, true},
@@ -126,6 +127,8 @@ int model_apply(struct model *model, const struct fact *fact)
 			return -ENOENT;
 		model->last = target;
 	}
+	if (handler->of_image && fact->time_ns < target->info.image_ns)
+		return 0;
 	return handler->apply(model, target, fact);
 }
 

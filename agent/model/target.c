@@ -103,6 +103,7 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 					      UNKNOWN_U64};
 	target->cgroup = (struct fact_cgroup){
 		.memory_max = UNKNOWN_U64,
+		.is_memory_unread = true,
 		.memory_current = UNKNOWN_U64,
 		.oom_kills = UNKNOWN_U64,
 		.pids_max = UNKNOWN_U64,
@@ -195,6 +196,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	leader->cpu_time_ns = kept.cpu_time_ns;
 	leader->known_ns = kept.known_ns;
 	target->had_threads = true;
+	target->threads_peak = 1;
 	target_note_own_name(target, leader->name);
 	thread_settle(model, target, leader, time_ns);
 }

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct hierarchy {
 	char *mount, *root; /* root: the path inside the hierarchy that is mounted */
@@ -157,11 +158,14 @@ int cgroup_tree_folder(const struct cgroup_tree *tree, const char *controller, c
 	const struct hierarchy *hierarchy = tree_find(tree, controller);
 	char path[4096];
 	const char *below = path;
+	bool is_version_1;
 	size_t root;
 	int n;
 
-	if (!hierarchy ||
-	    proc_find_cgroup(text, length, hierarchy->version_2 ? "" : controller, path, sizeof(path)) < 0)
+	/* Version 2 does not have what version 1 has, though that may not be mounted here. */
+	is_version_1 = proc_find_cgroup(text, length, controller, path, sizeof(path)) == 0;
+	if (!hierarchy || is_version_1 == hierarchy->version_2 ||
+	    (!is_version_1 && proc_find_cgroup(text, length, "", path, sizeof(path)) < 0))
 		return -ENOENT;
 	/* "/.." is outside of this cgroup namespace; a path that a container's name forged is no better. */
 	if (path[0] != '/' || strstr(path, "/..") || strstr(hierarchy->root, "/.."))
@@ -265,6 +269,7 @@ static void read_memory(const char *folder, size_t mount_length, bool version_2,
 	const char *current_file = version_2 ? "memory.current" : "memory.usage_in_bytes";
 	size_t length = strlen(folder), tightest = length;
 
+	cgroup->is_memory_unread = access(folder, F_OK) < 0;
 	cgroup->oom_kills = version_2 ? limit_counter(folder, length, "memory.events", "oom_kill")
 				      : limit_counter(folder, length, "memory.oom_control", "oom_kill");
 	for (size_t at = length; at; at = folder_parent(folder, at, mount_length)) {
@@ -310,8 +315,9 @@ void cgroup_tree_read(const struct cgroup_tree *tree, const char *text, size_t l
 	size_t mount_length;
 	bool version_2;
 
-	if (proc_find_cgroup(text, length, "memory", path, sizeof(path)) < 0)
-		proc_find_cgroup(text, length, "", path, sizeof(path));
+	/* A kernel without either has no such limit. */
+	cgroup.is_memory_unread = proc_find_cgroup(text, length, "memory", path, sizeof(path)) == 0 ||
+				  proc_find_cgroup(text, length, "", path, sizeof(path)) == 0;
 	snprintf(cgroup.path, sizeof(cgroup.path), "%.255s", path);
 	for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
 		if (cgroup_tree_folder(tree, controllers[i].controller, text, length, folder, sizeof(folder),

@@ -110,7 +110,7 @@ static void line_cgroup(const struct snapshot *snapshot, const struct snapshot_t
 	char figure[2 * FORMAT_SIZE + 16];
 
 	snprintf(figure, sizeof(figure), "%s/%s", format_bytes(FORMAT_BUFFER, cgroup->memory_current),
-		 bounded ? format_bytes(FORMAT_BUFFER, cgroup->memory_max) : "no max");
+		 bounded || cgroup->is_memory_unread ? format_bytes(FORMAT_BUFFER, cgroup->memory_max) : "no max");
 	pen_meter(pen, "Cgroup", &part, 1, bounded ? cgroup->memory_max : cgroup->host_memory_total, figure);
 	if (bounded && cgroup->memory_current != UNKNOWN_U64)
 		pen_pair(pen, "headroom",

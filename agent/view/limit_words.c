@@ -38,11 +38,11 @@ static const char *max_text(const struct snapshot_limit *limit, char buffer[FORM
 static uint64_t natural_bound(const struct snapshot_target *target, const struct snapshot_pool *pool,
 			      const struct snapshot_limit *limit, const char **ret_name)
 {
-	bool in_cgroup = target->cgroup.memory_max != UNKNOWN_U64;
+	bool in_cgroup = target->cgroup.memory_max != UNKNOWN_U64 || target->cgroup.is_memory_unread;
 
 	if (!limit_phrases[limit->kind].noun) {
 		*ret_name = in_cgroup ? "memory.max" : "the host's memory";
-		return in_cgroup ? target->cgroup.memory_max : target->cgroup.host_memory_total;
+		return fact_memory_bound(&target->cgroup);
 	}
 	*ret_name = pool ? "its capacity" : "pids.max";
 	return pool ? pool->capacity : target->cgroup.pids_max;
@@ -246,5 +246,6 @@ void say_not_judged(struct collector *all)
 	if (pools[0])
 		say(all, ATTR_WARN, "limit of threads not judged: the capacity of %s is not known", pools);
 	if (bytes)
-		say(all, ATTR_WARN, "limits in percent of memory not judged: its size is not known");
+		say(all, ATTR_WARN, "limits in percent of memory not judged: %s",
+		    target->cgroup.is_memory_unread ? "the cgroup's memory.max cannot be read" : "its size is not known");
 }

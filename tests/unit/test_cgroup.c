@@ -111,7 +111,7 @@ static void version_2_without_limits(void **state)
 {
 	struct fact_cgroup cgroup = read_with(V2, "0::/free\n");
 
-	assert_true(cgroup.memory_max == UNKNOWN_U64);
+	assert_true(cgroup.memory_max == UNKNOWN_U64 && !cgroup.is_memory_unread);
 	assert_int_equal(cgroup.memory_current, 77);
 	assert_true(cgroup.oom_kills == UNKNOWN_U64);
 	assert_true(cgroup.pids_max == UNKNOWN_U64);
@@ -128,7 +128,8 @@ static void version_1(void **state)
 	assert_int_equal(cgroup.oom_kills, 2);
 	assert_true(cgroup.cpu_quota_cores == 0.5);
 	cgroup = read_with(V1, "4:memory:/x\n3:cpu,cpuacct:/x\n");
-	assert_true(cgroup.memory_max == UNKNOWN_U64); /* the counter's maximum is no limit */
+	/* the counter's maximum is no limit */
+	assert_true(cgroup.memory_max == UNKNOWN_U64 && !cgroup.is_memory_unread);
 	assert_int_equal(cgroup.memory_current, 4096);
 	assert_int_equal(cgroup.oom_kills, 4);
 	assert_true(isnan(cgroup.cpu_quota_cores));
@@ -147,10 +148,18 @@ static void a_part_of_a_hierarchy(void **state)
 
 static void what_lies_outside_is_unknown(void **state)
 {
-	static const char *const paths[] = {"0::/../../a/b\n", "0::/a/../../etc\n", "0::/nowhere\n", "", "garbage", "0::\n"};
+	static const struct {
+		const char *text;
+		bool is_there; /* some cgroup, which may have bounds */
+	} cases[] = {
+		{"0::/../../a/b\n", true}, {"0::/a/../../etc\n", true}, {"0::/nowhere\n", true}, {"0::\n", true},
+		{"5:memory:/../a\n", true}, {"5:memory:/a\n0::/a/b\n", true}, {"", false}, {"garbage", false}, {"1:name=systemd:/a\n", false},
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		struct fact_cgroup cgroup = read_with(V2, paths[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fact_cgroup cgroup = read_with(V2, cases[i].text);
+
+		assert_int_equal(cgroup.is_memory_unread, cases[i].is_there);
 
 		assert_true(cgroup.memory_max == UNKNOWN_U64 && cgroup.memory_current == UNKNOWN_U64);
 		assert_true(cgroup.pids_max == UNKNOWN_U64 && isnan(cgroup.cpu_quota_cores));

@@ -158,11 +158,22 @@ static void signals_are_its_own(void **state)
 	assert_int_equal(WTERMSIG(status), SIGTERM);
 }
 
+/* What the terminal sends to a dashboard's process group, Ctrl-C among them, is not meant for it. */
+static void with_a_dashboard_in_a_group_of_its_own(void **state)
+{
+	const struct command_user user = { .change = false };
+	char output[512];
+
+	assert_int_equal(run((char *const[]){ "/bin/sh", "-c", "test $(ps -o pgid= -p $$) -eq $$", NULL }, &user, output,
+			     sizeof(output)), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_oneself),	       cmocka_unit_test(as_another),   cmocka_unit_test(unknown_users),
 		cmocka_unit_test(what_cannot_be_run),  cmocka_unit_test(never_let_go), cmocka_unit_test(signals_are_its_own),
+		cmocka_unit_test(with_a_dashboard_in_a_group_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,7 +201,9 @@ static void test_unknown_everywhere(void **state)
 	char *text;
 
 	target->memory = (struct fact_memory){ UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, 0 };
-	target->cgroup = (struct fact_cgroup){ "", UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, NAN, UNKNOWN_U64, 0, 0 };
+	target->cgroup = (struct fact_cgroup){ .memory_max = UNKNOWN_U64, .memory_current = UNKNOWN_U64, .oom_kills = UNKNOWN_U64,
+					       .pids_max = UNKNOWN_U64, .is_memory_unread = true, .cpu_quota_cores = NAN,
+					       .host_memory_total = UNKNOWN_U64 };
 	target->growth_1m = target->growth_5m = UNKNOWN_I64;
 	target->growth_anon = target->growth_file = target->growth_shmem = UNKNOWN_I64;
 	target->seconds_to_memory_max = NAN;
@@ -217,7 +219,7 @@ static void test_unknown_everywhere(void **state)
 	dashboard_init(&ui, true, 1000);
 	dashboard_resize(&ui, 50, 200);
 	text = frame(&fixture->snapshot, &ui);
-	assert_non_null(strstr(text, "n/a/no max"));
+	assert_non_null(strstr(text, "n/a/n/a"));
 	assert_non_null(strstr(text, "Growth over 1 min n/a"));
 	assert_null(strstr(text, "16.0E"));
 	assert_null(strstr(text, "memory.max in about"));

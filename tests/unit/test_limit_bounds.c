@@ -31,6 +31,11 @@ static void percentages_refer_to_natural_bounds(void **state)
 	assert_int_equal(process_limit(target, LIMIT_THREADS)->max, UNKNOWN_U64);
 	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, UNKNOWN_U64);
 	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->state, LIMIT_OK);
+	feed(&s, (struct fact){.kind = FACT_CGROUP,
+			       .cgroup = {.path = "/../app", .is_memory_unread = true, .memory_max = UNKNOWN_U64,
+					  .memory_current = UNKNOWN_U64, .host_memory_total = 64ULL * 1024 * MIB}});
+	target = refresh(&s);
+	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, UNKNOWN_U64); /* there may be one */
 	cgroup(&s, UNKNOWN_U64, 400 * MIB, UNKNOWN_U64); /* no memory.max: the host's memory, 64 GiB */
 	target = refresh(&s);
 	assert_int_equal(process_limit(target, LIMIT_RESIDENT_BYTES)->max, 64ULL * 1024 * MIB * 9 / 10);

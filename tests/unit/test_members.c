@@ -375,6 +375,36 @@ static void what_was_read_of_the_next_image(void **state)
 	script_end(&s);
 }
 
+/* A reading takes a while: the exec that comes meanwhile is told before what was read. */
+static void read_before_an_exec(void **state)
+{
+	struct script s = {0};
+	struct fact target = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .exe = "/bin/new",
+								    .name = "new", .comm = "new", .runtime = "glibc"}};
+	struct fact runtime = {.kind = FACT_RUNTIME, .runtime = {.name = "cpython 3.11.2", .passes = 1}};
+	uint64_t read_ns;
+
+	script_begin(&s);
+	leader(&s);
+	for (uint32_t number = 200; number < 220; number++)
+		seen(&s, number, "w-1");
+	feed(&s, runtime);
+	assert_int_equal(refresh(&s)->threads_peak, 21);
+	read_ns = s.now;
+	pass(&s, MSEC);
+	target.target_info.image_ns = s.now;
+	feed(&s, target);
+	seed_begin(&s, SEED_EXEC);
+	seed_end(&s);
+	s.now = read_ns;
+	feed(&s, runtime);
+	assert_string_equal(refresh(&s)->info.runtime, "glibc");
+	assert_int_equal(s.snapshot->targets[0].threads_peak, 1);
+	feed(&s, runtime);
+	assert_string_equal(refresh(&s)->info.runtime, "cpython 3.11.2");
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_burst_behind_many),
 		cmocka_unit_test(what_was_read_of_the_next_image),
 		cmocka_unit_test(a_burst_that_the_first_reading_found),
+		cmocka_unit_test(read_before_an_exec),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

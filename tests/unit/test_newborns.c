@@ -208,6 +208,36 @@ static void placed_before_an_end_is_told(void **state)
 	script_end(&s);
 }
 
+/* What was over while it lived is not told once more when those that had to wait are counted. */
+static void over_once(void **state)
+{
+	struct script s = {0};
+	struct newborn due[4];
+
+	limit(&s, "kid-*", LIMIT_THREADS, 2);
+	s.limits[0].clear_for_ns = 0;
+	script_begin(&s);
+	leader(&s);
+	refresh(&s);
+	for (uint32_t burst = 0; burst < 2; burst++) {
+		for (uint32_t i = 0; i < 4; i++)
+			born(&s, 300 + 10 * burst + i, "app");
+		pass(&s, 20 * MSEC);
+		assert_int_equal(model_due_newborns(s.model, s.now, due, 4), 4);
+		for (uint32_t i = 0; i < 4; i++)
+			answer(&s, &due[i], false);
+		pass(&s, 10 * MSEC);
+		for (uint32_t i = 0; i < 4; i++)
+			renamed(&s, 300 + 10 * burst + i, "kid-1");
+		pass(&s, 100 * MSEC);
+		for (uint32_t i = 0; i < 4; i++)
+			exited(&s, 300 + 10 * burst + i);
+		assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 4);
+		assert_int_equal(pool_limit(&s.snapshot->targets[0], "kid-*", LIMIT_THREADS)->violations, burst + 1);
+	}
+	script_end(&s);
+}
+
 /* Between its 20 ms and the answer it may have run and named itself; that stands in the ring behind other events. */
 static void what_came_before_the_answer_is_heard(void **state)
 {
@@ -275,6 +305,7 @@ int main(void)
 		cmocka_unit_test(who_runs_late_takes_its_name),
 		cmocka_unit_test(who_had_to_wait_and_ended_counts),
 		cmocka_unit_test(placed_before_an_end_is_told),
+		cmocka_unit_test(over_once),
 		cmocka_unit_test(what_came_before_the_answer_is_heard),
 		cmocka_unit_test(found_right_after_its_birth),
 	};
