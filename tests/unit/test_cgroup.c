@@ -153,7 +153,7 @@ static void what_lies_outside_is_unknown(void **state)
 		bool is_there; /* some cgroup, which may have bounds */
 	} cases[] = {
 		{"0::/../../a/b\n", true}, {"0::/a/../../etc\n", true}, {"0::/nowhere\n", true}, {"0::\n", true},
-		{"5:memory:/../a\n", true}, {"5:memory:/a\n0::/a/b\n", true}, {"", false}, {"garbage", false}, {"1:name=systemd:/a\n", false},
+		{"5:memory:/../a\n", true}, {"", false}, {"garbage", false}, {"1:name=systemd:/a\n", false},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -164,6 +164,10 @@ static void what_lies_outside_is_unknown(void **state)
 		assert_true(cgroup.memory_max == UNKNOWN_U64 && cgroup.memory_current == UNKNOWN_U64);
 		assert_true(cgroup.pids_max == UNKNOWN_U64 && isnan(cgroup.cpu_quota_cores));
 	}
+	/* Version 1 has the memory's bounds, and is not mounted here. */
+	assert_true(read_with(V2, "5:memory:/a\n0::/a/b\n").memory_max == UNKNOWN_U64);
+	assert_true(read_with(V2, "5:memory:/a\n0::/a/b\n").is_memory_unread);
+	assert_int_equal(read_with(V2, "5:memory:/a\n0::/a/b\n").pids_max, 50);
 	assert_true(read_with("nonsense - \n - cgroup2\n1 2 - cgroup2 x y\n", "0::/a\n").memory_max == UNKNOWN_U64);
 }
 
