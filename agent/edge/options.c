@@ -75,7 +75,7 @@ static int refuse_unknown(const char *word, struct explain *explain)
 	nearest = word[1] == '-' ? word_nearest(name, names) : NULL;
 	if (nearest)
 		return refuse(explain, word, "no such option", "Did you mean --%s?", nearest);
-	return refuse(explain, word, "no such option", "`poolscope help` lists them.");
+	return refuse(explain, word, "no such option", "`poolscope help SUBCOMMAND` lists them.");
 }
 
 /* getopt's two tables from ours. Long options return their index + 256, letters themselves. */

@@ -187,6 +187,9 @@ static bool lacks_function(const char *variant, int error)
 }
 
 /* In order: the first that applies is told. `%s` in why is the function or event. */
+#define ALL_RIGHTS "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search; " \
+		   "a root that lacks them is a container's or a unit's: start that with them"
+
 static const struct {
 	bool (*applies)(const char *variant, int error);
 	const char *why, *remedy;
@@ -197,9 +200,9 @@ static const struct {
 	{lacks_btf, "this kernel has no type information (/sys/kernel/btf/vmlinux)",
 	 "use a kernel with CONFIG_DEBUG_INFO_BTF=y (Debian 11 and later, Ubuntu 20.10, RHEL 8.2 have it); in a container, mount the host's /sys", .inborn = false},
 	{lacks_bpf, "the right to load BPF programs is missing (CAP_BPF)",
-	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search", .inborn = false},
+	 ALL_RIGHTS, .inborn = false},
 	{lacks_perfmon, "the right to trace is missing (CAP_PERFMON)",
-	 "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search", .inborn = false},
+	 ALL_RIGHTS, .inborn = false},
 	{locked_down, "the kernel is locked down (lockdown=confidentiality): no program may read kernel memory",
 	 "boot without lockdown=confidentiality; lockdown=integrity does not hinder poolscope", .inborn = false},
 	{lacks_tracefs_rights, "tracefs is for root only, and CAP_DAC_READ_SEARCH is missing",

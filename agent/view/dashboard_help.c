@@ -15,6 +15,7 @@ static const char *const about[] = {
 
 static const char *const notes[] = {
 	"",
+	"The meter RSS: | charged to threads, # not charged, * pages of files, @ shared memory.",
 	"A byte of anonymous memory belongs to the thread that made it usable. `Unattributed` is what no thread could be "
 	"charged with: from before attach, copied pages of files, inherited, lost. n/a is a figure that nobody could read; "
 	"it is not zero. Growth and time to memory.max are rates, not verdicts: a pool that still fills grows too, and stops.",

@@ -212,8 +212,8 @@ static void say_children(struct collector *all)
 static void say_hidden(struct collector *all)
 {
 	if (all->target->info.memory_hidden && !all->target->ended)
-		say(all, ATTR_WARN, "Start routines and what was there before the attach are not known: its memory may not be "
-				    "read (CAP_SYS_PTRACE is missing)");
+		say(all, ATTR_WARN, "Start routines, where stacks end, and what was there before the attach are not known: its memory "
+				    "may not be read (CAP_SYS_PTRACE is missing)");
 }
 
 static void say_verdict(struct collector *all)

@@ -188,8 +188,10 @@ void say_unattributed(struct collector *all)
 		[UNATTRIBUTED_LOST] = "lost (with events)",
 	};
 	_Static_assert(ARRAY_SIZE(reasons) == UNATTRIBUTED_COUNT, "words for each reason");
-	static const char *const cut = "before attach (its maker was not seen, and the search for its holders did not end)";
 	const struct snapshot_target *target = all->target;
+	const char *cut = target->info.memory_hidden
+				  ? "before attach (its maker was not seen, and its holders cannot be looked for)"
+				  : "before attach (its maker was not seen, and the search for its holders did not end)";
 	char text[sizeof(all->words->text)] = "";
 	size_t used = 0;
 
