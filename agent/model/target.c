@@ -175,7 +175,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->stack_start = target->stack_length = 0;
 	target->was_read = target->whole = target->had_base = target->had_threads = target->outside = target->stacks_sought = false;
 	target->oldest_scan_ns = 0;
-	target->outside_streak = target->outside_reseeds = 0;
+	target->outside_streak = target->outside_reseeds = target->threads_peak = 0;
 	target->attributed = target->base_left = 0;
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	note_own_names(target);
@@ -196,7 +196,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	leader->cpu_time_ns = kept.cpu_time_ns;
 	leader->known_ns = kept.known_ns;
 	target->had_threads = true;
-	target->threads_peak = 1;
+	target_note_peak(target);
 	target_note_own_name(target, leader->name);
 	thread_settle(model, target, leader, time_ns);
 }

@@ -186,10 +186,10 @@ static bool lacks_function(const char *variant, int error)
 	return error == -ESRCH || error == -ENOENT;
 }
 
-/* In order: the first that applies is told. `%s` in why is the function or event. */
 #define ALL_RIGHTS "run as root, or give the binary cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search; " \
 		   "a root that lacks them is a container's or a unit's: start that with them"
 
+/* In order: the first that applies is told. `%s` in why is the function or event. */
 static const struct {
 	bool (*applies)(const char *variant, int error);
 	const char *why, *remedy;
