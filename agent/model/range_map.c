@@ -53,7 +53,7 @@ static bool is_same(const struct range *there, const struct range *range)
 	       there->changed_ns >= range->changed_ns && there->owner == range->owner &&
 	       (there->owner != OWNER_NONE || there->reason == range->reason) &&
 	       there->region == range->region && there->protection == range->protection &&
-	       there->flags == range->flags && there->usable == range->usable &&
+	       there->flags == range->flags && there->usable == range->usable && there->unproven == range->unproven &&
 	       there->provisional_until_ns == range->provisional_until_ns;
 }
 

@@ -182,6 +182,7 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 		     like = unknown;
 	const struct range *there;
 	struct range_node *list, *seen;
+	bool has_gaps = false;
 	size_t held;
 	int r = range_bounds(start, fact->length, &end), result = 0;
 
@@ -216,10 +217,11 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 		map_drop(seen);
 		return r;
 	}
+	if (list && old_end - old_start == end - start && may_have_gaps(map, list, old_start, start, time_ns))
+		has_gaps = drop_under(map, list, start - old_start, time_ns) == 0;
 	if (!list)
 		drop_settled(map, start, kept_end, time_ns);
-	else if (old_end - old_start != end - start || !may_have_gaps(map, list, old_start, start, time_ns) ||
-		 drop_under(map, list, start - old_start, time_ns) < 0)
+	else if (!has_gaps)
 		map_drop(map_take(map, start, kept_end));
 	put_moved(map, list, start - old_start, kept_end, time_ns);
 	result = keep_error(result, map_put_back(map, seen, 0));
@@ -228,7 +230,8 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 	unknown.end = kept_end;
 	range_charge(&unknown, OWNER_NONE);
 	range_touch(&unknown, time_ns);
-	result = keep_error(result, map_fill(map, &unknown));
+	if (!has_gaps)
+		result = keep_error(result, map_fill(map, &unknown));
 	if (kept_end < end) {
 		struct range added = range_added(&like, kept_end, end, caller, time_ns);
 
