@@ -225,6 +225,8 @@ static int terminal_begin(struct top *top)
 
 static void terminal_end(struct top *top)
 {
+	int status;
+
 	if (!top->terminal)
 		return;
 	terminal_free(top->terminal);
@@ -233,7 +235,11 @@ static void terminal_end(struct top *top)
 	log_ring_flush(top->log, stderr);
 	if (shown(top))
 		text_render_summary(shown(top), stdout);
-	if (top->output[0])
+	if (!top->output[0])
+		return;
+	if (top->command && command_reap(top->command, &status) == -EAGAIN)
+		printf("The command runs on, as PID %d. Its output: %s\n", (int)command_pid(top->command), top->output);
+	else
 		printf("The command's output: %s\n", top->output);
 }
 

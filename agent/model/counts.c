@@ -78,14 +78,17 @@ void thread_counts_in(struct target *target, const struct thread *thread, uint32
 
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
 {
+	struct pool *pool = &target->pools.pool[thread->pool];
+	uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
+
 	if (!was_counted) {
 		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
 			return;
-		uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
-
-		target->pools.pool[thread->pool].late_ns = add_saturated(due_ns, NAME_WAIT_NS);
-		target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
+		pool->late_ns = add_saturated(due_ns, NAME_WAIT_NS);
 	}
+	/* It may have lived with more than were counted when it was. */
+	if (!was_counted || (pool->limits[LIMIT_THREADS].rule && limit_track_state(&pool->limits[LIMIT_THREADS]) != LIMIT_OVER))
+		target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
 	change_at(target, thread->pool, -1, time_ns);
 }
 
@@ -139,12 +142,12 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 		return;
 	found = find_living(target);
 	note_most(&target->threads_peak, found);
-	judge_threads_then(model, target, POOL_NONE, found, now_ns);
+	judge_threads_found(model, target, POOL_NONE, found, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
 
 		note_most(&pool->threads_peak, pool->threads_found);
-		judge_threads_then(model, target, i, pool->threads_found, now_ns);
+		judge_threads_found(model, target, i, pool->threads_found, now_ns);
 	}
 }
 
@@ -156,14 +159,22 @@ void target_pass_recent(struct model *model, struct target *target, uint64_t unt
 		target->recent_due_ns = UINT64_MAX;
 	while (recent_pass(&target->recent, until_ns, &step)) {
 		struct pool *pool = step.pool < target->pools.count ? &target->pools.pool[step.pool] : NULL;
-		uint32_t counts;
+		uint32_t before, now;
 
 		if (!pool || pool->number != step.pool_number)
 			continue;
+		before = pool->threads_then;
+		now = pool->threads - pool->unread;
 		change_then(target, step.pool, step.change);
 		pool_note_peak(target, pool);
-		counts = pool_counts(pool, add_saturated(step.time_ns, NAME_WAIT_NS));
 		if (!target->lives_unsure)
-			judge_threads_then(model, target, step.pool, counts, now_ns);
+			judge_threads_then(model, target, step.pool,
+					   &(struct threads_then){
+						   .time_ns = step.time_ns,
+						   .before = before,
+						   .count = pool->threads_then > now ? pool->threads_then : now,
+						   .counts_now = add_saturated(step.time_ns, NAME_WAIT_NS) <= pool->late_ns,
+					   },
+					   now_ns);
 	}
 }

@@ -82,6 +82,11 @@ static void judge(struct model *model, struct target *target, const char *pool, 
 		note_transition(model, target, pool, track, before, now_ns);
 }
 
+static struct limit_bounds thread_bounds(const struct target *target, const struct pool *pool)
+{
+	return (struct limit_bounds){.threads = pool ? pool->capacity : target->cgroup.pids_max, .bytes = UNKNOWN_U64};
+}
+
 /* A count of threads, of the pool; POOL_NONE: of the process. Where no runtime tells a pool's capacity, a percentage of it
  * cannot be judged. */
 static void judge_count(struct model *model, struct target *target, uint32_t pool, enum limit_kind kind, uint64_t count,
@@ -89,15 +94,32 @@ static void judge_count(struct model *model, struct target *target, uint32_t poo
 {
 	struct pool *judged = pool == POOL_NONE ? NULL : &target->pools.pool[pool];
 	struct limit_track *track = judged ? &judged->limits[kind] : &target->limits[kind];
-	const struct limit_bounds bounds = {.threads = judged ? judged->capacity : target->cgroup.pids_max,
-					    .bytes = UNKNOWN_U64};
+	const struct limit_bounds bounds = thread_bounds(target, judged);
 
 	judge(model, target, judged ? judged->name : "", track, count, &bounds, now_ns);
 }
 
-void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns)
+void judge_threads_found(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns)
 {
 	judge_count(model, target, pool, LIMIT_THREADS, threads, now_ns);
+}
+
+void judge_threads_then(struct model *model, struct target *target, uint32_t pool, const struct threads_then *then,
+			uint64_t now_ns)
+{
+	struct pool *judged = &target->pools.pool[pool];
+	struct limit_track *track = &judged->limits[LIMIT_THREADS];
+	const struct limit_bounds bounds = thread_bounds(target, judged);
+	enum limit_news news = limit_track_news(track, then->before, then->count, &bounds, then->time_ns);
+
+	if (news == LIMIT_NEWS || (news == LIMIT_NEWS_NONE && then->counts_now))
+		judge_count(model, target, pool, LIMIT_THREADS, then->count, now_ns);
+	if (news == LIMIT_NEWS) { /* what came after it is news again */
+		track->warn_ns = track->warn_ns == now_ns ? then->time_ns : track->warn_ns;
+		track->over_ns = track->over_ns == now_ns ? then->time_ns : track->over_ns;
+	}
+	if (news == LIMIT_NEWS_NONE && !then->counts_now)
+		judge_count(model, target, pool, LIMIT_THREADS, judged->threads - judged->unread, now_ns);
 }
 
 static void judge_counts(struct model *model, struct target *target, uint32_t pool, uint64_t threads, struct births *births,
@@ -116,8 +138,14 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 	if (pool == POOL_NONE)
 		return;
 	struct pool *judged = &target->pools.pool[pool];
+	uint64_t counts = pool_counts(judged, now_ns), now = judged->threads - judged->unread;
+	const struct limit_bounds bounds = thread_bounds(target, judged);
 
-	judge_counts(model, target, pool, pool_counts(judged, now_ns), &judged->births, judged->limits, now_ns);
+	/* What lived 20 ms ago counts still where pools become known late: but not what has been told, and is over. */
+	if (counts > now && limit_track_news(&judged->limits[LIMIT_THREADS], 0, counts, &bounds,
+					     now_ns > NAME_WAIT_NS ? now_ns - NAME_WAIT_NS : 0) == LIMIT_NEWS_TOLD)
+		counts = now;
+	judge_counts(model, target, pool, counts, &judged->births, judged->limits, now_ns);
 }
 
 static uint64_t sum_known(uint64_t a, uint64_t b)

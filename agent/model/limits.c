@@ -21,6 +21,10 @@ static const struct limit_rule *rule_find(const struct policy_entry *entry, cons
 	return NULL;
 }
 
+/* Until what is born takes its name (NAME_WAIT_NS) a pool of threads may have more than it counts: a burst that ends while it
+ * takes its names would be over, and not, and over again. */
+#define CERTAIN_NS (20 * NSEC_PER_MSEC)
+
 void limit_tracks_bind(struct limit_track tracks[LIMIT_KIND_COUNT], const struct policy_entry *entry,
 		       const char *pool, uint64_t time_ns)
 {
@@ -30,7 +34,11 @@ void limit_tracks_bind(struct limit_track tracks[LIMIT_KIND_COUNT], const struct
 			.value = UNKNOWN_U64,
 			.max = UNKNOWN_U64,
 			.since_ns = time_ns,
+			.clear_for_ns = kind == LIMIT_THREADS && *pool ? CERTAIN_NS : 0,
 		};
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++)
+		if (tracks[kind].rule && tracks[kind].rule->clear_for_ns > tracks[kind].clear_for_ns)
+			tracks[kind].clear_for_ns = tracks[kind].rule->clear_for_ns;
 }
 
 uint64_t limit_rule_max(const struct limit_rule *rule, const struct limit_bounds *bounds)
@@ -72,6 +80,19 @@ enum limit_state limit_track_state(const struct limit_track *track)
 	return track->over.on ? LIMIT_OVER : track->warn.on ? LIMIT_WARN : LIMIT_OK;
 }
 
+/* What is not known is beyond nothing. */
+static bool is_over(uint64_t value, uint64_t max)
+{
+	return value != UNKNOWN_U64 && max != UNKNOWN_U64 && value > max;
+}
+
+/* An empty pool is not near a limit of 0; `over` is beyond any warning. */
+static bool is_near(const struct limit_rule *rule, uint64_t value, uint64_t max)
+{
+	return is_over(value, max) || (value != UNKNOWN_U64 && max != UNKNOWN_U64 && value > 0 &&
+				       (double)value >= rule->warn_ratio * (double)max);
+}
+
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before)
 {
@@ -81,16 +102,14 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 		return false;
 	track->value = value;
 	track->max = limit_rule_max(track->rule, bounds);
-	/* What is not known is beyond nothing: a state that was reached falls after its clear_for. */
-	bool is_known = value != UNKNOWN_U64 && track->max != UNKNOWN_U64;
-	bool over = is_known && value > track->max;
-	/* An empty pool is not near a limit of 0; `over` is beyond any warning. */
-	bool warn = over || (is_known && value > 0 && (double)value >= track->rule->warn_ratio * (double)track->max);
+	/* Where that is not known, a state that was reached falls after its clear_for. */
+	bool over = is_over(value, track->max), warn = is_near(track->rule, value, track->max);
 	uint64_t fell_ns = track->over.contrary_since_ns;
 
-	latch_update(&track->over, over, now_ns, track->rule->for_ns, track->rule->clear_for_ns);
-	latch_update(&track->warn, warn, now_ns, track->rule->for_ns, track->rule->clear_for_ns);
-	track->was_over |= track->over.on;
+	latch_update(&track->over, over, now_ns, track->rule->for_ns, track->clear_for_ns);
+	latch_update(&track->warn, warn, now_ns, track->rule->for_ns, track->clear_for_ns);
+	track->warn_ns = warn && track->warn.on ? now_ns : track->warn_ns;
+	track->over_ns = over && track->over.on ? now_ns : track->over_ns;
 	/* What fell through both at once ends at once: no warning of a value that is far from it. */
 	if (before == LIMIT_OVER && !track->over.on && track->warn.contrary &&
 	    track->warn.contrary_since_ns - fell_ns <= FALL_NS)
@@ -106,16 +125,28 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 	return true;
 }
 
-static uint64_t latch_deadline(const struct latch *latch, const struct limit_rule *rule)
+enum limit_news limit_track_news(const struct limit_track *track, uint64_t before, uint64_t value,
+				 const struct limit_bounds *bounds, uint64_t then_ns)
+{
+	uint64_t max = track->rule ? limit_rule_max(track->rule, bounds) : UNKNOWN_U64;
+
+	if (is_over(value, max) && !track->over.on)
+		return is_over(before, max) || track->over_ns >= then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
+	if (max != UNKNOWN_U64 && is_near(track->rule, value, max) && !track->warn.on)
+		return is_near(track->rule, before, max) || track->warn_ns >= then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
+	return LIMIT_NEWS_NONE;
+}
+
+static uint64_t latch_deadline(const struct limit_track *track, const struct latch *latch)
 {
 	return latch->contrary ? add_saturated(latch->contrary_since_ns,
-					       latch->on ? rule->clear_for_ns : rule->for_ns)
+					       latch->on ? track->clear_for_ns : track->rule->for_ns)
 			       : UINT64_MAX;
 }
 
 uint64_t limit_track_over_at(const struct limit_track *track)
 {
-	return track->rule && !track->over.on ? latch_deadline(&track->over, track->rule) : UINT64_MAX;
+	return track->rule && !track->over.on ? latch_deadline(track, &track->over) : UINT64_MAX;
 }
 
 uint64_t limit_track_deadline(const struct limit_track *track)
@@ -124,7 +155,7 @@ uint64_t limit_track_deadline(const struct limit_track *track)
 
 	if (!track->rule)
 		return UINT64_MAX;
-	warn = latch_deadline(&track->warn, track->rule);
-	over = latch_deadline(&track->over, track->rule);
+	warn = latch_deadline(track, &track->warn);
+	over = latch_deadline(track, &track->over);
 	return warn < over ? warn : over;
 }

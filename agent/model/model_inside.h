@@ -60,6 +60,7 @@ struct target {
 	struct functions functions;
 	struct blame blame;
 	struct briefs briefs;
+	uint64_t briefs_ns; /* when they were counted last */
 	uint64_t turns; /* births and briefs so far: their order */
 	struct recent recent;
 	uint64_t recent_due_ns; /* when those that ended too soon to be waited for are to pass; UINT64_MAX: there are none */
@@ -321,8 +322,15 @@ void target_seek_stacks(struct target *target, uint64_t time_ns);
 
 /* judge.c */
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns);
-/* So many at one time that has passed. */
-void judge_threads_then(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns);
+/* So many were found to live. */
+void judge_threads_found(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns);
+/* So many lived in a pool at one time that is over. */
+struct threads_then {
+	uint64_t time_ns, before, count;
+	bool counts_now; /* until more is known: a state falls by it, too */
+};
+void judge_threads_then(struct model *model, struct target *target, uint32_t pool, const struct threads_then *then,
+			uint64_t now_ns);
 void judge_release(struct model *model, struct target *target, uint64_t now_ns);
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns);
 uint64_t target_judge_deadline(const struct target *target);

@@ -95,12 +95,11 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 			continue;
 		if (most > pool->threads_peak)
 			pool->threads_peak = (uint32_t)most;
-		/* What was over while they were there has been told: once. */
-		if (most > pool->threads - pool->unread && !pool->limits[LIMIT_THREADS].was_over)
-			judge_threads_then(model, target, index, most, now_ns);
+		if (most > pool->threads - pool->unread)
+			judge_threads_then(model, target, index,
+					   &(struct threads_then){.time_ns = target->briefs_ns, .count = most}, now_ns);
 	}
-	for (uint32_t i = 0; i < target->pools.count; i++)
-		target->pools.pool[i].limits[LIMIT_THREADS].was_over = target->pools.pool[i].limits[LIMIT_THREADS].over.on;
+	target->briefs_ns = now_ns;
 	briefs_forget(briefs);
 }
 

@@ -140,6 +140,46 @@ static void what_lived_at_once_is_the_peak(void **state)
 	assert_int_equal(over, 150);
 }
 
+/* All live at once, but the first have ended before the last has its name: that is one violation, told once, though fewer are
+ * counted at any moment. */
+static void a_burst_that_ends_while_it_takes_its_names(void **state)
+{
+	enum { BURSTS = 10, THREADS = 12 };
+	struct script s = {0};
+	const struct snapshot_target *target;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 8);
+	s.limits[0].clear_for_ns = 0;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t burst = 0; burst < BURSTS; burst++) {
+		uint32_t first = 200 + burst * THREADS, width = burst % 2 ? 5 : 10; /* more than are allowed are named at once, or not */
+
+		for (uint32_t i = 0; i < THREADS; i++)
+			born(&s, first + i, "app");
+		for (uint32_t i = 0; i < THREADS + width; i++) {
+			pass(&s, 10000);
+			if (i < THREADS)
+				renamed(&s, first + i, "kid-1");
+			if (i >= width)
+				exited(&s, first + i - width);
+		}
+		for (int i = 0; i < 60; i++) {
+			pass(&s, MSEC);
+			if (model_deadline(s.model) <= s.now)
+				model_judge(s.model, s.now);
+		}
+		target = &look(&s)->targets[0];
+		assert_int_equal(pool_limit(target, "kid-*", LIMIT_THREADS)->violations, burst + 1);
+		assert_int_equal(pool_limit(target, "kid-*", LIMIT_THREADS)->state, LIMIT_OK);
+	}
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, THREADS);
+	assert_int_equal(pool_limit(&s.snapshot->targets[0], "kid-*", LIMIT_THREADS)->violations, BURSTS);
+	script_end(&s);
+}
+
 /* A followed child's first reading finds threads whose births are told after it, and their ends at once. */
 static void who_was_seen_before_its_birth_is_told(void **state)
 {
@@ -246,6 +286,7 @@ int main(void)
 		cmocka_unit_test(steps_pass_in_order),
 		cmocka_unit_test(there_is_a_bound),
 		cmocka_unit_test(what_lived_at_once_is_the_peak),
+		cmocka_unit_test(a_burst_that_ends_while_it_takes_its_names),
 		cmocka_unit_test(who_was_seen_before_its_birth_is_told),
 		cmocka_unit_test(what_is_drained_after_the_seed),
 		cmocka_unit_test(renames_without_end),
