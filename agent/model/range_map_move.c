@@ -81,11 +81,15 @@ static void drop_settled(struct range_map *map, uint64_t start, uint64_t end, ui
 }
 
 /* Several mappings may be moved in one call, with the gaps between them (mm/mremap.c, remap_move(), since Linux 6.17): the first
- * begins where the call does, and what stands at the place of a gap stays. Older kernels refuse that. */
-static bool may_have_gaps(const struct range_map *map, const struct range_node *list, uint64_t old_start, uint64_t start,
+ * begins where the call does, and what stands at the place of a gap stays. Older kernels refuse that. What becomes shorter where
+ * it is may have gaps with every kernel: of that only the tail is looked at. */
+static bool may_have_gaps(const struct range_map *map, const struct range_node *list, const struct fact_range *fact,
 			  uint64_t time_ns)
 {
-	return list->range.start == old_start && start != old_start && time_ns > map->seeded_ns;
+	bool is_as_long = page_up(fact->length) == page_up(fact->old_length);
+
+	return list && list->range.start == fact->old_start && time_ns > map->seeded_ns &&
+	       (is_as_long || fact->start == fact->old_start);
 }
 
 /* -ENOSPC, -ENOMEM: it cannot be cut. */
@@ -217,7 +221,7 @@ int range_map_moved(struct range_map *map, const struct fact_range *fact, uint32
 		map_drop(seen);
 		return r;
 	}
-	if (list && old_end - old_start == end - start && may_have_gaps(map, list, old_start, start, time_ns))
+	if (may_have_gaps(map, list, fact, time_ns))
 		has_gaps = drop_under(map, list, start - old_start, time_ns) == 0;
 	if (!list)
 		drop_settled(map, start, kept_end, time_ns);

@@ -216,7 +216,7 @@ static void oracle_moved(struct oracle *oracle, unsigned old, unsigned old_count
 				page->flags &= ~RANGE_HEAP;
 				page->region = REGION_MMAP;
 			}
-		} else if (source[0].mapped && !seen[i].mapped && old != first && old_count == count && now > oracle->seeded) {
+		} else if (source[0].mapped && !seen[i].mapped && (old == first || old_count == count) && now > oracle->seeded) {
 			continue; /* a gap between mappings that were moved together */
 		} else if (any || !page->mapped || !oracle_provisional(page, now)) {
 			*page = seen[i].mapped ? seen[i] : unknown;
