@@ -51,10 +51,23 @@ static void count_anew(struct target *target)
 	}
 }
 
+/* Whoever lived then has its pool by then. */
+static void pass_after(struct target *target, uint64_t time_ns)
+{
+	uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
+
+	target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
+}
+
 /* After the pool itself has changed. False: too many changes in too short a time; from here on those count that there are. */
 static bool change_at(struct target *target, uint32_t pool, int32_t change, uint64_t time_ns)
 {
-	if (pool == POOL_NONE || recent_note(&target->recent, &(struct recent_step){time_ns, pool, number_of(target, pool), change}))
+	if (pool == POOL_NONE)
+		return true;
+	/* Who leaves may have lived with more than were counted then; and what has passed since may keep a limit over. */
+	if (change < 0 && target->pools.pool[pool].limits[LIMIT_THREADS].rule)
+		pass_after(target, time_ns);
+	if (recent_note(&target->recent, &(struct recent_step){time_ns, pool, number_of(target, pool), change}))
 		return true;
 	count_anew(target);
 	return false;
@@ -79,16 +92,13 @@ void thread_counts_in(struct target *target, const struct thread *thread, uint32
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)
 {
 	struct pool *pool = &target->pools.pool[thread->pool];
-	uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
 
 	if (!was_counted) {
 		if (!recent_place(&target->recent, thread->birth_step, thread->pool, number_of(target, thread->pool)))
 			return;
-		pool->late_ns = add_saturated(due_ns, NAME_WAIT_NS);
+		pool->late_ns = add_saturated(time_ns, 2 * NAME_WAIT_NS);
+		pass_after(target, time_ns);
 	}
-	/* It may have lived with more than were counted when it was. */
-	if (!was_counted || (pool->limits[LIMIT_THREADS].rule && limit_track_state(&pool->limits[LIMIT_THREADS]) != LIMIT_OVER))
-		target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
 	change_at(target, thread->pool, -1, time_ns);
 }
 

@@ -102,6 +102,7 @@ static void what_lived_at_once_is_the_peak(void **state)
 		most_of(lives, moments, count, most);
 		bound = most[OF_WORK] - seed % 2;
 		limit(&s, pools[OF_WORK], LIMIT_THREADS, bound);
+		s.limits[0].clear_for_ns = 0;
 		script_begin(&s);
 		leader(&s);
 		tick(&s);
@@ -122,6 +123,7 @@ static void what_lived_at_once_is_the_peak(void **state)
 			}
 		}
 		run_to(&s, s.now + 60 * MSEC);
+		assert_int_equal(pool_limit(&look(&s)->targets[0], pools[OF_WORK], LIMIT_THREADS)->state, LIMIT_OK);
 		while (model_next_transition(s.model, &transition))
 			was_over |= transition.limit.state == LIMIT_OVER;
 		assert_int_equal(was_over, most[OF_WORK] > bound);
@@ -174,6 +176,49 @@ static void a_burst_that_ends_while_it_takes_its_names(void **state)
 		target = &look(&s)->targets[0];
 		assert_int_equal(pool_limit(target, "kid-*", LIMIT_THREADS)->violations, burst + 1);
 		assert_int_equal(pool_limit(target, "kid-*", LIMIT_THREADS)->state, LIMIT_OK);
+	}
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, THREADS);
+	assert_int_equal(pool_limit(&s.snapshot->targets[0], "kid-*", LIMIT_THREADS)->violations, BURSTS);
+	script_end(&s);
+}
+
+/* All have their names soon, and have ended before that can be told of them: each burst is a violation that has an end. */
+static void bursts_that_end_soon(void **state)
+{
+	enum { BURSTS = 8, THREADS = 12 };
+	struct script s = {0};
+	uint64_t begun_ns;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 8);
+	s.limits[0].clear_for_ns = 0;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t burst = 0; burst < BURSTS; burst++) {
+		const struct snapshot_limit *told;
+		uint32_t first = 200 + burst * THREADS;
+
+		begun_ns = s.now;
+		for (uint32_t i = 0; i < 3 * THREADS; i++) { /* 25 us after another */
+			static const uint64_t after_ns[] = {0, 3 * MSEC, 12 * MSEC};
+			uint32_t number = first + i % THREADS;
+
+			run_to(&s, begun_ns + after_ns[i / THREADS] + i % THREADS * 25000);
+			if (i < THREADS)
+				born(&s, number, "app");
+			else if (i < 2 * THREADS)
+				renamed(&s, number, "kid-1");
+			else
+				exited(&s, number);
+		}
+		run_to(&s, begun_ns + 22 * MSEC);
+		tick(&s); /* a refresh brought forward: births have passed, ends have not */
+		run_to(&s, begun_ns + 55 * MSEC);
+		told = pool_limit(&look(&s)->targets[0], "kid-*", LIMIT_THREADS);
+		assert_int_equal(told->violations, burst + 1);
+		assert_int_equal(told->state, LIMIT_OK);
+		run_to(&s, begun_ns + 300 * MSEC);
 	}
 	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, THREADS);
 	assert_int_equal(pool_limit(&s.snapshot->targets[0], "kid-*", LIMIT_THREADS)->violations, BURSTS);
@@ -287,6 +332,7 @@ int main(void)
 		cmocka_unit_test(there_is_a_bound),
 		cmocka_unit_test(what_lived_at_once_is_the_peak),
 		cmocka_unit_test(a_burst_that_ends_while_it_takes_its_names),
+		cmocka_unit_test(bursts_that_end_soon),
 		cmocka_unit_test(who_was_seen_before_its_birth_is_told),
 		cmocka_unit_test(what_is_drained_after_the_seed),
 		cmocka_unit_test(renames_without_end),
