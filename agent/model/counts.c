@@ -40,7 +40,7 @@ void pool_note_peak(const struct target *target, struct pool *pool)
 static void count_anew(struct target *target)
 {
 	recent_clear(&target->recent);
-	target->recent_due_ns = UINT64_MAX;
+	target->recent_due_ns = target->recent_last_due_ns = UINT64_MAX;
 	target_note_peak(target);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
@@ -54,9 +54,9 @@ static void count_anew(struct target *target)
 /* Whoever lived then has its pool by then. */
 static void pass_after(struct target *target, uint64_t time_ns)
 {
-	uint64_t due_ns = add_saturated(time_ns, NAME_WAIT_NS);
-
-	target->recent_due_ns = due_ns < target->recent_due_ns ? due_ns : target->recent_due_ns;
+	target->recent_last_due_ns = add_saturated(time_ns, NAME_WAIT_NS);
+	if (target->recent_due_ns == UINT64_MAX)
+		target->recent_due_ns = target->recent_last_due_ns;
 }
 
 /* After the pool itself has changed. False: too many changes in too short a time; from here on those count that there are. */
@@ -166,7 +166,7 @@ void target_pass_recent(struct model *model, struct target *target, uint64_t unt
 	struct recent_step step;
 
 	if (now_ns >= target->recent_due_ns)
-		target->recent_due_ns = UINT64_MAX;
+		target->recent_due_ns = now_ns < target->recent_last_due_ns ? target->recent_last_due_ns : UINT64_MAX;
 	while (recent_pass(&target->recent, until_ns, &step)) {
 		struct pool *pool = step.pool < target->pools.count ? &target->pools.pool[step.pool] : NULL;
 		uint32_t before, now;

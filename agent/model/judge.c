@@ -114,10 +114,6 @@ void judge_threads_then(struct model *model, struct target *target, uint32_t poo
 
 	if (news == LIMIT_NEWS || (news == LIMIT_NEWS_NONE && then->counts_now))
 		judge_count(model, target, pool, LIMIT_THREADS, then->count, now_ns);
-	if (news == LIMIT_NEWS) { /* what came after it is news again */
-		track->warn_ns = track->warn_ns == now_ns ? then->time_ns : track->warn_ns;
-		track->over_ns = track->over_ns == now_ns ? then->time_ns : track->over_ns;
-	}
 	if (news == LIMIT_NEWS_NONE && !then->counts_now)
 		judge_count(model, target, pool, LIMIT_THREADS, judged->threads - judged->unread, now_ns);
 }
@@ -192,7 +188,8 @@ static void release(struct model *model, struct target *target, const char *pool
 
 		if (!tracks[kind].rule || before == LIMIT_OK)
 			continue;
-		tracks[kind].over = tracks[kind].warn = (struct latch){.on = false};
+		latch_fall(&tracks[kind].over, now_ns);
+		latch_fall(&tracks[kind].warn, now_ns);
 		tracks[kind].since_ns = now_ns;
 		note_transition(model, target, pool, &tracks[kind], before, now_ns);
 	}

@@ -28,17 +28,20 @@ static const struct limit_rule *rule_find(const struct policy_entry *entry, cons
 void limit_tracks_bind(struct limit_track tracks[LIMIT_KIND_COUNT], const struct policy_entry *entry,
 		       const char *pool, uint64_t time_ns)
 {
-	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++)
+	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++) {
+		const struct limit_rule *rule = rule_find(entry, pool, kind);
+		uint64_t clear_for_ns = rule ? rule->clear_for_ns : 0;
+
+		if (kind == LIMIT_THREADS && *pool && clear_for_ns < CERTAIN_NS)
+			clear_for_ns = CERTAIN_NS;
 		tracks[kind] = (struct limit_track){
-			.rule = rule_find(entry, pool, kind),
+			.rule = rule,
 			.value = UNKNOWN_U64,
 			.max = UNKNOWN_U64,
 			.since_ns = time_ns,
-			.clear_for_ns = kind == LIMIT_THREADS && *pool ? CERTAIN_NS : 0,
+			.clear_for_ns = clear_for_ns,
 		};
-	for (int kind = 0; kind < LIMIT_KIND_COUNT; kind++)
-		if (tracks[kind].rule && tracks[kind].rule->clear_for_ns > tracks[kind].clear_for_ns)
-			tracks[kind].clear_for_ns = tracks[kind].rule->clear_for_ns;
+	}
 }
 
 uint64_t limit_rule_max(const struct limit_rule *rule, const struct limit_bounds *bounds)
@@ -60,6 +63,11 @@ uint64_t limit_rule_max(const struct limit_rule *rule, const struct limit_bounds
 	return (uint64_t)((unsigned __int128)bound * rule->value / 10000);
 }
 
+void latch_fall(struct latch *latch, uint64_t now_ns)
+{
+	*latch = (struct latch){.on = false, .fell_ns = latch->on ? now_ns : latch->fell_ns};
+}
+
 static void latch_update(struct latch *latch, bool condition, uint64_t now_ns, uint64_t for_ns,
 			 uint64_t clear_for_ns)
 {
@@ -71,8 +79,12 @@ static void latch_update(struct latch *latch, bool condition, uint64_t now_ns, u
 		latch->contrary = true;
 		latch->contrary_since_ns = now_ns;
 	}
-	if (now_ns >= add_saturated(latch->contrary_since_ns, latch->on ? clear_for_ns : for_ns))
-		*latch = (struct latch){.on = condition};
+	if (now_ns < add_saturated(latch->contrary_since_ns, latch->on ? clear_for_ns : for_ns))
+		return;
+	if (condition)
+		*latch = (struct latch){.on = true};
+	else
+		latch_fall(latch, now_ns);
 }
 
 enum limit_state limit_track_state(const struct limit_track *track)
@@ -108,12 +120,10 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 
 	latch_update(&track->over, over, now_ns, track->rule->for_ns, track->clear_for_ns);
 	latch_update(&track->warn, warn, now_ns, track->rule->for_ns, track->clear_for_ns);
-	track->warn_ns = warn && track->warn.on ? now_ns : track->warn_ns;
-	track->over_ns = over && track->over.on ? now_ns : track->over_ns;
 	/* What fell through both at once ends at once: no warning of a value that is far from it. */
 	if (before == LIMIT_OVER && !track->over.on && track->warn.contrary &&
 	    track->warn.contrary_since_ns - fell_ns <= FALL_NS)
-		track->warn = (struct latch){.on = false};
+		latch_fall(&track->warn, now_ns);
 	enum limit_state state = limit_track_state(track);
 
 	if (state == before)
@@ -131,9 +141,9 @@ enum limit_news limit_track_news(const struct limit_track *track, uint64_t befor
 	uint64_t max = track->rule ? limit_rule_max(track->rule, bounds) : UNKNOWN_U64;
 
 	if (is_over(value, max) && !track->over.on)
-		return is_over(before, max) || track->over_ns >= then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
+		return is_over(before, max) || track->over.fell_ns > then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
 	if (max != UNKNOWN_U64 && is_near(track->rule, value, max) && !track->warn.on)
-		return is_near(track->rule, before, max) || track->warn_ns >= then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
+		return is_near(track->rule, before, max) || track->warn.fell_ns > then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
 	return LIMIT_NEWS_NONE;
 }
 

@@ -11,6 +11,7 @@
 struct latch {
 	bool on, contrary;      /* contrary: the condition differs from the state, since: */
 	uint64_t contrary_since_ns;
+	uint64_t fell_ns; /* when it was on last; 0: never */
 };
 
 struct limit_track { /* one limit of one pool; rule NULL: the user asked for none */
@@ -19,8 +20,7 @@ struct limit_track { /* one limit of one pool; rule NULL: the user asked for non
 	uint64_t value, max; /* as judged last; UNKNOWN_U64: could not be judged */
 	uint64_t since_ns;   /* when the present state began */
 	uint64_t violations;
-	uint64_t warn_ns, over_ns; /* when it was judged so last; 0: never */
-	uint64_t clear_for_ns;     /* of the rule, or longer: see CERTAIN_NS */
+	uint64_t clear_for_ns; /* of the rule, or longer: see CERTAIN_NS */
 };
 
 /* What a percentage refers to; UNKNOWN_U64: nothing known. */
@@ -37,13 +37,15 @@ enum limit_state limit_track_state(const struct limit_track *track);
  * changes nothing. */
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before);
-/* What a value would turn on that was there at a time that is over, after another value: nothing; what has been told, at that
- * time or since, or when it came so far; or a state that nobody has heard of. */
+/* What a value would turn on that was there at a time that is over, after another value: nothing; what has been told, since it
+ * was on at that time, or when it came so far; or a state that nobody has heard of. */
 enum limit_news { LIMIT_NEWS_NONE, LIMIT_NEWS_TOLD, LIMIT_NEWS };
 enum limit_news limit_track_news(const struct limit_track *track, uint64_t before, uint64_t value,
 				 const struct limit_bounds *bounds, uint64_t then_ns);
 /* Beyond its maximum, but not for long enough yet: when it will be over. UINT64_MAX: it is not. */
 uint64_t limit_track_over_at(const struct limit_track *track);
+/* Turns it off at once. */
+void latch_fall(struct latch *latch, uint64_t now_ns);
 /* When the state may change although nothing happens; UINT64_MAX: never. */
 uint64_t limit_track_deadline(const struct limit_track *track);
 

@@ -63,7 +63,7 @@ struct target {
 	uint64_t briefs_ns; /* when they were counted last */
 	uint64_t turns; /* births and briefs so far: their order */
 	struct recent recent;
-	uint64_t recent_due_ns; /* when those that ended too soon to be waited for are to pass; UINT64_MAX: there are none */
+	uint64_t recent_due_ns, recent_last_due_ns; /* when the first and the last that nobody waits for pass; UINT64_MAX: none */
 	struct fact_runtime runtime;
 	uint64_t runtime_told; /* passes that told something, up to the last refresh */
 	uint64_t runtime_told_ns, activity_told_ns; /* when; 0: not yet */

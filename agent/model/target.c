@@ -111,7 +111,7 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 		.host_memory_total = UNKNOWN_U64,
 	};
 	target->activity_age_seconds = NAN;
-	target->recent_due_ns = UINT64_MAX;
+	target->recent_due_ns = target->recent_last_due_ns = UINT64_MAX;
 	memcpy(target->variant, model->variant, sizeof(target->variant));
 	note_own_names(target);
 	*ret_target = TAKE_PTR(target);
