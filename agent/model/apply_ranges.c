@@ -134,8 +134,8 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 	if ((size_t)reason >= ARRAY_SIZE(reasons))
 		return -EINVAL;
 	range_map_seed_begin(target->ranges, reasons[reason], reason == SEED_EXEC);
-	if (reason == SEED_EXEC)
-		target_exec(model, target, fact->time_ns);
+	if (reason == SEED_EXEC) /* what came after it may be told before it has been read */
+		target_exec(model, target, target->info.image_ns ? target->info.image_ns : fact->time_ns);
 	if (reason == SEED_LOST) {
 		/* It may have been unmapped, and what looks like it be another's. */
 		range_map_leave_stacks(target->ranges, has_ended, &target->threads, fact->time_ns);

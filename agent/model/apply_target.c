@@ -204,8 +204,10 @@ static void forget_one_ended(struct model *model)
 		if (!kept++ || is_worth_less(model->target[i], model->target[least]))
 			least = i;
 	}
-	if (kept > KEPT_ENDED_MAX)
-		target_remove(model, least);
+	if (kept <= KEPT_ENDED_MAX)
+		return;
+	target_remove(model, least);
+	model->ended_dropped++;
 }
 
 int apply_target_gone(struct model *model, struct target *target, const struct fact *fact)

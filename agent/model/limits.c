@@ -5,7 +5,7 @@
 
 #include <fnmatch.h>
 
-#define FALL_NS NSEC_PER_SEC
+#define FALL_NS (100 * NSEC_PER_MSEC)
 
 static const struct limit_rule *rule_find(const struct policy_entry *entry, const char *pool,
 					  enum limit_kind kind)

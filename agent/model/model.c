@@ -311,6 +311,7 @@ int model_snapshot(struct model *model, struct snapshot **ret_snapshot)
 	snapshot->refresh = model->refresh;
 	snapshot->reseeds = model->reseeds;
 	snapshot->names_dropped = model->names_dropped;
+	snapshot->ended_dropped = model->ended_dropped;
 	snapshot->series_dropped = model->dropped_before + model->names_dropped + model->ended_pools_dropped;
 	memcpy(snapshot->lost, model->loss.lost, sizeof(snapshot->lost));
 	memcpy(snapshot->received, model->events.received, sizeof(snapshot->received));

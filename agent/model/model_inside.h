@@ -148,6 +148,7 @@ struct model {
 	uint32_t n_groups, group_capacity;
 	uint64_t leavings; /* of targets from groups: their order */
 	uint64_t names_dropped, ended_pools_dropped; /* for want of room among the groups, and in one of them */
+	uint64_t ended_dropped;                      /* targets */
 	char variant[16];
 	struct fact_loss loss;
 	struct fact_events events;

@@ -273,6 +273,7 @@ struct snapshot {
 	uint64_t series_dropped; /* all that is in an `other`: pools that max_pools folded, those of ended processes beyond what a
 				  * group keeps, and: */
 	uint64_t names_dropped;  /* of processes: folded, or refused; a name that comes back counts again */
+	uint64_t ended_dropped;  /* targets that ended and were to be kept, but others were kept instead */
 
 	/* set by the wiring, not by the model */
 	char host[64], version[32];

@@ -249,6 +249,9 @@ static void say_refused(struct collector *all)
 	if (all->target->pools_dropped)
 		say(all, ATTR_NORMAL, "%s folded into `other`: raise max_pools to see them",
 		    format_counted(FORMAT_BUFFER, all->target->pools_dropped, "pool"));
+	if (all->snapshot->ended_dropped && !all->target->info.followed)
+		say(all, ATTR_NORMAL, "Processes that ended and are not shown: %s (those that held most are)",
+		    format_count(FORMAT_BUFFER, all->snapshot->ended_dropped));
 }
 
 /* One sentence for each pool that has something to say of that kind. */

@@ -231,6 +231,7 @@ static json_t *build_head(const struct snapshot *snapshot)
 	add(&object, "time", moment(snapshot->realtime_ns));
 	add(&object, "host", text(snapshot->host));
 	add(&object, "events_lost", build_losses(snapshot));
+	add(&object, "ended_dropped", count(snapshot->ended_dropped));
 	add(&object, "version", text(snapshot->version));
 	return object.object;
 }

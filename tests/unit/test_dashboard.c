@@ -224,6 +224,10 @@ static void test_unknown_everywhere(void **state)
 	assert_null(strstr(text, "16.0E"));
 	assert_null(strstr(text, "memory.max in about"));
 	free(text);
+	target->cgroup.is_memory_unread = false; /* there is none */
+	text = frame(&fixture->snapshot, &ui);
+	assert_non_null(strstr(text, "n/a/no max"));
+	free(text);
 }
 
 int main(void)

@@ -53,6 +53,7 @@ static void test_every_field_is_there(void **state)
 		json_type type;
 	} fields[] = {
 		{"schema", JSON_INTEGER}, {"time", JSON_STRING}, {"host", JSON_STRING}, {"version", JSON_STRING},
+		{"ended_dropped", JSON_INTEGER},
 		{"targets", JSON_ARRAY},
 		{"targets.0.pid", JSON_INTEGER}, {"targets.0.ns_pid", JSON_INTEGER},
 		{"targets.0.parent_pid", JSON_INTEGER}, {"targets.0.name", JSON_STRING},

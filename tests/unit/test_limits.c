@@ -137,8 +137,9 @@ static void a_state_rises_after_for_and_falls_after_clear_for(void **state)
 	script_end(&s);
 }
 
-/* A pool that ends within moments falls through the warning: that is one change, not a warning of what is gone. */
-static void a_fall_through_both_is_one(void **state)
+/* A pool that ends within moments falls through the warning: that is one change, not a warning of what is gone. One that
+ * takes longer is near its limit for a while. */
+static void fall_through_both(uint64_t apart_ns, bool is_one)
 {
 	struct script s = {0};
 
@@ -152,15 +153,26 @@ static void a_fall_through_both_is_one(void **state)
 	expect_transition(&s, "w-*", LIMIT_WARN, LIMIT_OVER, 6);
 	for (uint32_t thread = 200; thread < 205; thread++) {
 		exited(&s, thread);
-		pass(&s, 2 * MSEC);
+		pass(&s, apart_ns);
 	}
 	pass_counted(&s);
 	s.now = model_deadline(s.model);
 	model_judge(s.model, s.now);
-	expect_transition(&s, "w-*", LIMIT_OVER, LIMIT_OK, 1);
+	expect_transition(&s, "w-*", LIMIT_OVER, is_one ? LIMIT_OK : LIMIT_WARN, 1);
 	expect_no_transition(&s);
+	if (!is_one) {
+		s.now = model_deadline(s.model);
+		model_judge(s.model, s.now);
+		expect_transition(&s, "w-*", LIMIT_WARN, LIMIT_OK, 1);
+	}
 	assert_int_equal(model_deadline(s.model), UINT64_MAX);
 	script_end(&s);
+}
+
+static void a_fall_through_both_is_one(void **state)
+{
+	fall_through_both(2 * MSEC, true);
+	fall_through_both(80 * MSEC, false);
 }
 
 static void a_limit_tells_how_long_it_waits(void **state)

@@ -263,6 +263,7 @@ static void ended_targets_do_not_pile_up(void **state)
 	refresh(&s);
 	assert_int_equal(s.snapshot->n_targets, 32);
 	assert_int_equal(s.snapshot->targets[31].id, 100);
+	assert_int_equal(s.snapshot->ended_dropped, 68);
 	assert_int_equal(s.snapshot->n_groups, 3);
 	assert_int_equal(group(s.snapshot, "app1")->processes_started_total, 34);
 	script_end(&s);
