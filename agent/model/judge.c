@@ -104,25 +104,59 @@ void judge_threads_found(struct model *model, struct target *target, uint32_t po
 	judge_count(model, target, pool, LIMIT_THREADS, threads, now_ns);
 }
 
-void judge_threads_then(struct model *model, struct target *target, uint32_t pool, const struct threads_then *then,
-			uint64_t now_ns)
+/* What ends, or has lasted, between two changes does so at its own time. */
+static void judge_meanwhile(struct model *model, struct target *target, uint32_t pool, uint64_t until_ns)
+{
+	struct pool *judged = &target->pools.pool[pool];
+	uint64_t due_ns;
+
+	while ((due_ns = limit_track_deadline(&judged->limits[LIMIT_THREADS])) <= until_ns)
+		judge_count(model, target, pool, LIMIT_THREADS, judged->threads_then, due_ns);
+}
+
+static bool is_judged_then(const struct target *target, uint32_t pool)
+{
+	return target->pools.pool[pool].limits[LIMIT_THREADS].rule && target_is_listed(target) && !target->lives_unsure;
+}
+
+static void show_now(struct pool *pool)
+{
+	pool->limits[LIMIT_THREADS].value = pool->threads - pool->unread;
+}
+
+void judge_threads_then(struct model *model, struct target *target, uint32_t pool, int32_t change, uint64_t then_ns)
+{
+	struct pool *judged = &target->pools.pool[pool];
+	bool is_judged = is_judged_then(target, pool);
+
+	if (is_judged)
+		judge_meanwhile(model, target, pool, then_ns);
+	if (change > 0 || judged->threads_then)
+		judged->threads_then += (uint32_t)change;
+	if (!is_judged)
+		return;
+	judge_count(model, target, pool, LIMIT_THREADS, judged->threads_then, then_ns);
+	show_now(judged);
+}
+
+void judge_threads_besides(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t after_ns,
+			   uint64_t now_ns)
 {
 	struct pool *judged = &target->pools.pool[pool];
 	struct limit_track *track = &judged->limits[LIMIT_THREADS];
 	const struct limit_bounds bounds = thread_bounds(target, judged);
-	enum limit_news news = limit_track_news(track, then->before, then->count, &bounds, then->time_ns);
+	enum limit_state before;
 
-	if (news == LIMIT_NEWS || (news == LIMIT_NEWS_NONE && then->counts_now))
-		judge_count(model, target, pool, LIMIT_THREADS, then->count, now_ns);
-	if (news == LIMIT_NEWS_NONE && !then->counts_now)
-		judge_count(model, target, pool, LIMIT_THREADS, judged->threads - judged->unread, now_ns);
+	if (!is_judged_then(target, pool))
+		return;
+	if (limit_track_foresee(track, threads, &bounds, after_ns, now_ns, &before))
+		note_transition(model, target, judged->name, track, before, now_ns);
+	show_now(judged);
 }
 
-static void judge_counts(struct model *model, struct target *target, uint32_t pool, uint64_t threads, struct births *births,
-			 const struct limit_track *limits, uint64_t now_ns)
+static void judge_started(struct model *model, struct target *target, uint32_t pool, struct births *births,
+			  const struct limit_track *limits, uint64_t now_ns)
 {
-	if (!target->lives_unsure)
-		judge_count(model, target, pool, LIMIT_THREADS, threads, now_ns);
 	if (limits[LIMIT_THREADS_STARTED_PER_MINUTE].rule)
 		judge_count(model, target, pool, LIMIT_THREADS_STARTED_PER_MINUTE, births_count(births, now_ns), now_ns);
 }
@@ -130,18 +164,16 @@ static void judge_counts(struct model *model, struct target *target, uint32_t po
 /* The thread limits of a pool and of the process; POOL_NONE: of the process alone. */
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns)
 {
-	judge_counts(model, target, POOL_NONE, target->threads.living, &target->births, target->limits, now_ns);
+	if (!target->lives_unsure)
+		judge_count(model, target, POOL_NONE, LIMIT_THREADS, target->threads.living, now_ns);
+	judge_started(model, target, POOL_NONE, &target->births, target->limits, now_ns);
 	if (pool == POOL_NONE)
 		return;
 	struct pool *judged = &target->pools.pool[pool];
-	uint64_t counts = pool_counts(judged, now_ns), now = judged->threads - judged->unread;
-	const struct limit_bounds bounds = thread_bounds(target, judged);
 
-	/* What lived 20 ms ago counts still where pools become known late: but not what has been told, and is over. */
-	if (counts > now && limit_track_news(&judged->limits[LIMIT_THREADS], 0, counts, &bounds,
-					     now_ns > NAME_WAIT_NS ? now_ns - NAME_WAIT_NS : 0) == LIMIT_NEWS_TOLD)
-		counts = now;
-	judge_counts(model, target, pool, counts, &judged->births, judged->limits, now_ns);
+	target_pass_recent(model, target, target_placed_until(target, now_ns), now_ns); /* what came before is told before */
+	judge_threads_besides(model, target, pool, judged->threads - judged->unread, now_ns, now_ns);
+	judge_started(model, target, pool, &judged->births, judged->limits, now_ns);
 }
 
 static uint64_t sum_known(uint64_t a, uint64_t b)
@@ -175,8 +207,10 @@ static void judge_memory(struct model *model, struct target *target, uint64_t no
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns)
 {
 	judge_threads(model, target, POOL_NONE, now_ns);
-	for (uint32_t i = 0; i < target->pools.count; i++)
+	for (uint32_t i = 0; i < target->pools.count; i++) {
 		judge_threads(model, target, i, now_ns);
+		judge_threads_then(model, target, i, 0, target->passed_ns);
+	}
 	if (memory_too)
 		judge_memory(model, target, now_ns);
 }
@@ -203,22 +237,26 @@ void judge_release(struct model *model, struct target *target, uint64_t now_ns)
 		release(model, target, target->pools.pool[i].name, target->pools.pool[i].limits, now_ns);
 }
 
-static uint64_t tracks_deadline(const struct target *target, const struct limit_track *limits)
+static uint64_t sooner(uint64_t one, uint64_t other)
 {
-	uint64_t threads = target->lives_unsure ? UINT64_MAX : limit_track_deadline(&limits[LIMIT_THREADS]);
-	uint64_t started = limit_track_deadline(&limits[LIMIT_THREADS_STARTED_PER_MINUTE]);
-
-	return threads < started ? threads : started;
+	return one < other ? one : other;
 }
 
 uint64_t target_judge_deadline(const struct target *target)
 {
-	uint64_t deadline = tracks_deadline(target, target->limits);
+	/* No newborn that waits for its pool passes what comes after it: when that is over, there is a deadline for that. */
+	uint64_t passes_ns = target_placed_until(target, UINT64_MAX);
+	uint64_t deadline = limit_track_deadline(&target->limits[LIMIT_THREADS_STARTED_PER_MINUTE]);
 
+	if (!target->lives_unsure)
+		deadline = sooner(deadline, limit_track_deadline(&target->limits[LIMIT_THREADS]));
 	for (uint32_t i = 0; i < target->pools.count; i++) {
-		uint64_t of_pool = tracks_deadline(target, target->pools.pool[i].limits);
+		const struct limit_track *limits = target->pools.pool[i].limits;
+		uint64_t then_ns = limit_track_deadline(&limits[LIMIT_THREADS]);
 
-		deadline = of_pool < deadline ? of_pool : deadline;
+		deadline = sooner(deadline, limit_track_deadline(&limits[LIMIT_THREADS_STARTED_PER_MINUTE]));
+		if (!target->lives_unsure && then_ns <= passes_ns)
+			deadline = sooner(deadline, add_saturated(then_ns, NAME_WAIT_NS));
 	}
 	return deadline;
 }

@@ -21,8 +21,7 @@ static const struct limit_rule *rule_find(const struct policy_entry *entry, cons
 	return NULL;
 }
 
-/* Until what is born takes its name (NAME_WAIT_NS) a pool of threads may have more than it counts: a burst that ends while it
- * takes its names would be over, and not, and over again. */
+/* A count that flutters about its limit is told so often at most. */
 #define CERTAIN_NS (20 * NSEC_PER_MSEC)
 
 void limit_tracks_bind(struct limit_track tracks[LIMIT_KIND_COUNT], const struct policy_entry *entry,
@@ -71,7 +70,7 @@ void latch_fall(struct latch *latch, uint64_t now_ns)
 static void latch_update(struct latch *latch, bool condition, uint64_t now_ns, uint64_t for_ns,
 			 uint64_t clear_for_ns)
 {
-	if (condition == latch->on) {
+	if (condition == latch->on || now_ns < latch->foreseen_ns) {
 		latch->contrary = false;
 		return;
 	}
@@ -105,6 +104,19 @@ static bool is_near(const struct limit_rule *rule, uint64_t value, uint64_t max)
 				       (double)value >= rule->warn_ratio * (double)max);
 }
 
+static bool has_changed(struct limit_track *track, enum limit_state before, uint64_t now_ns, enum limit_state *ret_before)
+{
+	enum limit_state state = limit_track_state(track);
+
+	if (state == before)
+		return false;
+	track->since_ns = now_ns;
+	if (state == LIMIT_OVER)
+		track->violations++;
+	*ret_before = before;
+	return true;
+}
+
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before)
 {
@@ -124,27 +136,29 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 	if (before == LIMIT_OVER && !track->over.on && track->warn.contrary &&
 	    track->warn.contrary_since_ns - fell_ns <= FALL_NS)
 		latch_fall(&track->warn, now_ns);
-	enum limit_state state = limit_track_state(track);
-
-	if (state == before)
-		return false;
-	track->since_ns = now_ns;
-	if (state == LIMIT_OVER)
-		track->violations++;
-	*ret_before = before;
-	return true;
+	return has_changed(track, before, now_ns, ret_before);
 }
 
-enum limit_news limit_track_news(const struct limit_track *track, uint64_t before, uint64_t value,
-				 const struct limit_bounds *bounds, uint64_t then_ns)
+static void latch_foresee(struct latch *latch, bool condition, uint64_t after_ns, uint64_t now_ns)
 {
-	uint64_t max = track->rule ? limit_rule_max(track->rule, bounds) : UNKNOWN_U64;
+	if (condition && !latch->on && latch->fell_ns <= after_ns)
+		*latch = (struct latch){.on = true, .foreseen_ns = now_ns};
+}
 
-	if (is_over(value, max) && !track->over.on)
-		return is_over(before, max) || track->over.fell_ns > then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
-	if (max != UNKNOWN_U64 && is_near(track->rule, value, max) && !track->warn.on)
-		return is_near(track->rule, before, max) || track->warn.fell_ns > then_ns ? LIMIT_NEWS_TOLD : LIMIT_NEWS;
-	return LIMIT_NEWS_NONE;
+bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
+			 uint64_t now_ns, enum limit_state *ret_before)
+{
+	enum limit_state before = limit_track_state(track);
+
+	if (!track->rule)
+		return false;
+	track->value = value;
+	track->max = limit_rule_max(track->rule, bounds);
+	if (track->rule->for_ns)
+		return false;
+	latch_foresee(&track->over, is_over(value, track->max), after_ns, now_ns);
+	latch_foresee(&track->warn, is_near(track->rule, value, track->max), after_ns, now_ns);
+	return has_changed(track, before, now_ns, ret_before);
 }
 
 static uint64_t latch_deadline(const struct limit_track *track, const struct latch *latch)

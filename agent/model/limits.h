@@ -11,7 +11,8 @@
 struct latch {
 	bool on, contrary;      /* contrary: the condition differs from the state, since: */
 	uint64_t contrary_since_ns;
-	uint64_t fell_ns; /* when it was on last; 0: never */
+	uint64_t fell_ns;     /* when it was on last; 0: never */
+	uint64_t foreseen_ns; /* turned on then, before what was there up to then was judged: that turns nothing off */
 };
 
 struct limit_track { /* one limit of one pool; rule NULL: the user asked for none */
@@ -37,11 +38,10 @@ enum limit_state limit_track_state(const struct limit_track *track);
  * changes nothing. */
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before);
-/* What a value would turn on that was there at a time that is over, after another value: nothing; what has been told, since it
- * was on at that time, or when it came so far; or a state that nobody has heard of. */
-enum limit_news { LIMIT_NEWS_NONE, LIMIT_NEWS_TOLD, LIMIT_NEWS };
-enum limit_news limit_track_news(const struct limit_track *track, uint64_t before, uint64_t value,
-				 const struct limit_bounds *bounds, uint64_t then_ns);
+/* Turns on, and never off, what a value turns on at once, unless it was on after a time: for what is judged before, or beside,
+ * what is judged in order. */
+bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
+			 uint64_t now_ns, enum limit_state *ret_before);
 /* Beyond its maximum, but not for long enough yet: when it will be over. UINT64_MAX: it is not. */
 uint64_t limit_track_over_at(const struct limit_track *track);
 /* Turns it off at once. */

@@ -147,7 +147,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 		thread_note_brief(model, target, thread, false, now_ns, !thread->unrun_ns);
 	pool->threads++;
 	pool->unread += thread->is_unread;
-	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, settling, now_ns);
+	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, now_ns);
 	pool_note_peak(target, pool);
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);
@@ -166,7 +166,7 @@ static void count_unread(struct model *model, struct target *target, struct thre
 	thread->is_unread = false;
 	pool->unread--;
 	count_arrival(pool, thread);
-	thread_counts_in(target, thread, POOL_NONE, thread->pool, true, now_ns);
+	thread_counts_in(target, thread, POOL_NONE, thread->pool, now_ns);
 	pool_note_peak(target, pool);
 	judge_threads(model, target, thread->pool, now_ns);
 }
@@ -291,7 +291,7 @@ void thread_take_back(struct target *target, struct thread *thread)
 	if (thread->is_unread)
 		return;
 	take_arrival_back(pool, thread);
-	thread_counts_in(target, thread, thread->pool, POOL_NONE, true, 0);
+	thread_counts_in(target, thread, thread->pool, POOL_NONE, 0);
 }
 
 /* A team that ends before its maker's time to take a name is over is that one's all the same. */

@@ -63,6 +63,7 @@ struct target {
 	uint64_t briefs_ns; /* when they were counted last */
 	uint64_t turns; /* births and briefs so far: their order */
 	struct recent recent;
+	uint64_t passed_ns; /* up to then all of recent have passed, and what they make of a pool's limit is told */
 	uint64_t recent_due_ns, recent_last_due_ns; /* when the first and the last that nobody waits for pass; UINT64_MAX: none */
 	struct fact_runtime runtime;
 	uint64_t runtime_told; /* passes that told something, up to the last refresh */
@@ -289,9 +290,8 @@ bool target_briefs_wait(const struct target *target, uint64_t now_ns);
 void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);
 
 /* counts.c */
-/* Another pool counts it; POOL_NONE: none. is_since_birth: it has been that one's all the time. */
-void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after,
-		      bool is_since_birth, uint64_t now_ns);
+/* Another pool counts it; POOL_NONE: none. It does so since its birth, if that has not passed. */
+void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after, uint64_t now_ns);
 /* It has ended; was_counted: its pool had counted it. */
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
 /* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
@@ -304,8 +304,6 @@ void target_pass_recent(struct model *model, struct target *target, uint64_t unt
 /* What counts that are unsure seem to be is none. */
 void target_note_peak(struct target *target);
 void pool_note_peak(const struct target *target, struct pool *pool);
-/* For limits: those that live now; or did NAME_WAIT_NS ago, where newborns were counted only since. */
-uint32_t pool_counts(const struct pool *pool, uint64_t now_ns);
 
 /* given_back.c */
 /* How much more than then `made` bytes are now. */
@@ -325,13 +323,11 @@ void target_seek_stacks(struct target *target, uint64_t time_ns);
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns);
 /* So many were found to live. */
 void judge_threads_found(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns);
-/* So many lived in a pool at one time that is over. */
-struct threads_then {
-	uint64_t time_ns, before, count;
-	bool counts_now; /* until more is known: a state falls by it, too */
-};
-void judge_threads_then(struct model *model, struct target *target, uint32_t pool, const struct threads_then *then,
-			uint64_t now_ns);
+/* A pool's count changed at a time that all have passed. */
+void judge_threads_then(struct model *model, struct target *target, uint32_t pool, int32_t change, uint64_t then_ns);
+/* So many live in a pool, or lived after a time and it is not known when: too many are told at once. */
+void judge_threads_besides(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t after_ns,
+			   uint64_t now_ns);
 void judge_release(struct model *model, struct target *target, uint64_t now_ns);
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns);
 uint64_t target_judge_deadline(const struct target *target);

@@ -96,8 +96,7 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 		if (most > pool->threads_peak)
 			pool->threads_peak = (uint32_t)most;
 		if (most > pool->threads - pool->unread)
-			judge_threads_then(model, target, index,
-					   &(struct threads_then){.time_ns = target->briefs_ns, .count = most}, now_ns);
+			judge_threads_besides(model, target, index, most, target->briefs_ns, now_ns);
 	}
 	target->briefs_ns = now_ns;
 	briefs_forget(briefs);

@@ -38,8 +38,7 @@ struct pool {
 	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	uint32_t threads_found; /* of a refresh after losses: members that lived at one moment for certain */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
-	uint32_t threads_then;            /* of target.recent: NAME_WAIT_NS ago, by what is known of them now */
-	uint64_t late_ns;                 /* until then that may be more than what was counted at the time */
+	uint32_t threads_then;            /* at target.passed_ns, by what is known of them now */
 	uint32_t unread;                  /* of threads: in no limit, peak or count of births yet (thread.is_unread) */
 	uint32_t guests;                  /* such newborns, if they are to come here; no peak has them in */
 	uint64_t seen, started, exited;   /* there at attach; born since; ended */

@@ -37,7 +37,7 @@ static inline const struct snapshot_limit *process_limit(const struct snapshot_t
 	return limit_of(target->limits, target->n_limits, kind);
 }
 
-static inline void expect_transition(struct script *s, const char *of, enum limit_state before, enum limit_state now,
+static inline struct limit_transition expect_transition(struct script *s, const char *of, enum limit_state before, enum limit_state now,
 			      uint64_t value)
 {
 	struct limit_transition transition;
@@ -50,6 +50,15 @@ static inline void expect_transition(struct script *s, const char *of, enum limi
 	assert_int_equal(transition.before, before);
 	assert_int_equal(transition.limit.state, now);
 	assert_int_equal(transition.limit.value, value);
+	return transition;
+}
+
+static inline void expect_transition_at(struct script *s, uint64_t time_ns, const char *of, enum limit_state before,
+					enum limit_state now, uint64_t value)
+{
+	struct limit_transition transition = expect_transition(s, of, before, now, value);
+
+	assert_int_equal(transition.time_ns, time_ns);
 }
 
 static inline void expect_no_transition(struct script *s)
@@ -57,6 +66,18 @@ static inline void expect_no_transition(struct script *s)
 	struct limit_transition transition;
 
 	assert_false(model_next_transition(s->model, &transition));
+}
+
+/* As the agent does: what is due is judged when it is. */
+static inline void run_for(struct script *s, uint64_t length_ns)
+{
+	uint64_t end_ns = s->now + length_ns, due_ns;
+
+	while ((due_ns = model_deadline(s->model)) <= end_ns) {
+		s->now = due_ns > s->now ? due_ns : s->now + 1;
+		model_judge(s->model, s->now);
+	}
+	s->now = end_ns;
 }
 
 static inline void workers(struct script *s, uint32_t first, uint32_t count)

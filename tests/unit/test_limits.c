@@ -76,18 +76,11 @@ static void a_violation_between_two_refreshes_counts(void **state)
 	script_end(&s);
 }
 
-/* Until it is known how many lived with who has ended. */
-static void pass_counted(struct script *s)
-{
-	pass(s, 20 * MSEC);
-	assert_true(model_deadline(s->model) <= s->now);
-	model_judge(s->model, s->now);
-}
+#define COUNTED_NS (20 * MSEC) /* then it is known how many lived */
 
 static void a_state_rises_after_for_and_falls_after_clear_for(void **state)
 {
 	struct script s = {0};
-	uint64_t start;
 
 	limit(&s, "w-*", LIMIT_THREADS, 2);
 	s.limits[0].for_ns = 5 * SEC;
@@ -96,42 +89,34 @@ static void a_state_rises_after_for_and_falls_after_clear_for(void **state)
 	leader(&s);
 	tick(&s);
 	workers(&s, 200, 3);
-	start = s.now;
-	assert_int_equal(model_deadline(s.model), start + 5 * SEC);
 	/* gone before it has held: nothing */
-	pass(&s, 4 * SEC);
+	run_for(&s, 4 * SEC);
 	exited(&s, 200);
 	exited(&s, 201);
-	pass(&s, 4 * SEC);
-	model_judge(s.model, s.now);
+	run_for(&s, 4 * SEC);
 	expect_no_transition(&s);
 	assert_int_equal(model_deadline(s.model), UINT64_MAX);
 	/* holds */
 	workers(&s, 210, 2);
-	start = s.now;
-	s.now = model_deadline(s.model);
-	assert_int_equal(s.now, start + 5 * SEC);
-	model_judge(s.model, s.now - 1);
+	run_for(&s, 5 * SEC + COUNTED_NS - 1);
 	expect_no_transition(&s);
-	model_judge(s.model, s.now);
-	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_OVER, 3);
+	run_for(&s, 1);
+	expect_transition_at(&s, s.now - COUNTED_NS, "w-*", LIMIT_OK, LIMIT_OVER, 3);
 	/* back to 2 of 2: over ends, warn (80 %) stays */
 	exited(&s, 210);
-	start = s.now;
-	pass_counted(&s);
-	assert_int_equal(model_deadline(s.model), start + 30 * SEC);
-	pass(&s, 10 * SEC);
+	run_for(&s, COUNTED_NS);
+	assert_int_equal(model_deadline(s.model), s.now + 30 * SEC);
+	run_for(&s, 10 * SEC);
 	workers(&s, 220, 1); /* over again before it fell: the time below was none */
+	run_for(&s, COUNTED_NS);
 	assert_int_equal(model_deadline(s.model), UINT64_MAX);
 	exited(&s, 220);
-	pass(&s, 30 * SEC);
-	model_judge(s.model, s.now);
-	expect_transition(&s, "w-*", LIMIT_OVER, LIMIT_WARN, 2);
+	run_for(&s, 30 * SEC + COUNTED_NS);
+	expect_transition_at(&s, s.now - COUNTED_NS, "w-*", LIMIT_OVER, LIMIT_WARN, 2);
 	exited(&s, 202);
 	exited(&s, 211);
-	pass(&s, 30 * SEC);
-	model_judge(s.model, s.now);
-	expect_transition(&s, "w-*", LIMIT_WARN, LIMIT_OK, 0);
+	run_for(&s, 30 * SEC + COUNTED_NS);
+	expect_transition_at(&s, s.now - COUNTED_NS, "w-*", LIMIT_WARN, LIMIT_OK, 0);
 	expect_no_transition(&s);
 	assert_int_equal(model_deadline(s.model), UINT64_MAX);
 	script_end(&s);
@@ -153,18 +138,13 @@ static void fall_through_both(uint64_t apart_ns, bool is_one)
 	expect_transition(&s, "w-*", LIMIT_WARN, LIMIT_OVER, 6);
 	for (uint32_t thread = 200; thread < 205; thread++) {
 		exited(&s, thread);
-		pass(&s, apart_ns);
+		run_for(&s, apart_ns);
 	}
-	pass_counted(&s);
-	s.now = model_deadline(s.model);
-	model_judge(s.model, s.now);
+	run_for(&s, 31 * SEC);
 	expect_transition(&s, "w-*", LIMIT_OVER, is_one ? LIMIT_OK : LIMIT_WARN, 1);
-	expect_no_transition(&s);
-	if (!is_one) {
-		s.now = model_deadline(s.model);
-		model_judge(s.model, s.now);
+	if (!is_one)
 		expect_transition(&s, "w-*", LIMIT_WARN, LIMIT_OK, 1);
-	}
+	expect_no_transition(&s);
 	assert_int_equal(model_deadline(s.model), UINT64_MAX);
 	script_end(&s);
 }
