@@ -401,11 +401,11 @@ int watched_birth(struct watched *watched, const struct fact *fact, const struct
 	struct fact born = *fact;
 
 	watched->arenas_stir = true;
-	(void)watched_note(watched, fact, sink);
 	if (!watched->descriptor.stack_block && born.thread.tls_base)
 		watched_learn_again(watched, false);
 	watched->has_unread |= !watched->descriptor.stack_block && born.thread.tls_base;
 	watched_read_descriptors(watched, &born.thread, 1);
+	(void)watched_note(watched, &born, sink); /* with its whole stack, which is none of its creator's growth */
 	return emit_thread(watched, &born, sink);
 }
 

@@ -82,11 +82,16 @@ int watched_disown_tls(struct fact_thread *threads, size_t stride, size_t count)
 	return 0;
 }
 
+/* sizeof(struct pthread) in glibc 2.36. A larger one begins farther below the end, and a stack of whole pages has room for
+ * it; a smaller one is read in vain. */
+#define DESCRIPTOR_SIZE 2368
+
 /* The range that clone told ends below a static TLS, and where that is large nothing but the descriptor says that it lies
- * on the same stack. */
+ * on the same stack. Where the stack's size is no multiple of the page, the descriptor may end in a further page. */
 static bool has_whole_stack(const struct fact_thread *thread)
 {
-	return thread->stack_start && thread->tls_base - thread->stack_start < thread->stack_length;
+	return thread->stack_start && thread->tls_base - thread->stack_start < thread->stack_length &&
+	       thread->stack_start + thread->stack_length - thread->tls_base >= DESCRIPTOR_SIZE;
 }
 
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count)

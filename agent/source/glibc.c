@@ -3,12 +3,14 @@
  * batches. It must not know what a thread is charged with. */
 #include "glibc_evidence.h"
 #include "memory_reader.h"
+#include "stack_pages.h"
 #include "symbols.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define LEARN_THREADS 64
 
@@ -155,6 +157,7 @@ static bool thread_fill(const struct glibc_descriptor *descriptor, const struct 
 		size = word_at(bytes, descriptor->stack_size - window->from);
 		if (!stack_is_sound(start, size, thread->tls_base))
 			return false;
+		stack_pages((uint64_t)sysconf(_SC_PAGESIZE), &start, &size);
 		thread->stack_start = start;
 		thread->stack_length = size;
 	}

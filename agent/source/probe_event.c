@@ -2,6 +2,7 @@
 /* Ring records to facts: pure, and wary of what the bytes say. It must not know where records come from, nor which
  * targets there are. */
 #include "probe_event.h"
+#include "stack_pages.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -148,8 +149,8 @@ static int memory_facts(const struct event_memory *event, uint64_t page_size, st
 	return range->length || fact->kind == FACT_BRK ? 1 : -EINVAL;
 }
 
-/* glibc and musl give clone3 the stack as it ends below the thread's TLS and descriptor; these lie in the same
- * mapping, which ends with the page of the thread pointer (nptl/allocatestack.c). */
+/* glibc gives clone3 the stack as it ends below the thread's TLS and descriptor; these lie in the same mapping
+ * (nptl/allocatestack.c). It reaches at least to the page of the thread pointer, at which the descriptor begins. */
 static void stack_fill(const struct event_thread *event, uint64_t page_size, struct fact_thread *thread)
 {
 	uint64_t start = event->stack_start, length = event->stack_length, end;
@@ -159,9 +160,8 @@ static void stack_fill(const struct event_thread *event, uint64_t page_size, str
 	if (event->tls_base >= end && event->tls_base - end < MAX_STATIC_TLS &&
 	    !__builtin_add_overflow(event->tls_base, 1, &end))
 		length = end - start;
-	if (round_out(&start, &length, page_size) < 0)
-		return;
-	thread->stack_start = start;
+	stack_pages(page_size, &start, &length);
+	thread->stack_start = length ? start : 0;
 	thread->stack_length = length;
 }
 

@@ -105,6 +105,25 @@ def test_merged_stacks_are_told_apart(pools):
     assert_identity(target)
 
 
+@pytest.mark.parametrize("size", (1000000, 245 * 4096 + 64, 245 * 4096))
+def test_the_descriptor_ends_in_a_page_of_its_own(puppet, watch, final, size):
+    """Where the stack's size is no multiple of the page; by little, in the second. What is mapped is whole pages."""
+    workload = puppet()
+    watching = watch(workload.pid)
+    script = f"main spawn a {size}\nmain spawn b {size}\na stack 100K\na exit\n"
+    workload.script(script + "".join(f"main spawn c{i} {size}\n" for i in range(8)) + "c0 stack 200K")
+    truth = workload.ask("truth")["threads"]
+    early, late = both(workload, watching, final)
+    for target in (early, late):
+        listed = {thread["tid"]: thread["memory"] for thread in target["thread_list"]}
+        for name, thread in truth.items():
+            memory = listed[thread["tid"]]
+            assert memory["mmap"]["resident_bytes"] == 0, name
+            if name != "main":
+                assert memory["stack"]["resident_bytes"] == thread["stack"], name
+    assert early["memory"]["unattributed"] == late["memory"]["unattributed"]
+
+
 def test_the_part_of_a_stack_that_is_in_use(puppet):
     """From its stack pointer, which the kernel tells of a thread that waits, to the end of its mapping."""
     workload = puppet()

@@ -201,6 +201,8 @@ static void test_stack_reaches_to_the_descriptor(void **state)
 		{0x10000, 0x7f80, 0, 0x10000, 0x8000},        /* no TLS of its own */
 		{0x10000, 0x7f80, 0x9000, 0x10000, 0x8000},   /* TLS below: unrelated */
 		{0x10000, 0x7f80, 0x4000000, 0x10000, 0x8000}, /* far above: unrelated */
+		{0x10010, 0x7f70, 0x187c0, 0x11000, 0x8000},  /* its first page is of what ends there */
+		{0x10010, 0x10, 0, 0, 0},                     /* no page of its own */
 		{0x10000, 0, 0x187c0, 0, 0},
 		{UINT64_MAX - 5, 5, UINT64_MAX, 0, 0},
 		{UINT64_MAX, 5, 0, 0, 0},
