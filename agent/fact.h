@@ -133,6 +133,9 @@ struct fact_target {
 	uint32_t pid;        /* in the procfs in use */
 	uint32_t ns_pid;     /* in the innermost PID namespace of the target */
 	uint32_t parent_pid; /* 0: unknown */
+	/* The target that it descends from, by who forked whom: who forked it may have ended, and /proc names another parent
+	 * then. Its own: of those watched nobody has. 0: unknown */
+	uint32_t family;
 	uint64_t start_ns;   /* boottime */
 	uint64_t image_ns;   /* when it last called exec, as far as that was seen; 0: not since the attach */
 	uint32_t policy;     /* index of the policy entry that matched (struct policy) */

@@ -130,12 +130,13 @@ static __always_inline void birth_describe(bool is_typed, struct event_thread *e
 				    (void *)(event->tls_base + offset));
 }
 
-static __always_inline void process_describe(struct event_thread *event, struct task_struct *task,
+static __always_inline void process_describe(struct event_thread *event, __u32 family, struct task_struct *task,
 					     struct task_struct *parent)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 
 	event->pid = event->header.tid;
+	event->family = family;
 	event->inner_pid = pid_number(pid, BPF_CORE_READ(pid, level));
 	event->parent_pid = task_number(BPF_CORE_READ(parent, group_leader), false);
 	event->header.flags |= EVENT_THREAD_LEADER;
@@ -194,7 +195,7 @@ static __always_inline int on_birth(bool is_typed, struct task_struct *child, __
 	}
 	birth_describe(is_typed, event, offset, child, flags);
 	if (own_space)
-		process_describe(event, child, task_current());
+		process_describe(event, next.family, child, task_current());
 	event_submit_urgent(event);
 	return 0;
 }
@@ -299,7 +300,7 @@ static __always_inline int guest_exec(bool is_typed, struct task_struct *task, _
 	event->header.flags |= EVENT_PROCESS_EXECED;
 	event->creator_tid = 0;
 	event->creator_start_ns = 0;
-	process_describe(event, task, BPF_CORE_READ(task, real_parent));
+	process_describe(event, next.family, task, BPF_CORE_READ(task, real_parent));
 	event_submit_urgent(event);
 	return 0;
 }
@@ -320,7 +321,7 @@ static __always_inline int on_exec(bool is_typed, struct task_struct *task, __u3
 	event = thread_event(is_typed, process, EVENT_EXEC, task, bpf_ktime_get_boot_ns());
 	if (!event)
 		return 0;
-	process_describe(event, task, BPF_CORE_READ(task, real_parent));
+	process_describe(event, process->family, task, BPF_CORE_READ(task, real_parent));
 	/* The tracepoint tells the kernel's own number only, and the old one no longer leads to a task. */
 	if (old_tid != tgid) {
 		event->header.flags |= EVENT_THREAD_TOOK_OVER;

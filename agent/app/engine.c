@@ -120,9 +120,9 @@ struct fact_sink engine_sink(struct engine *engine)
 }
 
 /* A child is what its parent is until it calls exec. When it is looked at it may be doing that, or be gone. */
-static bool takes_after_parent(const struct engine *engine, struct fact_target *info)
+static bool takes_after(const struct engine *engine, uint32_t parent_pid, struct fact_target *info)
 {
-	const struct watched *parent = watched_list_living_of(&engine->watched, info->parent_pid);
+	const struct watched *parent = watched_list_living_of(&engine->watched, parent_pid);
 
 	if (!parent)
 		return false;
@@ -131,7 +131,7 @@ static bool takes_after_parent(const struct engine *engine, struct fact_target *
 	return true;
 }
 
-static int apply_target(struct engine *engine, struct watched *watched, bool is_forked)
+static int apply_target(struct engine *engine, struct watched *watched, bool is_classified)
 {
 	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .time_ns = boottime()};
 	struct probe_trial trials[GROUP_COUNT];
@@ -141,7 +141,7 @@ static int apply_target(struct engine *engine, struct watched *watched, bool is_
 	if (!watched->info.name[0])
 		snprintf(watched->info.name, sizeof(watched->info.name), "%s", watched->info.comm);
 	watched->info.memory_hidden = glibc_is_hidden(watched->info.pid, engine->options.procfs);
-	if (!(is_forked && takes_after_parent(engine, &watched->info)) && engine->options.classify)
+	if (!is_classified && engine->options.classify)
 		engine->options.classify(engine->options.context, &watched->info);
 	fact.target_info = watched->info;
 	error = apply(engine, &fact);
@@ -217,12 +217,12 @@ static int open_target(struct engine *engine, uint32_t id, const struct fact_tar
 }
 
 /* From here on the model knows it, whatever comes of it. */
-static int watch(struct engine *engine, struct watched *opened, enum seed_reason reason)
+static int watch(struct engine *engine, struct watched *opened, enum seed_reason reason, bool is_classified)
 {
 	_cleanup_(watched_freep) struct watched *watched = opened;
 	struct fact_sink sink = engine_sink(engine);
 	struct fact end;
-	int error = apply_target(engine, watched, reason == SEED_INHERITED);
+	int error = apply_target(engine, watched, is_classified);
 
 	if (error)
 		return error;
@@ -248,11 +248,23 @@ static int lacks_files(uint32_t pid, struct explain *explain)
 	return -EMFILE;
 }
 
+/* Of a child that is there already; 0: its parent is not watched. */
+static uint32_t family_of(const struct engine *engine, uint32_t pid)
+{
+	const struct watched *parent = NULL;
+	uint64_t start_ns;
+	uint32_t parent_pid;
+
+	if (!procfs_born(engine->procfs, pid, &parent_pid, &start_ns))
+		parent = watched_list_living_of(&engine->watched, parent_pid);
+	return parent ? parent->info.family : 0;
+}
+
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain)
 {
 	struct fact_target info = {0};
 	struct watched *watched = NULL;
-	uint32_t id = 0;
+	uint32_t id = 0, family;
 	int error;
 
 	*explain = (struct explain){0};
@@ -262,16 +274,18 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 	error = procfs_check_target(engine->procfs, pid, explain);
 	if (error)
 		return error;
-	error = probes_add_target(engine->probes, pid, follow_forks, &id, explain);
+	family = family_of(engine, pid);
+	error = probes_add_target(engine->probes, pid, follow_forks, family, &id, explain);
 	if (error)
 		return error;
 	error = procfs_describe(engine->procfs, pid, &info);
+	info.family = family ? family : id;
 	if (!error)
 		error = probes_check_guest(engine->probes, pid, info.parent_pid, explain);
 	if (!error)
 		error = open_target(engine, id, &info, follow_forks, &watched, explain);
 	if (!error)
-		error = watch(engine, watched, SEED_ATTACH);
+		error = watch(engine, watched, SEED_ATTACH, false);
 	if (error) {
 		probes_remove_target(engine->probes, id);
 		if (open_files_are_short(error))
@@ -294,7 +308,7 @@ static int count_brief(struct engine *engine, const struct fact *fact)
 	struct fact born = *fact, end = unheard_end(fact->target);
 	int error;
 
-	if (born.target_info.execed || !takes_after_parent(engine, &born.target_info))
+	if (born.target_info.execed || !takes_after(engine, born.target_info.parent_pid, &born.target_info))
 		snprintf(born.target_info.name, sizeof(born.target_info.name), "%s", born.target_info.comm);
 	error = apply(engine, &born);
 	return error ? error : apply(engine, &end);
@@ -304,18 +318,22 @@ static int count_brief(struct engine *engine, const struct fact *fact)
 static int adopt(struct engine *engine, const struct fact *fact)
 {
 	enum seed_reason reason = fact->target_info.execed ? SEED_EXEC : SEED_INHERITED;
+	const struct fact_target *told = &fact->target_info;
 	struct fact_target info = {0};
 	struct watched *watched = NULL;
 	struct explain ignored;
-	int error = procfs_describe(engine->procfs, fact->target_info.pid, &info);
+	int error = procfs_describe(engine->procfs, told->pid, &info);
+	/* Its parent is who forked it: who is that in /proc now may have it from one that has ended. */
+	bool is_heir = !told->execed && takes_after(engine, told->parent_pid, &info);
 
 	info.followed = true;
+	info.family = told->family;
 	if (!error)
 		error = open_target(engine, fact->target, &info, true, &watched, &ignored);
 	if (open_files_are_short(error))
 		probes_count_unwatched(engine->probes);
 	else
-		error = error ? count_brief(engine, fact) : watch(engine, watched, reason);
+		error = error ? count_brief(engine, fact) : watch(engine, watched, reason, is_heir);
 	if (!watched || error)
 		probes_remove_target(engine->probes, fact->target);
 	return error == -ENOMEM ? error : 0;
@@ -349,6 +367,7 @@ static int image_changed(struct engine *engine, struct watched *watched, const s
 	if (error)
 		return image_was_brief(engine, watched, fact);
 	info.followed = watched->info.followed;
+	info.family = fact->target_info.family;
 	info.image_ns = fact->time_ns;
 	snprintf(info.name, sizeof(info.name), "%s", info.comm);
 	watched->info = info;
@@ -415,70 +434,6 @@ int engine_route(void *context, const struct fact *fact)
 		engine->grew |= watched->grew;
 		return error;
 	}
-}
-
-static void blame(struct engine *engine)
-{
-	struct fact_sink sink = engine_sink(engine);
-
-	for (size_t i = 0; engine->grew && i < engine->watched.count; i++)
-		if (engine->watched.watched[i]->grew)
-			(void)watched_blame(engine->watched.watched[i], &sink);
-	engine->grew = false;
-}
-
-void engine_tell_transitions(struct engine *engine)
-{
-	struct limit_transition transition;
-
-	while (model_next_transition(engine->model, &transition))
-		if (engine->options.on_transition)
-			engine->options.on_transition(engine->options.context, &transition);
-}
-
-/* Whose worker a newborn is, where a limit asks for it: a refresh reads that by itself. */
-static void meet_workers(struct engine *engine)
-{
-	struct fact_sink sink = engine_sink(engine);
-	uint64_t now = boottime();
-
-	for (size_t i = 0; i < engine->watched.count && !engine->is_refreshing; i++) {
-		struct watched *watched = engine->watched.watched[i];
-
-		if (watched->meet_ns && watched->meet_ns <= now && !watched->ended)
-			(void)watched_meet_workers(watched, &sink);
-	}
-}
-
-void engine_events(struct engine *engine)
-{
-	struct fact_sink sink = {.emit = engine_route, .context = engine};
-
-	engine_ask_newborns(engine);
-	probes_drain(engine->probes, &sink);
-	blame(engine);
-	meet_workers(engine);
-	model_judge(engine->model, boottime());
-	engine_tell_transitions(engine);
-}
-
-uint64_t engine_due(struct engine *engine)
-{
-	uint64_t due = model_deadline(engine->model), drain = probes_due(engine->probes);
-
-	for (size_t i = 0; i < engine->watched.count; i++) {
-		const struct watched *watched = engine->watched.watched[i];
-
-		if (watched->meet_ns && watched->meet_ns < due && !watched->ended)
-			due = watched->meet_ns;
-	}
-	engine->due_ns = due;
-	return drain < due ? drain : due;
-}
-
-bool engine_wants_refresh(const struct engine *engine)
-{
-	return model_wants_refresh(engine->model);
 }
 
 uint64_t engine_sample(struct engine *engine)

@@ -198,6 +198,7 @@ static void target_fill(const struct event_thread *event, struct fact *fact)
 	info->pid = event->pid;
 	info->ns_pid = event->inner_pid;
 	info->parent_pid = event->parent_pid;
+	info->family = event->family;
 	info->start_ns = event->header.start_ns;
 	info->followed = event->header.kind == EVENT_PROCESS_BORN;
 	info->execed = event->header.flags & EVENT_PROCESS_EXECED;

@@ -235,7 +235,7 @@ int probes_check_guest(struct probes *probes, uint32_t pid, uint32_t parent, str
 	return fail(explain, -EINVAL, what, why, remedy);
 }
 
-int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
+int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t family, uint32_t *ret_target,
 		      struct explain *explain)
 {
 	struct task_record record = {0};
@@ -273,6 +273,7 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	process.share = (uint16_t)(space->target % EVENT_SHARES);
 	process.flags = follow_forks ? PROCESS_FOLLOW : 0;
 	process.start_ns = record.start_ns;
+	process.family = family ? family : space->target;
 	process.left = EVENT_GROWTH_BYTES;
 	r = process_insert(probes, record.kernel_tgid, &process);
 	/* It is there already when a followed parent has just made it; its birth is still in the ring. */

@@ -41,10 +41,11 @@ size_t probes_in_use(const struct probes *probes, struct probe_trial *trials, si
 /* -EINVAL, explained: it lives in its parent's memory (CLONE_VM, and is not about to exec), which would be taken for its own;
  * attached to the parent, both are shown. 0: no, or not to be told. */
 int probes_check_guest(struct probes *probes, uint32_t pid, uint32_t parent, struct explain *explain);
-/* From now on, events of this process (PID of the procfs in use) are reported, under *ret_target.
+/* From now on, events of this process (PID of the procfs in use) are reported, under *ret_target. family: of the target
+ * that it descends from, and then of whoever descends from it; 0: its own.
  * -ESRCH: no such process; -EXDEV: its PID cannot be translated to the kernel's; -E2BIG: the map is full; -EEXIST (not
  * explained): it is in the memory of one that is a target already. */
-int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t *ret_target,
+int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, uint32_t family, uint32_t *ret_target,
 		      struct explain *explain);
 /* So many processes found no room when they were looked for: they count as lost with the map. */
 void probes_note_unwatched(struct probes *probes, uint64_t count);
@@ -54,7 +55,7 @@ void probes_remove_target(struct probes *probes, uint32_t target);
 /* Poll for reading, until probes_due() at the latest: after a pause a thread event wakes at once. */
 int probes_fd(const struct probes *probes);
 uint64_t probes_due(const struct probes *probes); /* a boottime; UINT64_MAX: never */
-/* Emits what is in the ring. A followed child appears as FACT_TARGET (pid, ns_pid, parent_pid, start_ns, comm
+/* Emits what is in the ring. A followed child appears as FACT_TARGET (pid, ns_pid, parent_pid, family, start_ns, comm
  * and `followed` set, the rest empty) before its own facts; a FACT_TARGET of a target that is known already
  * says that it has called exec: describe and seed it anew, only its leader lives on. FACT_TARGET_GONE comes once,
  * after the exits of its threads; the target stays in the tables until removed or reaped. Reads at most 65,536

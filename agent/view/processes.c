@@ -48,21 +48,64 @@ static const struct by_pid *find_pid(const struct by_pid *sorted, size_t count, 
 	return low && sorted[low - 1].pid == pid ? &sorted[low - 1] : NULL;
 }
 
+/* By who forked whom, the first of them in the snapshot: that one has no forebear there. */
+struct by_family {
+	uint32_t family;
+	size_t index;
+};
+
+static int compare_families(const void *a, const void *b)
+{
+	const struct by_family *left = a, *right = b;
+	int order = compare_u64(left->family, right->family);
+
+	return order ? order : compare_u64(left->index, right->index);
+}
+
+/* Of each target the first that descends from whom it does; itself, where that is not known. -ENOMEM. */
+static int find_firsts(const struct snapshot *snapshot, size_t *firsts)
+{
+	size_t count = snapshot->n_targets;
+	_cleanup_(freep) struct by_family *sorted = calloc(count + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (struct by_family){ snapshot->targets[i].info.family, i };
+	qsort(sorted, count, sizeof(*sorted), compare_families);
+	for (size_t i = 0; i < count; i++) {
+		bool is_next = i && sorted[i].family && sorted[i].family == sorted[i - 1].family;
+
+		firsts[sorted[i].index] = is_next ? firsts[sorted[i - 1].index] : sorted[i].index;
+	}
+	return 0;
+}
+
+/* The watched parent that /proc named, of a target that descends from none that was watched then; else itself. */
+static size_t parent_of(const struct snapshot *snapshot, const struct by_pid *sorted, size_t index)
+{
+	const struct fact_target *info = &snapshot->targets[index].info;
+	const struct by_pid *parent = NULL;
+
+	if (info->parent_pid && info->parent_pid != info->pid)
+		parent = find_pid(sorted, snapshot->n_targets, info->parent_pid, info->start_ns);
+	if (!parent || (info->family && snapshot->targets[parent->index].info.family == info->family))
+		return index;
+	return parent->index;
+}
+
 /* How far up a process can have relatives: deeper ones are a family of their own. */
 #define GENERATIONS_MAX 16
 
-static size_t eldest_of(const struct snapshot *snapshot, const struct by_pid *sorted, size_t index)
+static size_t eldest_of(const struct snapshot *snapshot, const struct by_pid *sorted, const size_t *firsts, size_t index)
 {
+	index = firsts[index];
 	for (size_t i = 0; i < GENERATIONS_MAX; i++) {
-		const struct fact_target *info = &snapshot->targets[index].info;
-		const struct by_pid *parent = info->parent_pid && info->parent_pid != info->pid
-						      ? find_pid(sorted, snapshot->n_targets, info->parent_pid,
-								 info->start_ns)
-						      : NULL;
+		size_t parent = parent_of(snapshot, sorted, index);
 
-		if (!parent)
+		if (parent == index)
 			break;
-		index = parent->index;
+		index = firsts[parent];
 	}
 	return index;
 }
@@ -72,15 +115,16 @@ static int find_eldest(const struct snapshot *snapshot, size_t **ret_eldest)
 {
 	size_t count = snapshot->n_targets;
 	_cleanup_(freep) struct by_pid *sorted = calloc(count + 1, sizeof(*sorted));
+	_cleanup_(freep) size_t *firsts = calloc(count + 1, sizeof(*firsts));
 	_cleanup_(freep) size_t *eldest = calloc(count + 1, sizeof(*eldest));
 
-	if (!sorted || !eldest)
+	if (!sorted || !firsts || !eldest || find_firsts(snapshot, firsts))
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = (struct by_pid){ snapshot->targets[i].info.pid, snapshot->targets[i].info.start_ns, i };
 	qsort(sorted, count, sizeof(*sorted), compare_pids);
 	for (size_t i = 0; i < count; i++)
-		eldest[i] = eldest_of(snapshot, sorted, i);
+		eldest[i] = eldest_of(snapshot, sorted, firsts, i);
 	*ret_eldest = TAKE_PTR(eldest);
 	return 0;
 }
@@ -125,6 +169,12 @@ static void add_growth(int64_t *sum, int64_t value)
 		*sum = UNKNOWN_I64;
 }
 
+/* Whom it descends from may be kept no more: who is the eldest then is a child still. */
+static bool is_child(const struct snapshot_target *target, bool is_eldest)
+{
+	return !is_eldest || (target->info.family && target->info.family != target->id);
+}
+
 static struct process_row row_of(const struct snapshot_target *target, bool is_eldest)
 {
 	struct process_row row = {
@@ -140,7 +190,7 @@ static struct process_row row_of(const struct snapshot_target *target, bool is_e
 	snprintf(row.name, sizeof(row.name), "%s", target->info.name[0] ? target->info.name : target->info.comm);
 	snprintf(row.what, sizeof(row.what), "%s", snapshot_role(target));
 	if (!row.what[0])
-		snprintf(row.what, sizeof(row.what), is_eldest ? "parent" : "child");
+		snprintf(row.what, sizeof(row.what), is_child(target, is_eldest) ? "child" : "parent");
 	judge(&row, target->limits, target->n_limits);
 	for (size_t i = 0; i < target->n_pools; i++) {
 		judge(&row, target->pools[i].limits, target->pools[i].n_limits);

@@ -88,7 +88,11 @@ struct event_thread {
 	struct event_header header;
 	__u64 creator_start_ns;
 	__u64 tls_base, stack_pointer;
-	__u64 stack_start, stack_length; /* from clone3's arguments, else 0 */
+	union {
+		__u64 stack_start; /* from clone3's arguments, else 0 */
+		__u32 family;      /* PROCESS_BORN, EXEC: as in struct process */
+	};
+	__u64 stack_length; /* as stack_start */
 	__u64 start_routine;
 	union {
 		__u64 start_argument; /* of a start routine that is known; behind it, as in struct pthread */
@@ -152,6 +156,8 @@ struct process {
 	__u64 brk;            /* the break after its last call; 0: not known */
 	__u64 growth_ns;      /* before this its growth wakes nobody: wake-ups that were spent */
 	__u64 execs;          /* since it is watched */
+	__u32 family;         /* the reader's number for whom it descends from; who is forked has its parent's */
+	__u32 unused;
 };
 
 /* _PyInterpreterFrame.owner of CPython from 3.12 on: from this on there is no function. */

@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 	pid = (uint32_t)atoi(argv[1]);
 	passes = (uint64_t)atoll(argv[2]);
 	end = now_ns() + (uint64_t)(atof(argv[3]) * 1e9);
-	if (probes_open(&options, &probes, &explain) || probes_add_target(probes, pid, false, &target, &explain) ||
+	if (probes_open(&options, &probes, &explain) || probes_add_target(probes, pid, false, 0, &target, &explain) ||
 	    procfs_open(NULL, &procfs, &explain)) {
 		fprintf(stderr, "%s: %s\n", explain.what, explain.why);
 		return 1;

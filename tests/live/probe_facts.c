@@ -41,9 +41,9 @@ static int print_fact(void *context, const struct fact *fact)
 	       fact->target, fact->time_ns);
 	switch (fact->kind) {
 	case FACT_TARGET:
-		printf(",\"pid\":%u,\"ns_pid\":%u,\"parent\":%u,\"start\":%" PRIu64 ",\"followed\":%d,",
+		printf(",\"pid\":%u,\"ns_pid\":%u,\"parent\":%u,\"family\":%u,\"start\":%" PRIu64 ",\"followed\":%d,",
 		       fact->target_info.pid, fact->target_info.ns_pid, fact->target_info.parent_pid,
-		       fact->target_info.start_ns, fact->target_info.followed);
+		       fact->target_info.family, fact->target_info.start_ns, fact->target_info.followed);
 		print_name(fact->target_info.comm);
 		break;
 	case FACT_TARGET_GONE:
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 		pid = (uint32_t)start_stopped(argv + optind);
 		waitpid((pid_t)pid, NULL, WUNTRACED);
 	}
-	if (probes_add_target(probes, pid, follow, &target, &explain) < 0)
+	if (probes_add_target(probes, pid, follow, 0, &target, &explain) < 0)
 		return fail_with(&explain);
 	if (routine_offset)
 		probes_set_descriptor(probes, target, routine_offset);

@@ -198,3 +198,28 @@ def test_who_comes_by_an_exec_has_inherited_nothing(agent, begetter, code):
     assert made["memory"]["unattributed"]["inherited"] == 0
     assert made["pools"][0]["memory"]["stack"]["resident_bytes"] > 0 and made["pools"][0]["memory"]["heap"]["resident_bytes"] > 0
     assert_identity(made)
+
+
+# Each is in the end a child of init, and lives until its input ends.
+DOUBLE_FORKS = {
+    "double fork": "if not os.fork():\n if os.fork(): os._exit(0)\n os.setsid()\n sys.stdin.readline()\n os._exit(0)\nos.wait()",
+    "setsid -f": "subprocess.run(['setsid', '-f', 'cat'])",
+    "shell": "subprocess.run(['sh', '-c', 'exec 3<&0; (cat <&3 &)'])",
+}
+
+
+@pytest.mark.parametrize("code", DOUBLE_FORKS.values(), ids=DOUBLE_FORKS)
+def test_who_was_forked_by_one_that_ended_at_once(agent, begetter, code):
+    """A family is who was forked by whom, whoever is in /proc its parent by now."""
+    target = begetter(code)
+    watching = agent("dump", "--after", "60", "-f", "-p", str(target.pid)).attached(target.pid)
+    watching.process.send_signal(signal.SIGSTOP)  # it finds nobody but the last of them
+    begets(target)
+    watching.process.send_signal(signal.SIGCONT)
+    watching.process.send_signal(signal.SIGINT)
+    done = watching.wait()
+    table = done.out[done.out.index("  PID PROCESS "):].split("\n\n")[0].splitlines()
+    living = [line.split()[0] for line in table[1:] if " ended " not in line]
+    assert living[0] == str(target.pid) and len(living) == 3 and living[2] == "total", done
+    assert table[-1].startswith("total 2 processes "), done
+    assert done.out.count("  PID PROCESS ") == 1, done

@@ -108,6 +108,7 @@ def test_forked_children_are_followed_from_their_first_call(tools):
         assert [f["length"] for f in own if f["kind"] == "freed"] == [40960]
         assert [(f["how"], f["code"]) for f in own if f["kind"] == "gone"] == [(1, number)]
         assert child["parent"] == facts.of("added")[0]["pid"]
+        assert child["family"] == facts.of("added")[0]["target"]
 
 
 def test_children_that_are_not_followed_leave_no_trace(tools):

@@ -173,7 +173,8 @@ static void test_no_identity_no_fact(void **state)
 
 static void test_process_born_names_the_child_first(void **state)
 {
-	struct event_thread event = {.header = header(EVENT_PROCESS_BORN), .pid = 71, .inner_pid = 2, .parent_pid = 70};
+	struct event_thread event = {.header = header(EVENT_PROCESS_BORN), .pid = 71, .inner_pid = 2, .parent_pid = 70,
+				     .family = 5};
 	struct fact facts[PROBE_EVENT_MAX_FACTS];
 
 	event.header.flags = EVENT_THREAD_LEADER;
@@ -182,11 +183,14 @@ static void test_process_born_names_the_child_first(void **state)
 	assert_int_equal(facts[0].kind, FACT_TARGET);
 	assert_int_equal(facts[0].target_info.pid, 71);
 	assert_int_equal(facts[0].target_info.ns_pid, 2);
+	assert_int_equal(facts[0].target_info.parent_pid, 70);
+	assert_int_equal(facts[0].target_info.family, 5);
 	assert_true(facts[0].target_info.followed);
 	assert_false(facts[0].target_info.execed);
 	assert_string_equal(facts[0].target_info.comm, "xxxxxxxxxxxxxxx");
 	assert_int_equal(facts[1].kind, FACT_THREAD_BORN);
 	assert_true(facts[1].thread.is_leader);
+	assert_int_equal(facts[1].thread.stack_start, 0);
 	event.header.flags |= EVENT_PROCESS_EXECED;
 	assert_int_equal(probe_event_facts(&event, 9, PAGE, facts), 2);
 	assert_true(facts[0].target_info.execed && facts[1].thread.is_leader);

@@ -118,6 +118,72 @@ static void numbers_are_used_again(void **state)
 	assert_string_equal(family_of(again), "100 102");
 }
 
+static struct snapshot_target *add_followed(uint32_t pid, uint32_t parent, uint64_t start, uint32_t family)
+{
+	struct snapshot_target *target = add(pid, parent, start);
+
+	target->info.family = family;
+	target->info.followed = family != target->id;
+	return target;
+}
+
+/* Init takes whoever's parent has ended: a family is who was forked by whom. */
+static void who_was_forked_by_one_that_has_ended(void **state)
+{
+	struct snapshot_target *parent = add_followed(100, 1, 10, 1), *other = add_followed(200, 1, 15, 2);
+	struct snapshot_target *child = add_followed(101, 100, 20, 1), *grandchild = add_followed(102, 1, 30, 1);
+	struct process_rows rows;
+
+	child->ended = true;
+	assert_string_equal(family_of(parent), "100 102 101");
+	assert_string_equal(family_of(grandchild), "100 102 101");
+	assert_string_equal(family_of(other), "");
+	rows = collect(grandchild);
+	assert_string_equal(rows.rows[0].what, "parent");
+	assert_string_equal(rows.rows[1].what, "child");
+	assert_string_equal(rows.rows[3].name, "2 processes");
+	assert_int_equal(rows.rows[3].rss_anon, 10 * MIB);
+	process_rows_free(&rows);
+}
+
+/* Of those that have ended a number is kept. */
+static void who_descends_from_one_that_is_not_kept(void **state)
+{
+	struct snapshot_target *parent = add_followed(100, 1, 10, 1), *grandchild = add_followed(102, 1, 30, 1);
+	struct process_rows rows;
+	bool *heads;
+
+	assert_string_equal(family_of(parent), "100 102"); /* not who forked it */
+	assert_string_equal(family_of(grandchild), "100 102");
+	begin(state);
+	grandchild = add_followed(102, 1, 30, 77); /* nor whom it descends from */
+	add_followed(200, 1, 35, 2);
+	add_followed(103, 1, 40, 77);
+	assert_string_equal(family_of(grandchild), "102 103");
+	rows = collect(grandchild);
+	assert_string_equal(rows.rows[0].what, "child");
+	process_rows_free(&rows);
+	assert_int_equal(processes_heads(&snapshot, &heads), 0);
+	assert_true(heads[0] && heads[1] && !heads[2]);
+	free(heads);
+}
+
+/* Both were asked for, the child first: what is followed from it stands with the parent of both. */
+static void who_descends_from_a_child_that_was_asked_for(void **state)
+{
+	struct snapshot_target *child = add_followed(101, 100, 20, 1), *parent = add_followed(100, 1, 10, 2);
+	struct snapshot_target *grandchild = add_followed(102, 1, 30, 1), *circular = add_followed(50, 102, 40, 1);
+
+	assert_string_equal(family_of(grandchild), "101 100 102 50");
+	assert_string_equal(family_of(parent), "101 100 102 50");
+	assert_string_equal(family_of(circular), "101 100 102 50");
+	child->info.parent_pid = 50;
+	child->info.start_ns = 50;
+	assert_string_equal(family_of(grandchild), "101 102 50");
+	assert_string_equal(family_of(child), "101 102 50");
+	assert_string_equal(family_of(parent), "");
+}
+
 /* /proc may say anything while processes come and go: it ends, and each has one family at most. */
 static void circles_end(void **state)
 {
@@ -399,6 +465,9 @@ int main(void)
 		cmocka_unit_test_setup(families, begin),
 		cmocka_unit_test_setup(who_has_ended_comes_last, begin),
 		cmocka_unit_test_setup(numbers_are_used_again, begin),
+		cmocka_unit_test_setup(who_was_forked_by_one_that_has_ended, begin),
+		cmocka_unit_test_setup(who_descends_from_one_that_is_not_kept, begin),
+		cmocka_unit_test_setup(who_descends_from_a_child_that_was_asked_for, begin),
 		cmocka_unit_test_setup(circles_end, begin),
 		cmocka_unit_test_setup(totals, begin),
 		cmocka_unit_test_setup(roles, begin),
