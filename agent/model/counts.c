@@ -71,10 +71,8 @@ static bool place_birth(struct target *target, const struct thread *thread, uint
 
 void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after, uint64_t now_ns)
 {
-	/* Who takes its name within that time had it from its birth on. */
-	bool since_birth = before == POOL_NONE || now_ns < add_saturated(thread->known_ns, NAME_WAIT_NS);
-
-	if (since_birth && place_birth(target, thread, after, now_ns))
+	/* Its first pool it was in from its birth on; one that is taken back was in none. */
+	if ((before == POOL_NONE || after == POOL_NONE) && place_birth(target, thread, after, now_ns))
 		return;
 	if (change_at(target, before, -1, now_ns))
 		change_at(target, after, 1, now_ns);

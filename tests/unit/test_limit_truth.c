@@ -72,7 +72,7 @@ static void goes(struct program *program, uint64_t time_ns, int from, int to)
 static void live(struct program *program, uint32_t person, uint64_t born_ns, uint64_t life_ns, uint32_t *seed)
 {
 	static const uint32_t named_us[] = {10, 3000, 15000, 100000, 900000};
-	uint64_t name_ns = 1 + next_random(seed, named_us[next_random(seed, 5)]) * 1000ULL, at_ns = born_ns + CERTAIN_NS;
+	uint64_t name_ns = 1 + next_random(seed, named_us[next_random(seed, 5)]) * 1000ULL, at_ns = born_ns;
 	int family = next_random(seed, 4) ? (int)next_random(seed, 2) : NAMELESS, is_in = NAMELESS;
 
 	program->event[program->n_events++] = (struct event){born_ns, APPEARS, person, NAMELESS};
@@ -80,6 +80,7 @@ static void live(struct program *program, uint32_t person, uint64_t born_ns, uin
 		name_ns += 5 * MSEC;
 	if (family != NAMELESS && name_ns < life_ns) {
 		program->event[program->n_events++] = (struct event){born_ns + name_ns, TAKES_NAME, person, family};
+		at_ns = born_ns + name_ns;
 		if (name_ns < CERTAIN_NS)
 			is_in = family;
 	}
@@ -87,10 +88,9 @@ static void live(struct program *program, uint32_t person, uint64_t born_ns, uin
 	if (family != NAMELESS && name_ns < life_ns && name_ns > CERTAIN_NS) {
 		goes(program, born_ns + name_ns, is_in, family);
 		is_in = family;
-		at_ns = born_ns + name_ns;
 	}
 	for (uint32_t i = next_random(seed, 3); i && is_in != NAMELESS; i--) {
-		at_ns += (1 + next_random(seed, 200000)) * 1000ULL;
+		at_ns += (1 + next_random(seed, i % 2 ? 8000 : 200000)) * 1000ULL;
 		if (at_ns >= born_ns + life_ns)
 			break;
 		family = family == FAMILY_A ? FAMILY_B : FAMILY_A;
@@ -160,7 +160,7 @@ static void make_truth(const struct program *program, int family, const struct l
 
 static uint32_t most_of_family(const struct program *program, int family)
 {
-	uint32_t count = 0, most = 0;
+	uint32_t count = 0, most = family != NAMELESS;
 
 	for (size_t i = 0; i < program->n_changes; i++) {
 		if (program->change[i].family == family)
@@ -218,6 +218,11 @@ static size_t play(uint32_t seed)
 	script_begin(&s);
 	leader(&s);
 	tick(&s);
+	born(&s, 190, "aa-1"); /* a new family waits for its elders: there are both */
+	born(&s, 191, "bb-1");
+	refresh(&s);
+	exited(&s, 190);
+	exited(&s, 191);
 	refresh(&s);
 	begun_ns = s.now;
 	refresh_ns = s.now + SEC;
