@@ -25,13 +25,13 @@ static const char *signal_word(int code, char buffer[FORMAT_SIZE])
 
 const struct snapshot_target *target_successor(const struct snapshot *snapshot, const struct snapshot_target *target)
 {
-	/* A forked child was not asked for by name: the next one is another child, not its return. */
+	/* A forked child was not asked for by name: the next one is another child, not its return, nor is a child of its own. */
 	if (!target->ended || !target->ended_realtime_ns || target->info.followed)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_targets; i++) {
 		const struct snapshot_target *other = &snapshot->targets[i];
 
-		if (other->id > target->id && !strcmp(other->info.name, target->info.name) &&
+		if (other->id > target->id && !other->info.followed && !strcmp(other->info.name, target->info.name) &&
 		    other->attached_realtime_ns >= target->ended_realtime_ns)
 			return other;
 	}

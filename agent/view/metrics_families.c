@@ -54,7 +54,7 @@ const struct metrics_family metrics_families[] = {
 	{"pool_threads", POOL(threads), .help = "Living threads of the pool."},
 	{"pool_threads_running", POOL(running), .help = "Threads in state R at the last sample."},
 	{"pool_threads_busy", POOL(busy), .help = "Threads that execute a task of the pool, even if blocked in it."},
-	{"pool_threads_peak", POOL(peak), .help = "Most threads at one time, of the largest process."},
+	{"pool_threads_peak", POOL(peak), .help = "Most threads at one time, of the largest living process."},
 	{"pool_threads_capacity", POOL(capacity), .help = "Threads that the executor will have at most."},
 	{"pool_queued_tasks", POOL(queued), .help = "Tasks that wait for a thread."},
 	{"pool_info", POOL(kind), .number = NUMBER_TEXT, .label = "kind", .help = "What kind of pool it is."},

@@ -214,6 +214,11 @@ static void test_return(void **state)
 	dashboard_init(&ui, true, 1000);
 	assert_title(fixture, &ui, "PID 4711");
 	ended->info.followed = false;
+	back->info.followed = true; /* what it left behind has forked */
+	dashboard_init(&ui, true, 1000);
+	assert_title(fixture, &ui, "PID 4711");
+	assert_says(fixture, "this is the last frame, read 0.4 s before\n");
+	back->info.followed = false;
 	for (int i = 0; i < 3; i++) /* once around, and chosen by that */
 		dashboard_key(&ui, &fixture->snapshot, KEY_TAB_BACK);
 	assert_title(fixture, &ui, "PID 4800");
