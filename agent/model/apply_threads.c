@@ -154,6 +154,9 @@ static void thread_rename(struct model *model, struct target *target, struct thr
 	text_copy(renamed, FACT_NAME_SIZE, name);
 	if (time_ns < thread->renamed_ns || !strcmp(renamed, thread->name))
 		return;
+	/* It has waited for older ones to name their pools first: it was in that of its name up to now. */
+	if (thread->pending && thread->is_named && target_is_listed(target))
+		thread_settle(model, target, thread, time_ns);
 	memcpy(thread->name, renamed, sizeof(renamed));
 	thread->renamed_ns = time_ns;
 	if (thread->leader)

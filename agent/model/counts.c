@@ -28,10 +28,18 @@ void pool_note_peak(const struct target *target, struct pool *pool)
 	note_most(&pool->threads_peak, pool->threads_then);
 }
 
-static void count_anew(struct target *target)
+static void pass_to(struct target *target, uint64_t time_ns)
+{
+	if (time_ns > target->passed_ns)
+		target->passed_ns = time_ns;
+}
+
+static void count_anew(struct target *target, uint64_t now_ns)
 {
 	recent_clear(&target->recent);
 	target->recent_due_ns = target->recent_last_due_ns = UINT64_MAX;
+	pass_to(target, now_ns);
+	target->limits[LIMIT_THREADS].value = target->threads.living;
 	target_note_peak(target);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];
@@ -57,7 +65,7 @@ static bool change_at(struct target *target, uint32_t pool, int32_t change, uint
 	pass_after(target, pool, time_ns);
 	if (pool == POOL_NONE || recent_note(&target->recent, &(struct recent_step){time_ns, pool, number_of(target, pool), change}))
 		return true;
-	count_anew(target);
+	count_anew(target, time_ns);
 	return false;
 }
 
@@ -84,12 +92,12 @@ void thread_counted_until(struct target *target, const struct thread *thread, bo
 		change_at(target, thread->pool, -1, time_ns);
 }
 
-void target_count_from_now(struct target *target)
+void target_count_from_now(struct target *target, uint64_t now_ns)
 {
 	target->threads_peak = 0;
 	for (uint32_t i = 0; i < target->pools.count; i++)
 		target->pools.pool[i].threads_peak = 0;
-	count_anew(target);
+	count_anew(target, now_ns);
 }
 
 /* Who was born before the sample and is in it. */
@@ -120,7 +128,7 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 	/* All that was lost was known when threads were listed. */
 	if (!model->lives_lost_ns || model->lives_lost_ns < target->loss_told_ns) {
 		target->lives_unsure = false;
-		count_anew(target);
+		count_anew(target, now_ns);
 		return;
 	}
 	if (!target->sample_ns)
@@ -134,12 +142,6 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 		note_most(&pool->threads_peak, pool->threads_found);
 		judge_threads_found(model, target, i, pool->threads_found, now_ns);
 	}
-}
-
-static void pass_to(struct target *target, uint64_t time_ns)
-{
-	if (time_ns > target->passed_ns)
-		target->passed_ns = time_ns;
 }
 
 void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns)

@@ -38,8 +38,10 @@ static void note_transition(struct model *model, const struct target *target, co
 	uint32_t at = (model->transition_first + model->n_transitions) % TRANSITIONS_MAX;
 
 	/* Nobody fetches them: the state and the violations still stand in the snapshot. */
-	if (model->n_transitions == TRANSITIONS_MAX)
+	if (model->n_transitions == TRANSITIONS_MAX) {
+		model->transitions_dropped++;
 		return;
+	}
 	model->n_transitions++;
 	struct limit_transition *entry = &model->transition[at].entry;
 
@@ -48,7 +50,9 @@ static void note_transition(struct model *model, const struct target *target, co
 		.target = target->id,
 		.pid = target->info.pid,
 		.before = before,
+		.n_dropped = model->transitions_dropped,
 	};
+	model->transitions_dropped = 0;
 	/* What was reached under a name ends under it: after an exec the new one is told first. */
 	text_copy(entry->process, sizeof(entry->process),
 		  target->former_group == GROUP_NONE ? target->info.name : model->group[target->former_group].name);
@@ -105,13 +109,13 @@ void judge_threads_found(struct model *model, struct target *target, uint32_t po
 }
 
 /* What ends, or has lasted, between two changes does so at its own time. */
-static void judge_meanwhile(struct model *model, struct target *target, uint32_t pool, uint64_t until_ns)
+static void judge_meanwhile(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t until_ns)
 {
-	struct pool *judged = &target->pools.pool[pool];
+	const struct limit_track *limits = pool == POOL_NONE ? target->limits : target->pools.pool[pool].limits;
 	uint64_t due_ns;
 
-	while ((due_ns = limit_track_deadline(&judged->limits[LIMIT_THREADS])) <= until_ns)
-		judge_count(model, target, pool, LIMIT_THREADS, judged->threads_then, due_ns);
+	while (target_is_listed(target) && (due_ns = limit_track_deadline(&limits[LIMIT_THREADS])) <= until_ns)
+		judge_count(model, target, pool, LIMIT_THREADS, threads, due_ns);
 }
 
 static bool is_judged_then(const struct target *target, uint32_t pool)
@@ -130,7 +134,7 @@ void judge_threads_then(struct model *model, struct target *target, uint32_t poo
 	bool is_judged = is_judged_then(target, pool);
 
 	if (is_judged)
-		judge_meanwhile(model, target, pool, then_ns);
+		judge_meanwhile(model, target, pool, judged->threads_then, then_ns);
 	if (change > 0 || judged->threads_then)
 		judged->threads_then += (uint32_t)change;
 	if (!is_judged)
@@ -164,15 +168,19 @@ static void judge_started(struct model *model, struct target *target, uint32_t p
 /* The thread limits of a pool and of the process; POOL_NONE: of the process alone. */
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns)
 {
-	if (!target->lives_unsure)
+	if (!target->lives_unsure) {
+		judge_meanwhile(model, target, POOL_NONE, target->limits[LIMIT_THREADS].value, now_ns);
 		judge_count(model, target, POOL_NONE, LIMIT_THREADS, target->threads.living, now_ns);
+	}
 	judge_started(model, target, POOL_NONE, &target->births, target->limits, now_ns);
 	if (pool == POOL_NONE)
 		return;
 	struct pool *judged = &target->pools.pool[pool];
+	uint64_t quiet_ns = now_ns > 2 * NAME_WAIT_NS ? now_ns - 2 * NAME_WAIT_NS : 0;
 
-	target_pass_recent(model, target, target_placed_until(target, now_ns), now_ns); /* what came before is told before */
-	judge_threads_besides(model, target, pool, judged->threads - judged->unread, now_ns, now_ns);
+	/* What came before is told before. What fell just now may have risen since, which is about to be told as it was. */
+	target_pass_recent(model, target, target_placed_until(target, now_ns), now_ns);
+	judge_threads_besides(model, target, pool, judged->threads - judged->unread, quiet_ns, now_ns);
 	judge_started(model, target, pool, &judged->births, judged->limits, now_ns);
 }
 

@@ -130,6 +130,7 @@ static void settle(struct model *model, struct target *target, struct thread *th
 		struct pool *left = &target->pools.pool[before];
 
 		left->threads--;
+		left->left_ns = now_ns;
 		left->unread -= thread->is_unread;
 		/* What it had at the attach it had there: it has not grown by coming here. */
 		base_take(&left->base, &thread->base);

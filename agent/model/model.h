@@ -49,6 +49,7 @@ struct limit_transition {
 	char process[64], pool[64]; /* pool "": the process */
 	struct snapshot_limit limit; /* as it is now; limit.since_realtime_ns set */
 	enum limit_state before;
+	uint64_t n_dropped; /* so many before it found no room */
 };
 /* true: *ret_transition filled. */
 bool model_next_transition(struct model *model, struct limit_transition *ret_transition);

@@ -163,6 +163,7 @@ struct model {
 		struct limit_transition entry;
 		uint64_t since_ns;
 	} *transition; /* ring of TRANSITIONS_MAX */
+	uint64_t transitions_dropped; /* since the last that found room in it */
 	uint32_t transition_first, n_transitions;
 };
 
@@ -296,7 +297,7 @@ void thread_counts_in(struct target *target, const struct thread *thread, uint32
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
 /* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
  * one time. */
-void target_count_from_now(struct target *target);
+void target_count_from_now(struct target *target, uint64_t now_ns);
 /* After losses: those that lived at one moment for certain are the least that did. */
 void target_count_found(struct model *model, struct target *target, uint64_t now_ns);
 /* How many lived at once at the time up to which all newborns have their pools. */

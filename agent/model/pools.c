@@ -341,20 +341,25 @@ static int note_dropped(struct pools *pools, const char *name)
 	return 0;
 }
 
+/* How long it takes until who was in a pool has been counted there. */
+#define COUNTING_NS (50 * NSEC_PER_MSEC)
+
 /* One that takes room, though its threads all turned out to belong elsewhere; NULL: none. */
-static struct pool *pool_spare(const struct pools *pools)
+static struct pool *pool_spare(const struct pools *pools, uint64_t time_ns)
 {
 	for (uint32_t i = 0; i < pools->count; i++) {
-		if (!pools->pool[i].reserved && !pool_is_listed(&pools->pool[i]))
-			return &pools->pool[i];
+		struct pool *pool = &pools->pool[i];
+
+		if (!pool->reserved && !pool_is_listed(pool) && time_ns >= add_saturated(pool->left_ns, COUNTING_NS))
+			return pool;
 	}
 	return NULL;
 }
 
 /* A slot for a new pool: a spare one, or a fresh one. */
-static int pool_slot(struct pools *pools, struct pool **ret_pool)
+static int pool_slot(struct pools *pools, uint64_t time_ns, struct pool **ret_pool)
 {
-	struct pool *spare = pool_spare(pools);
+	struct pool *spare = pool_spare(pools, time_ns);
 
 	if (spare) {
 		pools->room--;
@@ -420,7 +425,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 
 	choose(pools, policy, subject, &choice);
 	known = pool_by_name(pools, choice.name);
-	if (!known && !choice.reserved && pools->room >= max && !pool_spare(pools)) {
+	if (!known && !choice.reserved && pools->room >= max && !pool_spare(pools, time_ns)) {
 		r = note_dropped(pools, choice.name);
 		if (r < 0)
 			return r;
@@ -435,7 +440,7 @@ int pools_place(struct pools *pools, const struct policy_entry *policy, const st
 		*ret_pool = known - pools->pool;
 		return 0;
 	}
-	r = pool_slot(pools, &pool);
+	r = pool_slot(pools, time_ns, &pool);
 	if (r < 0)
 		return r;
 	*pool = (struct pool){

@@ -38,6 +38,7 @@ struct pool {
 	bool is_runtimes_own; /* none of the program's work: a collector, a compiler */
 	uint32_t threads_found; /* of a refresh after losses: members that lived at one moment for certain */
 	uint32_t threads, threads_peak;   /* living; newborns whose name does not count yet are not in */
+	uint64_t left_ns;                 /* when a thread went from it to another pool; 0: never */
 	uint32_t threads_then;            /* at target.passed_ns, by what is known of them now */
 	uint32_t unread;                  /* of threads: in no limit, peak or count of births yet (thread.is_unread) */
 	uint32_t guests;                  /* such newborns, if they are to come here; no peak has them in */

@@ -433,7 +433,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	target_follow_makers(model, target, now_ns);
 	target_count_unread(model, target, now_ns);
 	if (!target_is_listed(target))
-		target_count_from_now(target);
+		target_count_from_now(target, now_ns);
 	target->listed = true;
 	target_count_found(model, target, now_ns);
 	sampled = target->sampled;

@@ -160,7 +160,7 @@ static void make_truth(const struct program *program, int family, const struct l
 
 static uint32_t most_of_family(const struct program *program, int family)
 {
-	uint32_t count = 0, most = family != NAMELESS;
+	uint32_t count = 0, most = 0;
 
 	for (size_t i = 0; i < program->n_changes; i++) {
 		if (program->change[i].family == family)
@@ -218,11 +218,6 @@ static size_t play(uint32_t seed)
 	script_begin(&s);
 	leader(&s);
 	tick(&s);
-	born(&s, 190, "aa-1"); /* a new family waits for its elders: there are both */
-	born(&s, 191, "bb-1");
-	refresh(&s);
-	exited(&s, 190);
-	exited(&s, 191);
 	refresh(&s);
 	begun_ns = s.now;
 	refresh_ns = s.now + SEC;

@@ -122,6 +122,32 @@ static void a_state_rises_after_for_and_falls_after_clear_for(void **state)
 	script_end(&s);
 }
 
+/* Whoever judges may be late; what has lasted has done so. */
+static void a_state_of_the_process_comes_at_its_own_time(void **state)
+{
+	struct script s = {0};
+	uint64_t begun_ns;
+
+	limit(&s, "", LIMIT_THREADS, 3);
+	s.limits[0].for_ns = SEC;
+	s.limits[0].clear_for_ns = SEC / 2;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	begun_ns = s.now;
+	workers(&s, 200, 3);
+	pass(&s, 3 * SEC / 2);
+	for (uint32_t i = 0; i < 3; i++)
+		exited(&s, 200 + i);
+	pass(&s, SEC);
+	workers(&s, 300, 1);
+	expect_transition_at(&s, begun_ns + SEC, "", LIMIT_OK, LIMIT_OVER, 4);
+	expect_transition_at(&s, begun_ns + 2 * SEC, "", LIMIT_OVER, LIMIT_OK, 1);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
 /* A pool that ends within moments falls through the warning: that is one change, not a warning of what is gone. One that
  * takes longer is near its limit for a while. */
 static void fall_through_both(uint64_t apart_ns, bool is_one)
@@ -367,6 +393,11 @@ static void transitions_that_nobody_fetches_do_not_pile_up(void **state)
 		count++;
 	assert_int_equal(count, 512);
 	assert_int_equal(pool_limit(refresh(&s), "w-*", LIMIT_THREADS)->violations, 1000);
+	run_for(&s, 100 * MSEC);
+	workers(&s, 2000, 1);
+	while (model_next_transition(s.model, &transition))
+		count += 1 + (int)transition.n_dropped;
+	assert_int_equal(count, 1001 + 1000); /* none is lost without being counted */
 	script_end(&s);
 }
 
@@ -377,6 +408,7 @@ int main(void)
 		cmocka_unit_test(those_that_were_there_are_judged_when_all_are_listed),
 		cmocka_unit_test(a_violation_between_two_refreshes_counts),
 		cmocka_unit_test(a_state_rises_after_for_and_falls_after_clear_for),
+		cmocka_unit_test(a_state_of_the_process_comes_at_its_own_time),
 		cmocka_unit_test(a_fall_through_both_is_one),
 		cmocka_unit_test(a_limit_tells_how_long_it_waits),
 		cmocka_unit_test(the_first_matching_rule_counts),
