@@ -23,6 +23,8 @@ struct engine_options {
 	bool keep_ended, lists_no_threads; /* struct model_options */
 	/* Called once for each change of a limit's state, in order. May be NULL. */
 	void (*on_transition)(void *context, const struct limit_transition *transition);
+	/* So many more changes were not told: there were too many at once. May be NULL. */
+	void (*on_dropped)(void *context, uint64_t transitions);
 	/* Which policy entry a target belongs to and its group's name: written into target->policy and
 	 * target->name. Asked at attach, for followed children and again at exec. May be NULL: entry 0,
 	 * name = comm. */

@@ -16,10 +16,14 @@ static void blame(struct engine *engine)
 void engine_tell_transitions(struct engine *engine)
 {
 	struct limit_transition transition;
+	uint64_t dropped;
 
 	while (model_next_transition(engine->model, &transition))
 		if (engine->options.on_transition)
 			engine->options.on_transition(engine->options.context, &transition);
+	dropped = model_dropped_transitions(engine->model);
+	if (dropped && engine->options.on_dropped)
+		engine->options.on_dropped(engine->options.context, dropped);
 }
 
 /* Whose worker a newborn is, where a limit asks for it: a refresh reads that by itself. */

@@ -61,6 +61,12 @@ static void on_transition(void *context, const struct limit_transition *transiti
 	log_limit_transition(transition);
 }
 
+static void on_dropped(void *context, uint64_t transitions)
+{
+	log_event(LOG_LEVEL_WARN, "limit_states_dropped", "lines", LOG_NUMBER(transitions), "why",
+		  "too many changes at once: states and violations that are shown have them all", NULL);
+}
+
 static void on_target(void *context, const struct fact_target *target, const struct fact_target_gone *end)
 {
 	static const char *const ends[] = {
@@ -125,6 +131,7 @@ static int engine_open(struct session *session, bool is_daemon)
 		.keep_ended = !is_daemon,
 		.lists_no_threads = is_daemon,
 		.on_transition = on_transition,
+		.on_dropped = on_dropped,
 		.classify = classify,
 		.on_target = on_target,
 		.gives_way = loop_end_is_asked,

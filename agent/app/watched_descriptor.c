@@ -82,16 +82,12 @@ int watched_disown_tls(struct fact_thread *threads, size_t stride, size_t count)
 	return 0;
 }
 
-/* sizeof(struct pthread) in glibc 2.36. A larger one begins farther below the end, and a stack of whole pages has room for
- * it; a smaller one is read in vain. */
-#define DESCRIPTOR_SIZE 2368
-
 /* The range that clone told ends below a static TLS, and where that is large nothing but the descriptor says that it lies
  * on the same stack. Where the stack's size is no multiple of the page, the descriptor may end in a further page. */
-static bool has_whole_stack(const struct fact_thread *thread)
+static bool has_whole_stack(const struct fact_thread *thread, uint32_t descriptor_bytes)
 {
 	return thread->stack_start && thread->tls_base - thread->stack_start < thread->stack_length &&
-	       thread->stack_start + thread->stack_length - thread->tls_base >= DESCRIPTOR_SIZE;
+	       thread->stack_start + thread->stack_length - thread->tls_base >= descriptor_bytes;
 }
 
 void watched_read_descriptors(struct watched *watched, struct fact_thread *threads, size_t count)
@@ -104,7 +100,7 @@ void watched_read_descriptors(struct watched *watched, struct fact_thread *threa
 	for (size_t i = 0; i < count; i++) {
 		const struct fact_thread *thread = &threads[i];
 
-		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !has_whole_stack(thread))) {
+		if (thread->tls_base && !thread->is_io_worker && (!thread->start_routine || !has_whole_stack(thread, watched->descriptor.bytes))) {
 			at[n] = i;
 			wanted[n++] = *thread;
 		}

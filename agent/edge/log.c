@@ -253,9 +253,6 @@ void log_limit_transition(const struct limit_transition *transition)
 		snprintf(max, sizeof(max), "%" PRIu64, limit->max);
 	if (limit->since_realtime_ns)
 		time_format(limit->since_realtime_ns, since, sizeof(since));
-	if (transition->n_dropped)
-		log_event(LOG_LEVEL_WARN, "limit_states_dropped", "lines", LOG_NUMBER(transition->n_dropped), "why",
-			  "more changes at once than are kept: violations count them all", NULL);
 	log_event(limit->state == LIMIT_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "limit_state",
 		  "process", transition->process, "pid", LOG_NUMBER(transition->pid),
 		  "pool", transition->pool[0] ? transition->pool : NULL, "limit", limit_kind_name(limit->kind),

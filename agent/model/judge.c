@@ -50,9 +50,7 @@ static void note_transition(struct model *model, const struct target *target, co
 		.target = target->id,
 		.pid = target->info.pid,
 		.before = before,
-		.n_dropped = model->transitions_dropped,
 	};
-	model->transitions_dropped = 0;
 	/* What was reached under a name ends under it: after an exec the new one is told first. */
 	text_copy(entry->process, sizeof(entry->process),
 		  target->former_group == GROUP_NONE ? target->info.name : model->group[target->former_group].name);
@@ -72,6 +70,14 @@ bool model_next_transition(struct model *model, struct limit_transition *ret_tra
 	model->transition_first = (model->transition_first + 1) % TRANSITIONS_MAX;
 	model->n_transitions--;
 	return true;
+}
+
+uint64_t model_dropped_transitions(struct model *model)
+{
+	uint64_t dropped = model->transitions_dropped;
+
+	model->transitions_dropped = 0;
+	return dropped;
 }
 
 static void judge(struct model *model, struct target *target, const char *pool, struct limit_track *track,

@@ -49,10 +49,11 @@ struct limit_transition {
 	char process[64], pool[64]; /* pool "": the process */
 	struct snapshot_limit limit; /* as it is now; limit.since_realtime_ns set */
 	enum limit_state before;
-	uint64_t n_dropped; /* so many before it found no room */
 };
 /* true: *ret_transition filled. */
 bool model_next_transition(struct model *model, struct limit_transition *ret_transition);
+/* So many found no room since this was asked last. */
+uint64_t model_dropped_transitions(struct model *model);
 
 /* True when what was lost makes the target's ranges unsure: reseed it. Cleared by SEED_BEGIN. */
 /* The kernel does not count what a probe misses: owners are sure only right after a reseed. */

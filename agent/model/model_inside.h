@@ -163,7 +163,7 @@ struct model {
 		struct limit_transition entry;
 		uint64_t since_ns;
 	} *transition; /* ring of TRANSITIONS_MAX */
-	uint64_t transitions_dropped; /* since the last that found room in it */
+	uint64_t transitions_dropped;
 	uint32_t transition_first, n_transitions;
 };
 

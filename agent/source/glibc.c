@@ -64,21 +64,38 @@ static size_t read_samples(const struct memory_reader *reader, const struct fact
 
 /* glibc describes struct pthread to debuggers (nptl_db): for each field an array of its size in bits, its
  * count, its offset. In .dynsym from 2.34, before that in libpthread's .symtab. */
-static uint32_t described_offset(struct symbols *symbols, const struct memory_reader *reader, const char *symbol,
-				 uint32_t bits)
+static bool read_described(struct symbols *symbols, const struct memory_reader *reader, const char *symbol, uint32_t *ret_words,
+			   size_t count)
 {
 	/* In a static program it is the program's own. */
 	static const char *const modules[] = {"libc.so*", "libpthread*", "*"};
-	uint32_t field[3];
+	ssize_t size = (ssize_t)(count * sizeof(*ret_words));
 	uint64_t address;
 
-	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
 		if (symbols_find(symbols, modules[i], symbol, &address) == 0 &&
-		    memory_read(reader, reader->pid, address, field, sizeof(field)) == sizeof(field) &&
-		    field[0] == bits && field[2] < DESCRIPTOR_BYTES)
-			return field[2];
-	}
-	return 0;
+		    memory_read(reader, reader->pid, address, ret_words, (size_t)size) == size)
+			return true;
+	return false;
+}
+
+static uint32_t described_offset(struct symbols *symbols, const struct memory_reader *reader, const char *symbol,
+				 uint32_t bits)
+{
+	uint32_t field[3];
+
+	if (!read_described(symbols, reader, symbol, field, ARRAY_SIZE(field)) || field[0] != bits || field[2] >= DESCRIPTOR_BYTES)
+		return 0;
+	return field[2];
+}
+
+static uint32_t described_size(struct symbols *symbols, const struct memory_reader *reader)
+{
+	uint32_t size;
+
+	if (!read_described(symbols, reader, "_thread_db_sizeof_pthread", &size, 1) || size > DESCRIPTOR_BYTES)
+		return DESCRIPTOR_BYTES;
+	return size;
 }
 
 bool glibc_is_hidden(uint32_t pid, const char *procfs)
@@ -118,7 +135,10 @@ int glibc_learn(uint32_t pid, const char *procfs, const struct fact_thread *thre
 		return -ENOENT;
 	tid = described_offset(symbols, &reader, "_thread_db_pthread_tid", 32);
 	routine = described_offset(symbols, &reader, "_thread_db_pthread_start_routine", 64);
-	return glibc_evidence(samples, count, code, tid, routine, ret_descriptor);
+	r = glibc_evidence(samples, count, code, tid, routine, ret_descriptor);
+	if (r == 0)
+		ret_descriptor->bytes = described_size(symbols, &reader);
+	return r;
 }
 
 /* ---- threads ------------------------------------------------------------------------------------- */
@@ -161,7 +181,8 @@ static bool thread_fill(const struct glibc_descriptor *descriptor, const struct 
 		thread->stack_start = start;
 		thread->stack_length = size;
 	}
-	if (descriptor->start_routine) {
+	/* What its birth told stays: it may have ended, and another have its descriptor. */
+	if (descriptor->start_routine && !thread->start_routine) {
 		thread->start_routine = word_at(bytes, descriptor->start_routine - window->from);
 		thread->start_argument = word_at(bytes, descriptor->start_routine + 8 - window->from);
 	}

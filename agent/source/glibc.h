@@ -9,6 +9,7 @@
 /* Offsets from the thread pointer (fsbase) into struct pthread; 0: not known. */
 struct glibc_descriptor {
 	uint32_t tid, start_routine, stack_block, stack_size, guard_size;
+	uint32_t bytes; /* of struct pthread, or more */
 };
 
 /* The right to read the target's memory is missing: what follows will find nothing. */

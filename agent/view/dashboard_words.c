@@ -76,7 +76,7 @@ static void say_end(struct collector *all)
 		next[0] = '\0';
 	else if (back)
 		snprintf(next, sizeof(next), "; it came back as PID %u", back->info.pid);
-	else if (all->options->waits_for && all->options->waits_for[0])
+	else if (!target->info.followed && all->options->waits_for && all->options->waits_for[0])
 		snprintf(next, sizeof(next), "; waiting for its return");
 	say(all, ATTR_BANNER, "ENDED %s: %s%s",
 	    format_clock(FORMAT_BUFFER, target->ended_realtime_ns, all->snapshot->realtime_ns),
@@ -250,7 +250,7 @@ static void say_refused(struct collector *all)
 		say(all, ATTR_NORMAL, "%s folded into `other`: raise max_pools to see them",
 		    format_counted(FORMAT_BUFFER, all->target->pools_dropped, "pool"));
 	if (all->snapshot->ended_dropped && !all->target->info.followed)
-		say(all, ATTR_NORMAL, "Processes that ended and are not shown: %s (those that held most are)",
+		say(all, ATTR_NORMAL, "Processes that ended and are not shown: %s (those asked for are, and the children that held most)",
 		    format_count(FORMAT_BUFFER, all->snapshot->ended_dropped));
 }
 

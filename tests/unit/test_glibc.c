@@ -58,6 +58,15 @@ static create_function *real_create(void)
 	return create;
 }
 
+/* As glibc says it to debuggers. */
+static uint32_t size_of_descriptor(void)
+{
+	const uint32_t *size = dlsym(dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), "_thread_db_sizeof_pthread");
+
+	assert_non_null(size);
+	return *size;
+}
+
 static void start_threads(size_t count)
 {
 	create_function *create = real_create();
@@ -130,6 +139,7 @@ static void learns_and_reads_many(void **state)
 	assert_int_equal(glibc_learn((uint32_t)getpid(), NULL, facts, THREADS + 1, &descriptor), 0);
 	print_message("tid +%u, start_routine +%u, stack block +%u\n", descriptor.tid, descriptor.start_routine,
 		      descriptor.stack_block);
+	assert_int_equal(descriptor.bytes, size_of_descriptor());
 	assert_int_equal(glibc_read_threads((uint32_t)getpid(), NULL, &descriptor, facts, THREADS + 1), THREADS);
 	assert_int_equal(facts[0].stack_length, 0);
 	assert_int_equal(facts[0].start_routine, 0);
@@ -172,6 +182,25 @@ static void learns_from_the_leader_alone(void **state)
 	assert_int_equal(alone.tid, with_threads.tid);
 	assert_int_equal(alone.start_routine, with_threads.start_routine);
 	end_threads(3);
+}
+
+/* One that has ended may have left its stack, with its descriptor in it, to another: what its birth told of it stays. */
+static void a_routine_that_was_told_stays(void **state)
+{
+	struct glibc_descriptor descriptor = {0};
+	struct fact_thread facts[2];
+
+	start_threads(2);
+	facts[0] = threads[0].fact;
+	facts[1] = threads[1].fact;
+	assert_int_equal(glibc_learn((uint32_t)getpid(), NULL, facts, 2, &descriptor), 0);
+	facts[0].start_routine = 0x1139;
+	facts[0].start_argument = 7;
+	assert_int_equal(glibc_read_threads((uint32_t)getpid(), "/proc/.", &descriptor, facts, 2), 2);
+	assert_int_equal(facts[0].start_routine, 0x1139);
+	assert_int_equal(facts[0].start_argument, 7);
+	assert_int_equal(facts[1].start_routine, (uintptr_t)second_routine);
+	end_threads(2);
 }
 
 static void a_thread_that_ended_does_not_stop_the_others(void **state)
@@ -219,6 +248,7 @@ int main(void)
 		cmocka_unit_test(learns_and_reads_many),
 		cmocka_unit_test(reads_through_another_procfs),
 		cmocka_unit_test(learns_from_the_leader_alone),
+		cmocka_unit_test(a_routine_that_was_told_stays),
 		cmocka_unit_test(a_thread_that_ended_does_not_stop_the_others),
 		cmocka_unit_test(evidence_that_does_not_suffice),
 	};

@@ -135,11 +135,6 @@ static void limit_transitions(void **state)
 	log_limit_transition(&transition);
 	assert_string_equal(capture->text, "level=info event=limit_state process=orders pid=7 limit=threads value=41 max=n/a "
 					   "state=ok was=over since=n/a source=config\n");
-	capture->length = 0;
-	transition.n_dropped = 1488;
-	log_limit_transition(&transition);
-	assert_non_null(strstr(capture->text, "level=warn event=limit_states_dropped lines=1488 why="));
-	assert_non_null(strstr(capture->text, "\nlevel=info event=limit_state process=orders"));
 }
 
 static void explains(void **state)

@@ -103,7 +103,7 @@ static void test_unexplained_is_said_where_it_is_much(void **state)
 	target->events_lost = 0;
 	assert_says(fixture, "Mappings read anew 1 time, last 2 s ago");
 	fixture->snapshot.ended_dropped = 7;
-	assert_says(fixture, "Processes that ended and are not shown: 7 (those that held most are)");
+	assert_says(fixture, "Processes that ended and are not shown: 7 (those asked for are, and the children that held most)");
 }
 
 static void test_unattributed_is_explained_where_it_is_much(void **state)
