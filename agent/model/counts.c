@@ -54,6 +54,8 @@ static void pass_after(struct target *target, uint32_t pool, uint64_t time_ns)
 {
 	if (pool == POOL_NONE || !target->pools.pool[pool].limits[LIMIT_THREADS].rule)
 		return;
+	if (time_ns < recent_last_ns(&target->recent))
+		time_ns = recent_last_ns(&target->recent);
 	target->recent_last_due_ns = add_saturated(time_ns, NAME_WAIT_NS);
 	if (target->recent_due_ns == UINT64_MAX)
 		target->recent_due_ns = target->recent_last_due_ns;

@@ -120,8 +120,11 @@ static void judge_meanwhile(struct model *model, struct target *target, uint32_t
 	const struct limit_track *limits = pool == POOL_NONE ? target->limits : target->pools.pool[pool].limits;
 	uint64_t due_ns;
 
-	while (target_is_listed(target) && (due_ns = limit_track_deadline(&limits[LIMIT_THREADS])) <= until_ns)
+	while (target_is_listed(target) && (due_ns = limit_track_deadline(&limits[LIMIT_THREADS])) <= until_ns) {
+		if (due_ns == UINT64_MAX)
+			return;
 		judge_count(model, target, pool, LIMIT_THREADS, threads, due_ns);
+	}
 }
 
 static bool is_judged_then(const struct target *target, uint32_t pool)
@@ -262,6 +265,8 @@ uint64_t target_judge_deadline(const struct target *target)
 	uint64_t passes_ns = target_placed_until(target, UINT64_MAX);
 	uint64_t deadline = limit_track_deadline(&target->limits[LIMIT_THREADS_STARTED_PER_MINUTE]);
 
+	if (!target_is_listed(target))
+		return UINT64_MAX;
 	if (!target->lives_unsure)
 		deadline = sooner(deadline, limit_track_deadline(&target->limits[LIMIT_THREADS]));
 	for (uint32_t i = 0; i < target->pools.count; i++) {

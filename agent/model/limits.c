@@ -70,10 +70,12 @@ void latch_fall(struct latch *latch, uint64_t now_ns)
 static void latch_update(struct latch *latch, bool condition, uint64_t now_ns, uint64_t for_ns,
 			 uint64_t clear_for_ns)
 {
-	if (condition == latch->on || now_ns < latch->foreseen_ns) {
+	if (condition == latch->on) {
 		latch->contrary = false;
 		return;
 	}
+	if (now_ns < latch->foreseen_ns) /* what is judged only now was there already */
+		now_ns = latch->foreseen_ns;
 	if (!latch->contrary) {
 		latch->contrary = true;
 		latch->contrary_since_ns = now_ns;

@@ -12,7 +12,7 @@ struct latch {
 	bool on, contrary;      /* contrary: the condition differs from the state, since: */
 	uint64_t contrary_since_ns;
 	uint64_t fell_ns;     /* when it was on last; 0: never */
-	uint64_t foreseen_ns; /* turned on then, before what was there up to then was judged: that turns nothing off */
+	uint64_t foreseen_ns; /* turned on then, before what was there up to then was judged: that counts as of then */
 };
 
 struct limit_track { /* one limit of one pool; rule NULL: the user asked for none */

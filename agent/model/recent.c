@@ -7,8 +7,15 @@
 
 #include <string.h>
 
+uint64_t recent_last_ns(const struct recent *recent)
+{
+	return recent->count > recent->first ? recent->step[recent->count - 1].time_ns : 0;
+}
+
 uint64_t recent_note(struct recent *recent, const struct recent_step *step)
 {
+	uint64_t last_ns;
+
 	if (recent->count == recent->room && recent->first > recent->room / 2) {
 		recent->count -= recent->first;
 		memmove(recent->step, recent->step + recent->first, recent->count * sizeof(*step));
@@ -16,7 +23,11 @@ uint64_t recent_note(struct recent *recent, const struct recent_step *step)
 	}
 	if (recent->count - recent->first >= RECENT_MAX || TABLE_GROW(recent->step, recent->count, recent->room, 16))
 		return 0;
-	recent->step[recent->count++] = *step;
+	last_ns = recent_last_ns(recent);
+	recent->step[recent->count] = *step;
+	if (step->time_ns < last_ns)
+		recent->step[recent->count].time_ns = last_ns;
+	recent->count++;
 	return recent->passed + recent->count - recent->first;
 }
 

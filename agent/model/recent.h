@@ -22,8 +22,10 @@ struct recent {
 	uint64_t passed;             /* so many had passed */
 };
 
-/* Returns its number, from 1 on; 0: there is no room for it. */
+/* Returns its number, from 1 on; 0: there is no room for it. What is told late counts as of the one before it. */
 uint64_t recent_note(struct recent *recent, const struct recent_step *step);
+/* Of the last; 0: there is none. */
+uint64_t recent_last_ns(const struct recent *recent);
 /* Says the pool of one that was noted. False: it has passed, or never was. */
 bool recent_place(struct recent *recent, uint64_t number, uint32_t pool, uint32_t pool_number);
 /* Takes the next of those up to a time. */

@@ -294,7 +294,7 @@ void threads_pending_sort(struct threads *threads)
 		order[count++] = i;
 	qsort_r(order, count, sizeof(*order), compare_ages, threads->thread);
 	threads->pending_first = threads->pending_last = THREAD_NONE;
-	threads->n_pending = 0;
+	threads->n_pending = threads->n_unrun = 0;
 	for (uint32_t i = 0; i < count; i++)
 		threads_pending_add(threads, &threads->thread[order[i]]);
 }

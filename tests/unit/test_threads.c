@@ -348,6 +348,28 @@ static void a_fact_without_a_thread_makes_no_sense(void **state)
 	script_end(&s);
 }
 
+/* Those that wait, and of them those that had no CPU, are as many in any order. */
+static void a_sort_counts_nobody_twice(void **state)
+{
+	struct threads threads = {0};
+	struct thread *thread;
+
+	assert_int_equal(threads_init(&threads, 100), 0);
+	for (uint32_t i = 0; i < 10; i++) {
+		assert_int_equal(threads_add(&threads, tid(300 - i), &thread), 0);
+		thread->unrun_ns = i % 2;
+		threads_pending_add(&threads, thread);
+	}
+	threads_pending_sort(&threads);
+	assert_int_equal(threads.n_pending, 10);
+	assert_int_equal(threads.n_unrun, 5);
+	while (threads.pending_first != THREAD_NONE)
+		threads_pending_remove(&threads, &threads.thread[threads.pending_first]);
+	assert_int_equal(threads.n_pending, 0);
+	assert_int_equal(threads.n_unrun, 0);
+	threads_clear(&threads);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +386,7 @@ int main(void)
 		cmocka_unit_test(processor_time_is_a_difference),
 		cmocka_unit_test(after_losses_the_unseen_have_ended),
 		cmocka_unit_test(a_reseed_and_a_sample_tell_who_has_ended),
+		cmocka_unit_test(a_sort_counts_nobody_twice),
 		cmocka_unit_test(a_fact_without_a_thread_makes_no_sense),
 	};
 
