@@ -46,11 +46,12 @@ static int target_insert(struct model *model, struct target *target)
 static int target_describe(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct fact_target told = fact->target_info;
-	bool group_changed, policy_changed;
+	bool group_changed, policy_changed, is_image;
 
 	strings_end(&told);
 	group_changed = strcmp(told.name, target->info.name) != 0;
 	policy_changed = told.policy != target->info.policy;
+	is_image = told.image_ns != target->info.image_ns; /* its seed follows: until then its former limits watch the former one */
 	if (group_changed) {
 		uint32_t group;
 		int r = model_group(model, told.name, &group);
@@ -61,7 +62,7 @@ static int target_describe(struct model *model, struct target *target, const str
 	}
 	target->info = told;
 	target_note_own_name(target, told.comm);
-	if (!policy_changed)
+	if (!policy_changed || is_image)
 		return 0;
 	judge_release(model, target, fact->time_ns);
 	target_bind_policy(model, target, fact->time_ns);
@@ -218,7 +219,7 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 	target_settle_due(model, target, fact->time_ns, true);
 	end_threads(model, target, fact->time_ns);
 	target_count_briefs(model, target, fact->time_ns);
-	target_pass_recent(model, target, UINT64_MAX, fact->time_ns);
+	target_pass_all(model, target, fact->time_ns);
 	target->ended = true;
 	group_retire(model, target);
 	target->ended_ns = fact->time_ns;

@@ -64,7 +64,7 @@ uint64_t limit_rule_max(const struct limit_rule *rule, const struct limit_bounds
 
 void latch_fall(struct latch *latch, uint64_t now_ns)
 {
-	*latch = (struct latch){.on = false, .fell_ns = latch->on ? now_ns : latch->fell_ns};
+	*latch = (struct latch){.on = false, .is_beyond = latch->is_beyond, .fell_ns = latch->on ? now_ns : latch->fell_ns};
 }
 
 static void latch_update(struct latch *latch, bool condition, uint64_t now_ns, uint64_t for_ns,
@@ -83,7 +83,7 @@ static void latch_update(struct latch *latch, bool condition, uint64_t now_ns, u
 	if (now_ns < add_saturated(latch->contrary_since_ns, latch->on ? clear_for_ns : for_ns))
 		return;
 	if (condition)
-		*latch = (struct latch){.on = true};
+		*latch = (struct latch){.on = true, .is_beyond = latch->is_beyond};
 	else
 		latch_fall(latch, now_ns);
 }
@@ -141,10 +141,17 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 	return has_changed(track, before, now_ns, ret_before);
 }
 
+/* What rose while it could not be foreseen is told in order. */
 static void latch_foresee(struct latch *latch, bool condition, uint64_t after_ns, uint64_t now_ns)
 {
-	if (condition && !latch->on && latch->fell_ns <= after_ns)
-		*latch = (struct latch){.on = true, .foreseen_ns = now_ns};
+	bool rises = condition && !latch->is_beyond;
+
+	latch->is_beyond = condition;
+	if (!rises || latch->on || latch->fell_ns > after_ns)
+		return;
+	latch->on = true;
+	latch->contrary = false;
+	latch->foreseen_ns = now_ns;
 }
 
 bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,

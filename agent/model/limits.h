@@ -10,6 +10,7 @@
 /* A condition that turns a state on after it has held, and off after it has been gone, for a while. */
 struct latch {
 	bool on, contrary;      /* contrary: the condition differs from the state, since: */
+	bool is_beyond;         /* as the count of now was seen last */
 	uint64_t contrary_since_ns;
 	uint64_t fell_ns;     /* when it was on last; 0: never */
 	uint64_t foreseen_ns; /* turned on then, before what was there up to then was judged: that counts as of then */

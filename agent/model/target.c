@@ -149,7 +149,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	}
 	target_settle_due(model, target, time_ns, true); /* of them, those that still waited to be listed */
 	target_count_briefs(model, target, time_ns);
-	target_pass_recent(model, target, UINT64_MAX, time_ns);
+	target_pass_all(model, target, time_ns);
 	judge_release(model, target, time_ns);
 	group_retire(model, target);
 	target->fresh_image = true;
@@ -171,7 +171,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 
 	threads_clear(threads);
 	target->births = (struct births){.newest = 0};
-	target->n_own_names = 0;
+	target->n_own_names = target->n_untold = 0;
 	target->stack_start = target->stack_length = 0;
 	target->was_read = target->whole = target->had_base = target->had_threads = target->outside = target->stacks_sought = false;
 	target->oldest_scan_ns = 0;
@@ -179,7 +179,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->attributed = target->base_left = 0;
 	memset(target->unattributed, 0, sizeof(target->unattributed));
 	note_own_names(target);
-	limit_tracks_bind(target->limits, target->policy, "", time_ns);
+	target_bind_policy(model, target, time_ns);
 	if (threads_init(threads, max) < 0)
 		return; /* nothing can be added: as a full table, counted */
 	threads->refused = refused;

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "limit_facts.h"
 
 static void percentages_refer_to_natural_bounds(void **state)
@@ -204,6 +206,44 @@ static void an_exec_ends_what_was_over(void **state)
 	exec_ends_what_was_over(1);
 }
 
+/* The threads of the former image end under its own limits, though the next image's are told first. */
+static void an_exec_into_another_policy(void **state)
+{
+	for (int is_told = 0; is_told < 2; is_told++) {
+		struct script s = {0};
+		struct limit_rule strict[2];
+		struct policy_entry entries[2];
+		struct fact image = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .exe = "/bin/new",
+									   .policy = 1, .name = "new", .comm = "new"}};
+
+		limit(&s, "", LIMIT_THREADS, 10);
+		limit(&s, "w-*", LIMIT_THREADS, 10);
+		script_begin(&s);
+		memcpy(strict, s.limits, sizeof(strict));
+		strict[0].value = strict[1].value = 2;
+		entries[0] = entries[1] = s.entry;
+		entries[1].limits = strict;
+		s.policy.entries = entries;
+		s.policy.n_entries = 2;
+		leader(&s);
+		tick(&s);
+		refresh(&s);
+		workers(&s, 200, 6);
+		run_for(&s, 100 * MSEC);
+		for (uint32_t i = 0; is_told && i < 6; i++)
+			exited(&s, 200 + i);
+		image.target_info.image_ns = s.now;
+		feed(&s, image);
+		pass(&s, MSEC);
+		seed_begin(&s, SEED_EXEC);
+		seed_end(&s);
+		refresh(&s);
+		expect_no_transition(&s);
+		assert_int_equal(process_limit(&s.snapshot->targets[0], LIMIT_THREADS)->max, 2);
+		script_end(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +253,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_judged_has_no_state_and_no_series),
 		cmocka_unit_test(a_bound_that_goes_ends_what_was_over),
 		cmocka_unit_test(an_exec_ends_what_was_over),
+		cmocka_unit_test(an_exec_into_another_policy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
