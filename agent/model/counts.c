@@ -84,13 +84,14 @@ static bool place_birth(struct target *target, const struct thread *thread, uint
 	return true;
 }
 
-void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after, uint64_t now_ns)
+void thread_counts_in(struct target *target, struct thread *thread, uint32_t before, uint32_t after, uint64_t now_ns)
 {
 	/* Its first pool it was in from its birth on; one that is taken back was in none. */
 	if ((before == POOL_NONE || after == POOL_NONE) && place_birth(target, thread, after, now_ns))
 		return;
 	if (change_at(target, before, -1, now_ns))
 		change_at(target, after, 1, now_ns);
+	thread->birth_step = 0; /* it has moved: its birth stays where it was */
 }
 
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns)

@@ -119,15 +119,22 @@ static bool has_changed(struct limit_track *track, enum limit_state before, uint
 	return true;
 }
 
+static bool takes_value(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds)
+{
+	if (!track->rule)
+		return false;
+	track->value = value;
+	track->max = limit_rule_max(track->rule, bounds);
+	return true;
+}
+
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before)
 {
 	enum limit_state before = limit_track_state(track);
 
-	if (!track->rule)
+	if (!takes_value(track, value, bounds))
 		return false;
-	track->value = value;
-	track->max = limit_rule_max(track->rule, bounds);
 	/* Where that is not known, a state that was reached falls after its clear_for. */
 	bool over = is_over(value, track->max), warn = is_near(track->rule, value, track->max);
 	uint64_t fell_ns = track->over.contrary_since_ns;
@@ -159,10 +166,8 @@ bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct
 {
 	enum limit_state before = limit_track_state(track);
 
-	if (!track->rule)
+	if (!takes_value(track, value, bounds))
 		return false;
-	track->value = value;
-	track->max = limit_rule_max(track->rule, bounds);
 	if (track->rule->for_ns)
 		return false;
 	latch_foresee(&track->over, is_over(value, track->max), after_ns, now_ns);

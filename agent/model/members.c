@@ -149,8 +149,6 @@ static void settle(struct model *model, struct target *target, struct thread *th
 	pool->threads++;
 	pool->unread += thread->is_unread;
 	thread_counts_in(target, thread, counted, thread->is_unread ? POOL_NONE : after, now_ns);
-	if (counted != POOL_NONE && !thread->is_unread)
-		thread->birth_step = 0; /* it has moved: its birth stays where it was */
 	pool_note_peak(target, pool);
 	if (before != POOL_NONE)
 		judge_threads(model, target, before, now_ns);

@@ -293,7 +293,7 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 
 /* counts.c */
 /* Another pool counts it; POOL_NONE: none. The first does so since its birth, if that has not passed. */
-void thread_counts_in(struct target *target, const struct thread *thread, uint32_t before, uint32_t after, uint64_t now_ns);
+void thread_counts_in(struct target *target, struct thread *thread, uint32_t before, uint32_t after, uint64_t now_ns);
 /* It has ended; was_counted: its pool had counted it. */
 void thread_counted_until(struct target *target, const struct thread *thread, bool was_counted, uint64_t time_ns);
 /* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
