@@ -131,7 +131,7 @@ static void group_leave(struct model *model, uint32_t group)
 
 void group_change(struct model *model, struct target *target, uint32_t group)
 {
-	if (!target->fresh_image && target->former_group == GROUP_NONE)
+	if (target->former_group == GROUP_NONE)
 		target->former_group = target->group;
 	else
 		group_leave(model, target->group);

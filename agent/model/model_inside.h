@@ -47,7 +47,6 @@ struct target {
 	char variant[16];
 	uint64_t attached_ns, ended_ns;
 	bool ended;
-	bool fresh_image; /* exec since the last refresh */
 	uint32_t group;        /* its place in model.group */
 	uint32_t former_group; /* GROUP_NONE; else what was counted so far is that group's */
 	struct fact_target_gone end;

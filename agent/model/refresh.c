@@ -415,7 +415,6 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 		return;
 	if (target->former_group != GROUP_NONE)
 		group_retire(model, target);
-	target->fresh_image = false;
 	range_map_sweep(target->ranges);
 	target_find_creators(target);
 	if (!target->listed)

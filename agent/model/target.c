@@ -152,7 +152,6 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target_pass_all(model, target, time_ns);
 	judge_release(model, target, time_ns);
 	group_retire(model, target);
-	target->fresh_image = true;
 	target->based = true; /* all of a new image has grown */
 	model->dropped_before += target->pools.n_dropped;
 	pools_clear(&target->pools);

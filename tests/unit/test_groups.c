@@ -281,6 +281,53 @@ static void a_process_under_many_names_holds_the_last(void **state)
 	script_end(&s);
 }
 
+static void exec_as(struct script *s, const char *name)
+{
+	attach_as(s, TARGET, PID, name);
+	pass(s, MSEC);
+	seed_begin(s, SEED_EXEC);
+	seed_end(s);
+}
+
+/* A wrapper that a second wrapper calls: no refresh lies between the two. */
+static void what_a_short_image_did_is_its_own(void **state)
+{
+	struct script s = {.entry.n_limits = 1,
+			   .limits = {{.pool = "w-*", .kind = LIMIT_THREADS, .value = 1, .warn_ratio = 0.8}}};
+	static const char *const names[] = {"first", "second", "third"};
+	struct limit_transition told;
+
+	script_begin(&s);
+	attach_as(&s, TARGET, PID, names[0]);
+	leader(&s);
+	refresh(&s);
+	for (uint32_t i = 0; i < ARRAY_SIZE(names); i++) {
+		for (uint32_t j = 0; j < 2; j++)
+			born(&s, 200 + 10 * i + j, "w-1");
+		for (uint32_t j = 0; j < 2; j++) { /* warn, over */
+			assert_true(model_next_transition(s.model, &told));
+			assert_string_equal(told.process, names[i]);
+		}
+		if (i + 1 == ARRAY_SIZE(names))
+			break;
+		pass(&s, 100 * MSEC);
+		exec_as(&s, names[i + 1]);
+		assert_true(model_next_transition(s.model, &told));
+		assert_string_equal(told.process, names[i]);
+		assert_int_equal(told.limit.state, LIMIT_OK);
+	}
+	refresh(&s);
+	for (uint32_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const struct snapshot_group_pool *pool = group_pool(group(s.snapshot, names[i]), "w-*");
+
+		assert_int_equal(pool->started_total, 2);
+		assert_int_equal(pool->exited_total, i + 1 == ARRAY_SIZE(names) ? 0 : 2);
+		assert_int_equal(pool->limits[0].violations, 1);
+		assert_int_equal(group(s.snapshot, names[i])->processes, i + 1 == ARRAY_SIZE(names));
+	}
+	script_end(&s);
+}
+
 static void a_name_of_the_config_never_gives_way(void **state)
 {
 	struct script s = {.entry = {.name = "app1"}};
@@ -371,6 +418,7 @@ int main(void)
 		cmocka_unit_test(a_living_name_never_gives_way),
 		cmocka_unit_test(a_former_name_waits_for_what_was_counted),
 		cmocka_unit_test(a_process_under_many_names_holds_the_last),
+		cmocka_unit_test(what_a_short_image_did_is_its_own),
 		cmocka_unit_test(a_name_of_the_config_never_gives_way),
 		cmocka_unit_test(pools_beyond_what_a_group_keeps_are_counted),
 	};
