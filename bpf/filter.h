@@ -12,8 +12,8 @@
 #include "poolscope/event.h"
 
 /* Set before load. */
-const volatile __u64 memory_bytes;        /* beyond this fill of the ring only thread events get room */
-const volatile __u64 share_bytes;         /* so much of it a target's memory events may take at most */
+const volatile __u64 memory_bytes;        /* beyond this fill of the ring only births and ends get room */
+const volatile __u64 share_bytes;         /* so much of it a target's other events may take at most */
 const volatile __u64 wake_bytes;          /* from this fill on memory events wake the reader */
 const volatile __u64 page_mask;           /* page size - 1 */
 const volatile __u64 thread_size;         /* kernel stack; used without bpf_task_pt_regs only */
@@ -216,7 +216,7 @@ static __always_inline void registers_take(const struct pt_regs *regs, __u64 *re
 }
 #endif
 
-/* A memory event may take what is free below memory_bytes, and its target at most share_most times what it leaves
+/* A memory event, or a name, may take what is free below memory_bytes, and its target at most share_most times what it leaves
  * free: among others it fills half of the ring, so that these always find room; one alone fills eight ninths. */
 static __always_inline bool ring_has_room(const struct process *process, __u64 filled, __u64 size)
 {

@@ -260,14 +260,19 @@ static __always_inline int on_rename(bool is_typed, struct task_struct *task, co
 {
 	struct process *process = process_find(FOLLOW(is_typed, task, tgid));
 	struct event_thread *event;
+	__u64 filled;
 
 	/* What a vfork child renames is its image to be, not a thread of its parent. */
 	if (!process || process->flags & PROCESS_VFORK)
 		return 0;
-	event = thread_event(is_typed, process, EVENT_THREAD_RENAMED, task, bpf_ktime_get_boot_ns());
+	/* As often as a program likes: names take from its share of the ring, as what it maps does. */
+	filled = ring_filled();
+	event = event_reserve(process, sizeof(*event), EVENT_THREAD_RENAMED, ring_has_room(process, filled, sizeof(*event)),
+			      task_number(task, is_typed), FOLLOW(is_typed, task, start_boottime), bpf_ktime_get_boot_ns());
 	if (!event)
 		return 0;
-	__builtin_memset(event->name, 0, sizeof(event->name));
+	event_account(&event->header, process, sizeof(*event), filled);
+	__builtin_memset(&event->header + 1, 0, sizeof(*event) - sizeof(event->header));
 	bpf_probe_read_kernel_str(event->name, sizeof(event->name), name);
 	event_submit_urgent(event);
 	return 0;

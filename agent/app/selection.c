@@ -10,6 +10,7 @@
 #include "../edge/log.h"
 #include "../edge/loop.h"
 #include "../open_files.h"
+#include "../view/escape.h"
 
 /* Processes that were looked at and are no target are not looked at again until they are others. */
 struct looked_at {
@@ -378,11 +379,13 @@ int selection_print(struct selection *selection, FILE *out)
 	for (size_t i = 0; i < count; i++) {
 		struct fact_target target = {0};
 		uint32_t entry = 0;
+		char name[4 * sizeof(target.name)];
 
 		if (procfs_describe(selection->procfs, pids[i], &target) || match(selection, &target, &entry))
 			continue;
 		selection_classify(selection, &target);
-		fprintf(out, "matches now: PID %u as %s (entry %u)\n", target.pid, target.name, entry);
+		fprintf(out, "matches now: PID %u as %s (entry %u)\n", target.pid,
+			escape_text(target.name, sizeof(target.name), locale_is_utf8(), name, sizeof(name)), entry);
 		matched++;
 	}
 	if (!matched)

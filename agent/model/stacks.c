@@ -26,8 +26,9 @@ static bool may_have_begun_after(const struct thread *thread, const struct threa
 	return start_ns + cut > other->id.start_ns;
 }
 
-/* The C library gives a stack away only when its user is done with it: whoever still counts as living on it has
- * ended, though its exit was not seen yet. False: the newborn is the one that has ended, for who is on its stack began
+/* The C library gives a stack away only when its user is done with it: whoever still counts as living on it, and has its
+ * control block at the top of it, has ended, though its exit was not seen yet. (A buffer further down in its stack it may
+ * have lent to another.) False: the newborn is the one that has ended, for who is on its stack began
  * after it; at attach the seed tells of them before the births that the drain still holds. */
 static bool end_former_user(struct model *model, struct target *target, const struct thread *thread,
 			    uint64_t time_ns)
@@ -35,9 +36,8 @@ static bool end_former_user(struct model *model, struct target *target, const st
 	uint64_t end = thread->stack_start + thread->stack_length;
 	struct thread *former = stack_user(target, end - 1);
 
-	if (!former || former == thread || former->leader || !former->stack_length ||
-	    former->id.tid == thread->creator.tid || former->stack_start >= end ||
-	    thread->stack_start >= former->stack_start + former->stack_length)
+	if (!former || former == thread || !former->stack_length || former->stack_start + former->stack_length > end ||
+	    former->stack_start + former->stack_length <= thread->stack_start)
 		return true;
 	if (may_have_begun_after(former, thread))
 		return false;

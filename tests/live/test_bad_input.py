@@ -269,6 +269,16 @@ def test_hostile_thread_names(puppet, name):
         assert not any(ord(c) < 32 and c not in "\n" or 0x7f <= ord(c) < 0xa0 or "\ud800" <= c <= "\udfff" for c in shown), shown
 
 
+@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: name.hex())
+def test_check_escapes_the_names_of_processes(puppet, tmp_path, name):
+    workload = puppet()
+    workload.script("main name " + name.hex())
+    (tmp_path / "c.yaml").write_text("targets:\n  - match: { exe: puppet }\n")
+    done = run("check", tmp_path / "c.yaml")
+    line = next(line for line in done.out.split("\n") if f"PID {workload.pid} as " in line)
+    assert done.code == 0 and line.endswith("(entry 1)") and line.isprintable(), ascii(line)
+
+
 def test_pool_name_is_a_glob_that_matches_itself(puppet):
     workload = puppet()
     workload.script("main spawn a\na name " + b"w[1]*?\\x".hex())

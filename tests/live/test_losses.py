@@ -79,15 +79,16 @@ def test_what_is_made_while_events_are_lost_has_grown(pools, watch, final):
     assert_identity(target)
 
 
+@pytest.mark.parametrize("storm", ["storm 30000", "storm 200000 names"])
 @pytest.mark.parametrize("pages", [1, 16])
-def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent, pages):
+def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent, pages, storm):
     noisy, quiet = puppet(), puppet()
     noisy.script("main spawn a")
     quiet.script("main spawn a\nmain spawn b")
     watching = agent("dump", "--json", "--after", PATIENCE, "--ring", pages * SMALLEST_RING, "-p", noisy.pid, "-p", quiet.pid)
     for workload in noisy, quiet:
         watching.attached(workload.pid)
-    noisy.send("a storm 30000")
+    noisy.send("a " + storm)
     for number in range(20):
         quiet.script(f"a malloc 1M\na mmap a{number} 64K\na touch a{number}\nb mmap b{number} 128K\nb touch b{number}\nb munmap a{number} 0 4K")
         time.sleep(0.02)  # spread over the storm, whose length nothing depends on

@@ -103,6 +103,30 @@ static void the_creator_of_a_thread_lives_whatever_the_stack_says(void **state)
 	script_end(&s);
 }
 
+/* A thread may lend a buffer on its stack, to whomever: its control block lies above it. */
+static void who_lends_a_part_of_its_stack_lives(void **state)
+{
+	struct script s = {0};
+	const struct snapshot_target *target;
+	struct fact fact;
+
+	script_begin(&s);
+	leader(&s);
+	mapped(&s, PID, STACK, 8 * MIB);
+	born_on(&s, 200, "w-1", STACK, 8 * MIB);
+	born(&s, 201, "v-1");
+	fact = thread_fact(FACT_THREAD_BORN, 202, "x-1");
+	fact.thread.creator = tid(201);
+	fact.thread.stack_start = STACK + 4 * MIB;
+	fact.thread.stack_length = MIB;
+	feed(&s, fact);
+	target = refresh(&s);
+	assert_int_equal(target->threads, 4);
+	assert_int_equal(thread(target, 200)->memory.mapped[REGION_STACK], 7 * MIB);
+	assert_int_equal(thread(target, 202)->memory.mapped[REGION_STACK], MIB);
+	script_end(&s);
+}
+
 static void the_dead_leave_their_stack_until_it_is_reused(void **state)
 {
 	struct script s = {0};
@@ -196,6 +220,7 @@ int main(void)
 		cmocka_unit_test(a_birth_takes_the_stack_over_whoever_still_counts_on_it),
 		cmocka_unit_test(a_birth_that_is_told_late_takes_no_stack_of_a_younger),
 		cmocka_unit_test(the_creator_of_a_thread_lives_whatever_the_stack_says),
+		cmocka_unit_test(who_lends_a_part_of_its_stack_lives),
 		cmocka_unit_test(the_dead_leave_their_stack_until_it_is_reused),
 		cmocka_unit_test(stack_pointer_and_tls_base_in_one_mapping_are_the_last_way),
 		cmocka_unit_test(the_leader_has_the_main_stack),

@@ -20,7 +20,7 @@ static void usage(void)
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
 	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; shmat RANGE [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
 	      "  mremap RANGE SIZE [move]; huge RANGE SIZE (hugetlb); uring N (io_uring workers, blocked for ever);\n"
-	      "  storm CALLS; fork; vm-clone [thread]; kvm (a machine of one instruction); exec; quit CODE; kill SIGNAL\n", stderr);
+	      "  storm CALLS [names]; fork; vm-clone [thread]; kvm (a machine of one instruction); exec; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
 }
 
@@ -118,6 +118,17 @@ static int hold_memory(void *argument)
 
 #define STORM_THREADS 4
 
+static void *storm_names(void *argument)
+{
+	char name[16];
+
+	for (size_t left = (size_t)argument; left; left--) {
+		snprintf(name, sizeof(name), "storm-%zu", left % 4);
+		prctl(PR_SET_NAME, name);
+	}
+	return NULL;
+}
+
 static void *storm_run(void *argument)
 {
 	for (size_t left = (size_t)argument; left; left--) {
@@ -133,14 +144,15 @@ static void *storm_run(void *argument)
 	return NULL;
 }
 
-/* Threads that do nothing but map and unmap, and end. Each leaves 64 KiB. */
+/* Threads that do nothing but map and unmap, and end. Each leaves 64 KiB; or that name themselves anew. */
 static int do_storm(struct actor *self, int n, char **words)
 {
+	void *(*const run)(void *) = n > 1 && strcmp(words[1], "names") == 0 ? storm_names : storm_run;
 	pthread_t threads[STORM_THREADS];
 	int failed = 0;
 
 	for (unsigned i = 0; i < STORM_THREADS && !failed; i++)
-		failed = pthread_create(&threads[i], NULL, storm_run, (void *)(n ? parse_size(words[0]) : 1));
+		failed = pthread_create(&threads[i], NULL, run, (void *)(n ? parse_size(words[0]) : 1));
 	for (unsigned i = 0; i < STORM_THREADS && !failed; i++)
 		failed = pthread_join(threads[i], NULL);
 	return answer(errno = failed);
