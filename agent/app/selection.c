@@ -145,7 +145,8 @@ static int add_pids(uint32_t **pids, size_t *count, uint32_t *found, size_t n_fo
 
 	if (grown) {
 		*pids = grown;
-		memcpy(grown + *count, found, n_found * sizeof(*found));
+		for (size_t i = 0; i < n_found; i++)
+			grown[*count + i] = found[i];
 		*count += n_found;
 	}
 	free(found);
