@@ -231,6 +231,13 @@ def test_tracefs_is_missing_and_may_not_be_mounted(pools):
         refused(done, 1, "tracefs", "mount")
 
 
+def test_no_devices(pools):
+    """As in a container without /dev: nothing there is needed."""
+    done = run("dump", "-p", pools("a:threads=1").pid,
+               prefix=("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev; exec "$@"', "sh"))
+    assert done.code == 0, done
+
+
 def test_broken_config(tmp_path):
     config = tmp_path / "bad.yaml"
     config.write_text("targets:\n  - name: a\n    match: { comm: a }\n    polls: []\n")
