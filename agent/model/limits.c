@@ -149,12 +149,12 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 }
 
 /* What rose while it could not be foreseen is told in order. */
-static void latch_foresee(struct latch *latch, bool condition, uint64_t after_ns, uint64_t now_ns)
+static void latch_foresee(struct latch *latch, bool condition, bool is_quiet, uint64_t after_ns, uint64_t now_ns)
 {
 	bool rises = condition && !latch->is_beyond;
 
 	latch->is_beyond = condition;
-	if (!rises || latch->on || latch->fell_ns > after_ns)
+	if (!rises || latch->on || !is_quiet || latch->fell_ns > after_ns)
 		return;
 	latch->on = true;
 	latch->contrary = false;
@@ -165,13 +165,16 @@ bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct
 			 uint64_t now_ns, enum limit_state *ret_before)
 {
 	enum limit_state before = limit_track_state(track);
+	bool is_quiet;
 
 	if (!takes_value(track, value, bounds))
 		return false;
 	if (track->rule->for_ns)
 		return false;
-	latch_foresee(&track->over, is_over(value, track->max), after_ns, now_ns);
-	latch_foresee(&track->warn, is_near(track->rule, value, track->max), after_ns, now_ns);
+	/* What has fallen by now, which is not told yet, is told before it. */
+	is_quiet = limit_track_deadline(track) > now_ns;
+	latch_foresee(&track->over, is_over(value, track->max), is_quiet, after_ns, now_ns);
+	latch_foresee(&track->warn, is_near(track->rule, value, track->max), is_quiet, after_ns, now_ns);
 	return has_changed(track, before, now_ns, ret_before);
 }
 

@@ -205,6 +205,36 @@ static void what_has_just_fallen_rises_when_it_does(void **state)
 	script_end(&s);
 }
 
+/* Where more come just after a warning has fallen, which is not told yet. */
+static void a_warning_falls_before_too_many_come(void **state)
+{
+	struct script s = {0};
+	struct limit_transition change;
+	static const enum limit_state states[] = {LIMIT_WARN, LIMIT_OK, LIMIT_WARN, LIMIT_OVER};
+	uint64_t times_ns[ARRAY_SIZE(states)];
+
+	begin(&s, "w-*", 3);
+	for (uint32_t i = 0; i < 3; i++)
+		born(&s, 200 + i, "w-1");
+	times_ns[0] = s.now;
+	run_for(&s, 100 * MSEC);
+	for (uint32_t i = 0; i < 3; i++)
+		exited(&s, 200 + i);
+	times_ns[1] = s.now + 20 * MSEC;
+	run_for(&s, 28 * MSEC);
+	for (uint32_t i = 0; i < 4; i++)
+		born(&s, 300 + i, "w-1");
+	times_ns[2] = times_ns[3] = s.now;
+	run_for(&s, 25 * MSEC);
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		assert_true(model_next_transition(s.model, &change));
+		assert_int_equal(change.limit.state, states[i]);
+		assert_int_equal(change.time_ns, times_ns[i]);
+	}
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
 static void a_time_that_can_never_be(void **state)
 {
 	struct script s = {0};
@@ -227,6 +257,7 @@ int main(void)
 		cmocka_unit_test(moves_leave_nothing_behind),
 		cmocka_unit_test(who_was_found_first_came_last),
 		cmocka_unit_test(what_has_just_fallen_rises_when_it_does),
+		cmocka_unit_test(a_warning_falls_before_too_many_come),
 		cmocka_unit_test(a_time_that_can_never_be),
 	};
 
