@@ -173,10 +173,11 @@ static __always_inline int on_birth(bool is_typed, struct task_struct *child, __
 			next.flags |= PROCESS_GUEST | (flags & CLONE_VFORK ? PROCESS_VFORK : 0);
 		}
 	}
-	/* A vfork child is a process to be: its creator waits in it. Counted as a thread, every program that a
-	 * service starts would be a birth in its pools. */
-	if (next.flags & PROCESS_VFORK && !thread) {
-		process_add(tgid, &next);
+	/* A vfork child, with what threads it makes, is a process to be: its creator waits in it. Counted as a thread, every
+	 * program that a service starts would be a birth in its pools. */
+	if (next.flags & PROCESS_VFORK) {
+		if (!thread)
+			process_add(tgid, &next);
 		return 0;
 	}
 	offset = thread ? routine_offset(process) : 0;
@@ -238,12 +239,13 @@ static __always_inline int on_exit(bool is_typed, struct task_struct *task)
 
 	if (!process)
 		return 0;
-	if (process->flags & PROCESS_VFORK) {
-		process_remove(tgid);
-		return 0;
-	}
 	signal = FOLLOW(is_typed, task, signal);
 	last = FOLLOW(is_typed, signal, live.counter) == 0;
+	if (process->flags & PROCESS_VFORK) {
+		if (last)
+			process_remove(tgid);
+		return 0;
+	}
 	guest = process->flags & PROCESS_GUEST;
 	event = exit_event(is_typed, process, task);
 	if (event) {

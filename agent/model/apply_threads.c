@@ -122,8 +122,6 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	}
 	/* By number: a child made with CLONE_VM leads a thread group of its own in the same memory. */
 	thread->leader = told->id.tid == target->info.pid;
-	thread->is_untold = !born && !thread->leader && target->info.followed && !target->listed;
-	target->n_untold += thread->is_untold;
 	thread->known_ns = fact->time_ns;
 	thread->birth_turn = ++target->turns;
 	text_copy(thread->name, FACT_NAME_SIZE, told->name);

@@ -14,15 +14,10 @@ static void note_most(uint32_t *most, uint32_t count)
 		*most = count;
 }
 
-uint32_t target_living(const struct target *target)
-{
-	return target->threads.living - (target->listed ? 0 : target->n_untold);
-}
-
 void target_note_peak(struct target *target)
 {
 	if (!target->lives_unsure)
-		note_most(&target->threads_peak, target_living(target));
+		note_most(&target->threads_peak, target->threads.living);
 }
 
 void pool_note_peak(const struct target *target, struct pool *pool)
@@ -44,7 +39,7 @@ static void count_anew(struct target *target, uint64_t now_ns)
 	recent_clear(&target->recent);
 	target->recent_due_ns = target->recent_last_due_ns = UINT64_MAX;
 	pass_to(target, now_ns);
-	target->limits[LIMIT_THREADS].value = target_living(target);
+	target->limits[LIMIT_THREADS].value = target->threads.living;
 	target_note_peak(target);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		struct pool *pool = &target->pools.pool[i];

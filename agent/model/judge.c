@@ -179,7 +179,7 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 {
 	if (!target->lives_unsure) {
 		judge_meanwhile(model, target, POOL_NONE, target->limits[LIMIT_THREADS].value, now_ns);
-		judge_count(model, target, POOL_NONE, LIMIT_THREADS, target_living(target), now_ns);
+		judge_count(model, target, POOL_NONE, LIMIT_THREADS, target->threads.living, now_ns);
 	}
 	judge_started(model, target, POOL_NONE, &target->births, target->limits, now_ns);
 	if (pool == POOL_NONE)

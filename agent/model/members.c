@@ -280,12 +280,6 @@ static void settle_named(struct model *model, struct target *target, uint64_t ti
 	}
 }
 
-static void thread_is_told_of(struct target *target, struct thread *thread)
-{
-	target->n_untold -= thread->is_untold;
-	thread->is_untold = false;
-}
-
 void thread_take_back(struct target *target, struct thread *thread)
 {
 	struct pool *pool = thread->pool == POOL_NONE ? NULL : &target->pools.pool[thread->pool];
@@ -336,7 +330,6 @@ void thread_leave(struct model *model, struct target *target, struct thread *thr
 		tell_pending_of_maker(target, thread);
 	range_map_owner_gone(target->ranges, thread->owner);
 	threads_end(&target->threads, thread, time_ns);
-	thread_is_told_of(target, thread);
 	if (!member && !is_listed)
 		threads_pending_add(&target->threads, thread);
 	judge_threads(model, target, POOL_NONE, time_ns);
@@ -373,9 +366,6 @@ void thread_upgrade_born(struct model *model, struct target *target, struct thre
 		count_arrival(pool, thread);
 	if (thread->pool == POOL_NONE && !thread->birth_step)
 		thread->birth_step = recent_note(&target->recent, &(struct recent_step){time_ns, POOL_NONE, 0, 1});
-	thread_is_told_of(target, thread);
-	target_note_peak(target);
-	judge_threads(model, target, POOL_NONE, time_ns);
 }
 
 /* Names go to pools by age, as a later attach gives them: a pool that there is not yet waits for threads that are older and

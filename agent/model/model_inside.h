@@ -60,7 +60,6 @@ struct target {
 	struct blame blame;
 	struct briefs briefs;
 	uint64_t briefs_ns; /* when they were counted last */
-	uint32_t n_untold; /* see target_living() */
 	uint64_t turns; /* births and briefs so far: their order */
 	struct recent recent;
 	uint64_t passed_ns; /* up to then all of recent have passed, and what they make of a pool's limit is told */
@@ -304,9 +303,6 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns);
 /* All that is told of an image, or of the process, that ends. */
 void target_pass_all(struct model *model, struct target *target, uint64_t now_ns);
-/* Without those whom a followed child's first reading found, and whose births are told after it: so are births and ends from
- * before it. */
-uint32_t target_living(const struct target *target);
 /* What counts that are unsure seem to be is none. */
 void target_note_peak(struct target *target);
 void pool_note_peak(const struct target *target, struct pool *pool);

@@ -170,7 +170,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 
 	threads_clear(threads);
 	target->births = (struct births){.newest = 0};
-	target->n_own_names = target->n_untold = 0;
+	target->n_own_names = 0;
 	target->stack_start = target->stack_length = 0;
 	target->was_read = target->whole = target->had_base = target->had_threads = target->outside = target->stacks_sought = false;
 	target->oldest_scan_ns = 0;

@@ -38,7 +38,6 @@ struct thread {
 	bool leader, io_worker;
 	bool born;         /* seen being created; else it was there already */
 	bool pending;      /* in the list of newborns whose name does not count yet */
-	bool is_untold;    /* found by a followed child's first reading: its birth is yet to be told */
 	bool is_named;     /* while pending: it would, but its pool is a new one, and older threads may name one first */
 	bool is_told;      /* its runtime has told of it */
 	bool is_unread;    /* it is to: which pool it stays in is open, so its pool does not count it yet */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Makes an exactly known number of events of one sort, for the tests of the kernel probes. Prints nothing but what the
- * test could not know. usage: probe_storm threads N | maps THREADS N | fork N | vfork N | guest N | exec | calls | breaks N | growers N M */
+ * test could not know. usage: probe_storm threads N | maps THREADS N | fork N | vfork N | vfork-threads N | guest N | exec | calls | breaks N | growers N M */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -39,6 +39,29 @@ static int guest(void *unused)
 {
 	munmap(mmap(NULL, 40960, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 40960);
 	return 0;
+}
+
+static volatile int ran;
+
+static int ran_guest(void *unused)
+{
+	guest(NULL);
+	return ran++;
+}
+
+/* A child in its creator's memory, which waits, makes a thread; and what it does itself after that one has ended. */
+static void vfork_threads(char *stack)
+{
+	int before = ran;
+
+	if (vfork() == 0) {
+		clone(ran_guest, stack, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FS | CLONE_FILES, NULL);
+		while (ran == before)
+			usleep(1000);
+		usleep(10000);
+		munmap(mmap(NULL, 45056, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 45056);
+		_exit(0);
+	}
 }
 
 static void run_threads(long n_threads, void *(*routine)(void *))
@@ -115,6 +138,11 @@ int main(int argc, char **argv)
 		for (long i = 0; i < n; i++)
 			if (posix_spawn(&pid, "/bin/true", NULL, NULL, true_argv, environ) == 0)
 				waitpid(pid, &status, 0);
+	} else if (strcmp(what, "vfork-threads") == 0) {
+		static char stack[65536];
+
+		for (long i = 0; i < n; i++)
+			vfork_threads(stack + sizeof(stack));
 	} else if (strcmp(what, "guest") == 0) {
 		static char stack[65536];
 

@@ -127,6 +127,13 @@ def test_a_vfork_child_is_a_guest_until_it_execs(tools):
     assert all(facts.of("gone", target=f["target"]) for f in children)
 
 
+def test_threads_of_a_vfork_child_are_none_of_its_creator(tools):
+    facts, _ = watch(tools, ["vfork-threads", 3])
+    assert (facts.received[BORN], facts.received[EXITED]) == (0, 1)
+    for length in 40960, 45056:
+        assert [f["tid"] for f in facts.of("made") if f["length"] == length] == [facts.of("seen")[0]["tid"]] * 3
+
+
 def test_a_guest_calls_in_the_address_space_of_its_host(tools):
     facts, _ = watch(tools, ["guest", 5])
     born = facts.of("born", target=1)

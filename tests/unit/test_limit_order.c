@@ -145,40 +145,6 @@ static void moves_leave_nothing_behind(void **state)
 	script_end(&s);
 }
 
-/* A followed child's first reading finds those that came after others had ended, of whom it is told after it. */
-static void who_was_found_first_came_last(void **state)
-{
-	struct script s = {0};
-	struct fact child = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .exe = "/bin/app",
-								   .name = "app", .comm = "app", .followed = true}};
-	uint64_t begun_ns;
-
-	limit(&s, "w-*", LIMIT_THREADS, 5);
-	limit(&s, "", LIMIT_THREADS, 6);
-	script_begin_with(&s, (struct model_options){.keep_ended = true});
-	feed(&s, child);
-	begun_ns = s.now;
-	pass(&s, 5 * MSEC);
-	leader(&s);
-	for (uint32_t i = 0; i < 5; i++)
-		seen(&s, 210 + i, "w-1");
-	for (uint32_t i = 0; i < 15; i++) {
-		s.now = begun_ns + (1 + i) * MSEC / 10;
-		if (i / 5 == 1)
-			exited(&s, 200 + i % 5);
-		else
-			born(&s, (i < 5 ? 200 : 210) + i % 5, "w-1");
-	}
-	run_for(&s, 500 * MSEC);
-	tick(&s);
-	run_for(&s, 100 * MSEC);
-	assert_int_equal(refresh(&s)->threads_peak, 6);
-	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads_peak, 5);
-	assert_int_equal(process_limit(&s.snapshot->targets[0], LIMIT_THREADS)->violations, 0);
-	assert_int_equal(pool_limit(&s.snapshot->targets[0], "w-*", LIMIT_THREADS)->violations, 0);
-	script_end(&s);
-}
-
 /* A rise so soon after a fall that it is not foreseen is told as of its time also where another birth follows. */
 static void what_has_just_fallen_rises_when_it_does(void **state)
 {
@@ -255,7 +221,6 @@ int main(void)
 		cmocka_unit_test(ends_are_told_out_of_order),
 		cmocka_unit_test(what_was_starved_falls),
 		cmocka_unit_test(moves_leave_nothing_behind),
-		cmocka_unit_test(who_was_found_first_came_last),
 		cmocka_unit_test(what_has_just_fallen_rises_when_it_does),
 		cmocka_unit_test(a_warning_falls_before_too_many_come),
 		cmocka_unit_test(a_time_that_can_never_be),
