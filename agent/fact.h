@@ -73,7 +73,7 @@ enum fact_kind {
 
 	/* the observer itself */
 	FACT_LOSS,    /* events lost so far, by reason */
-	FACT_LIVES_LOST, /* births, ends or names of threads have just been lost, of whichever target */
+	FACT_LIVES_LOST, /* births, ends or names of threads have just been lost */
 	FACT_EVENTS,  /* events received so far, by probe */
 	FACT_VARIANT, /* which variant of the memory probes is in use */
 	FACT_KIND_COUNT,
@@ -141,6 +141,7 @@ struct fact_target {
 	uint32_t policy;     /* index of the policy entry that matched (struct policy) */
 	bool followed;       /* came by --follow-forks */
 	bool execed;         /* it came by an exec: it has inherited nothing */
+	bool is_past;        /* this image is over: /proc tells of another, or of nobody */
 	bool search_cut;     /* who holds large blocks from before the attach was not looked for to the end */
 	bool memory_hidden;  /* its memory may not be read: what stands in it is no evidence */
 	char name[64];       /* the group: the label `process` */

@@ -27,7 +27,7 @@ __u64 growth_all_ns; /* as process.growth_ns, of all processes together */
 __u64 clock_ns; /* the reader's last look at its clock */
 __u32 share_most; /* of what it leaves free in the ring, so many times as much a target may have in there */
 __u32 procfs_level; /* of the PID namespace whose numbers are reported */
-__u64 lives_lost; /* births, ends, names and images that found no room */
+__u64 lives_lost; /* of all shares */
 __u32 wake_on_thread; /* 1: the reader sleeps, and a thread event is to wake it at once */
 __u32 wake_on_fill;   /* 1: it has not been woken for the ring's fill since it last read */
 
@@ -248,8 +248,10 @@ static __always_inline void *event_reserve(const struct process *process, __u64 
 	if (has_room)
 		header = bpf_ringbuf_reserve(&ring, size, 0);
 	if (!header) {
-		if (kind < EVENT_MMAP)
+		if (kind < EVENT_MMAP) {
+			__sync_fetch_and_add(&shares[process->share & (EVENT_SHARES - 1)].lives_lost, 1);
 			__sync_fetch_and_add(&lives_lost, 1);
+		}
 		loss_count(process->space, EVENT_LOSS_RING);
 		return NULL;
 	}

@@ -329,6 +329,7 @@ static __always_inline int on_exec(bool is_typed, struct task_struct *task, __u3
 	if (!event)
 		return 0;
 	process_describe(event, process->family, task, BPF_CORE_READ(task, real_parent));
+	event->execs = (__u32)process->execs;
 	/* The tracepoint tells the kernel's own number only, and the old one no longer leads to a task. */
 	if (old_tid != tgid) {
 		event->header.flags |= EVENT_THREAD_TOOK_OVER;

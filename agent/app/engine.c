@@ -314,6 +314,14 @@ static int count_brief(struct engine *engine, const struct fact *fact)
 	return error ? error : apply(engine, &end);
 }
 
+static void past_image(struct fact_target *info, const struct fact *fact)
+{
+	info->is_past = true;
+	info->exe[0] = info->runtime[0] = '\0';
+	snprintf(info->comm, sizeof(info->comm), "%s", fact->target_info.comm);
+	snprintf(info->name, sizeof(info->name), "%s", info->comm);
+}
+
 /* A followed child: the kernel has it in its filter already, its own events come after this one. */
 static int adopt(struct engine *engine, const struct fact *fact)
 {
@@ -326,6 +334,8 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	/* Its parent is who forked it: who is that in /proc now may have it from one that has ended. */
 	bool is_heir = !told->execed && takes_after(engine, told->parent_pid, &info);
 
+	if (told->execed && probes_image_is_past(engine->probes, fact->target))
+		past_image(&info, fact);
 	info.followed = true;
 	info.family = told->family;
 	if (!error)
@@ -339,17 +349,14 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	return error == -ENOMEM ? error : 0;
 }
 
-/* An image that has ended before it could be looked at: the kernel told its name, and what was before is no more. */
+/* An image that is over before it could be looked at: the kernel told its name, and what was before is no more. */
 static int image_was_brief(struct engine *engine, struct watched *watched, const struct fact *fact)
 {
 	struct fact seed = {.kind = FACT_SEED_BEGIN, .target = watched->id, .time_ns = fact->time_ns, .seed.reason = SEED_EXEC};
-	struct fact_target *info = &watched->info;
 	int error;
 
-	info->image_ns = fact->time_ns;
-	info->exe[0] = '\0';
-	snprintf(info->comm, sizeof(info->comm), "%s", fact->target_info.comm);
-	snprintf(info->name, sizeof(info->name), "%s", info->comm);
+	watched->info.image_ns = fact->time_ns;
+	past_image(&watched->info, fact);
 	error = apply_target(engine, watched, false);
 	if (!error)
 		error = apply(engine, &seed);
@@ -364,7 +371,7 @@ static int image_changed(struct engine *engine, struct watched *watched, const s
 	struct explain ignored;
 	int error = procfs_describe(engine->procfs, watched->info.pid, &info);
 
-	if (error)
+	if (error || probes_image_is_past(engine->probes, watched->id))
 		return image_was_brief(engine, watched, fact);
 	info.followed = watched->info.followed;
 	info.family = fact->target_info.family;
@@ -391,18 +398,6 @@ static int ended(struct engine *engine, struct watched *watched, const struct fa
 	return apply(engine, &end);
 }
 
-/* What comes after it waits for those that are settled: before that it is told again. */
-static int of_all(struct engine *engine, const struct fact *fact)
-{
-	bool is_settled = false;
-
-	for (size_t i = 0; engine->is_refreshing && i < engine->watched.count; i++)
-		is_settled |= engine->watched.watched[i]->settled;
-	int error = is_settled ? held_emit(&engine->later, fact) : 0;
-
-	return error ? error : apply(engine, fact);
-}
-
 int engine_route(void *context, const struct fact *fact)
 {
 	struct engine *engine = context;
@@ -411,7 +406,7 @@ int engine_route(void *context, const struct fact *fact)
 	int error;
 
 	if (!fact->target)
-		return of_all(engine, fact);
+		return apply(engine, fact);
 	watched = watched_list_find(&engine->watched, fact->target);
 	if (!watched)
 		return fact->kind == FACT_TARGET ? adopt(engine, fact) : 0;

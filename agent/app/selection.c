@@ -122,7 +122,8 @@ static int match(struct selection *selection, const struct fact_target *target, 
 
 	if (selection->config->policy->n_entries < 2)
 		return -ENOENT;
-	procfs_cmdline(selection->procfs, target->pid, cmdline, sizeof(cmdline));
+	if (!target->is_past)
+		procfs_cmdline(selection->procfs, target->pid, cmdline, sizeof(cmdline));
 	procfs_cgroup(selection->procfs, 0, target->pid, &path);
 	return config_match(selection->config, &subject, ret_entry);
 }

@@ -311,10 +311,8 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 
 int apply_lives_lost(struct model *model, struct target *target, const struct fact *fact)
 {
-	model->lives_lost_ns = fact->time_ns;
-	for (uint32_t i = 0; i < model->n_targets && !model->all_lives_unsure; i++)
-		model->target[i]->lives_unsure = true;
-	model->lives_unsure = model->all_lives_unsure = true;
+	target->lives_lost_ns = fact->time_ns;
+	model->lives_unsure = target->lives_unsure = true;
 	return 0;
 }
 

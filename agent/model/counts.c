@@ -129,7 +129,7 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 	if (!target->lives_unsure || target->exits_unsure)
 		return;
 	/* All that was lost was known when threads were listed. */
-	if (!model->lives_lost_ns || model->lives_lost_ns < target->loss_told_ns) {
+	if (!target->lives_lost_ns || target->lives_lost_ns < target->loss_told_ns) {
 		target->lives_unsure = false;
 		count_anew(target, now_ns);
 		return;

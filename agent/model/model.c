@@ -53,7 +53,7 @@ static int apply_tick(struct model *model, const struct fact *fact)
 	model->refresh++;
 	model->time_ns = fact->time_ns;
 	model->realtime_ns = fact->tick.realtime_ns;
-	model->lives_unsure = model->all_lives_unsure = false;
+	model->lives_unsure = false;
 	for (uint32_t i = 0; i < model->n_targets; i++) {
 		target_refresh(model, model->target[i], fact->time_ns);
 		model->lives_unsure |= model->target[i]->lives_unsure && !model->target[i]->ended;
@@ -102,7 +102,7 @@ static const struct handler handlers[] = {
 	[FACT_ACTIVITY] = {apply_activity, false, true},
 	[FACT_BLAME] = {apply_blame, false, true},
 	[FACT_LOSS] = {apply_loss, true},
-	[FACT_LIVES_LOST] = {apply_lives_lost, true},
+	[FACT_LIVES_LOST] = {apply_lives_lost, false},
 	[FACT_EVENTS] = {apply_events, true},
 	[FACT_VARIANT] = {apply_variant, true},
 };

@@ -91,6 +91,7 @@ struct target {
 
 	bool wants_reseed;
 	bool lives_unsure;      /* births and ends were lost, or threads listed anew: no peak, and in no limit, until a refresh */
+	uint64_t lives_lost_ns; /* when it was told last that births or ends were lost; 0: never */
 	uint64_t loss_told_ns;  /* when the losses of this target were told last */
 	uint64_t sample_ns;     /* when the sample of threads began that the next refresh has; 0: there was none */
 	bool exits_unsure;      /* events were lost: an exit may be among them */
@@ -153,9 +154,8 @@ struct model {
 	struct fact_loss loss;
 	struct fact_events events;
 	uint64_t doubted_ns; /* when losses that nobody counts were last assumed */
-	uint64_t lives_lost_ns; /* when that was told last */
 	bool is_told_unrun; /* it asks which newborns have had no CPU */
-	bool lives_unsure, all_lives_unsure; /* of some target; of each */
+	bool lives_unsure; /* of some target */
 	uint64_t refresh, time_ns, realtime_ns;
 	uint64_t reseeds, dropped_before; /* of targets that went */
 	struct {

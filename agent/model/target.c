@@ -77,6 +77,19 @@ void target_bind_policy(struct model *model, struct target *target, uint64_t tim
 	limit_tracks_bind(target->limits, target->policy, "", time_ns);
 }
 
+/* What was lost of its parent may be of its own first threads. */
+static bool family_is_unsure(const struct model *model, const struct fact_target *info)
+{
+	for (uint32_t i = 0; info->family && model->lives_unsure && i < model->n_targets; i++) {
+		const struct target *target = model->target[i];
+
+		if (target->lives_unsure && !target->ended &&
+		    (target->info.family == info->family || target->id == info->family))
+			return true;
+	}
+	return false;
+}
+
 int target_new(const struct model *model, const struct fact *fact, struct target **ret_target)
 {
 	_cleanup_(target_freep) struct target *target = calloc(1, sizeof(*target));
@@ -97,7 +110,7 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 	target->id = fact->target;
 	target->info = fact->target_info;
 	target->attached_ns = fact->time_ns;
-	target->lives_unsure = model->all_lives_unsure;
+	target->lives_unsure = family_is_unsure(model, &target->info);
 	target->group = target->former_group = GROUP_NONE;
 	target->memory = (struct fact_memory){UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64,
 					      UNKNOWN_U64};

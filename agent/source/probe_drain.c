@@ -80,9 +80,11 @@ static int birth_of_space(struct probes *probes, const struct event_header *head
 			return r;
 	}
 	r = probe_spaces_add(probes->spaces, header->space, header->start_ns, probes->last_target + 1, ret_space);
-	if (r >= 0)
-		probes->last_target++;
-	return r;
+	if (r < 0)
+		return r;
+	probes->last_target++;
+	(*ret_space)->share = (uint16_t)(((const struct event_thread *)header)->family % EVENT_SHARES);
+	return 0;
 }
 
 /* Calls between two looks at the clock bear one time: in the ring's order each is told a moment after the one before,
@@ -120,16 +122,42 @@ static int pass_on(struct probes *probes, struct probe_space *space, const void 
 	return 0;
 }
 
+static int tell_lives_of_share(struct probes *probes, uint32_t share)
+{
+	struct fact fact = {.kind = FACT_LIVES_LOST, .time_ns = boottime()};
+	struct probe_space *space = NULL;
+	int r = 0;
+
+	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {
+		fact.target = space->target;
+		if (space->share == share)
+			r = emit(probes, &fact);
+	}
+	return r;
+}
+
 /* Before what came after it: who is counted now may have ended unheard. */
 static int tell_lives_lost(struct probes *probes)
 {
-	const struct fact fact = {.kind = FACT_LIVES_LOST, .time_ns = boottime()};
-	uint64_t lost = __atomic_load_n(&probes->set.object->bss->lives_lost, __ATOMIC_RELAXED);
+	const struct probes_bpf__bss *shared = probes->set.object->bss;
+	uint64_t lost = __atomic_load_n(&shared->lives_lost, __ATOMIC_ACQUIRE);
+	int r = 0;
 
 	if (lost == probes->lives_lost)
 		return 0;
 	probes->lives_lost = lost;
-	return emit(probes, &fact);
+	for (uint32_t i = 0; i < EVENT_SHARES && r >= 0; i++) {
+		struct told_share *told = &probes->told[i];
+		uint64_t own = __atomic_load_n(&shared->shares[i].lives_lost, __ATOMIC_RELAXED);
+
+		if (own == told->lives_lost)
+			continue;
+		told->lives_lost = own;
+		if (!told->is_told)
+			r = tell_lives_of_share(probes, i);
+		told->is_told = true;
+	}
+	return r;
 }
 
 static int handle_record(void *context, const void *data, size_t size)
@@ -164,7 +192,7 @@ static int handle_record(void *context, const void *data, size_t size)
 	if (space) {
 		space->received[probe_event_probe(data)]++;
 		if (header->kind == EVENT_EXEC) /* what was learnt and wanted is void with its image, here as in the kernel */
-			space->wish = (struct wish){.execs = space->wish.execs + 1};
+			space->wish = (struct wish){.execs = ((const struct event_thread *)header)->execs};
 		/* A thread that leads a group of its own: another process in the same memory. */
 		space->has_guests |= header->kind == EVENT_THREAD_BORN && header->flags & EVENT_THREAD_LEADER;
 	}
@@ -274,6 +302,8 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink)
 	int r;
 	struct fact_loss all;
 
+	for (uint32_t i = 0; i < EVENT_SHARES; i++)
+		probes->told[i].is_told = false;
 	memcpy(fact.events.received, probes->received, sizeof(fact.events.received));
 	r = sink->emit(sink->context, &fact);
 	if (r < 0)

@@ -8,6 +8,7 @@
 
 struct probe_space {
 	uint32_t tgid, target; /* the kernel's tgid */
+	uint16_t share;        /* its account of ring space */
 	uint64_t start_ns;     /* 0: not known */
 	struct fact end;       /* how it ended, once its kind is FACT_TARGET_GONE */
 	bool end_told, ends;

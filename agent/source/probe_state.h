@@ -19,7 +19,11 @@ struct probes {
 	uint64_t event_ns; /* of the last record */
 	uint64_t due_ns;   /* of the next drain, if nothing wakes the reader before; UINT64_MAX: something does */
 	uint64_t received[PROBE_COUNT];
-	uint64_t lives_lost; /* as last told */
+	uint64_t lives_lost; /* as last looked at */
+	struct told_share {
+		uint64_t lives_lost;
+		bool is_told; /* since the counters were read last: who lives is not counted until then */
+	} told[EVENT_SHARES];
 	uint64_t unwatched; /* processes that there was no room for when they were looked for; the most at one time */
 	struct probe_stacks stacks;
 

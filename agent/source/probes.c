@@ -270,10 +270,10 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 		return fail(explain, r, what, "out of memory", "");
 	space->memory = record.memory;
 	process.space = record.kernel_tgid;
-	process.share = (uint16_t)(space->target % EVENT_SHARES);
 	process.flags = follow_forks ? PROCESS_FOLLOW : 0;
 	process.start_ns = record.start_ns;
 	process.family = family ? family : space->target;
+	process.share = space->share = (uint16_t)(process.family % EVENT_SHARES);
 	process.left = EVENT_GROWTH_BYTES;
 	r = process_insert(probes, record.kernel_tgid, &process);
 	/* It is there already when a followed parent has just made it; its birth is still in the ring. */
@@ -284,6 +284,15 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	}
 	*ret_target = ++probes->last_target;
 	return 0;
+}
+
+bool probes_image_is_past(const struct probes *probes, uint32_t target)
+{
+	const struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	struct process process;
+
+	return space && bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &space->tgid, &process) == 0 &&
+	       process.start_ns == space->start_ns && process.execs != space->wish.execs;
 }
 
 static void unwatch(struct probes *probes, uint32_t tgid)

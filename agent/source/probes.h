@@ -51,6 +51,8 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 void probes_note_unwatched(struct probes *probes, uint64_t count);
 void probes_count_unwatched(struct probes *probes); /* one more */
 void probes_remove_target(struct probes *probes, uint32_t target);
+/* Has it called exec again since it was told of last? Then /proc shows another image than that. */
+bool probes_image_is_past(const struct probes *probes, uint32_t target);
 
 /* Poll for reading, until probes_due() at the latest: after a pause a thread event wakes at once. */
 int probes_fd(const struct probes *probes);

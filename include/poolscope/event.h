@@ -12,7 +12,7 @@
 #define EVENT_FILTER_SLOTS 16384
 /* Watched processes at one time, targets and followed children together. */
 #define EVENT_MAX_PROCESSES 8192
-/* Accounts of ring space; a target has account (id % EVENT_SHARES), its followed children have the same. A record of
+/* Accounts of ring space; a target has account (family % EVENT_SHARES), its followed children have the same. A record of
  * share EVENT_SHARES is on no account. */
 #define EVENT_SHARES 256
 
@@ -96,7 +96,10 @@ struct event_thread {
 	__u64 start_routine;
 	union {
 		__u64 start_argument; /* of a start routine that is known; behind it, as in struct pthread */
-		__u32 old_tid;        /* EXEC: the tid that vanished; 0: cannot be told */
+		struct {
+			__u32 old_tid; /* EXEC: the tid that vanished; 0: cannot be told */
+			__u32 execs;   /* EXEC: as in struct process, cut */
+		};
 	};
 	__u32 creator_tid;
 	__u32 pid, inner_pid, parent_pid; /* PROCESS_BORN, EXEC; inner_pid: in the innermost PID namespace */
@@ -186,6 +189,7 @@ struct wish {
 /* Bytes in the ring that were put there while it was filling are produced - consumed; each side writes its own only. */
 struct share {
 	__u64 produced, consumed;
+	__u64 lives_lost; /* births, ends, names and images that found no room */
 };
 
 enum event_loss { EVENT_LOSS_RING, EVENT_LOSS_MAP, EVENT_LOSS_COUNT };

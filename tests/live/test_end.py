@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How targets end or become something else: exit, signals, exec, fork."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -8,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import assert_adds_up, assert_identity, wait_for
+from exporter import Exporter
+from fixtures import factory
+from harness import BUILD, assert_adds_up, assert_identity, wait_for
+
+exporter = factory(Exporter)
 
 
 def test_exit_code(puppet, watch):
@@ -223,3 +228,30 @@ def test_who_was_forked_by_one_that_ended_at_once(agent, begetter, code):
     assert living[0] == str(target.pid) and len(living) == 3 and living[2] == "total", done
     assert table[-1].startswith("total 2 processes "), done
     assert done.out.count("  PID PROCESS ") == 1, done
+
+
+@pytest.mark.parametrize("strict", ["between", "after"])
+def test_an_image_that_is_over_before_it_is_read_is_judged_by_its_own_limits(puppet, exporter, tmp_path, strict):
+    """Of three in one go the agent reads /proc when the third is there."""
+    for name in "between", "after":
+        shutil.copy(BUILD / "workloads/puppet", tmp_path / name)
+    config = tmp_path / "config.yaml"
+    config.write_text("targets:\n" + "".join(
+        f"  - {{ match: {{ name: {name} }}, pools: [{{ pool: 'q-*', threads: {2 if name == strict else 50}, clear_for: 0s }}] }}\n"
+        for name in ("puppet", "between", "after")))
+    workload = puppet()
+    serving = exporter("-c", config, "-p", workload.pid)
+    serving.wait_value(1, "poolscope_processes", process="puppet")
+    serving.process.send_signal(signal.SIGSTOP)
+    workload.send(f"main exec {tmp_path}/between")
+    assert workload.read()["ready"] == workload.pid
+    for who in "abcd":
+        workload.script(f"main spawn {who}\n{who} name {b'q-1'.hex()}")
+    workload.send(f"main exec {tmp_path}/after")
+    assert workload.read()["ready"] == workload.pid
+    serving.process.send_signal(signal.SIGCONT)
+    serving.wait_value(1, "poolscope_processes", process="after")
+    serving.wait_value(4, "poolscope_pool_threads_started_total", process="between", pool="q-*")
+    found = {name: serving.value("poolscope_pool_limit_violations_total", process=name, pool="q-*", limit="threads")
+             for name in ("puppet", "between", "after")}
+    assert found == {"puppet": None, "between": int(strict == "between"), "after": None}

@@ -108,6 +108,24 @@ def test_a_storm_elsewhere_takes_no_event_of_a_quiet_target(puppet, agent, pages
         assert_adds_up(found)
 
 
+def test_a_storm_elsewhere_takes_no_limit_of_a_quiet_target(puppet, exporter):
+    """Names of the one are lost: who lives of the other is known at each moment."""
+    noisy, quiet = puppet(), puppet()
+    noisy.script("main spawn a")
+    serving = exporter("-p", noisy.pid, "-p", quiet.pid, "--ring", 16 * SMALLEST_RING, "--limit", "q-*:threads=2,clear_for=50ms")
+    noisy.send("a storm 4000000 names")
+    for _ in range(8):
+        for who in "bcd":
+            quiet.script(f"main spawn {who}\n{who} name {b'q-1'.hex()}")
+        for who in "bcd":
+            quiet.script(f"{who} exit")
+        time.sleep(0.2)
+    assert serving.value("poolscope_events_lost_total", reason="ring") > 1000
+    serving.wait_value(8, "poolscope_pool_limit_violations_total", process="puppet", pool="q-*", limit="threads")
+    assert serving.value("poolscope_pool_threads_peak", process="puppet", pool="q-*") == 3
+    noisy.process.kill()
+
+
 @pytest.mark.parametrize("primitives", ["map,partial,fixed,birth", "grow,shrink,move,dontunmap,map", "malloc,realloc,birth",
                                         "reserve,lock,brk,slab", "guest,vfork,map"])
 def test_whatever_is_lost_the_identity_comes_back(primitives):

@@ -20,7 +20,7 @@ static void usage(void)
 	      "  mmap RANGE SIZE [none|r|rw [OVER OFFSET]]; munmap|touch|read RANGE [OFFSET SIZE];\n"
 	      "  mprotect RANGE none|r|rw [OFFSET SIZE]; shmat RANGE [OFFSET SIZE]; madvise RANGE ADVICE [OFFSET SIZE]; sbrk DELTA;\n"
 	      "  mremap RANGE SIZE [move]; huge RANGE SIZE (hugetlb); uring N (io_uring workers, blocked for ever);\n"
-	      "  storm CALLS [names]; fork; vm-clone [thread]; kvm (a machine of one instruction); exec; quit CODE; kill SIGNAL\n", stderr);
+	      "  storm CALLS [names]; fork; vm-clone [thread]; kvm (a machine of one instruction); exec [PATH]; quit CODE; kill SIGNAL\n", stderr);
 	exit(2);
 }
 
@@ -183,7 +183,7 @@ static int do_kvm(struct actor *self, int n, char **words)
 
 static int do_exec(struct actor *self, int n, char **words)
 {
-	execv("/proc/self/exe", arguments);
+	execv(n ? words[0] : "/proc/self/exe", arguments);
 	return answer(-1);
 }
 
