@@ -228,6 +228,7 @@ int apply_thread_renamed(struct model *model, struct target *target, const struc
 		return -EINVAL;
 	if (!thread)
 		return 0;
+	target_settle_due(model, target, fact->time_ns, false);
 	thread_rename(model, target, thread, fact->thread.name, fact->time_ns);
 	/* One that the seed had found under that name already waits still. */
 	if (thread->pending && !thread->is_named)

@@ -80,6 +80,11 @@ uint64_t model_dropped_transitions(struct model *model)
 	return dropped;
 }
 
+static uint64_t sooner(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
 static void judge(struct model *model, struct target *target, const char *pool, struct limit_track *track,
 		  uint64_t value, const struct limit_bounds *bounds, uint64_t now_ns)
 {
@@ -189,6 +194,7 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 
 	/* What came before is told before. What fell just now may have risen since, which is about to be told as it was. */
 	target_pass_recent(model, target, target_placed_until(target, now_ns), now_ns);
+	quiet_ns = sooner(quiet_ns, target->passed_ns);
 	judge_threads_besides(model, target, pool, judged->threads - judged->unread, quiet_ns, now_ns);
 	judge_started(model, target, pool, &judged->births, judged->limits, now_ns);
 }
@@ -252,11 +258,6 @@ void judge_release(struct model *model, struct target *target, uint64_t now_ns)
 	release(model, target, "", target->limits, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++)
 		release(model, target, target->pools.pool[i].name, target->pools.pool[i].limits, now_ns);
-}
-
-static uint64_t sooner(uint64_t one, uint64_t other)
-{
-	return one < other ? one : other;
 }
 
 uint64_t target_judge_deadline(const struct target *target)

@@ -128,6 +128,11 @@ static bool takes_value(struct limit_track *track, uint64_t value, const struct 
 	return true;
 }
 
+void limit_track_restart(struct limit_track *track)
+{
+	track->warn.contrary = track->over.contrary = false;
+}
+
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before)
 {
@@ -148,33 +153,44 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
 	return has_changed(track, before, now_ns, ret_before);
 }
 
-/* What rose while it could not be foreseen is told in order. */
-static void latch_foresee(struct latch *latch, bool condition, bool is_quiet, uint64_t after_ns, uint64_t now_ns)
+/* What has fallen since, or by now, and what has risen and could not be foreseen, is told before what comes after it. */
+static bool is_quiet_since(const struct limit_track *track, uint64_t after_ns, uint64_t now_ns)
+{
+	return limit_track_deadline(track) > now_ns && track->over.fell_ns <= after_ns && track->warn.fell_ns <= after_ns &&
+	       track->hidden_ns <= after_ns;
+}
+
+/* False: it has risen, which is to be told in order. */
+static bool latch_foresee(struct latch *latch, bool condition, bool is_quiet, uint64_t now_ns)
 {
 	bool rises = condition && !latch->is_beyond;
 
 	latch->is_beyond = condition;
-	if (!rises || latch->on || !is_quiet || latch->fell_ns > after_ns)
-		return;
+	if (!rises)
+		return true;
+	if (latch->on || !is_quiet)
+		return false;
 	latch->on = true;
 	latch->contrary = false;
 	latch->foreseen_ns = now_ns;
+	return true;
 }
 
 bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
 			 uint64_t now_ns, enum limit_state *ret_before)
 {
 	enum limit_state before = limit_track_state(track);
-	bool is_quiet;
+	bool is_quiet, is_told;
 
 	if (!takes_value(track, value, bounds))
 		return false;
 	if (track->rule->for_ns)
 		return false;
-	/* What has fallen by now, which is not told yet, is told before it. */
-	is_quiet = limit_track_deadline(track) > now_ns;
-	latch_foresee(&track->over, is_over(value, track->max), is_quiet, after_ns, now_ns);
-	latch_foresee(&track->warn, is_near(track->rule, value, track->max), is_quiet, after_ns, now_ns);
+	is_quiet = is_quiet_since(track, after_ns, now_ns);
+	is_told = latch_foresee(&track->over, is_over(value, track->max), is_quiet, now_ns);
+	is_told &= latch_foresee(&track->warn, is_near(track->rule, value, track->max), is_quiet, now_ns);
+	if (!is_told)
+		track->hidden_ns = now_ns;
 	return has_changed(track, before, now_ns, ret_before);
 }
 

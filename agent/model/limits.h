@@ -23,6 +23,7 @@ struct limit_track { /* one limit of one pool; rule NULL: the user asked for non
 	uint64_t since_ns;   /* when the present state began */
 	uint64_t violations;
 	uint64_t clear_for_ns; /* of the rule, or longer: see CERTAIN_NS */
+	uint64_t hidden_ns;    /* of the last rise that could not be foreseen */
 };
 
 /* What a percentage refers to; UNKNOWN_U64: nothing known. */
@@ -35,8 +36,8 @@ void limit_tracks_bind(struct limit_track tracks[LIMIT_KIND_COUNT], const struct
 		       const char *pool, uint64_t time_ns);
 uint64_t limit_rule_max(const struct limit_rule *rule, const struct limit_bounds *bounds);
 enum limit_state limit_track_state(const struct limit_track *track);
-/* Judges a value; true when the state changed, *ret_before is what it was. An unknown value or maximum
- * changes nothing. */
+/* Judges a value; true when the state changed, *ret_before is what it was. Where the value or the maximum is unknown, it is
+ * beyond nothing: a state that was reached falls after its clear_for. */
 bool limit_track_judge(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds,
 		       uint64_t now_ns, enum limit_state *ret_before);
 /* Turns on, and never off, what a value turns on at once, unless it was on after a time: for what is judged before, or beside,
@@ -45,6 +46,8 @@ bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct
 			 uint64_t now_ns, enum limit_state *ret_before);
 /* Beyond its maximum, but not for long enough yet: when it will be over. UINT64_MAX: it is not. */
 uint64_t limit_track_over_at(const struct limit_track *track);
+/* Delays that run begin anew: what was between is not known. */
+void limit_track_restart(struct limit_track *track);
 /* Turns it off at once. */
 void latch_fall(struct latch *latch, uint64_t now_ns);
 /* When the state may change although nothing happens; UINT64_MAX: never. */
