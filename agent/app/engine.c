@@ -387,6 +387,19 @@ static int image_changed(struct engine *engine, struct watched *watched, const s
 	return error == -ENOMEM ? error : 0;
 }
 
+bool engine_heed_lost_exec(struct engine *engine, struct watched *watched)
+{
+	struct fact_sink sink = {.emit = engine_route, .context = engine};
+	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .target_info = watched->info};
+	int r = probes_take_lost_exec(engine->probes, watched->id, &sink);
+
+	if (r == 1 && !watched->ended) {
+		fact.time_ns = boottime();
+		(void)image_changed(engine, watched, &fact);
+	}
+	return r == -EAGAIN;
+}
+
 static int ended(struct engine *engine, struct watched *watched, const struct fact *fact)
 {
 	struct fact end = *fact;

@@ -13,16 +13,24 @@
 /* at_once: without regard to the spacing, for a snapshot that is the last word. */
 static void reseed_if_wanted(struct engine *engine, struct watched *watched, bool at_once)
 {
+	struct fact lives_lost = {.kind = FACT_LIVES_LOST, .target = watched->id};
 	struct fact_sink sink = engine_sink(engine);
 	uint64_t now = boottime();
 
 	bool wanted = model_wants_reseed(engine->model, watched->id) || (at_once && model_losses_unknown(engine->model));
 
+	watched->doubts_image |= wanted;
+	if (watched->doubts_image)
+		watched->doubts_image = engine_heed_lost_exec(engine, watched);
 	if (!wanted || (!at_once && now - watched->reseed_ns < RESEED_SPACING_NS))
 		return;
 	watched->reseed_ns = now;
 	watched_seed(watched, SEED_LOST, &sink);
 	engine_events(engine);
+	/* Ends that are in the ring yet came before who was listed. */
+	lives_lost.time_ns = boottime();
+	if (probes_are_behind(engine->probes))
+		(void)sink.emit(sink.context, &lives_lost);
 }
 
 static void read_counters(struct engine *engine, bool whole)

@@ -22,6 +22,7 @@ struct watched {
 	uint32_t id; /* the target's, as in its facts */
 	struct fact_target info;
 	int pidfd; /* -1: cannot be had (another PID namespace's procfs) */
+	bool doubts_image; /* it may have called exec, and the record of that been lost */
 	bool ended, follow_forks;
 	bool was_read; /* its page tables, whole, once */
 	bool settled;  /* its figures agree with each other: what comes of it waits until they are told */

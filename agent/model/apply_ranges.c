@@ -129,13 +129,14 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 		[SEED_EXEC] = UNATTRIBUTED_IMAGE, /* what the exec itself maps beside files is the program's BSS */
 	};
 	enum seed_reason reason = fact->seed.reason;
+	bool has_taken_back = false;
 
 	_Static_assert(ARRAY_SIZE(reasons) == SEED_EXEC + 1, "a seed has no reason for unowned bytes");
 	if ((size_t)reason >= ARRAY_SIZE(reasons))
 		return -EINVAL;
 	range_map_seed_begin(target->ranges, reasons[reason], reason == SEED_EXEC);
 	if (reason == SEED_EXEC) /* what came after it may be told before it has been read */
-		target_exec(model, target, target->info.image_ns ? target->info.image_ns : fact->time_ns);
+		has_taken_back = target_exec(model, target, target->info.image_ns ? target->info.image_ns : fact->time_ns);
 	if (reason == SEED_LOST) {
 		/* It may have been unmapped, and what looks like it be another's. */
 		range_map_leave_stacks(target->ranges, has_ended, &target->threads, fact->time_ns);
@@ -147,7 +148,8 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 	} else {
 		target->seed_reason = reason; /* a reseed does not make the stack another's */
 	}
-	target->wants_reseed = false;
+	/* The births of those who were taken back may have been lost. */
+	target->wants_reseed = has_taken_back;
 	target->outside_streak = 0;
 	return 0;
 }

@@ -150,6 +150,14 @@ static uint64_t end_began(const struct threads *threads)
 	return began_ns > last_birth_ns ? began_ns : last_birth_ns;
 }
 
+/* Of others than these nobody knows whether they lived to its end, where events were lost. */
+static bool is_in_last_frame(const struct target *target, const struct thread *thread, uint64_t began_ns)
+{
+	if (!thread->id.tid || thread->living || thread->exited_ns < began_ns)
+		return false;
+	return !target->lives_unsure || thread->leader || thread_is_found(thread, target->shown_sample_ns);
+}
+
 /* The last figures stay: threads that ended since the last refresh ended with the process, if no longer before than that
  * takes. (A refresh leaves a target without threads alone, see target_refresh().) */
 static void revive_for_the_last_frame(struct target *target)
@@ -161,8 +169,7 @@ static void revive_for_the_last_frame(struct target *target)
 		struct thread *thread = &threads->thread[i];
 		struct pool *pool = thread->pool == POOL_NONE ? NULL : &target->pools.pool[thread->pool];
 
-		if (thread->living || !thread->id.tid || thread->exited_ns < began_ns ||
-		    !threads_revive(threads, thread) || !pool)
+		if (!is_in_last_frame(target, thread, began_ns) || !threads_revive(threads, thread) || !pool)
 			continue;
 		pool->threads++;
 		pool->exited -= pool->exited > 0; /* the group, told before, has counted it */
@@ -311,8 +318,8 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 
 int apply_lives_lost(struct model *model, struct target *target, const struct fact *fact)
 {
-	target->lives_lost_ns = fact->time_ns;
-	model->lives_unsure = target->lives_unsure = true;
+	target_doubt_lives(target, fact->time_ns);
+	model->lives_unsure = true;
 	return 0;
 }
 

@@ -28,6 +28,18 @@ void pool_note_peak(const struct target *target, struct pool *pool)
 	note_most(&pool->threads_peak, pool->threads_then);
 }
 
+void target_doubt_lives(struct target *target, uint64_t now_ns)
+{
+	/* What was above a limit for some of its `for`, or below it for some of its `clear_for`, may not have been since. */
+	if (!target->lives_lost_ns) {
+		limit_track_restart(&target->limits[LIMIT_THREADS]);
+		for (uint32_t i = 0; i < target->pools.count; i++)
+			limit_track_restart(&target->pools.pool[i].limits[LIMIT_THREADS]);
+	}
+	target->lives_lost_ns = now_ns;
+	target->lives_unsure = true;
+}
+
 static void pass_to(struct target *target, uint64_t time_ns)
 {
 	if (time_ns > target->passed_ns)
@@ -103,7 +115,6 @@ void target_count_from_now(struct target *target, uint64_t now_ns)
 	count_anew(target, now_ns);
 }
 
-/* Who was born before the sample and is in it. */
 static uint32_t find_living(struct target *target)
 {
 	uint32_t found = 0;
@@ -113,7 +124,7 @@ static uint32_t find_living(struct target *target)
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		const struct thread *thread = &target->threads.thread[i];
 
-		if (!thread->living || thread->seen_ns < target->sample_ns || thread->id.start_ns > target->sample_ns)
+		if (!thread->living || !thread_is_found(thread, target->sample_ns))
 			continue;
 		found++;
 		if (thread->pool != POOL_NONE && !thread->is_unread)
@@ -131,9 +142,15 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 	/* All that was lost was known when threads were listed. */
 	if (!target->lives_lost_ns || target->lives_lost_ns < target->loss_told_ns) {
 		target->lives_unsure = false;
+		target->lives_lost_ns = 0;
+		briefs_forget(&target->briefs); /* those lived beside some that may have ended unheard */
 		count_anew(target, now_ns);
+		judge_threads_found(model, target, POOL_NONE, target->threads.living, now_ns);
+		for (uint32_t i = 0; i < target->pools.count; i++)
+			judge_threads_found(model, target, i, target->pools.pool[i].threads_then, now_ns);
 		return;
 	}
+	target->exits_unsure = true; /* of those that are told of since the sample */
 	if (!target->sample_ns)
 		return;
 	found = find_living(target);

@@ -69,7 +69,7 @@ struct handler {
 
 static const struct handler handlers[] = {
 	[FACT_TARGET_GONE] = {apply_target_gone, false},
-	[FACT_MEMORY] = {apply_memory, false},
+	[FACT_MEMORY] = {apply_memory, false, true},
 	[FACT_CGROUP] = {apply_cgroup, false},
 	[FACT_CHILDREN] = {apply_children, false},
 	[FACT_THREAD_BORN] = {apply_thread_arrived, false},

@@ -91,9 +91,10 @@ struct target {
 
 	bool wants_reseed;
 	bool lives_unsure;      /* births and ends were lost, or threads listed anew: no peak, and in no limit, until a refresh */
-	uint64_t lives_lost_ns; /* when it was told last that births or ends were lost; 0: never */
+	uint64_t lives_lost_ns; /* when it was told last that births or ends were lost; 0: none since lives were sure */
 	uint64_t loss_told_ns;  /* when the losses of this target were told last */
 	uint64_t sample_ns;     /* when the sample of threads began that the next refresh has; 0: there was none */
+	uint64_t shown_sample_ns; /* that the last refresh had */
 	bool exits_unsure;      /* events were lost: an exit may be among them */
 	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
 	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
@@ -174,7 +175,8 @@ void target_note_own_name(struct target *target, const char *name);
 /* The base name of the program's file, without " (deleted)". */
 const char *target_file(const struct target *target);
 void target_bind_policy(struct model *model, struct target *target, uint64_t time_ns);
-void target_exec(struct model *model, struct target *target, uint64_t time_ns);
+/* True: some threads that were listed since the exec are to be told of again. */
+bool target_exec(struct model *model, struct target *target, uint64_t time_ns);
 
 /* Handlers: apply_target.c, apply_threads.c, apply_ranges.c, apply_runtime.c */
 int apply_target(struct model *model, const struct fact *fact);
@@ -297,6 +299,13 @@ void thread_counted_until(struct target *target, const struct thread *thread, bo
 /* What was counted while those that were there were told one by one, between births and ends that came before, never lived at
  * one time. */
 void target_count_from_now(struct target *target, uint64_t now_ns);
+/* It was born before the sample and is in it. */
+static inline bool thread_is_found(const struct thread *thread, uint64_t sample_ns)
+{
+	return sample_ns && thread->seen_ns >= sample_ns && thread->id.start_ns <= sample_ns;
+}
+/* Births, ends or names were lost: until a refresh has found who lives, no count is one. */
+void target_doubt_lives(struct target *target, uint64_t now_ns);
 /* After losses: those that lived at one moment for certain are the least that did. */
 void target_count_found(struct model *model, struct target *target, uint64_t now_ns);
 /* How many lived at once at the time up to which all newborns have their pools. */

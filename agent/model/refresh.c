@@ -437,6 +437,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	target_count_found(model, target, now_ns);
 	sampled = target->sampled;
 	target->sampled = false;
+	target->shown_sample_ns = target->sample_ns;
 	target->sample_ns = 0;
 	threads_release(&target->threads);
 	target_place_guests(target);

@@ -10,6 +10,8 @@
 #define DEFAULT_MAX_THREADS 65536
 #define DEFAULT_MAX_RANGES 262144
 
+static const struct fact_memory no_memory = {UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64};
+
 void target_free(struct target *target)
 {
 	if (!target)
@@ -77,19 +79,6 @@ void target_bind_policy(struct model *model, struct target *target, uint64_t tim
 	limit_tracks_bind(target->limits, target->policy, "", time_ns);
 }
 
-/* What was lost of its parent may be of its own first threads. */
-static bool family_is_unsure(const struct model *model, const struct fact_target *info)
-{
-	for (uint32_t i = 0; info->family && model->lives_unsure && i < model->n_targets; i++) {
-		const struct target *target = model->target[i];
-
-		if (target->lives_unsure && !target->ended &&
-		    (target->info.family == info->family || target->id == info->family))
-			return true;
-	}
-	return false;
-}
-
 int target_new(const struct model *model, const struct fact *fact, struct target **ret_target)
 {
 	_cleanup_(target_freep) struct target *target = calloc(1, sizeof(*target));
@@ -110,10 +99,8 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 	target->id = fact->target;
 	target->info = fact->target_info;
 	target->attached_ns = fact->time_ns;
-	target->lives_unsure = family_is_unsure(model, &target->info);
 	target->group = target->former_group = GROUP_NONE;
-	target->memory = (struct fact_memory){UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64, UNKNOWN_U64,
-					      UNKNOWN_U64};
+	target->memory = no_memory;
 	target->cgroup = (struct fact_cgroup){
 		.memory_max = UNKNOWN_U64,
 		.is_memory_unread = true,
@@ -133,11 +120,12 @@ int target_new(const struct model *model, const struct fact *fact, struct target
 
 /* A new image in the same process: the pools, ranges and names of the old one are gone; of its threads
  * the one that called exec lives on, as the leader. The caller has emptied the range map. */
-void target_exec(struct model *model, struct target *target, uint64_t time_ns)
+bool target_exec(struct model *model, struct target *target, uint64_t time_ns)
 {
 	struct threads *threads = &target->threads;
 	struct thread_id survivor_id = {0};
 	struct thread kept = {0};
+	bool has_taken_back = false;
 
 	for (uint32_t i = 0; i < threads->n_slots; i++) {
 		struct thread *thread = &threads->thread[i];
@@ -155,10 +143,12 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 		if (!thread->living || thread->id.tid == survivor_id.tid)
 			continue;
 		/* Read after the exec, which is only told now: it is of the new image, and will be told of there. */
-		if (target->info.image_ns && thread->seen_ns > target->info.image_ns)
+		if (target->info.image_ns && thread->seen_ns > target->info.image_ns) {
 			thread_take_back(target, thread);
-		else
+			has_taken_back = true;
+		} else {
 			thread_leave(model, target, thread, time_ns);
+		}
 	}
 	target_settle_due(model, target, time_ns, true); /* of them, those that still waited to be listed */
 	target_count_briefs(model, target, time_ns);
@@ -178,6 +168,7 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target->runtime_told_ns = target->activity_told_ns = 0;
 	target->activity_age_seconds = NAN;
 	history_restart(&target->history);
+	target->memory = no_memory;
 	uint32_t max = threads->max;
 	uint64_t refused = threads->refused;
 
@@ -193,14 +184,14 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	note_own_names(target);
 	target_bind_policy(model, target, time_ns);
 	if (threads_init(threads, max) < 0)
-		return; /* nothing can be added: as a full table, counted */
+		return has_taken_back; /* nothing can be added: as a full table, counted */
 	threads->refused = refused;
 	if (!survivor_id.tid)
-		return;
+		return has_taken_back;
 	struct thread *leader;
 
 	if (threads_add(threads, survivor_id, &leader) < 0)
-		return;
+		return has_taken_back;
 	leader->leader = true;
 	memcpy(leader->name, kept.name, sizeof(leader->name));
 	leader->state = kept.state;
@@ -211,4 +202,5 @@ void target_exec(struct model *model, struct target *target, uint64_t time_ns)
 	target_note_peak(target);
 	target_note_own_name(target, leader->name);
 	thread_settle(model, target, leader, time_ns);
+	return has_taken_back;
 }

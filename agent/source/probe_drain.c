@@ -68,9 +68,11 @@ static int end_space(struct probes *probes, struct probe_space *space)
 static int birth_of_space(struct probes *probes, const struct event_header *header, struct probe_space **ret_space)
 {
 	struct probe_space *space = probe_spaces_find(probes->spaces, header->space);
+	uint16_t share = (uint16_t)(((const struct event_thread *)header)->family % EVENT_SHARES);
 	int r;
 
 	if (space && space->start_ns == header->start_ns) {
+		space->share = share;
 		*ret_space = space;
 		return 0;
 	}
@@ -83,7 +85,7 @@ static int birth_of_space(struct probes *probes, const struct event_header *head
 	if (r < 0)
 		return r;
 	probes->last_target++;
-	(*ret_space)->share = (uint16_t)(((const struct event_thread *)header)->family % EVENT_SHARES);
+	(*ret_space)->share = share;
 	return 0;
 }
 
@@ -122,18 +124,31 @@ static int pass_on(struct probes *probes, struct probe_space *space, const void 
 	return 0;
 }
 
+static int tell_lives_of(const struct fact_sink *sink, const struct probe_space *space)
+{
+	const struct fact fact = {.kind = FACT_LIVES_LOST, .target = space->target, .time_ns = boottime()};
+
+	return sink->emit(sink->context, &fact);
+}
+
 static int tell_lives_of_share(struct probes *probes, uint32_t share)
 {
-	struct fact fact = {.kind = FACT_LIVES_LOST, .time_ns = boottime()};
 	struct probe_space *space = NULL;
 	int r = 0;
 
-	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space))) {
-		fact.target = space->target;
+	while (r >= 0 && (space = probe_spaces_next(probes->spaces, space)))
 		if (space->share == share)
-			r = emit(probes, &fact);
-	}
+			r = tell_lives_of(probes->sink, space);
 	return r;
+}
+
+/* What its family had lost when its birth was read may be of its own first threads: the kernel watches it from its birth on. */
+static int tell_child_of_losses(struct probes *probes, uint32_t tgid)
+{
+	/* Who took it in may have let go of it. */
+	const struct probe_space *space = probe_spaces_find(probes->spaces, tgid);
+
+	return space && probes->told[space->share].is_told ? tell_lives_of(probes->sink, space) : 0;
 }
 
 /* Before what came after it: who is counted now may have ended unheard. */
@@ -158,6 +173,15 @@ static int tell_lives_lost(struct probes *probes)
 		told->is_told = true;
 	}
 	return r;
+}
+
+/* What was learnt and wanted is void with its image, here as in the kernel. False: this image is known. */
+static bool take_exec(struct probe_space *space, const struct event_thread *event)
+{
+	if ((int32_t)(event->execs - (uint32_t)space->wish.execs) <= 0)
+		return false;
+	space->wish = (struct wish){.execs = event->execs};
+	return true;
 }
 
 static int handle_record(void *context, const void *data, size_t size)
@@ -191,13 +215,15 @@ static int handle_record(void *context, const void *data, size_t size)
 		r = birth_of_space(probes, header, &space);
 	if (space) {
 		space->received[probe_event_probe(data)]++;
-		if (header->kind == EVENT_EXEC) /* what was learnt and wanted is void with its image, here as in the kernel */
-			space->wish = (struct wish){.execs = ((const struct event_thread *)header)->execs};
 		/* A thread that leads a group of its own: another process in the same memory. */
 		space->has_guests |= header->kind == EVENT_THREAD_BORN && header->flags & EVENT_THREAD_LEADER;
+		if (header->kind == EVENT_EXEC && !take_exec(space, data))
+			space = NULL;
 	}
 	if (r >= 0 && space && (header->kind < EVENT_MMAP || time_ns >= space->complete_ns))
 		r = pass_on(probes, space, data, time_ns);
+	if (r >= 0 && header->kind == EVENT_PROCESS_BORN)
+		r = tell_child_of_losses(probes, header->space);
 	probes->error = r;
 	return r < 0 || probes->drained >= DRAIN_MAX_RECORDS ? -ECANCELED : 0;
 }
@@ -262,6 +288,7 @@ static int read_and_rest(struct probes *probes)
 
 int probes_drain(struct probes *probes, const struct fact_sink *sink)
 {
+	uint64_t there = probe_ring_produced(probes->ring);
 	struct probe_space *space;
 	int r;
 
@@ -270,6 +297,7 @@ int probes_drain(struct probes *probes, const struct fact_sink *sink)
 	probes->error = 0;
 	share_ring(probes);
 	r = read_and_rest(probes);
+	probes->is_behind = !probe_ring_is_read_to(probes->ring, there);
 	if (r < 0 && r != -ECANCELED && !probes->error)
 		probes->error = r;
 	if (probes->error >= 0)
@@ -302,7 +330,7 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink)
 	int r;
 	struct fact_loss all;
 
-	for (uint32_t i = 0; i < EVENT_SHARES; i++)
+	for (uint32_t i = 0; i < EVENT_SHARES && !probes->is_behind; i++)
 		probes->told[i].is_told = false;
 	memcpy(fact.events.received, probes->received, sizeof(fact.events.received));
 	r = sink->emit(sink->context, &fact);
@@ -327,6 +355,9 @@ int probes_counters(struct probes *probes, const struct fact_sink *sink)
 		fact.loss.lost[LOSS_RING] = probe_loss_of_space(&probes->set, space->tgid);
 		note_losses(space, fact.loss.lost[LOSS_RING], &all);
 		r = sink->emit(sink->context, &fact);
+		/* What is in the ring still may be of threads whose ends were lost. */
+		if (r >= 0 && probes->told[space->share].is_told)
+			r = tell_lives_of(sink, space);
 	}
 	return r < 0 ? r : 0;
 }

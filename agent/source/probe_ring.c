@@ -164,6 +164,16 @@ static int record_read(struct probe_ring *ring, uint64_t *position,
 	return r < 0 ? r : !(word & BPF_RINGBUF_DISCARD_BIT);
 }
 
+uint64_t probe_ring_produced(const struct probe_ring *ring)
+{
+	return __atomic_load_n(ring->produced, __ATOMIC_ACQUIRE);
+}
+
+bool probe_ring_is_read_to(const struct probe_ring *ring, uint64_t position)
+{
+	return *ring->consumed >= position;
+}
+
 int probe_ring_read(struct probe_ring *ring, int (*each)(void *context, const void *record, size_t size),
 		    void *context)
 {

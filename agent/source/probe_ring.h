@@ -16,6 +16,9 @@ DEFINE_CLEANUP(struct probe_ring *, probe_ring_close)
  * many were read, that negative value, or -errno. */
 int probe_ring_read(struct probe_ring *ring, int (*each)(void *context, const void *record, size_t size),
 		    void *context);
+/* What has been written so far ends there. */
+uint64_t probe_ring_produced(const struct probe_ring *ring);
+bool probe_ring_is_read_to(const struct probe_ring *ring, uint64_t position);
 /* Once a second or so: gives back what only a storm needed. */
 void probe_ring_settle(struct probe_ring *ring);
 bool probe_ring_is_wide(const struct probe_ring *ring); /* there is something to give back */

@@ -24,6 +24,7 @@ struct probes {
 		uint64_t lives_lost;
 		bool is_told; /* since the counters were read last: who lives is not counted until then */
 	} told[EVENT_SHARES];
+	bool is_behind; /* the last drain has left some of what was in the ring when it began */
 	uint64_t unwatched; /* processes that there was no room for when they were looked for; the most at one time */
 	struct probe_stacks stacks;
 

@@ -275,6 +275,7 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	process.family = family ? family : space->target;
 	process.share = space->share = (uint16_t)(process.family % EVENT_SHARES);
 	process.left = EVENT_GROWTH_BYTES;
+	probes->told[space->share].is_told = false; /* what is lost from here on is told to it, too */
 	r = process_insert(probes, record.kernel_tgid, &process);
 	/* It is there already when a followed parent has just made it; its birth is still in the ring. */
 	if (r < 0 && r != -EEXIST) {
@@ -286,13 +287,45 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	return 0;
 }
 
+/* As the kernel counts them; of one that it watches no more, as the reader does. */
+static uint64_t execs_of(const struct probes *probes, const struct probe_space *space)
+{
+	struct process process;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &space->tgid, &process) < 0 ||
+	    process.start_ns != space->start_ns)
+		return space->wish.execs;
+	return process.execs;
+}
+
 bool probes_image_is_past(const struct probes *probes, uint32_t target)
 {
 	const struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
-	struct process process;
 
-	return space && bpf_map_lookup_elem(bpf_map__fd(probes->set.object->maps.processes), &space->tgid, &process) == 0 &&
-	       process.start_ns == space->start_ns && process.execs != space->wish.execs;
+	return space && execs_of(probes, space) != space->wish.execs;
+}
+
+bool probes_are_behind(const struct probes *probes)
+{
+	return probes->is_behind;
+}
+
+int probes_take_lost_exec(struct probes *probes, uint32_t target, const struct fact_sink *sink)
+{
+	struct probe_space *space = probe_spaces_of_target(probes->spaces, target);
+	uint64_t execs = space ? execs_of(probes, space) : 0;
+	int r;
+
+	if (!space || execs == space->wish.execs)
+		return 0;
+	r = probes_drain(probes, sink); /* its record may wait there */
+	space = probe_spaces_of_target(probes->spaces, target);
+	if (r < 0 || !space || space->wish.execs >= execs)
+		return r < 0 ? r : 0;
+	if (probes->is_behind)
+		return -EAGAIN;
+	space->wish = (struct wish){.execs = execs};
+	return 1;
 }
 
 static void unwatch(struct probes *probes, uint32_t tgid)

@@ -53,6 +53,11 @@ void probes_count_unwatched(struct probes *probes); /* one more */
 void probes_remove_target(struct probes *probes, uint32_t target);
 /* Has it called exec again since it was told of last? Then /proc shows another image than that. */
 bool probes_image_is_past(const struct probes *probes, uint32_t target);
+/* Was the record of its last exec lost? Drains what there is. 1: yes, and from here on its image is known; 0: no; -EAGAIN: the
+ * record may be in the ring yet; -errno. */
+int probes_take_lost_exec(struct probes *probes, uint32_t target, const struct fact_sink *sink);
+/* What was lost may be followed by what the last drain has left in the ring. */
+bool probes_are_behind(const struct probes *probes);
 
 /* Poll for reading, until probes_due() at the latest: after a pause a thread event wakes at once. */
 int probes_fd(const struct probes *probes);

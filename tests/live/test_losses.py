@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Events that are lost: counted, healed by a reseed, and never at the cost of what is known already, of births and
 exits, or of another target."""
+import shutil
 import signal
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 from exporter import Exporter
 from fixtures import factory
-from harness import PATIENCE, assert_adds_up, assert_identity, wait_for
+from harness import BUILD, PATIENCE, assert_adds_up, assert_identity, wait_for
 from seeds import Batch, Seeded
 
 exporter = factory(Exporter)
@@ -183,6 +184,24 @@ def test_who_ended_unheard_is_in_no_peak_and_no_limit(workload, watch, makers, b
     assert all(pool["threads_peak"] <= most for pool in target["pools"])
 
 
+def test_no_more_of_a_child_are_shown_than_lived(workload, watch):
+    """Children that are adopted while events of their family are lost, and end before it is known who lives."""
+    batch, most = 16, 17
+    program = workload("churn", 1, batch)
+    watching = watch(program.pid, "-f", "--ring", SMALLEST_RING, "--limit", f"threads={most}", "--limit", f"*:threads={most}")
+    for _ in range(15):
+        program.ask("breed 4 300")
+    watching.process.send_signal(signal.SIGINT)
+    ended = watching.wait()
+    targets = ended.json()["targets"]
+    print([(target["threads"], target["threads_peak"], target["events"]) for target in targets], flush=True)
+    assert sum(target["events"]["lost"] or 0 for target in targets) > 1000 and len(targets) > 8
+    assert "state=over" not in ended.err, ended
+    for target in targets:
+        assert target["threads"] <= target["threads_peak"] <= most, target
+        assert all(pool["threads_peak"] <= most for pool in target["pools"]), target["pools"]
+
+
 def test_a_limit_is_judged_while_ends_of_threads_are_lost(workload, exporter):
     """At a refresh, which is not waited for a minute."""
     program = workload("churn", 16, 1)
@@ -193,6 +212,29 @@ def test_a_limit_is_judged_while_ends_of_threads_are_lost(workload, exporter):
     wait_for(lambda: any("pool=stay-*" in line and "state=over" in line for line in serving.log), "the limit")
     serving.wait_value(5, "poolscope_pool_threads_peak", pool="stay-*", process="churn")
     program.ask("pause")
+
+
+@pytest.mark.parametrize("execs", [1, 2])
+def test_an_exec_that_was_lost_is_found_out(puppet, exporter, tmp_path, execs):
+    """Its record found no room, nor did the one before it: from the next refresh on it is known what runs now."""
+    successor = shutil.copy(BUILD / "workloads/puppet", tmp_path / "successor")
+    workload = puppet()
+    serving = exporter("--ring", SMALLEST_RING, "--limit", "w-*:threads=3", "-p", workload.pid)
+    wait_for(lambda: serving.value("poolscope_process_threads", process="puppet"), "the target")
+    serving.process.send_signal(signal.SIGSTOP)
+    workload.script("\n".join(["main storm 1"] * 200))
+    for path in ["/proc/self/exe", successor][2 - execs:]:
+        workload.send(f"main exec {path}")
+        assert workload.read()["ready"] == workload.pid
+    for who in "abcd":
+        workload.script(f"main spawn {who}\n{who} name {b'w-1'.hex()}")
+    serving.process.send_signal(signal.SIGCONT)
+    serving.wait_value(6, "poolscope_process_threads", process="successor")  # with the first two
+    assert serving.value("poolscope_events_lost_total", reason="ring") > 400
+    assert serving.value("poolscope_pool_threads", process="successor", pool="w-*") == 4
+    wait_for(lambda: any("process=successor" in line and "state=over" in line for line in serving.log), "the limit")
+    workload.ask("main spawn later")
+    serving.wait_value(7, "poolscope_process_threads", process="successor")
 
 
 def test_a_running_agent_heals_by_itself(puppet, exporter):

@@ -244,6 +244,38 @@ static void an_exec_into_another_policy(void **state)
 	}
 }
 
+/* What was read of the former image says nothing of the next one's limit. */
+static void an_exec_ends_what_was_read(void **state)
+{
+	struct script s = {0};
+	struct fact image = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .exe = "/usr/bin/app",
+								   .name = "app", .comm = "app"}};
+	struct fact read = {.kind = FACT_MEMORY, .memory = {100 * MIB, 0, 0, 0, 0}};
+
+	limit(&s, "", LIMIT_RESIDENT_BYTES, 50 * MIB);
+	script_begin(&s);
+	leader(&s);
+	memory(&s, MIB, 0, 0);
+	tick(&s);
+	refresh(&s);
+	memory(&s, 100 * MIB, 0, 0); /* no refresh has judged it */
+	read.time_ns = s.now;
+	read.target = TARGET;
+	pass(&s, MSEC);
+	image.target_info.image_ns = s.now;
+	feed(&s, image);
+	seed_begin(&s, SEED_EXEC);
+	seed_end(&s);
+	assert_int_equal(model_apply(s.model, &read), 0); /* of a reading that began before it */
+	refresh(&s);
+	expect_no_transition(&s);
+	assert_int_equal(s.snapshot->targets[0].memory.rss_anon, UNKNOWN_U64);
+	memory(&s, 60 * MIB, 0, 0);
+	refresh(&s);
+	expect_transition(&s, "", LIMIT_OK, LIMIT_OVER, 60 * MIB);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_bound_that_goes_ends_what_was_over),
 		cmocka_unit_test(an_exec_ends_what_was_over),
 		cmocka_unit_test(an_exec_into_another_policy),
+		cmocka_unit_test(an_exec_ends_what_was_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
