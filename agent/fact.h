@@ -200,6 +200,7 @@ struct fact_thread {
 	uint64_t stack_start, stack_length; /* exact range from clone3 or the descriptor; 0: not known */
 	uint64_t start_routine;             /* user address; 0: not known */
 	uint64_t start_argument;            /* what the routine was given; SEEN, BORN; 0: not known, or none */
+	uint64_t waited_ns; /* RENAMED: for a CPU, since it was born; UNKNOWN_U64: not known */
 	char state;                         /* SEEN, SAMPLED: as in /proc/PID/stat; 0: not known */
 	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
 	uint64_t faults;                    /* SEEN, SAMPLED, EXITED: page faults so far; UNKNOWN_U64: not known */

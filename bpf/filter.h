@@ -248,11 +248,13 @@ static __always_inline void *event_reserve(const struct process *process, __u64 
 	if (has_room)
 		header = bpf_ringbuf_reserve(&ring, size, 0);
 	if (!header) {
-		if (kind < EVENT_MMAP) {
+		/* A child that nobody hears of is not watched: nothing of those that are is lost, and an account of its own would
+		 * stay for ever. */
+		if (kind < EVENT_MMAP && kind != EVENT_PROCESS_BORN) {
 			__sync_fetch_and_add(&shares[process->share & (EVENT_SHARES - 1)].lives_lost, 1);
 			__sync_fetch_and_add(&lives_lost, 1);
 		}
-		loss_count(process->space, EVENT_LOSS_RING);
+		loss_count(kind == EVENT_PROCESS_BORN ? 0 : process->space, EVENT_LOSS_RING);
 		return NULL;
 	}
 	event_fill(header, process, kind, tid, start_ns, time_ns);

@@ -119,6 +119,10 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 };
 
+struct sched_info { /* empty without CONFIG_SCHED_INFO */
+	unsigned long long run_delay;
+};
+
 #if defined(__TARGET_ARCH_x86)
 struct thread_struct {
 	unsigned long fsbase;
@@ -139,6 +143,7 @@ struct task_struct {
 	unsigned int flags;
 	unsigned int on_cpu; /* of kernels for several CPUs; int, later a byte: only what is unsigned may change its size (CO-RE) */
 	struct sched_entity se;
+	struct sched_info sched_info;
 	struct mm_struct *mm;
 	int exit_state;
 	int exit_code;

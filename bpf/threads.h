@@ -258,6 +258,13 @@ static __always_inline int on_exit(bool is_typed, struct task_struct *task)
 	return 0;
 }
 
+static __always_inline __u64 task_waited(struct task_struct *task, bool is_typed)
+{
+	if (!bpf_core_field_exists(task->sched_info.run_delay))
+		return ~0ULL;
+	return FOLLOW(is_typed, task, sched_info.run_delay);
+}
+
 static __always_inline int on_rename(bool is_typed, struct task_struct *task, const char *name)
 {
 	struct process *process = process_find(FOLLOW(is_typed, task, tgid));
@@ -275,6 +282,7 @@ static __always_inline int on_rename(bool is_typed, struct task_struct *task, co
 		return 0;
 	event_account(&event->header, process, sizeof(*event), filled);
 	__builtin_memset(&event->header + 1, 0, sizeof(*event) - sizeof(event->header));
+	event->waited_ns = task_waited(task, is_typed);
 	bpf_probe_read_kernel_str(event->name, sizeof(event->name), name);
 	event_submit_urgent(event);
 	return 0;

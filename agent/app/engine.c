@@ -387,7 +387,7 @@ static int image_changed(struct engine *engine, struct watched *watched, const s
 	return error == -ENOMEM ? error : 0;
 }
 
-bool engine_heed_lost_exec(struct engine *engine, struct watched *watched)
+int engine_heed_lost_exec(struct engine *engine, struct watched *watched)
 {
 	struct fact_sink sink = {.emit = engine_route, .context = engine};
 	struct fact fact = {.kind = FACT_TARGET, .target = watched->id, .target_info = watched->info};
@@ -397,7 +397,7 @@ bool engine_heed_lost_exec(struct engine *engine, struct watched *watched)
 		fact.time_ns = boottime();
 		(void)image_changed(engine, watched, &fact);
 	}
-	return r == -EAGAIN;
+	return r;
 }
 
 static int ended(struct engine *engine, struct watched *watched, const struct fact *fact)

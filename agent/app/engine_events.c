@@ -43,12 +43,16 @@ static void meet_workers(struct engine *engine)
 void engine_events(struct engine *engine)
 {
 	struct fact_sink sink = {.emit = engine_route, .context = engine};
+	uint64_t now_ns;
 
 	engine_ask_newborns(engine);
+	now_ns = boottime();
 	probes_drain(engine->probes, &sink);
+	now_ns = probes_heard_until(engine->probes, now_ns);
 	blame(engine);
 	meet_workers(engine);
-	model_judge(engine->model, boottime());
+	/* What came meanwhile is judged when it is drained. */
+	model_judge(engine->model, now_ns);
 	engine_tell_transitions(engine);
 }
 

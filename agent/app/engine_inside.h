@@ -30,8 +30,8 @@ int engine_route(void *context, const struct fact *fact);
 void engine_ask_newborns(struct engine *engine);
 int engine_tick(struct engine *engine);
 void engine_tell_transitions(struct engine *engine);
-/* It may have called exec unheard: then it is looked at anew. True: that is open still. */
-bool engine_heed_lost_exec(struct engine *engine, struct watched *watched);
+/* It may have called exec unheard. 1: it has, and is looked at anew, but for its threads; 0: it has not; -EAGAIN: open still. */
+int engine_heed_lost_exec(struct engine *engine, struct watched *watched);
 /* It is gone, and no event has told how. */
 void engine_end_unheard(struct engine *engine, struct watched *watched);
 /* What a refresh reads of all targets, in the model; whole: whatever it costs. -EINTR: it was to give way. */

@@ -6,6 +6,8 @@
 
 #include "origin.h"
 
+#include <errno.h>
+
 /* A reseed costs a read of all mappings: a target that loses events all the time must not turn
  * the agent into a load of its own. Less than a usual interval, or a refresh that comes a moment early passes it over. */
 #define RESEED_SPACING_NS (NSEC_PER_SEC / 2)
@@ -16,13 +18,15 @@ static void reseed_if_wanted(struct engine *engine, struct watched *watched, boo
 	struct fact lives_lost = {.kind = FACT_LIVES_LOST, .target = watched->id};
 	struct fact_sink sink = engine_sink(engine);
 	uint64_t now = boottime();
+	int lost_exec = 0;
 
 	bool wanted = model_wants_reseed(engine->model, watched->id) || (at_once && model_losses_unknown(engine->model));
 
 	watched->doubts_image |= wanted;
 	if (watched->doubts_image)
-		watched->doubts_image = engine_heed_lost_exec(engine, watched);
-	if (!wanted || (!at_once && now - watched->reseed_ns < RESEED_SPACING_NS))
+		lost_exec = engine_heed_lost_exec(engine, watched);
+	watched->doubts_image = lost_exec == -EAGAIN;
+	if (lost_exec != 1 && (!wanted || (!at_once && now - watched->reseed_ns < RESEED_SPACING_NS)))
 		return;
 	watched->reseed_ns = now;
 	watched_seed(watched, SEED_LOST, &sink);

@@ -269,9 +269,10 @@ static bool has_grown(uint64_t before, uint64_t now)
 	return now != UNKNOWN_U64 && before != UNKNOWN_U64 && now > before;
 }
 
-static void doubt(struct target *target)
+static void doubt(struct target *target, uint64_t now_ns)
 {
 	target->wants_reseed = target->exits_unsure = true;
+	target->doubted_ns = now_ns;
 	target->unsure_rounds = 0;
 	target->listed_by_seed = target->listed_by_sample = false;
 }
@@ -308,10 +309,10 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 	if (!grown)
 		return 0;
 	if (target)
-		doubt(target);
+		doubt(target, fact->time_ns);
 	for (uint32_t i = 0; !target && i < model->n_targets; i++) {
 		if (!model->target[i]->ended)
-			doubt(model->target[i]);
+			doubt(model->target[i], fact->time_ns);
 	}
 	return 0;
 }

@@ -116,6 +116,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	if (r < 0)
 		return r == -ENOSPC ? 0 : r;
 	thread->born = born;
+	thread->after_sample_ns = target->sample_ns;
 	if (born) { /* all that it will have taken is news */
 		thread->faults = 0;
 		thread->faults_time_ns = thread->rate_ns = fact->time_ns;
@@ -131,7 +132,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 		target_note_own_name(target, thread->name);
 	thread_take_stack(model, target, thread, born, fact->time_ns);
 	if (born) { /* who had its stack before has ended */
-		thread->birth_step = recent_note(&target->recent, &(struct recent_step){fact->time_ns, POOL_NONE, 0, 1});
+		thread->birth_step = recent_note(&target->recent, &(struct recent_step){fact->time_ns, POOL_NONE, 0, 1, 0});
 		births_change(&target->births, fact->time_ns, 1);
 	}
 	target->had_threads = true;
@@ -174,7 +175,10 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 		return -EINVAL;
 	if (told->state == 'Z' || told->state == 'X')
 		return 0; /* ended; a leader stays in /proc so while others live */
-	target_settle_due(model, target, fact->time_ns, false);
+	if (born) {
+		target_heard(target, fact->time_ns);
+		target_settle_due(model, target, fact->time_ns, false);
+	}
 	thread = threads_find_tid(&target->threads, told->id.tid);
 	if (thread && !thread_id_equal(thread->id, told->id)) {
 		if (told->id.start_ns < thread->id.start_ns)
@@ -184,8 +188,11 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 	}
 	if (!born)
 		target->sampled = target->listed_by_seed = true;
-	if (!thread)
+	if (!thread) {
+		/* Who is listed only now is told before the ends of others that came before. */
+		target->lives_unsure |= !born && target->is_reseeded;
 		return thread_enter(model, target, fact, born);
+	}
 	bool stack = thread_fill(thread, told, fact->time_ns);
 
 	if (!born)
@@ -208,6 +215,7 @@ int apply_thread_exited(struct model *model, struct target *target, const struct
 
 	if (!fact->thread.id.tid)
 		return -EINVAL;
+	target_heard(target, fact->time_ns);
 	target_settle_due(model, target, fact->time_ns, false);
 	thread = threads_find(&target->threads, fact->thread.id);
 	if (thread) {
@@ -220,6 +228,16 @@ int apply_thread_exited(struct model *model, struct target *target, const struct
 	return 0;
 }
 
+/* It had its time and slept in it, or worked: a name that it takes after that is not its first. Whether that was so is asked when
+ * the time is over; but who asks may be late. */
+static bool had_its_time(const struct thread *thread, const struct fact *fact)
+{
+	uint64_t waited_ns = fact->thread.waited_ns;
+
+	return thread->pending && thread->born && !thread->unrun_ns && waited_ns != UNKNOWN_U64 &&
+	       fact->time_ns >= add_saturated(thread->known_ns, add_saturated(waited_ns, NAME_WAIT_NS));
+}
+
 int apply_thread_renamed(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct thread *thread = threads_find(&target->threads, fact->thread.id);
@@ -228,7 +246,10 @@ int apply_thread_renamed(struct model *model, struct target *target, const struc
 		return -EINVAL;
 	if (!thread)
 		return 0;
+	target_heard(target, fact->time_ns);
 	target_settle_due(model, target, fact->time_ns, false);
+	if (had_its_time(thread, fact))
+		thread_settle(model, target, thread, fact->time_ns);
 	thread_rename(model, target, thread, fact->thread.name, fact->time_ns);
 	/* One that the seed had found under that name already waits still. */
 	if (thread->pending && !thread->is_named)
@@ -262,6 +283,8 @@ int apply_thread_asked(struct model *model, struct target *target, const struct 
 		thread->asked_ns = fact->time_ns;
 		return 0;
 	}
+	if (!target->threads.n_unrun)
+		target_note_recent_ends(target);
 	target->threads.n_unrun += !thread->unrun_ns;
 	thread->unrun_ns = fact->time_ns;
 	thread->asked_ns = 0;

@@ -31,11 +31,9 @@ void pool_note_peak(const struct target *target, struct pool *pool)
 void target_doubt_lives(struct target *target, uint64_t now_ns)
 {
 	/* What was above a limit for some of its `for`, or below it for some of its `clear_for`, may not have been since. */
-	if (!target->lives_lost_ns) {
-		limit_track_restart(&target->limits[LIMIT_THREADS]);
-		for (uint32_t i = 0; i < target->pools.count; i++)
-			limit_track_restart(&target->pools.pool[i].limits[LIMIT_THREADS]);
-	}
+	limit_track_restart(&target->limits[LIMIT_THREADS]);
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		limit_track_restart(&target->pools.pool[i].limits[LIMIT_THREADS]);
 	target->lives_lost_ns = now_ns;
 	target->lives_unsure = true;
 }
@@ -76,8 +74,10 @@ static void pass_after(struct target *target, uint32_t pool, uint64_t time_ns)
 /* After the pool itself has changed. False: too many changes in too short a time; from here on those count that there are. */
 static bool change_at(struct target *target, uint32_t pool, int32_t change, uint64_t time_ns)
 {
+	const struct recent_step step = {time_ns, pool, number_of(target, pool), change, change < 0 ? ++target->turns : 0};
+
 	pass_after(target, pool, time_ns);
-	if (pool == POOL_NONE || recent_note(&target->recent, &(struct recent_step){time_ns, pool, number_of(target, pool), change}))
+	if (pool == POOL_NONE || recent_note(&target->recent, &step))
 		return true;
 	count_anew(target, time_ns);
 	return false;
@@ -91,8 +91,18 @@ static bool place_birth(struct target *target, const struct thread *thread, uint
 	return true;
 }
 
+/* Who is found was there before what is in the ring yet. */
+static uint64_t came_at(const struct target *target, const struct thread *thread, uint64_t now_ns)
+{
+	uint64_t since_ns = thread->id.start_ns > target->heard_ns ? thread->id.start_ns : target->heard_ns;
+
+	return thread->born || since_ns > now_ns ? now_ns : since_ns;
+}
+
 void thread_counts_in(struct target *target, struct thread *thread, uint32_t before, uint32_t after, uint64_t now_ns)
 {
+	if (before == POOL_NONE)
+		now_ns = came_at(target, thread, now_ns);
 	/* Its first pool it was in from its birth on; one that is taken back was in none. */
 	if ((before == POOL_NONE || after == POOL_NONE) && place_birth(target, thread, after, now_ns))
 		return;
@@ -140,7 +150,7 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 	if (!target->lives_unsure || target->exits_unsure)
 		return;
 	/* All that was lost was known when threads were listed. */
-	if (!target->lives_lost_ns || target->lives_lost_ns < target->loss_told_ns) {
+	if (!target->sample_decides && (!target->lives_lost_ns || target->lives_lost_ns < target->loss_told_ns)) {
 		target->lives_unsure = false;
 		target->lives_lost_ns = 0;
 		briefs_forget(&target->briefs); /* those lived beside some that may have ended unheard */
@@ -150,7 +160,7 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 			judge_threads_found(model, target, i, target->pools.pool[i].threads_then, now_ns);
 		return;
 	}
-	target->exits_unsure = true; /* of those that are told of since the sample */
+	target->sample_decides = true; /* who is told of since this one may have ended before it */
 	if (!target->sample_ns)
 		return;
 	found = find_living(target);

@@ -263,7 +263,7 @@ void judge_release(struct model *model, struct target *target, uint64_t now_ns)
 uint64_t target_judge_deadline(const struct target *target)
 {
 	/* No newborn that waits for its pool passes what comes after it: when that is over, there is a deadline for that. */
-	uint64_t passes_ns = target_placed_until(target, UINT64_MAX);
+	uint64_t passes_ns = target_newborns_until(target);
 	uint64_t deadline = limit_track_deadline(&target->limits[LIMIT_THREADS_STARTED_PER_MINUTE]);
 
 	if (!target_is_listed(target))

@@ -99,11 +99,14 @@ static bool is_over(uint64_t value, uint64_t max)
 	return value != UNKNOWN_U64 && max != UNKNOWN_U64 && value > max;
 }
 
+/* 0.55 of 100 is a little more than 55 in floating point. */
+#define RATIO_SLACK (1 - 1e-12)
+
 /* An empty pool is not near a limit of 0; `over` is beyond any warning. */
 static bool is_near(const struct limit_rule *rule, uint64_t value, uint64_t max)
 {
 	return is_over(value, max) || (value != UNKNOWN_U64 && max != UNKNOWN_U64 && value > 0 &&
-				       (double)value >= rule->warn_ratio * (double)max);
+				       (double)value >= rule->warn_ratio * (double)max * RATIO_SLACK);
 }
 
 static bool has_changed(struct limit_track *track, enum limit_state before, uint64_t now_ns, enum limit_state *ret_before)

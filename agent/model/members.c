@@ -365,7 +365,7 @@ void thread_upgrade_born(struct model *model, struct target *target, struct thre
 	if (pool)
 		count_arrival(pool, thread);
 	if (thread->pool == POOL_NONE && !thread->birth_step)
-		thread->birth_step = recent_note(&target->recent, &(struct recent_step){time_ns, POOL_NONE, 0, 1});
+		thread->birth_step = recent_note(&target->recent, &(struct recent_step){time_ns, POOL_NONE, 0, 1, 0});
 }
 
 /* Names go to pools by age, as a later attach gives them: a pool that there is not yet waits for threads that are older and

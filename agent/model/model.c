@@ -139,6 +139,7 @@ void model_judge(struct model *model, uint64_t now_ns)
 
 		if (target->ended)
 			continue;
+		target_heard(target, now_ns);
 		target_settle_due(model, target, now_ns, false);
 		if (target_judge_deadline(target) <= now_ns)
 			judge_target(model, target, false, now_ns);

@@ -60,8 +60,10 @@ struct target {
 	struct blame blame;
 	struct briefs briefs;
 	uint64_t briefs_ns; /* when they were counted last */
-	uint64_t turns; /* births and briefs so far: their order */
+	uint64_t turns; /* births, ends and briefs so far: their order */
+	uint64_t briefs_turn; /* ends up to that one are among the briefs, if they have to be */
 	struct recent recent;
+	uint64_t heard_ns;  /* up to then all births, names and ends were told, as far as that is known */
 	uint64_t passed_ns; /* up to then all of recent have passed, and what they make of a pool's limit is told */
 	uint64_t recent_due_ns, recent_last_due_ns; /* when the first and the last that nobody waits for pass; UINT64_MAX: none */
 	struct fact_runtime runtime;
@@ -96,8 +98,11 @@ struct target {
 	uint64_t sample_ns;     /* when the sample of threads began that the next refresh has; 0: there was none */
 	uint64_t shown_sample_ns; /* that the last refresh had */
 	bool exits_unsure;      /* events were lost: an exit may be among them */
+	bool sample_decides;    /* the next sample has all who live, of those that are known */
+	uint64_t doubted_ns;    /* when that was told last */
 	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
 	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
+	bool is_reseeded;       /* since the last refresh */
 	bool sampled;           /* since the last refresh */
 	bool read, outside;     /* since the last refresh: page tables read; pages in no range */
 	uint32_t outside_streak, outside_reseeds; /* readings in a row; reseeds that they asked for */
@@ -228,6 +233,11 @@ void pool_fit(const struct target *target, const struct pool *pool, struct snaps
 /* members.c: threads in and out of pools */
 /* Those that were there are known; a followed child's are from its birth on. */
 bool target_is_listed(const struct target *target);
+static inline void target_heard(struct target *target, uint64_t time_ns)
+{
+	if (time_ns > target->heard_ns)
+		target->heard_ns = time_ns;
+}
 /* It has given itself a name, which counts. */
 void thread_name(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
 void thread_settle(struct model *model, struct target *target, struct thread *thread, uint64_t now_ns);
@@ -276,6 +286,8 @@ const char *thread_module(const struct target *target, const struct thread *thre
 uint64_t thread_settle_due(const struct thread *thread);
 /* Of those who wait, the first whose time counts. */
 uint32_t target_first_due(const struct target *target);
+/* Up to when no newborn waits for its pool. */
+uint64_t target_newborns_until(const struct target *target);
 /* Up to when it is known of what pool those were who were born. */
 uint64_t target_placed_until(const struct target *target, uint64_t now_ns);
 size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newborn *ret_newborns, size_t max);
@@ -287,6 +299,8 @@ bool thread_is_to_be_told(const struct target *target, const struct thread *thre
 void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, bool member,
 		       uint64_t time_ns, bool is_counted);
 bool thread_had_to_wait(const struct target *target, const struct thread *thread);
+/* The first that waits for a CPU is found out. */
+void target_note_recent_ends(struct target *target);
 bool target_briefs_wait(const struct target *target, uint64_t now_ns);
 /* What lived at once and ended before it was counted: it may be the peak, or too many. */
 void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns);

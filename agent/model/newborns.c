@@ -73,10 +73,38 @@ void thread_note_brief(struct model *model, struct target *target, const struct 
 	if (target->briefs.count == BRIEFS_MAX)
 		target_count_briefs(model, target, time_ns);
 	target->turns++;
+	if (thread_had_to_wait(target, thread))
+		target->briefs_turn = target->turns;
 	briefs_note(&target->briefs, &(struct brief){.born = member ? target->turns : thread->birth_turn,
 						     .ended = target->turns, .ended_ns = time_ns, .pool = thread->pool,
 						     .pool_number = pool->number, .members = pool->threads - pool->unread,
 						     .is_counted = is_counted});
+}
+
+/* Who is found to have had no CPU may have lived with those that have ended since it was born: these have not passed yet. */
+void target_note_recent_ends(struct target *target)
+{
+	_cleanup_(freep) uint32_t *living = calloc(target->pools.count + 1, sizeof(*living));
+	const struct recent_step *steps;
+	uint32_t count;
+
+	if (!living)
+		return; /* then what is told is a lower bound */
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		living[i] = target->pools.pool[i].threads_then;
+	steps = recent_waiting(&target->recent, &count);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct recent_step *step = &steps[i];
+
+		if (step->pool >= target->pools.count || target->pools.pool[step->pool].number != step->pool_number)
+			continue;
+		living[step->pool] += (uint32_t)step->change;
+		if (step->turn > target->briefs_turn)
+			briefs_note(&target->briefs, &(struct brief){.born = step->turn, .ended = step->turn, .ended_ns = step->time_ns,
+								     .pool = step->pool, .pool_number = step->pool_number,
+								     .members = living[step->pool], .is_counted = true});
+	}
+	target->briefs_turn = target->turns;
 }
 
 void target_count_briefs(struct model *model, struct target *target, uint64_t now_ns)
@@ -134,18 +162,26 @@ uint32_t target_first_due(const struct target *target)
 	return at;
 }
 
-/* Those whose time is over may still have to be asked whether they have had a CPU. */
-uint64_t target_placed_until(const struct target *target, uint64_t now_ns)
+/* Those whose time is over may still have to be asked whether they have had a CPU. UINT64_MAX: nobody waits. */
+uint64_t target_newborns_until(const struct target *target)
 {
-	uint64_t until_ns = now_ns >= NAME_WAIT_NS ? now_ns - NAME_WAIT_NS : 0;
 	const struct thread *thread;
 
 	for (uint32_t i = target_first_due(target); i != THREAD_NONE; i = thread->pending_next) {
 		thread = &target->threads.thread[i];
 		if (!thread->unrun_ns && thread->known_ns)
-			return thread->known_ns - 1 < until_ns ? thread->known_ns - 1 : until_ns;
+			return thread->known_ns - 1;
 	}
-	return until_ns;
+	return UINT64_MAX;
+}
+
+/* A reading runs ahead of what is in the ring. */
+uint64_t target_placed_until(const struct target *target, uint64_t now_ns)
+{
+	uint64_t heard_ns = now_ns < target->heard_ns ? now_ns : target->heard_ns;
+	uint64_t until_ns = heard_ns >= NAME_WAIT_NS ? heard_ns - NAME_WAIT_NS : 0, newborns_ns = target_newborns_until(target);
+
+	return newborns_ns < until_ns ? newborns_ns : until_ns;
 }
 
 /* They stand in the order in which they are due, but for those that had no CPU. */

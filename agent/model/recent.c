@@ -12,6 +12,12 @@ uint64_t recent_last_ns(const struct recent *recent)
 	return recent->count > recent->first ? recent->step[recent->count - 1].time_ns : 0;
 }
 
+const struct recent_step *recent_waiting(const struct recent *recent, uint32_t *ret_count)
+{
+	*ret_count = recent->count - recent->first;
+	return *ret_count ? recent->step + recent->first : NULL;
+}
+
 uint64_t recent_note(struct recent *recent, const struct recent_step *step)
 {
 	uint64_t last_ns;

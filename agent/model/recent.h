@@ -14,6 +14,7 @@ struct recent_step {
 	uint64_t time_ns;
 	uint32_t pool, pool_number; /* POOL_NONE: not known yet */
 	int32_t change;             /* of the pool's threads */
+	uint64_t turn;              /* of an end: its number among target.turns */
 };
 
 struct recent {
@@ -24,6 +25,8 @@ struct recent {
 
 /* Returns its number, from 1 on; 0: there is no room for it. What is told late counts as of the one before it. */
 uint64_t recent_note(struct recent *recent, const struct recent_step *step);
+/* Those that have not passed, in order. */
+const struct recent_step *recent_waiting(const struct recent *recent, uint32_t *ret_count);
 /* Of the last; 0: there is none. */
 uint64_t recent_last_ns(const struct recent *recent);
 /* Says the pool of one that was noted. False: it has passed, or never was. */

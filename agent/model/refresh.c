@@ -7,6 +7,8 @@
 
 /* Refreshes with a sample of threads but not of this one, after losses: its exit is among what was lost. */
 #define ROUNDS_UNTIL_GONE 3
+/* By then who was born unheard has been listed, too: a reseed is put off for less (RESEED_SPACING_NS), if it can be done. */
+#define RESEEDED_NS NSEC_PER_SEC
 /* Readings in a row that found pages in no range: twice as many each time, as in a target that maps all the time each reading
  * meets what is made meanwhile. */
 #define OUTSIDE_READINGS 2U
@@ -337,11 +339,14 @@ static void history_sample(struct target *target, uint64_t now_ns)
  * once: it has all who were there when it began. */
 static void end_unseen(struct model *model, struct target *target, uint64_t now_ns)
 {
-	bool listed = target->listed_by_seed && target->listed_by_sample && target->reseeds && target->sample_ns;
-	uint64_t newest = 0, since_ns = listed ? target->sample_ns : target->before_last_refresh_ns;
+	bool listed = target->listed_by_seed && target->listed_by_sample && target->reseeds;
+	bool decides = target->sample_ns && (listed || target->sample_decides);
+	uint64_t newest = 0, since_ns = decides ? target->sample_ns : target->before_last_refresh_ns;
+	bool is_open = false;
 
-	if (!target->exits_unsure || !target->sampled ||
-	    (++target->unsure_rounds < ROUNDS_UNTIL_GONE && !listed))
+	if (!(target->exits_unsure || target->sample_decides) || !target->sampled ||
+	    (target->wants_reseed && now_ns < add_saturated(target->doubted_ns, RESEEDED_NS)) ||
+	    (++target->unsure_rounds < ROUNDS_UNTIL_GONE && !decides))
 		return;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		if (target->threads.thread[i].living && target->threads.thread[i].seen_ns > newest)
@@ -351,10 +356,17 @@ static void end_unseen(struct model *model, struct target *target, uint64_t now_
 		struct thread *thread = &target->threads.thread[i];
 
 		/* older than the refresh before the last: it missed at least one whole sample */
-		if (thread->living && thread->seen_ns < since_ns && thread->seen_ns < newest)
-			thread_leave(model, target, thread, now_ns);
+		if (!thread->living || thread->seen_ns >= since_ns || thread->seen_ns >= newest)
+			continue;
+		if (decides && thread->after_sample_ns == since_ns) { /* the next one has it, or not */
+			is_open = true;
+			continue;
+		}
+		thread_leave(model, target, thread, now_ns);
+		threads_forget_exit(&target->threads, thread->id); /* nobody told of it: it would be believed if it was seen again */
 	}
 	target->exits_unsure = false;
+	target->sample_decides = is_open;
 }
 
 static void heed_outside(struct target *target)
@@ -416,6 +428,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (target->former_group != GROUP_NONE)
 		group_retire(model, target);
 	range_map_sweep(target->ranges);
+	target_heard(target, now_ns);
 	target_find_creators(target);
 	if (!target->listed)
 		threads_pending_sort(&target->threads);
@@ -436,7 +449,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	target->listed = true;
 	target_count_found(model, target, now_ns);
 	sampled = target->sampled;
-	target->sampled = false;
+	target->sampled = target->is_reseeded = false;
 	target->shown_sample_ns = target->sample_ns;
 	target->sample_ns = 0;
 	threads_release(&target->threads);

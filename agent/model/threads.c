@@ -223,9 +223,10 @@ void threads_note_exit(struct threads *threads, struct thread_id id)
 	threads->exited[id.tid % EXITED_COUNT] = id;
 }
 
-void threads_forget_exits(struct threads *threads)
+void threads_forget_exit(struct threads *threads, struct thread_id id)
 {
-	memset(threads->exited, 0, EXITED_COUNT * sizeof(*threads->exited));
+	if (threads_has_exited(threads, id))
+		threads->exited[id.tid % EXITED_COUNT] = (struct thread_id){0};
 }
 
 void threads_release(struct threads *threads)

@@ -53,6 +53,7 @@ struct thread {
 	uint32_t pending_next, pending_before;
 	uint64_t tls_base, stack_pointer, stack_start, stack_length, start_routine, start_argument;
 	uint64_t stack_at; /* its stack pointer as of the last sample; 0: not known */
+	uint64_t after_sample_ns; /* it was told of after the sample that began then, which did not know it; 0: before */
 	uint64_t birth_step; /* its number among target.recent; 0: none */
 	uint64_t birth_turn; /* its number among target.turns: since then it is known to live */
 	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
@@ -123,7 +124,7 @@ void threads_end(struct threads *threads, struct thread *thread, uint64_t time_n
 bool threads_revive(struct threads *threads, struct thread *thread);
 bool threads_has_exited(const struct threads *threads, struct thread_id id);
 void threads_note_exit(struct threads *threads, struct thread_id id);
-void threads_forget_exits(struct threads *threads);
+void threads_forget_exit(struct threads *threads, struct thread_id id);
 /* Frees the slots of ended threads, but for those that still wait for their pool. */
 void threads_release(struct threads *threads);
 /* Frees the owners that have ended and own nothing, by the last count. */

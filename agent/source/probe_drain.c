@@ -160,17 +160,18 @@ static int tell_lives_lost(struct probes *probes)
 
 	if (lost == probes->lives_lost)
 		return 0;
-	probes->lives_lost = lost;
 	for (uint32_t i = 0; i < EVENT_SHARES && r >= 0; i++) {
 		struct told_share *told = &probes->told[i];
 		uint64_t own = __atomic_load_n(&shared->shares[i].lives_lost, __ATOMIC_RELAXED);
 
 		if (own == told->lives_lost)
 			continue;
+		probes->lives_lost += own - told->lives_lost; /* as far as it is seen whose they are */
 		told->lives_lost = own;
-		if (!told->is_told)
+		if (!told->is_told || told->has_newcomer)
 			r = tell_lives_of_share(probes, i);
 		told->is_told = true;
+		told->has_newcomer = false;
 	}
 	return r;
 }

@@ -189,6 +189,8 @@ static void thread_fill(const struct event_thread *event, uint64_t page_size, st
 	stack_fill(event, page_size, thread);
 	thread->start_routine = event->start_routine;
 	thread->start_argument = event->start_routine ? event->start_argument : 0;
+	if (kind == FACT_THREAD_RENAMED)
+		thread->waited_ns = event->waited_ns;
 }
 
 static void target_fill(const struct event_thread *event, struct fact *fact)

@@ -19,9 +19,10 @@ struct probes {
 	uint64_t event_ns; /* of the last record */
 	uint64_t due_ns;   /* of the next drain, if nothing wakes the reader before; UINT64_MAX: something does */
 	uint64_t received[PROBE_COUNT];
-	uint64_t lives_lost; /* as last looked at */
+	uint64_t lives_lost; /* of all shares, as last looked at */
 	struct told_share {
 		uint64_t lives_lost;
+		bool has_newcomer; /* whom it was not told */
 		bool is_told; /* since the counters were read last: who lives is not counted until then */
 	} told[EVENT_SHARES];
 	bool is_behind; /* the last drain has left some of what was in the ring when it began */

@@ -275,7 +275,7 @@ int probes_add_target(struct probes *probes, uint32_t pid, bool follow_forks, ui
 	process.family = family ? family : space->target;
 	process.share = space->share = (uint16_t)(process.family % EVENT_SHARES);
 	process.left = EVENT_GROWTH_BYTES;
-	probes->told[space->share].is_told = false; /* what is lost from here on is told to it, too */
+	probes->told[space->share].has_newcomer = true;
 	r = process_insert(probes, record.kernel_tgid, &process);
 	/* It is there already when a followed parent has just made it; its birth is still in the ring. */
 	if (r < 0 && r != -EEXIST) {
@@ -308,6 +308,11 @@ bool probes_image_is_past(const struct probes *probes, uint32_t target)
 bool probes_are_behind(const struct probes *probes)
 {
 	return probes->is_behind;
+}
+
+uint64_t probes_heard_until(const struct probes *probes, uint64_t now_ns)
+{
+	return probes->is_behind && probes->event_ns < now_ns ? probes->event_ns : now_ns;
 }
 
 int probes_take_lost_exec(struct probes *probes, uint32_t target, const struct fact_sink *sink)

@@ -58,6 +58,8 @@ bool probes_image_is_past(const struct probes *probes, uint32_t target);
 int probes_take_lost_exec(struct probes *probes, uint32_t target, const struct fact_sink *sink);
 /* What was lost may be followed by what the last drain has left in the ring. */
 bool probes_are_behind(const struct probes *probes);
+/* Of the last drain, which began at now_ns: all that came before has been told. */
+uint64_t probes_heard_until(const struct probes *probes, uint64_t now_ns);
 
 /* Poll for reading, until probes_due() at the latest: after a pause a thread event wakes at once. */
 int probes_fd(const struct probes *probes);

@@ -90,6 +90,7 @@ struct event_thread {
 	__u64 tls_base, stack_pointer;
 	union {
 		__u64 stack_start; /* from clone3's arguments, else 0 */
+		__u64 waited_ns;   /* RENAMED: for a CPU, since it was born; UINT64_MAX: not known */
 		__u32 family;      /* PROCESS_BORN, EXEC: as in struct process */
 	};
 	__u64 stack_length; /* as stack_start */

@@ -244,6 +244,30 @@ static void an_exec_into_another_policy(void **state)
 	}
 }
 
+/* At exactly that part, whatever it is in floating point. */
+static void near_is_from_the_warning_on(void **state)
+{
+	static const struct {
+		double ratio;
+		uint64_t limit, near;
+	} cases[] = {{0.55, 100, 55}, {0.56, 50, 28}, {0.28, 25, 7}, {0.07, 100, 7}, {0.14, 50, 7}, {0.8, 5, 4}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct script s = {0};
+
+		limit(&s, "w-*", LIMIT_THREADS, cases[i].limit);
+		s.limits[0].warn_ratio = cases[i].ratio;
+		script_begin(&s);
+		leader(&s);
+		tick(&s);
+		workers(&s, 200, (uint32_t)cases[i].near - 1);
+		expect_no_transition(&s);
+		workers(&s, 500, 1);
+		expect_transition(&s, "w-*", LIMIT_OK, LIMIT_WARN, cases[i].near);
+		script_end(&s);
+	}
+}
+
 /* What was read of the former image says nothing of the next one's limit. */
 static void an_exec_ends_what_was_read(void **state)
 {
@@ -286,6 +310,7 @@ int main(void)
 		cmocka_unit_test(a_bound_that_goes_ends_what_was_over),
 		cmocka_unit_test(an_exec_ends_what_was_over),
 		cmocka_unit_test(an_exec_into_another_policy),
+		cmocka_unit_test(near_is_from_the_warning_on),
 		cmocka_unit_test(an_exec_ends_what_was_read),
 	};
 

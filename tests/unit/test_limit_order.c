@@ -201,6 +201,32 @@ static void a_warning_falls_before_too_many_come(void **state)
 	script_end(&s);
 }
 
+/* A followed child is read before its births are told, which came earlier: a `for` runs from these. */
+static void a_reading_runs_ahead_of_births(void **state)
+{
+	struct script s = {0};
+	struct fact child = {.kind = FACT_TARGET, .target_info = {.pid = PID, .start_ns = 900 * SEC, .followed = true,
+								   .exe = "/usr/bin/app", .name = "app", .comm = "app"}};
+	uint64_t third_ns;
+
+	limit(&s, "w-*", LIMIT_THREADS, 2);
+	s.limits[0].for_ns = 300 * MSEC;
+	script_begin_with(&s, (struct model_options){.keep_ended = true});
+	tick(&s);
+	pass(&s, 40 * MSEC);
+	feed(&s, child);
+	seed_begin(&s, SEED_INHERITED);
+	seed_end(&s);
+	leader(&s);
+	s.now -= 35 * MSEC;
+	workers(&s, 200, 3);
+	third_ns = s.now;
+	pass(&s, 35 * MSEC);
+	run_for(&s, 400 * MSEC);
+	expect_transition_at(&s, third_ns + 300 * MSEC, "w-*", LIMIT_OK, LIMIT_OVER, 3);
+	script_end(&s);
+}
+
 static void a_time_that_can_never_be(void **state)
 {
 	struct script s = {0};
@@ -223,6 +249,7 @@ int main(void)
 		cmocka_unit_test(moves_leave_nothing_behind),
 		cmocka_unit_test(what_has_just_fallen_rises_when_it_does),
 		cmocka_unit_test(a_warning_falls_before_too_many_come),
+		cmocka_unit_test(a_reading_runs_ahead_of_births),
 		cmocka_unit_test(a_time_that_can_never_be),
 	};
 

@@ -238,11 +238,15 @@ static void over_once(void **state)
 	script_end(&s);
 }
 
-/* Between its 20 ms and the answer it may have run and named itself; that stands in the ring behind other events. */
-static void what_came_before_the_answer_is_heard(void **state)
+/* Between its 20 ms and the answer it may have named itself; that stands in the ring behind other events. It is its first name
+ * if it had to wait for a CPU so long, and a later one if it slept. */
+static void named_before_the_answer(uint64_t waited_ns)
 {
 	struct script s = {0};
 	struct newborn due[4];
+	struct fact named = thread_fact(FACT_THREAD_RENAMED, 300, "w-1");
+
+	named.thread.waited_ns = waited_ns;
 
 	script_begin(&s);
 	leader(&s);
@@ -257,12 +261,20 @@ static void what_came_before_the_answer_is_heard(void **state)
 	born(&s, 400, "app");
 	renamed(&s, 400, "other-1");
 	pass(&s, MSEC);
-	renamed(&s, 300, "w-1");
+	feed(&s, named);
 	pass(&s, 10 * MSEC);
 	model_judge(s.model, s.now);
-	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 1);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, waited_ns > 2 * MSEC ? 1 : 2);
 	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads_peak, 1);
 	script_end(&s);
+}
+
+static void what_came_before_the_answer_is_heard(void **state)
+{
+	named_before_the_answer(UNKNOWN_U64);
+	named_before_the_answer(10 * MSEC);
+	named_before_the_answer(2 * MSEC);
+	named_before_the_answer(0);
 }
 
 /* What is found less than 20 ms after its birth, by the attach or after losses, may still have its creator's name. */

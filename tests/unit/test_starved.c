@@ -129,10 +129,43 @@ static void no_more_than_lived_at_once(void **state)
 	assert_in_range(exact, PROGRAMS * KINDS / 2, PROGRAMS * KINDS);
 }
 
+/* That some wait for a CPU is found out when others, which lived with them, have ended. */
+static void who_ended_before_it_was_known(void **state)
+{
+	struct script s = {0};
+	struct newborn due[ASKED];
+	size_t count;
+
+	limit(&s, pools[OF_WORK], LIMIT_THREADS, 15);
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t number = 200; number < 220; number++) {
+		born(&s, number, "app");
+		routine(&s, number, "libfoo.so", "work");
+	}
+	pass(&s, 12 * MSEC);
+	for (uint32_t number = 200; number < 213; number++)
+		exited(&s, number);
+	pass(&s, 8 * MSEC);
+	count = model_due_newborns(s.model, s.now, due, ASKED);
+	assert_int_equal(count, 7);
+	for (size_t i = 0; i < count; i++)
+		feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread.id = due[i].id});
+	pass(&s, 5 * MSEC);
+	for (uint32_t number = 213; number < 220; number++)
+		exited(&s, number);
+	assert_int_equal(pool(refresh(&s), pools[OF_WORK])->threads_peak, 20);
+	assert_int_equal(pool_limit(&s.snapshot->targets[0], pools[OF_WORK], LIMIT_THREADS)->violations, 1);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_more_than_lived_at_once),
+		cmocka_unit_test(who_ended_before_it_was_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
