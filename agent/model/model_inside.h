@@ -98,8 +98,8 @@ struct target {
 	uint64_t sample_ns;     /* when the sample of threads began that the next refresh has; 0: there was none */
 	uint64_t shown_sample_ns; /* that the last refresh had */
 	bool exits_unsure;      /* events were lost: an exit may be among them */
-	bool sample_decides;    /* the next sample has all who live, of those that are known */
 	uint64_t doubted_ns;    /* when that was told last */
+	bool sample_decides;    /* losses were told after the last sample, or a birth was: who is in the next one lives, others do not */
 	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
 	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
 	bool is_reseeded;       /* since the last refresh */
