@@ -330,6 +330,7 @@ struct fact_events {
 
 struct fact_tick {
 	uint64_t realtime_ns; /* CLOCK_REALTIME at time_ns */
+	uint64_t heard_ns;    /* what came up to then has been told; 0: all up to time_ns */
 };
 
 struct fact {

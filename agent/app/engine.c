@@ -13,6 +13,8 @@ int engine_tick(struct engine *engine)
 {
 	struct fact tick = {.kind = FACT_TICK, .time_ns = boottime(), .tick.realtime_ns = realtime()};
 
+	if (engine->probes)
+		tick.tick.heard_ns = probes_heard_until(engine->probes, tick.time_ns);
 	return model_apply(engine->model, &tick);
 }
 
@@ -334,7 +336,7 @@ static int adopt(struct engine *engine, const struct fact *fact)
 	/* Its parent is who forked it: who is that in /proc now may have it from one that has ended. */
 	bool is_heir = !told->execed && takes_after(engine, told->parent_pid, &info);
 
-	if (told->execed && probes_image_is_past(engine->probes, fact->target))
+	if (!is_heir && probes_image_is_past(engine->probes, fact->target))
 		past_image(&info, fact);
 	info.followed = true;
 	info.family = told->family;

@@ -46,6 +46,8 @@ static struct target *target_find(const struct model *model, uint32_t id)
 
 static int apply_tick(struct model *model, const struct fact *fact)
 {
+	uint64_t heard_ns = fact->tick.heard_ns ? fact->tick.heard_ns : fact->time_ns;
+
 	if (fact->time_ns < model->time_ns)
 		return -EINVAL;
 	if (model->refresh && fact->time_ns == model->time_ns)
@@ -55,7 +57,7 @@ static int apply_tick(struct model *model, const struct fact *fact)
 	model->realtime_ns = fact->tick.realtime_ns;
 	model->lives_unsure = false;
 	for (uint32_t i = 0; i < model->n_targets; i++) {
-		target_refresh(model, model->target[i], fact->time_ns);
+		target_refresh(model, model->target[i], heard_ns, fact->time_ns);
 		model->lives_unsure |= model->target[i]->lives_unsure && !model->target[i]->ended;
 	}
 	return 0;

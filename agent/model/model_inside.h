@@ -360,7 +360,7 @@ void limit_fill(const struct model *model, const struct limit_track *track, stru
 uint64_t model_realtime(const struct model *model, uint64_t time_ns); /* 0 stays 0 */
 
 /* refresh.c: what a tick does */
-void target_refresh(struct model *model, struct target *target, uint64_t now_ns);
+void target_refresh(struct model *model, struct target *target, uint64_t heard_ns, uint64_t now_ns);
 
 /* groups.c */
 /* The place of the group of that name, made if need be; it stays while it has targets. 0 or -ENOMEM. */

@@ -419,7 +419,7 @@ static void heed_unexplained(struct target *target)
 	target->wants_reseed = true;
 }
 
-void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
+void target_refresh(struct model *model, struct target *target, uint64_t heard_ns, uint64_t now_ns)
 {
 	bool sampled;
 
@@ -428,11 +428,11 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 	if (target->former_group != GROUP_NONE)
 		group_retire(model, target);
 	range_map_sweep(target->ranges);
-	target_heard(target, now_ns);
+	target_heard(target, heard_ns);
 	target_find_creators(target);
 	if (!target->listed)
 		threads_pending_sort(&target->threads);
-	target_settle_due(model, target, now_ns, true);
+	target_settle_due(model, target, heard_ns, true);
 	if (!target_briefs_wait(target, now_ns))
 		target_count_briefs(model, target, now_ns);
 	recent_trim(&target->recent);
@@ -441,7 +441,7 @@ void target_refresh(struct model *model, struct target *target, uint64_t now_ns)
 		return;
 	end_unseen(model, target, now_ns);
 	/* A newborn that was its guest can be shown nowhere now. */
-	target_settle_due(model, target, now_ns, true);
+	target_settle_due(model, target, heard_ns, true);
 	target_follow_makers(model, target, now_ns);
 	target_count_unread(model, target, now_ns);
 	if (!target_is_listed(target))

@@ -277,6 +277,42 @@ static void what_came_before_the_answer_is_heard(void **state)
 	named_before_the_answer(0);
 }
 
+/* The tick comes when their names, which they took at once, are in the ring yet. */
+static void names_that_are_left_in_the_ring(void **state)
+{
+	struct script s = {0};
+	struct newborn due[16];
+	uint64_t born_ns, tick_ns;
+
+	limit(&s, "kid-*", LIMIT_THREADS, 3);
+	s.limits[0].clear_for_ns = 0;
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	tick(&s);
+	pass(&s, SEC);
+	born_ns = s.now;
+	for (uint32_t number = 300; number < 310; number++)
+		born_kid(&s, number);
+	pass(&s, 60 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, ARRAY_SIZE(due)), 10);
+	for (size_t i = 0; i < 10; i++)
+		answer(&s, &due[i], true);
+	model_judge(s.model, born_ns);
+	feed(&s, (struct fact){.kind = FACT_TICK, .tick = {.realtime_ns = REALTIME + s.now, .heard_ns = born_ns}});
+	tick_ns = s.now;
+	expect_no_transition(&s);
+	s.now = born_ns + MSEC;
+	for (uint32_t number = 300; number < 310; number++)
+		renamed(&s, number, "w-1");
+	s.now = tick_ns + MSEC;
+	model_judge(s.model, s.now);
+	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 1);
+	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads_peak, 10);
+	expect_no_transition(&s);
+	script_end(&s);
+}
+
 /* What is found less than 20 ms after its birth, by the attach or after losses, may still have its creator's name. */
 static void found_right_after_its_birth(void **state)
 {
@@ -319,6 +355,7 @@ int main(void)
 		cmocka_unit_test(placed_before_an_end_is_told),
 		cmocka_unit_test(over_once),
 		cmocka_unit_test(what_came_before_the_answer_is_heard),
+		cmocka_unit_test(names_that_are_left_in_the_ring),
 		cmocka_unit_test(found_right_after_its_birth),
 	};
 
