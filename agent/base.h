@@ -21,6 +21,11 @@
  * the unit of the start time in /proc/PID/stat. */
 #define NSEC_PER_TICK 10000000ULL
 
+static inline uint64_t add_saturated(uint64_t a, uint64_t b)
+{
+	return a + b < a ? UINT64_MAX : a + b;
+}
+
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* `_cleanup_(foo_freep) struct foo *foo = NULL;` frees at scope exit. */

@@ -143,13 +143,12 @@ int apply_seed_begin(struct model *model, struct target *target, const struct fa
 		target->reseeds++;
 		model->reseeds++;
 		target->reseed_ns = fact->time_ns;
-		target->is_reseeded = true;
-		target->listed_by_seed = target->listed_by_sample = false;
+		doubt_reseeded(&target->doubt);
 	} else {
 		target->seed_reason = reason; /* a reseed does not make the stack another's */
 	}
 	/* An exec's lists the leader alone: births of others may have been lost. */
-	target->wants_reseed = reason == SEED_EXEC && (target->wants_reseed || has_taken_back);
+	target->doubt.wants_reseed = reason == SEED_EXEC && (target->doubt.wants_reseed || has_taken_back);
 	target->outside_streak = 0;
 	return 0;
 }

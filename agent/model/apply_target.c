@@ -155,7 +155,7 @@ static bool is_in_last_frame(const struct target *target, const struct thread *t
 {
 	if (!thread->id.tid || thread->living || thread->exited_ns < began_ns)
 		return false;
-	return !target->lives_unsure || thread->leader || thread_is_found(thread, target->shown_sample_ns);
+	return !target->doubt.lives || thread->leader || thread_is_found(thread, target->doubt.shown_sample_ns);
 }
 
 /* The last figures stay: threads that ended since the last refresh ended with the process, if no longer before than that
@@ -233,7 +233,7 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 	target->end = fact->gone;
 	if (fact->gone.how == TARGET_END_OOM_KILLED) /* the last reading was before it */
 		target->cgroup.oom_kills = fact->gone.oom_kills ? fact->gone.oom_kills : UNKNOWN_U64;
-	target->wants_reseed = false;
+	target->doubt.wants_reseed = false;
 	revive_for_the_last_frame(target);
 	while (model->target[index] != target)
 		index++;
@@ -269,14 +269,6 @@ static bool has_grown(uint64_t before, uint64_t now)
 	return now != UNKNOWN_U64 && before != UNKNOWN_U64 && now > before;
 }
 
-static void doubt(struct target *target, uint64_t now_ns)
-{
-	target->wants_reseed = target->exits_unsure = true;
-	target->doubted_ns = now_ns;
-	target->unsure_rounds = 0;
-	target->listed_by_seed = target->listed_by_sample = false;
-}
-
 /* Losses that the kernel does not count are assumed this often: each time costs a reading of all mappings. */
 #define UNCOUNTED_LOSS_NS (10 * NSEC_PER_SEC)
 
@@ -302,17 +294,17 @@ int apply_loss(struct model *model, struct target *target, const struct fact *fa
 	*known = fact->loss;
 	if (target) {
 		target->has_loss = true;
-		target->loss_told_ns = fact->time_ns;
+		target->doubt.losses_told_ns = fact->time_ns;
 	} else {
 		grown |= uncounted_loss_is_due(model, fact->time_ns);
 	}
 	if (!grown)
 		return 0;
 	if (target)
-		doubt(target, fact->time_ns);
+		doubt_events(&target->doubt, fact->time_ns);
 	for (uint32_t i = 0; !target && i < model->n_targets; i++) {
 		if (!model->target[i]->ended)
-			doubt(model->target[i], fact->time_ns);
+			doubt_events(&model->target[i]->doubt, fact->time_ns);
 	}
 	return 0;
 }

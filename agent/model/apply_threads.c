@@ -116,7 +116,7 @@ static int thread_enter(struct model *model, struct target *target, const struct
 	if (r < 0)
 		return r == -ENOSPC ? 0 : r;
 	thread->born = born;
-	thread->after_sample_ns = target->sample_ns;
+	thread->after_sample_ns = target->doubt.sample_ns;
 	if (born) { /* all that it will have taken is news */
 		thread->faults = 0;
 		thread->faults_time_ns = thread->rate_ns = fact->time_ns;
@@ -187,12 +187,9 @@ int apply_thread_arrived(struct model *model, struct target *target, const struc
 		thread = NULL;
 	}
 	if (!born)
-		target->sampled = target->listed_by_seed = true;
-	if (!thread) {
-		/* Who is listed only now is told before the ends of others that came before. */
-		target->lives_unsure |= !born && target->is_reseeded;
+		doubt_listed(&target->doubt, thread);
+	if (!thread)
 		return thread_enter(model, target, fact, born);
-	}
 	bool stack = thread_fill(thread, told, fact->time_ns);
 
 	if (!born)
@@ -265,9 +262,7 @@ int apply_thread_sampled(struct model *model, struct target *target, const struc
 		return -EINVAL;
 	if (thread)
 		thread_sample(thread, &fact->thread, fact->time_ns);
-	target->sampled = target->listed_by_sample = true;
-	if (!target->sample_ns || fact->time_ns < target->sample_ns)
-		target->sample_ns = fact->time_ns;
+	doubt_sampled(&target->doubt, fact->time_ns);
 	return 0;
 }
 

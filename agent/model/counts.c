@@ -16,13 +16,13 @@ static void note_most(uint32_t *most, uint32_t count)
 
 void target_note_peak(struct target *target)
 {
-	if (!target->lives_unsure)
+	if (!target->doubt.lives)
 		note_most(&target->threads_peak, target->threads.living);
 }
 
 void pool_note_peak(const struct target *target, struct pool *pool)
 {
-	if (target->lives_unsure)
+	if (target->doubt.lives)
 		return;
 	note_most(&pool->threads_peak, pool->threads - pool->unread);
 	note_most(&pool->threads_peak, pool->threads_then);
@@ -34,8 +34,7 @@ void target_doubt_lives(struct target *target, uint64_t now_ns)
 	limit_track_restart(&target->limits[LIMIT_THREADS]);
 	for (uint32_t i = 0; i < target->pools.count; i++)
 		limit_track_restart(&target->pools.pool[i].limits[LIMIT_THREADS]);
-	target->lives_lost_ns = now_ns;
-	target->lives_unsure = true;
+	doubt_lives(&target->doubt, now_ns);
 }
 
 static void pass_to(struct target *target, uint64_t time_ns)
@@ -134,7 +133,7 @@ static uint32_t find_living(struct target *target)
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		const struct thread *thread = &target->threads.thread[i];
 
-		if (!thread->living || !thread_is_found(thread, target->sample_ns))
+		if (!thread->living || !thread_is_found(thread, target->doubt.sample_ns))
 			continue;
 		found++;
 		if (thread->pool != POOL_NONE && !thread->is_unread)
@@ -143,27 +142,20 @@ static uint32_t find_living(struct target *target)
 	return found;
 }
 
-void target_count_found(struct model *model, struct target *target, uint64_t now_ns)
+/* By events, as ever, from now on. */
+static void judge_anew(struct model *model, struct target *target, uint64_t now_ns)
 {
-	uint32_t found;
+	briefs_forget(&target->briefs); /* those lived beside some that may have ended unheard */
+	count_anew(target, now_ns);
+	judge_threads_found(model, target, POOL_NONE, target->threads.living, now_ns);
+	for (uint32_t i = 0; i < target->pools.count; i++)
+		judge_threads_found(model, target, i, target->pools.pool[i].threads_then, now_ns);
+}
 
-	if (!target->lives_unsure || target->exits_unsure)
-		return;
-	/* All that was lost was known when threads were listed. */
-	if (!target->sample_decides && (!target->lives_lost_ns || target->lives_lost_ns < target->loss_told_ns)) {
-		target->lives_unsure = false;
-		target->lives_lost_ns = 0;
-		briefs_forget(&target->briefs); /* those lived beside some that may have ended unheard */
-		count_anew(target, now_ns);
-		judge_threads_found(model, target, POOL_NONE, target->threads.living, now_ns);
-		for (uint32_t i = 0; i < target->pools.count; i++)
-			judge_threads_found(model, target, i, target->pools.pool[i].threads_then, now_ns);
-		return;
-	}
-	target->sample_decides = true; /* who is told of since this one may have ended before it */
-	if (!target->sample_ns)
-		return;
-	found = find_living(target);
+static void judge_found(struct model *model, struct target *target, uint64_t now_ns)
+{
+	uint32_t found = find_living(target);
+
 	note_most(&target->threads_peak, found);
 	judge_threads_found(model, target, POOL_NONE, found, now_ns);
 	for (uint32_t i = 0; i < target->pools.count; i++) {
@@ -172,6 +164,16 @@ void target_count_found(struct model *model, struct target *target, uint64_t now
 		note_most(&pool->threads_peak, pool->threads_found);
 		judge_threads_found(model, target, i, pool->threads_found, now_ns);
 	}
+}
+
+void target_count_found(struct model *model, struct target *target, uint64_t now_ns)
+{
+	enum doubt_counts counts = doubt_counts(&target->doubt);
+
+	if (counts == COUNTS_ANEW)
+		judge_anew(model, target, now_ns);
+	else if (counts == COUNTS_FOUND)
+		judge_found(model, target, now_ns);
 }
 
 void target_pass_recent(struct model *model, struct target *target, uint64_t until_ns, uint64_t now_ns)

@@ -134,7 +134,7 @@ static void judge_meanwhile(struct model *model, struct target *target, uint32_t
 
 static bool is_judged_then(const struct target *target, uint32_t pool)
 {
-	return target->pools.pool[pool].limits[LIMIT_THREADS].rule && target_is_listed(target) && !target->lives_unsure;
+	return target->pools.pool[pool].limits[LIMIT_THREADS].rule && target_is_listed(target) && !target->doubt.lives;
 }
 
 static void show_now(struct pool *pool)
@@ -182,7 +182,7 @@ static void judge_started(struct model *model, struct target *target, uint32_t p
 /* The thread limits of a pool and of the process; POOL_NONE: of the process alone. */
 void judge_threads(struct model *model, struct target *target, uint32_t pool, uint64_t now_ns)
 {
-	if (!target->lives_unsure) {
+	if (!target->doubt.lives) {
 		judge_meanwhile(model, target, POOL_NONE, target->limits[LIMIT_THREADS].value, now_ns);
 		judge_count(model, target, POOL_NONE, LIMIT_THREADS, target->threads.living, now_ns);
 	}
@@ -268,14 +268,14 @@ uint64_t target_judge_deadline(const struct target *target)
 
 	if (!target_is_listed(target))
 		return UINT64_MAX;
-	if (!target->lives_unsure)
+	if (!target->doubt.lives)
 		deadline = sooner(deadline, limit_track_deadline(&target->limits[LIMIT_THREADS]));
 	for (uint32_t i = 0; i < target->pools.count; i++) {
 		const struct limit_track *limits = target->pools.pool[i].limits;
 		uint64_t then_ns = limit_track_deadline(&limits[LIMIT_THREADS]);
 
 		deadline = sooner(deadline, limit_track_deadline(&limits[LIMIT_THREADS_STARTED_PER_MINUTE]));
-		if (!target->lives_unsure && then_ns <= passes_ns)
+		if (!target->doubt.lives && then_ns <= passes_ns)
 			deadline = sooner(deadline, add_saturated(then_ns, NAME_WAIT_NS));
 	}
 	return deadline;

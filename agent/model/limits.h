@@ -53,9 +53,4 @@ void latch_fall(struct latch *latch, uint64_t now_ns);
 /* When the state may change although nothing happens; UINT64_MAX: never. */
 uint64_t limit_track_deadline(const struct limit_track *track);
 
-static inline uint64_t add_saturated(uint64_t a, uint64_t b)
-{
-	return a + b < a ? UINT64_MAX : a + b;
-}
-
 #endif

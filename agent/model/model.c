@@ -58,7 +58,7 @@ static int apply_tick(struct model *model, const struct fact *fact)
 	model->lives_unsure = false;
 	for (uint32_t i = 0; i < model->n_targets; i++) {
 		target_refresh(model, model->target[i], heard_ns, fact->time_ns);
-		model->lives_unsure |= model->target[i]->lives_unsure && !model->target[i]->ended;
+		model->lives_unsure |= model->target[i]->doubt.lives && !model->target[i]->ended;
 	}
 	return 0;
 }
@@ -201,7 +201,7 @@ bool model_wants_reseed(const struct model *model, uint32_t target)
 {
 	const struct target *found = target_find(model, target);
 
-	return found && found->wants_reseed;
+	return found && found->doubt.wants_reseed;
 }
 
 int model_spans(const struct model *model, uint32_t target, struct span **ret_spans, size_t *ret_count)

@@ -7,6 +7,7 @@
 #include "arenas.h"
 #include "blame.h"
 #include "briefs.h"
+#include "doubt.h"
 #include "executors.h"
 #include "functions.h"
 #include "history.h"
@@ -91,19 +92,7 @@ struct target {
 	struct history history;
 	struct limit_track limits[LIMIT_KIND_COUNT];
 
-	bool wants_reseed;
-	bool lives_unsure;      /* births and ends were lost, or threads listed anew: no peak, and in no limit, until a refresh */
-	uint64_t lives_lost_ns; /* when it was told last that births or ends were lost; 0: none since lives were sure */
-	uint64_t loss_told_ns;  /* when the losses of this target were told last */
-	uint64_t sample_ns;     /* when the sample of threads began that the next refresh has; 0: there was none */
-	uint64_t shown_sample_ns; /* that the last refresh had */
-	bool exits_unsure;      /* events were lost: an exit may be among them */
-	uint64_t doubted_ns;    /* when that was told last */
-	bool sample_decides;    /* losses were told after the last sample, or a birth was: who is in the next one lives, others do not */
-	uint32_t unsure_rounds; /* refreshes since, in which threads were sampled */
-	bool listed_by_seed, listed_by_sample; /* since the last reseed: all who live were told */
-	bool is_reseeded;       /* since the last refresh */
-	bool sampled;           /* since the last refresh */
+	struct doubt doubt;
 	bool read, outside;     /* since the last refresh: page tables read; pages in no range */
 	uint32_t outside_streak, outside_reseeds; /* readings in a row; reseeds that they asked for */
 	int64_t unexplained, unexplained_reseeded; /* at the last refresh; when it last asked for a reseed */

@@ -119,7 +119,7 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 
 		if (!pool || pool->number != briefs->brief[first].pool_number)
 			continue;
-		if (target->lives_unsure)
+		if (target->doubt.lives)
 			continue;
 		if (most > pool->threads_peak)
 			pool->threads_peak = (uint32_t)most;

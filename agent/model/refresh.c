@@ -5,10 +5,6 @@
 
 #include <string.h>
 
-/* Refreshes with a sample of threads but not of this one, after losses: its exit is among what was lost. */
-#define ROUNDS_UNTIL_GONE 3
-/* By then who was born unheard has been listed, too: a reseed is put off for less (RESEED_SPACING_NS), if it can be done. */
-#define RESEEDED_NS NSEC_PER_SEC
 /* Readings in a row that found pages in no range: twice as many each time, as in a target that maps all the time each reading
  * meets what is made meanwhile. */
 #define OUTSIDE_READINGS 2U
@@ -335,18 +331,13 @@ static void history_sample(struct target *target, uint64_t now_ns)
 	history_put(&target->history, now_ns, values);
 }
 
-/* After losses an exit may be missing: who is in no sample any more has ended. With a reseed the sample after it decides at
- * once: it has all who were there when it began. */
+/* After losses an end may be missing: who is in no sample any more has ended. */
 static void end_unseen(struct model *model, struct target *target, uint64_t now_ns)
 {
-	bool listed = target->listed_by_seed && target->listed_by_sample && target->reseeds;
-	bool decides = target->sample_ns && (listed || target->sample_decides);
-	uint64_t newest = 0, since_ns = decides ? target->sample_ns : target->before_last_refresh_ns;
+	uint64_t newest = 0, since_ns = target->before_last_refresh_ns;
 	bool is_open = false;
 
-	if (!(target->exits_unsure || target->sample_decides) || !target->sampled ||
-	    (target->wants_reseed && now_ns < add_saturated(target->doubted_ns, RESEEDED_NS)) ||
-	    (++target->unsure_rounds < ROUNDS_UNTIL_GONE && !decides))
+	if (!doubt_ends_now(&target->doubt, &since_ns, now_ns))
 		return;
 	for (uint32_t i = 0; i < target->threads.n_slots; i++) {
 		if (target->threads.thread[i].living && target->threads.thread[i].seen_ns > newest)
@@ -358,15 +349,14 @@ static void end_unseen(struct model *model, struct target *target, uint64_t now_
 		/* older than the refresh before the last: it missed at least one whole sample */
 		if (!thread->living || thread->seen_ns >= since_ns || thread->seen_ns >= newest)
 			continue;
-		if (decides && thread->after_sample_ns == since_ns) { /* the next one has it, or not */
+		if (thread->after_sample_ns == since_ns) { /* the next one has it, or not */
 			is_open = true;
 			continue;
 		}
 		thread_leave(model, target, thread, now_ns);
 		threads_forget_exit(&target->threads, thread->id); /* nobody told of it: it would be believed if it was seen again */
 	}
-	target->exits_unsure = false;
-	target->sample_decides = is_open;
+	doubt_ended(&target->doubt, is_open);
 }
 
 static void heed_outside(struct target *target)
@@ -375,7 +365,7 @@ static void heed_outside(struct target *target)
 		return;
 	target->outside_streak = target->outside ? target->outside_streak + 1 : 0;
 	if (target->outside_streak >= OUTSIDE_READINGS << target->outside_reseeds) {
-		target->wants_reseed = true;
+		target->doubt.wants_reseed = true;
 		target->outside_streak = 0;
 		target->outside_reseeds += target->outside_reseeds < OUTSIDE_DOUBLINGS;
 	}
@@ -416,7 +406,7 @@ static void heed_unexplained(struct target *target)
 		return;
 	target->unexplained_reseeded = now;
 	target->unexplained_streak = 0;
-	target->wants_reseed = true;
+	target->doubt.wants_reseed = true;
 }
 
 void target_refresh(struct model *model, struct target *target, uint64_t heard_ns, uint64_t now_ns)
@@ -448,10 +438,8 @@ void target_refresh(struct model *model, struct target *target, uint64_t heard_n
 		target_count_from_now(target, now_ns);
 	target->listed = true;
 	target_count_found(model, target, now_ns);
-	sampled = target->sampled;
-	target->sampled = target->is_reseeded = false;
-	target->shown_sample_ns = target->sample_ns;
-	target->sample_ns = 0;
+	sampled = target->doubt.has_sample;
+	doubt_refreshed(&target->doubt);
 	threads_release(&target->threads);
 	target_place_guests(target);
 	target_seek_stacks(target, now_ns);
