@@ -120,6 +120,7 @@ struct sched_entity {
 };
 
 struct sched_info { /* empty without CONFIG_SCHED_INFO */
+	unsigned long pcount;
 	unsigned long long run_delay;
 };
 

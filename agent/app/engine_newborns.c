@@ -21,7 +21,7 @@ void engine_ask_newborns(struct engine *engine)
 		fact.target = due[i].target;
 		fact.thread.id = due[i].id;
 		fact.thread.has_run = !watched || watched->ended ||
-				      procfs_has_run(engine->procfs, watched->info.pid, due[i].id.tid);
+				      procfs_has_run(engine->procfs, watched->info.pid, due[i].id.tid, &fact.thread.state);
 		fact.time_ns = boottime(); /* what it has done by then is in the ring */
 		(void)model_apply(engine->model, &fact);
 	}

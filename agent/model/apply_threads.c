@@ -225,14 +225,26 @@ int apply_thread_exited(struct model *model, struct target *target, const struct
 	return 0;
 }
 
-/* It had its time and slept in it, or worked: a name that it takes after that is not its first. Whether that was so is asked when
- * the time is over; but who asks may be late. */
-static bool had_its_time(const struct thread *thread, const struct fact *fact)
+/* A newborn's own time, up to the name that it takes: what it worked and slept, but did not wait for a CPU. While it was blocked
+ * or stopped none is known to pass, and what came after that it may have begun at any time since. */
+static bool may_have_had_its_time(const struct thread *thread, const struct fact *fact)
 {
-	uint64_t waited_ns = fact->thread.waited_ns;
+	uint64_t since_ns = thread->blocked_ns ? thread->blocked_ns : thread->known_ns, waited_ns = fact->thread.waited_ns;
 
-	return thread->pending && thread->born && !thread->unrun_ns && waited_ns != UNKNOWN_U64 &&
-	       fact->time_ns >= add_saturated(thread->known_ns, add_saturated(waited_ns, NAME_WAIT_NS));
+	return waited_ns != UNKNOWN_U64 && fact->time_ns >= add_saturated(since_ns, add_saturated(waited_ns, NAME_WAIT_NS));
+}
+
+/* Whether the name that it takes is its first is asked when its time is over; but who asks may be late. */
+static void heed_late_name(struct model *model, struct target *target, struct thread *thread, const struct fact *fact)
+{
+	bool may_be_late = may_have_had_its_time(thread, fact);
+
+	if (!thread->pending || !thread->born)
+		return;
+	if (!thread->is_named && (thread->was_stopped || (thread->blocked_ns && may_be_late)))
+		thread_lives_from_now(target, thread);
+	else if (may_be_late)
+		thread_settle(model, target, thread, fact->time_ns);
 }
 
 int apply_thread_renamed(struct model *model, struct target *target, const struct fact *fact)
@@ -245,8 +257,7 @@ int apply_thread_renamed(struct model *model, struct target *target, const struc
 		return 0;
 	target_heard(target, fact->time_ns);
 	target_settle_due(model, target, fact->time_ns, false);
-	if (had_its_time(thread, fact))
-		thread_settle(model, target, thread, fact->time_ns);
+	heed_late_name(model, target, thread, fact);
 	thread_rename(model, target, thread, fact->thread.name, fact->time_ns);
 	/* One that the seed had found under that name already waits still. */
 	if (thread->pending && !thread->is_named)
@@ -269,6 +280,7 @@ int apply_thread_sampled(struct model *model, struct target *target, const struc
 int apply_thread_asked(struct model *model, struct target *target, const struct fact *fact)
 {
 	struct thread *thread = threads_find(&target->threads, fact->thread.id);
+	bool is_stopped = fact->thread.state == 'T' || fact->thread.state == 't';
 
 	if (!fact->thread.id.tid)
 		return -EINVAL;
@@ -283,6 +295,9 @@ int apply_thread_asked(struct model *model, struct target *target, const struct 
 	target->threads.n_unrun += !thread->unrun_ns;
 	thread->unrun_ns = fact->time_ns;
 	thread->asked_ns = 0;
+	thread->was_stopped |= is_stopped;
+	if (is_stopped || fact->thread.state == 'D')
+		thread->blocked_ns = fact->time_ns;
 	return 0;
 }
 

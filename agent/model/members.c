@@ -368,6 +368,13 @@ void thread_upgrade_born(struct model *model, struct target *target, struct thre
 		thread->birth_step = recent_note(&target->recent, &(struct recent_step){time_ns, POOL_NONE, 0, 1, 0});
 }
 
+/* As if it was born now: it is not known for how long it has had the name that counts. */
+void thread_lives_from_now(struct target *target, struct thread *thread)
+{
+	thread->birth_turn = ++target->turns;
+	thread->birth_step = 0;
+}
+
 /* Names go to pools by age, as a later attach gives them: a pool that there is not yet waits for threads that are older and
  * may still name themselves. */
 static bool waits_for_elders(struct target *target, struct thread *thread)

@@ -260,6 +260,7 @@ bool thread_is_young(const struct thread *thread, uint64_t now_ns);
 /* Or its creator's is not known. */
 bool thread_carries_creators_name(const struct thread *thread);
 void thread_note_creator(struct target *target, struct thread *thread);
+void thread_lives_from_now(struct target *target, struct thread *thread);
 void thread_upgrade_born(struct model *model, struct target *target, struct thread *thread, uint64_t time_ns);
 void target_settle_due(struct model *model, struct target *target, uint64_t now_ns, bool seen_too);
 /* Newborns whose name does not count yet are shown where they are going, if that is a pool already: else who makes many

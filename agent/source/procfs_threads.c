@@ -76,13 +76,15 @@ static bool has_hardly_run(int dirfd, const char *path, char **buffer, size_t *s
 
 /* Its first moment may have passed in the kernel: since Linux 6.18 who is beyond a quota is stopped on its way out. D is who
  * is frozen, too (cgroup v1); who is by cgroup v2 cannot be told from who sleeps. */
-bool procfs_has_run(struct procfs *procfs, uint32_t pid, uint32_t tid)
+bool procfs_has_run(struct procfs *procfs, uint32_t pid, uint32_t tid, char *ret_state)
 {
 	struct proc_stat stat;
 	char path[64];
 
+	*ret_state = '\0';
 	if (procfs_stat(procfs, pid, tid, &stat) < 0 || !strchr("RTtD", stat.state))
 		return true;
+	*ret_state = stat.state;
 	snprintf(path, sizeof(path), "%u/task/%u/schedstat", pid, tid);
 	if (!has_hardly_run(procfs->fd, path, &procfs->buffer, &procfs->buffer_size))
 		return true;

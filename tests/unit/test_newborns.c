@@ -57,7 +57,7 @@ static void born_kid(struct script *s, uint32_t number)
 
 static void answer(struct script *s, const struct newborn *newborn, bool has_run)
 {
-	struct fact fact = {.kind = FACT_THREAD_ASKED, .thread = {.id = newborn->id, .has_run = has_run}};
+	struct fact fact = {.kind = FACT_THREAD_ASKED, .thread = {.id = newborn->id, .has_run = has_run, .state = 'R'}};
 
 	feed(s, fact);
 }
@@ -120,7 +120,9 @@ static void who_runs_late_takes_its_name(void **state)
 {
 	struct script s = {0};
 	struct newborn due[4];
+	struct fact named = thread_fact(FACT_THREAD_RENAMED, 300, "w-1");
 
+	named.thread.waited_ns = 200 * MSEC;
 	limit(&s, "kid-*", LIMIT_THREADS, 1);
 	script_begin(&s);
 	leader(&s);
@@ -134,7 +136,7 @@ static void who_runs_late_takes_its_name(void **state)
 			answer(&s, &due[0], false);
 		model_judge(s.model, s.now);
 	}
-	renamed(&s, 300, "w-1");
+	feed(&s, named);
 	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 1);
 	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads_peak, 1);
 	expect_no_transition(&s);
@@ -277,6 +279,61 @@ static void what_came_before_the_answer_is_heard(void **state)
 	named_before_the_answer(0);
 }
 
+static void answer_in_state(struct script *s, char state)
+{
+	struct newborn due[4];
+
+	assert_int_equal(model_due_newborns(s->model, s->now, due, 4), 1);
+	feed(s, (struct fact){.kind = FACT_THREAD_ASKED, .thread = {.id = due[0].id, .state = state}});
+}
+
+/* It had no CPU when it was asked, and takes a name 100 ms after its birth, 40 ms after the last w-* has ended. */
+static void named_late(char state, uint64_t waited_ns, uint32_t most_w, uint32_t most_kids)
+{
+	struct script s = {0};
+	struct fact named = thread_fact(FACT_THREAD_RENAMED, 300, "w-1");
+
+	named.thread.waited_ns = waited_ns;
+	limit(&s, "w-*", LIMIT_THREADS, 1);
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "kid-1");
+	seen(&s, 201, "w-0");
+	refresh(&s);
+	expect_transition(&s, "w-*", LIMIT_OK, LIMIT_WARN, 1);
+	born_kid(&s, 300);
+	for (int i = 0; i < 3; i++) {
+		pass(&s, 20 * MSEC);
+		answer_in_state(&s, state);
+		model_judge(s.model, s.now);
+	}
+	exited(&s, 201);
+	pass(&s, 25 * MSEC);
+	model_judge(s.model, s.now);
+	pass(&s, 15 * MSEC);
+	feed(&s, named);
+	pass(&s, 100 * MSEC);
+	model_judge(s.model, s.now);
+	assert_int_equal(pool(refresh(&s), "w-*")->threads_peak, most_w);
+	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads, 1);
+	assert_int_equal(pool(&s.snapshot->targets[0], "kid-*")->threads_peak, most_kids);
+	if (most_w == 1)
+		expect_no_transition(&s);
+	script_end(&s);
+}
+
+/* Of who waited for a CPU it is known for how long; of who was stopped it is not when it went on. */
+static void a_late_name_of_who_had_to_wait(void **state)
+{
+	named_late('R', 95 * MSEC, 2, 1);
+	named_late('R', 60 * MSEC, 1, 2);
+	named_late('R', UNKNOWN_U64, 2, 1);
+	named_late('T', 0, 1, 1);
+	named_late('t', 30 * MSEC, 1, 1);
+	named_late('D', 0, 1, 1);
+	named_late('D', 30 * MSEC, 2, 1);
+}
+
 /* The tick comes when their names, which they took at once, are in the ring yet. */
 static void names_that_are_left_in_the_ring(void **state)
 {
@@ -355,6 +412,7 @@ int main(void)
 		cmocka_unit_test(placed_before_an_end_is_told),
 		cmocka_unit_test(over_once),
 		cmocka_unit_test(what_came_before_the_answer_is_heard),
+		cmocka_unit_test(a_late_name_of_who_had_to_wait),
 		cmocka_unit_test(names_that_are_left_in_the_ring),
 		cmocka_unit_test(found_right_after_its_birth),
 	};
