@@ -4,6 +4,7 @@ the installed files."""
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -144,12 +145,12 @@ def test_command_that_cannot_be_run():
     assert done.code in (1, 4) and "/no/such/program" in done.err and "No such file" in done.err, done
 
 
-def complete(*words):
+def complete(*words, folder=None):
     """What bash offers for the last word."""
     script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _poolscope; printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", script, "bash", ROOT / "tools/completions/poolscope.bash", "poolscope", *words],
-                          capture_output=True, text=True, check=True)
-    return done.stdout.split()
+                          capture_output=True, text=True, check=True, cwd=folder)
+    return [line for line in done.stdout.splitlines() if line]
 
 
 def test_bash_completion():
@@ -161,6 +162,17 @@ def test_bash_completion():
     assert complete("top", "--variant", "f") == ["fexit"]
     assert str(os.getpid()) in complete("top", "-p", str(os.getpid()))
     assert complete("top", "--", "--fo") == []
+
+
+def test_a_process_name_is_completed_and_not_run(tmp_path):
+    name = "$(>ran)"
+    program = "import sys; print(open('/proc/self/comm', 'w').write(sys.argv[1]), flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", program, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        for typed in ("", name[:3]):
+            assert r"\$\(\>ran\)" in complete("top", "-n", typed, folder=tmp_path)
+        process.stdin.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_completion_offers_what_the_program_takes():

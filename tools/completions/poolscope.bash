@@ -1,4 +1,16 @@
 # bash completion for poolscope(8). tests/unit/test_options.c holds it against the option table.
+
+# The lines on stdin that begin with the word, quoted. A process names itself as it likes: compgen -W would run what is in
+# `$(...)`, and readline's own quoting leaves some of it.
+_poolscope_lines()
+{
+	local line quoted
+	compopt +o filenames 2>/dev/null
+	while IFS= read -r line; do
+		[[ $line == "${1//\\/}"* ]] && printf -v quoted %q "$line" && COMPREPLY+=("$quoted")
+	done
+}
+
 _poolscope()
 {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} subcommand='' i
@@ -19,10 +31,10 @@ _poolscope()
 		[[ -z $subcommand && " $subcommands " == *" ${COMP_WORDS[i]} "* ]] && subcommand=${COMP_WORDS[i]}
 	done
 	case $previous in
-	-p | --pid) mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "$current"); return ;;
-	-n | --name) mapfile -t COMPREPLY < <(compgen -W "$(sort -u /proc/[0-9]*/comm 2>/dev/null)" -- "$current"); return ;;
-	--unit) mapfile -t COMPREPLY < <(compgen -W "$(systemctl list-units --plain --no-legend --type=service 2>/dev/null |
-		cut -d ' ' -f 1)" -- "$current"); return ;;
+	-p | --pid) _poolscope_lines "$current" < <(cd /proc && printf '%s\n' [0-9]*); return ;;
+	-n | --name) _poolscope_lines "$current" < <(sort -u /proc/[0-9]*/comm 2>/dev/null); return ;;
+	--unit) _poolscope_lines "$current" < <(systemctl list-units --plain --no-legend --type=service 2>/dev/null |
+		cut -d ' ' -f 1); return ;;
 	-u | --user) mapfile -t COMPREPLY < <(compgen -u -- "$current"); return ;;
 	-c | --config | --config.file | -o | --output) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
 	--cgroup | --procfs) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
