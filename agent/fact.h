@@ -140,10 +140,11 @@ struct fact_target {
 	uint64_t image_ns;   /* when it last called exec, as far as that was seen; 0: not since the attach */
 	uint32_t policy;     /* index of the policy entry that matched (struct policy) */
 	bool followed;       /* came by --follow-forks */
-	bool execed;         /* it came by an exec: it has inherited nothing */
+	bool execed;         /* it has called exec since its fork: it has inherited nothing */
 	bool is_past;        /* this image is over: /proc tells of another, or of nobody */
 	bool search_cut;     /* who holds large blocks from before the attach was not looked for to the end */
 	bool memory_hidden;  /* its memory may not be read: what stands in it is no evidence */
+	bool is_32_bit;      /* its system calls are not traced: what it maps is not known */
 	char name[64];       /* the group: the label `process` */
 	char comm[FACT_NAME_SIZE];
 	char parent_comm[FACT_NAME_SIZE]; /* "": not known */

@@ -262,11 +262,12 @@ static uint32_t family_of(const struct engine *engine, uint32_t pid)
 	return parent ? parent->info.family : 0;
 }
 
-int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain)
+static int attach(struct engine *engine, uint32_t pid, bool follow_forks, bool is_child, struct explain *explain)
 {
 	struct fact_target info = {0};
 	struct watched *watched = NULL;
 	uint32_t id = 0, family;
+	bool is_heir;
 	int error;
 
 	*explain = (struct explain){0};
@@ -281,13 +282,14 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 	if (error)
 		return error;
 	error = procfs_describe(engine->procfs, pid, &info);
+	is_heir = is_child && !info.execed && takes_after(engine, info.parent_pid, &info);
 	info.family = family ? family : id;
 	if (!error)
 		error = probes_check_guest(engine->probes, pid, info.parent_pid, explain);
 	if (!error)
 		error = open_target(engine, id, &info, follow_forks, &watched, explain);
 	if (!error)
-		error = watch(engine, watched, SEED_ATTACH, false);
+		error = watch(engine, watched, SEED_ATTACH, is_heir);
 	if (error) {
 		probes_remove_target(engine->probes, id);
 		if (open_files_are_short(error))
@@ -302,6 +304,16 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 	}
 	engine_events(engine);
 	return 0;
+}
+
+int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain)
+{
+	return attach(engine, pid, follow_forks, false, explain);
+}
+
+int engine_attach_child(struct engine *engine, uint32_t pid, struct explain *explain)
+{
+	return attach(engine, pid, true, true, explain);
 }
 
 /* A child that lived for a moment only: what the kernel said of it is all that there is, and it is counted. */

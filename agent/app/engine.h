@@ -46,6 +46,8 @@ const struct probes *engine_probes(const struct engine *engine);
 /* Attach, seed, drain. -ESRCH, -EINVAL, -EXDEV, -EOPNOTSUPP ... with *explain filled; -EEXIST (not
  * explained): it is a target already, or in the memory of one. */
 int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct explain *explain);
+/* The same for a child of a followed target: it takes after that one, if it has called no exec. */
+int engine_attach_child(struct engine *engine, uint32_t pid, struct explain *explain);
 bool engine_has(const struct engine *engine, uint32_t pid);
 bool engine_follows(const struct engine *engine, uint32_t pid); /* a living target whose children are taken in */
 /* So many processes that were to be watched are not, for want of room: they count as lost with the map. */

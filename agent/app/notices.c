@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the log tells once: limits that were asked for and watch nothing, processes and names that found no room. It must
- * not know how a limit is judged: the snapshot says it. */
+/* What the log tells once: limits that were asked for and watch nothing, processes and names that found no room, programs
+ * whose memory is not traced. It must not know how a limit is judged: the snapshot says it. */
 #include "notices.h"
 
 #include <errno.h>
@@ -125,6 +125,17 @@ static void tell_names_full(struct notices *notices, const struct snapshot *snap
 		  "remedy", "give processes that belong together one name: an entry of the config that matches them", NULL);
 }
 
+static void tell_untraced(struct notices *notices, const struct snapshot_target *target)
+{
+	char pid[24];
+
+	if (!target->info.is_32_bit || !is_news(notices, target->info.name, "untraced", "", ""))
+		return;
+	snprintf(pid, sizeof(pid), "%u", target->info.pid);
+	log_event(LOG_LEVEL_WARN, "memory_not_traced", "process", target->info.name, "pid", pid, "why",
+		  "a 32-bit program: its threads are known, what it maps is not", NULL);
+}
+
 void notices_tell(struct notices *notices, const struct snapshot *snapshot)
 {
 	tell_no_room(notices, snapshot);
@@ -132,6 +143,7 @@ void notices_tell(struct notices *notices, const struct snapshot *snapshot)
 	for (size_t t = 0; t < snapshot->n_targets; t++) {
 		const struct snapshot_target *target = &snapshot->targets[t];
 
+		tell_untraced(notices, target);
 		tell_unmatched(notices, snapshot, target);
 		tell_not_judged(notices, target, NULL, target->limits, target->n_limits);
 		for (size_t i = 0; i < target->n_pools; i++)

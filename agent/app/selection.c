@@ -330,7 +330,7 @@ static int attach_missed_once(struct selection *selection, struct engine *engine
 		if (engine_has(engine, pids[i]) || procfs_born(selection->procfs, pids[i], &parent, &start_ns) ||
 		    !engine_follows(engine, parent))
 			continue;
-		error = *unwatched ? -E2BIG : engine_attach(engine, pids[i], true, &ignored);
+		error = *unwatched ? -E2BIG : engine_attach_child(engine, pids[i], &ignored);
 		if (error == -ENOMEM)
 			return error;
 		*unwatched += lacked_room(error);

@@ -334,7 +334,8 @@ static int batch_all_by_age(struct batch *batch)
 		list.count = 0;
 		error = procfs_threads(watched->procfs, watched->id, watched->info.pid, &sink);
 	}
-	qsort(list.seen, list.count, sizeof(*list.seen), compare_age);
+	if (list.count)
+		qsort(list.seen, list.count, sizeof(*list.seen), compare_age);
 	if (error >= 0 && list.count)
 		error = watched_disown_tls(&list.seen[0].thread, sizeof(*list.seen), list.count);
 	for (size_t i = 0; i < list.count && error >= 0; i++) {

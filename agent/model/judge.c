@@ -25,7 +25,8 @@ void limit_fill(const struct model *model, const struct limit_track *track, stru
 		.max = track->max,
 		.since_realtime_ns = model_realtime(model, track->since_ns),
 		.violations = track->violations,
-		.over_in_ns = over_at == UINT64_MAX ? 0 : over_at > now_ns ? over_at - now_ns : 1,
+		/* The exact course is 20 ms behind: it may be above when the value is not any more. */
+		.over_in_ns = over_at == UINT64_MAX || track->value <= track->max ? 0 : over_at > now_ns ? over_at - now_ns : 1,
 		.is_percent = track->rule->is_percent,
 		.is_falling = track->over.on ? track->over.contrary : track->warn.on && track->warn.contrary,
 		.percent = (double)track->rule->value / 100,
@@ -195,7 +196,10 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 	/* What came before is told before. What fell just now may have risen since, which is about to be told as it was. */
 	target_pass_recent(model, target, target_placed_until(target, now_ns), now_ns);
 	quiet_ns = sooner(quiet_ns, target->passed_ns);
-	judge_threads_besides(model, target, pool, judged->threads - judged->unread, quiet_ns, now_ns);
+	if (target_newborns_are_late(target, now_ns))
+		show_now(judged);
+	else
+		judge_threads_besides(model, target, pool, judged->threads - judged->unread, quiet_ns, now_ns);
 	judge_started(model, target, pool, &judged->births, judged->limits, now_ns);
 }
 

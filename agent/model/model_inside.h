@@ -277,6 +277,7 @@ uint64_t thread_settle_due(const struct thread *thread);
 /* Of those who wait, the first whose time counts. */
 uint32_t target_first_due(const struct target *target);
 /* Up to when no newborn waits for its pool. */
+bool target_newborns_are_late(const struct target *target, uint64_t now_ns);
 uint64_t target_newborns_until(const struct target *target);
 /* Up to when it is known of what pool those were who were born. */
 uint64_t target_placed_until(const struct target *target, uint64_t now_ns);

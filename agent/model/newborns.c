@@ -175,6 +175,13 @@ uint64_t target_newborns_until(const struct target *target)
 	return UINT64_MAX;
 }
 
+/* The agent comes late: the time of one was over a while ago, and its answer, which is near, will tell of what came since then
+ * when it came. */
+bool target_newborns_are_late(const struct target *target, uint64_t now_ns)
+{
+	return add_saturated(target_newborns_until(target), 2 * NAME_WAIT_NS) < now_ns;
+}
+
 /* A reading runs ahead of what is in the ring. */
 uint64_t target_placed_until(const struct target *target, uint64_t now_ns)
 {

@@ -19,6 +19,7 @@ struct proc_stat { /* /proc/PID/task/TID/stat */
 /* include/linux/sched.h; their values have not changed since 2.6.37 and 5.12. */
 #define PROC_PF_EXITING 0x00000004
 #define PROC_PF_IO_WORKER 0x00000010
+#define PROC_PF_FORKNOEXEC 0x00000040
 #define PROC_PF_KTHREAD 0x00200000
 
 struct proc_status { /* /proc/PID/status; bytes; UNKNOWN_U64 where a line is missing */

@@ -144,6 +144,7 @@ int procfs_describe(struct procfs *procfs, uint32_t pid, struct fact_target *ret
 	target.ns_pid = status.ns_pid ? status.ns_pid : pid;
 	target.parent_pid = stat.parent_pid;
 	target.start_ns = stat.start_ns;
+	target.execed = !(stat.flags & PROC_PF_FORKNOEXEC);
 	memcpy(target.comm, stat.comm, sizeof(target.comm));
 	if (stat.parent_pid && procfs_stat(procfs, stat.parent_pid, stat.parent_pid, &parent) == 0)
 		memcpy(target.parent_comm, parent.comm, sizeof(target.parent_comm));
@@ -152,6 +153,7 @@ int procfs_describe(struct procfs *procfs, uint32_t pid, struct fact_target *ret
 	r = procfs_each_mapping(procfs, pid, runtime_visit, &search);
 	if (r == -ESRCH)
 		return r;
+	target.is_32_bit = is_32_bit(procfs, &dir);
 	if (search.rank <= RANK_LIBC && is_go(procfs, &dir))
 		snprintf(target.runtime, sizeof(target.runtime), "go");
 	*ret_target = target;

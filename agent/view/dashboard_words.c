@@ -216,6 +216,13 @@ static void say_hidden(struct collector *all)
 				    "may not be read (CAP_SYS_PTRACE is missing)");
 }
 
+/* None is attached to; one may come by an exec. */
+static void say_32_bit(struct collector *all)
+{
+	if (all->target->info.is_32_bit && !all->target->ended)
+		say(all, ATTR_WARN, "A 32-bit program: its threads are known, but what it maps is not traced, so that no pool holds it");
+}
+
 static void say_verdict(struct collector *all)
 {
 	const struct snapshot_verdict *verdict = &all->target->verdict;
@@ -326,6 +333,7 @@ size_t words_collect(const struct snapshot *snapshot, const struct snapshot_targ
 	say_not_judged(&all);
 	say_losses(&all);
 	say_hidden(&all);
+	say_32_bit(&all);
 	say_children(&all);
 	say_refused(&all);
 	say_old_activity(&all);

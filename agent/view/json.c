@@ -192,6 +192,7 @@ static json_t *build_target(const struct snapshot_target *target)
 	add(&object, "ended", build_end(target));
 	add(&object, "stopped", json_boolean(target->stopped));
 	add(&object, "memory_readable", json_boolean(!info->memory_hidden));
+	add(&object, "memory_traced", json_boolean(!info->is_32_bit));
 	add(&object, "unit", text_or_null(info->unit));
 	add(&object, "container", text_or_null(info->container));
 	add(&object, "runtime", text_or_null(info->runtime));

@@ -216,7 +216,7 @@ void say_unexplained(struct collector *all)
 	const struct snapshot_target *target = all->target;
 	int64_t unexplained = target->unexplained_bytes;
 
-	if (unexplained == UNKNOWN_I64 || unexplained < UNEXPLAINED_MIN ||
+	if (target->info.is_32_bit || unexplained == UNKNOWN_I64 || unexplained < UNEXPLAINED_MIN ||
 	    (uint64_t)unexplained < target->memory.rss_anon / UNEXPLAINED_PART)
 		return;
 	say(all, ATTR_WARN, "Unexplained %s: pools may hold that much more than is shown (it was mapped anew while it was read)",

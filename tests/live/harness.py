@@ -33,6 +33,15 @@ def build_probe(source, folder, *options):
     return program
 
 
+def build_of_32_bits(folder):
+    """A program that says `ready` and sleeps; its path."""
+    program = folder / "program32"
+    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic", "-no-pie", "-O1", "-o", program,
+                    ROOT / "tests/live/program32.c"], check=True)
+    assert program.read_bytes()[4] == 1, "not ELFCLASS32"
+    return program
+
+
 def wait_for(condition, what):
     """Polls until condition() is true and returns its value."""
     end = time.monotonic() + PATIENCE

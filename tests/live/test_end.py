@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from exporter import Exporter
 from fixtures import factory
-from harness import BUILD, assert_adds_up, assert_identity, wait_for
+from harness import BUILD, Agent, assert_adds_up, assert_identity, build_of_32_bits, run, wait_for
 
 exporter = factory(Exporter)
 
@@ -75,6 +76,23 @@ def test_exec_drops_what_was(puppet, watch, final):
     assert_adds_up(target)
 
 
+def test_exec_of_a_32_bit_program(puppet, watch, final, tmp_path):
+    """None is attached to; one that comes so says that only its threads are known."""
+    program = build_of_32_bits(tmp_path)
+    workload = puppet()
+    watching = watch(workload.pid)
+    showing = Agent("top", "--interval", "0.2", "-p", workload.pid).attached(workload.pid)
+    workload.send(f"main exec {program}")
+    wait_for(lambda: Path(f"/proc/{workload.pid}/comm").read_text(encoding="ascii") == "program32\n", "its exec")
+    time.sleep(1)
+    for agent in (watching, showing):
+        agent.process.send_signal(signal.SIGINT)
+    target, shown = watching.wait().target(), showing.wait()
+    assert (target["comm"], target["threads"], target["memory_traced"]) == ("program32", 1, False)
+    assert_identity(target)
+    assert "A 32-bit program" in shown.out, shown
+
+
 def test_exec_by_another_thread_keeps_the_pid(puppet, watch, final):
     workload = puppet()
     workload.script("main spawn a")
@@ -93,6 +111,26 @@ def test_children_are_left_alone(puppet, watch, final):
     target = final(watching, workload)
     assert target["pid"] == workload.pid and target["threads"] == 2
     assert_identity(target)
+
+
+def test_children_have_their_parents_name_until_they_call_exec(watch):
+    """Those that were there at the attach as those that are forked later."""
+    name = "import os, sys, time; open('/proc/self/comm', 'w').write('parent'); print(flush=True); sys.stdin.readline()"
+    fork = ("[os.fork() or (open('/proc/self/comm', 'w').write(f'kid-{i}'), time.sleep(60)) for i in range(2)]; "
+            "import subprocess; subprocess.Popen(['sleep', '60']); print(flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", f"{name}; {fork}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          start_new_session=True) as parent:
+        try:
+            parent.stdout.readline()
+            agents = [watch(parent.pid, "-f", after=3)]
+            parent.stdin.write(b"\n")
+            parent.stdin.flush()
+            parent.stdout.readline()
+            agents.append(watch(parent.pid, "-f", after=1))
+            for agent in agents:
+                assert sorted(target["name"] for target in agent.wait().json()["targets"]) == ["parent"] * 3 + ["sleep"]
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)
 
 
 def test_children_are_followed(puppet, watch):

@@ -126,9 +126,18 @@ static inline void born(struct script *s, uint32_t number, const char *name)
 	born_on(s, number, name, 0, 0);
 }
 
+/* It has waited for a CPU for so long since it was born. */
+static inline void renamed_after(struct script *s, uint32_t number, const char *name, uint64_t waited_ns)
+{
+	struct fact fact = thread_fact(FACT_THREAD_RENAMED, number, name);
+
+	fact.thread.waited_ns = waited_ns;
+	feed(s, fact);
+}
+
 static inline void renamed(struct script *s, uint32_t number, const char *name)
 {
-	feed(s, thread_fact(FACT_THREAD_RENAMED, number, name));
+	renamed_after(s, number, name, 0);
 }
 
 static inline void exited(struct script *s, uint32_t number)

@@ -64,6 +64,37 @@ static void an_end_is_told_after_it_was_judged(void **state)
 	expect_fallen(&s, "libfoo.so:work");
 }
 
+/* Who heads a new pool waits for a newborn that is older, whose time was over long ago: the answer tells since when it was. */
+static void an_agent_is_late(void **state)
+{
+	struct script s = {0};
+	struct newborn due[8];
+	uint64_t named_ns;
+
+	limit(&s, "w-*", LIMIT_THREADS, 2);
+	script_begin(&s);
+	leader(&s);
+	seen(&s, 200, "other-1");
+	refresh(&s);
+	born(&s, 300, "app");
+	pass(&s, 5 * MSEC);
+	named_ns = s.now;
+	for (uint32_t i = 0; i < 3; i++) {
+		born(&s, 301 + i, "app");
+		renamed(&s, 301 + i, "w-1");
+	}
+	assert_int_equal(model_due_newborns(s.model, s.now + 145 * MSEC, due, 8), 4);
+	pass(&s, 91 * MSEC);
+	exited(&s, 200);
+	pass(&s, 54 * MSEC);
+	for (uint32_t i = 0; i < 4; i++)
+		feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread = {.id = due[i].id, .has_run = true}});
+	model_judge(s.model, s.now);
+	expect_transition_at(&s, named_ns, "w-*", LIMIT_OK, LIMIT_WARN, 2);
+	expect_transition_at(&s, named_ns, "w-*", LIMIT_WARN, LIMIT_OVER, 3);
+	script_end(&s);
+}
+
 /* Also where the one that is ahead is of a pool that nobody limits. */
 static void ends_are_told_out_of_order(void **state)
 {
@@ -97,7 +128,7 @@ static void what_was_starved_falls(void **state)
 		feed(&s, thread_fact(FACT_THREAD_ASKED, 200 + i, ""));
 	for (uint32_t i = 0; i < 6; i++) {
 		pass(&s, MSEC / 10);
-		renamed(&s, 200 + i, "w-1");
+		renamed_after(&s, 200 + i, "w-1", 20 * MSEC);
 		pass(&s, MSEC / 10);
 		exited(&s, 200 + i);
 	}
@@ -244,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_end_is_told_after_what_came_later),
 		cmocka_unit_test(an_end_is_told_after_it_was_judged),
+		cmocka_unit_test(an_agent_is_late),
 		cmocka_unit_test(ends_are_told_out_of_order),
 		cmocka_unit_test(what_was_starved_falls),
 		cmocka_unit_test(moves_leave_nothing_behind),

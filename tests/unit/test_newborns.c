@@ -120,9 +120,7 @@ static void who_runs_late_takes_its_name(void **state)
 {
 	struct script s = {0};
 	struct newborn due[4];
-	struct fact named = thread_fact(FACT_THREAD_RENAMED, 300, "w-1");
 
-	named.thread.waited_ns = 200 * MSEC;
 	limit(&s, "kid-*", LIMIT_THREADS, 1);
 	script_begin(&s);
 	leader(&s);
@@ -136,7 +134,7 @@ static void who_runs_late_takes_its_name(void **state)
 			answer(&s, &due[0], false);
 		model_judge(s.model, s.now);
 	}
-	feed(&s, named);
+	renamed_after(&s, 300, "w-1", 200 * MSEC);
 	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, 1);
 	assert_int_equal(pool(&s.snapshot->targets[0], "w-*")->threads_peak, 1);
 	expect_no_transition(&s);
@@ -246,9 +244,6 @@ static void named_before_the_answer(uint64_t waited_ns)
 {
 	struct script s = {0};
 	struct newborn due[4];
-	struct fact named = thread_fact(FACT_THREAD_RENAMED, 300, "w-1");
-
-	named.thread.waited_ns = waited_ns;
 
 	script_begin(&s);
 	leader(&s);
@@ -263,7 +258,7 @@ static void named_before_the_answer(uint64_t waited_ns)
 	born(&s, 400, "app");
 	renamed(&s, 400, "other-1");
 	pass(&s, MSEC);
-	feed(&s, named);
+	renamed_after(&s, 300, "w-1", waited_ns);
 	pass(&s, 10 * MSEC);
 	model_judge(s.model, s.now);
 	assert_int_equal(pool(refresh(&s), "kid-*")->threads_peak, waited_ns > 2 * MSEC ? 1 : 2);
@@ -291,9 +286,6 @@ static void answer_in_state(struct script *s, char state)
 static void named_late(char state, uint64_t waited_ns, uint32_t most_w, uint32_t most_kids)
 {
 	struct script s = {0};
-	struct fact named = thread_fact(FACT_THREAD_RENAMED, 300, "w-1");
-
-	named.thread.waited_ns = waited_ns;
 	limit(&s, "w-*", LIMIT_THREADS, 1);
 	script_begin(&s);
 	leader(&s);
@@ -311,7 +303,7 @@ static void named_late(char state, uint64_t waited_ns, uint32_t most_w, uint32_t
 	pass(&s, 25 * MSEC);
 	model_judge(s.model, s.now);
 	pass(&s, 15 * MSEC);
-	feed(&s, named);
+	renamed_after(&s, 300, "w-1", waited_ns);
 	pass(&s, 100 * MSEC);
 	model_judge(s.model, s.now);
 	assert_int_equal(pool(refresh(&s), "w-*")->threads_peak, most_w);

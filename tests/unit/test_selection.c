@@ -29,6 +29,11 @@ int engine_attach(struct engine *engine, uint32_t pid, bool follow_forks, struct
 	return 0;
 }
 
+int engine_attach_child(struct engine *engine, uint32_t pid, struct explain *explain)
+{
+	return engine_attach(engine, pid, true, explain);
+}
+
 bool engine_has(const struct engine *engine, uint32_t pid)
 {
 	for (size_t i = 0; i < engine->n_attached; i++) {

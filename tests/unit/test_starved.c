@@ -72,15 +72,6 @@ static void run_to(struct script *s, const struct life *lives, uint64_t begun_ns
 	s->now = time_ns;
 }
 
-/* The first thing that it does. */
-static void take_name(struct script *s, const struct life *life, uint32_t number, uint64_t begun_ns)
-{
-	struct fact fact = thread_fact(FACT_THREAD_RENAMED, number, "named-1");
-
-	fact.thread.waited_ns = s->now - begun_ns - life->born_ns;
-	feed(s, fact);
-}
-
 static void play(struct script *s, const struct life *lives, const struct moment *moments, size_t count, uint32_t seed)
 {
 	uint64_t begun_ns = s->now;
@@ -94,7 +85,7 @@ static void play(struct script *s, const struct life *lives, const struct moment
 			born(s, number, "app");
 			routine(s, number, "libfoo.so", life->kind == OF_OTHER ? "other" : "work");
 		} else if (moments[i].what == NAMED) {
-			take_name(s, life, number, begun_ns);
+			renamed_after(s, number, "named-1", s->now - begun_ns - life->born_ns); /* it does that first */
 		} else {
 			exited(s, number);
 		}

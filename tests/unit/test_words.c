@@ -66,6 +66,8 @@ static void test_words(void **state)
 	assert_says(fixture, "before attach (its maker was not seen, and the search for its holders did not end)");
 	target->info.memory_hidden = true;
 	assert_says(fixture, "its memory may not be read (CAP_SYS_PTRACE is missing)");
+	target->info.is_32_bit = true;
+	assert_says(fixture, "A 32-bit program: its threads are known, but what it maps is not traced");
 	target->stopped = true;
 	assert_says(fixture, "STOPPED");
 	target->ended = true;

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Kernels and targets that poolscope cannot work with: it says what failed, why, and what to do."""
-import subprocess
-from pathlib import Path
-
 import pytest
 
+from harness import build_of_32_bits
 from machine import boot, sections
 
-HERE = Path(__file__).parent
 
 
 def refused(done, code, *words):
@@ -92,11 +89,7 @@ kill -KILL $target $target32
 
 @pytest.fixture(scope="session")
 def program32(tmp_path_factory):
-    program = tmp_path_factory.mktemp("program32") / "program32"
-    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-ffreestanding", "-fno-pic", "-no-pie", "-O1", "-o", program,
-                    HERE / "program32.c"], check=True)
-    assert program.read_bytes()[4] == 1, "not ELFCLASS32"
-    return program
+    return build_of_32_bits(tmp_path_factory.mktemp("program32"))
 
 
 @pytest.fixture(scope="session")
