@@ -284,7 +284,7 @@ static int top_run(struct top *top)
 	if (!top->wants_terminal && error >= 0 && shown(top))
 		text_render_summary(shown(top), top->text);
 	terminal_end(top);
-	if (error == -ENOSPC || error == -EIO)
+	if (error == -ENOSPC || error == -EIO || error == -EBADF)
 		return output_failed(NULL, error);
 	if (error < 0 && error != -EPIPE) {
 		fprintf(stderr, "poolscope: cannot go on: %s\n", strerror(-error));

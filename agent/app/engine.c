@@ -316,15 +316,22 @@ int engine_attach_child(struct engine *engine, uint32_t pid, struct explain *exp
 	return attach(engine, pid, true, true, explain);
 }
 
-/* A child that lived for a moment only: what the kernel said of it is all that there is, and it is counted. */
+/* A child that lived for a moment only: what the kernel said of it is all that there is, and it is counted, with its first thread. */
 static int count_brief(struct engine *engine, const struct fact *fact)
 {
+	const struct fact_target *told = &fact->target_info;
 	struct fact born = *fact, end = unheard_end(fact->target);
+	struct fact first = {.kind = FACT_THREAD_SEEN, .target = fact->target, .time_ns = fact->time_ns,
+			     .thread = {.id = {told->pid, told->start_ns}, .is_leader = true, .cpu_ns = UNKNOWN_U64, .faults = UNKNOWN_U64}};
 	int error;
+
+	memcpy(first.thread.name, told->comm, sizeof(first.thread.name));
 
 	if (born.target_info.execed || !takes_after(engine, born.target_info.parent_pid, &born.target_info))
 		snprintf(born.target_info.name, sizeof(born.target_info.name), "%s", born.target_info.comm);
 	error = apply(engine, &born);
+	if (!error)
+		error = apply(engine, &first);
 	return error ? error : apply(engine, &end);
 }
 

@@ -227,6 +227,7 @@ int apply_target_gone(struct model *model, struct target *target, const struct f
 	end_threads(model, target, fact->time_ns);
 	target_count_briefs(model, target, fact->time_ns);
 	target_pass_all(model, target, fact->time_ns);
+	target->threads_peak += !target->threads_peak; /* it was over before it could be looked at, and had its first thread */
 	target->ended = true;
 	group_retire(model, target);
 	target->ended_ns = fact->time_ns;

@@ -304,6 +304,7 @@ int procfs_open_files(const char *path, struct procfs **ret_procfs)
 
 	if (!procfs)
 		return -ENOMEM;
+	procfs->is_own = !path;
 	procfs->fd = open(path ? path : "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (procfs->fd < 0)
 		return -errno;

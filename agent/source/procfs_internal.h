@@ -28,6 +28,7 @@ struct target_cache {
 
 struct procfs {
 	int fd; /* its folder */
+	bool is_own; /* its PIDs are those of the agent's own system calls */
 	struct cgroup_tree *cgroups;
 	bool rss_exact;
 	struct target_cache caches[TARGET_CACHES];

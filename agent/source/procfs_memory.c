@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static int read_status(struct procfs *procfs, uint32_t pid, struct proc_status *ret_status)
 {
@@ -208,6 +211,12 @@ static int find_children(struct child_walk *walk)
 	return procfs_each_number(walk->procfs, path, children_visit, walk);
 }
 
+/* What was made with CLONE_VM holds nothing of its own: its threads are the parent's (kcmp(2); not known: it does). */
+static bool shares_memory(const struct child_walk *walk, uint32_t child)
+{
+	return walk->procfs->is_own && syscall(SYS_kcmp, walk->pid, child, KCMP_VM, 0, 0) == 0;
+}
+
 int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink)
 {
 	struct fact fact = {.kind = FACT_CHILDREN, .target = target, .time_ns = boottime()};
@@ -225,7 +234,7 @@ int procfs_children(struct procfs *procfs, uint32_t target, uint32_t pid, const 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < list.count; i++) {
-		if (read_status(procfs, list.pids[i], &status) < 0)
+		if (shares_memory(&walk, list.pids[i]) || read_status(procfs, list.pids[i], &status) < 0)
 			continue;
 		fact.children.count++;
 		if (status.rss_anon != UNKNOWN_U64)

@@ -126,8 +126,8 @@ static void say_losses(struct collector *all)
 	if (!used && !target->reseeds && (!target->events_lost || target->events_lost == UNKNOWN_U64))
 		return;
 	if (target->events_lost && target->events_lost != UNKNOWN_U64)
-		snprintf(lost, sizeof(lost), "%s events of this target lost%s",
-			 format_count(FORMAT_BUFFER, target->events_lost), used ? "; " : "");
+		snprintf(lost, sizeof(lost), "%s of this target%s",
+			 format_counted(FORMAT_BUFFER, target->events_lost, "event"), used ? "; " : "");
 	if (target->reseeds)
 		snprintf(healed, sizeof(healed), "; read anew %s, last %s ago",
 			 format_counted(FORMAT_BUFFER, target->reseeds, "time"),

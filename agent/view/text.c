@@ -187,5 +187,7 @@ int text_render_summary(const struct snapshot *snapshot, FILE *out)
 	dashboard_init(&ui, locale_is_utf8(), 0);
 	for (size_t i = 0; i < snapshot->n_targets; i++)
 		summarize(&ui, snapshot, &snapshot->targets[i], out);
+	if (snapshot->ended_dropped)
+		fprintf(out, "Processes that ended and are not shown: %s\n", format_count(FORMAT_BUFFER, snapshot->ended_dropped));
 	return stream_error(out);
 }

@@ -162,6 +162,14 @@ def test_children_that_hold_more_are_pointed_at(puppet, agent):
     assert words not in agent("dump", "-f", "-p", str(workload.pid)).wait().out
 
 
+def test_a_child_in_the_same_memory_holds_nothing_of_its_own(puppet, agent):
+    workload = puppet()
+    workload.script("main mmap x 24M\nmain touch x")
+    for _ in range(2):
+        workload.ask("main vm-clone")
+    assert "child" not in agent("dump", "-p", str(workload.pid)).wait().out
+
+
 def test_children_that_are_there_are_taken_in_too(puppet, agent):
     workload = puppet()
     child = workload.ask("main fork 1M")["child"]
