@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../edge/command.h"
@@ -225,6 +226,7 @@ static int terminal_begin(struct top *top)
 
 static void terminal_end(struct top *top)
 {
+	struct stat written;
 	int status;
 
 	if (!top->terminal)
@@ -239,6 +241,8 @@ static void terminal_end(struct top *top)
 		return;
 	if (top->command && command_reap(top->command, &status) == -EAGAIN)
 		printf("The command runs on, as PID %d. Its output: %s\n", (int)command_pid(top->command), top->output);
+	else if (stat(top->output, &written) == 0 && !written.st_size)
+		(void)unlink(top->output);
 	else
 		printf("The command's output: %s\n", top->output);
 }

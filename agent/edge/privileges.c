@@ -166,19 +166,25 @@ static void check_tracefs(const char *root, struct privilege_check *check)
 {
 	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
 
+	bool is_closed = false;
+
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		char path[64];
 
 		snprintf(path, sizeof(path), "%s/events", places[i]);
-		if (!exists(root, path))
+		if (!exists(root, path)) {
+			is_closed |= errno == EACCES;
 			continue;
+		}
 		check->ok = true;
 		snprintf(check->detail, sizeof(check->detail), "mounted at %s", places[i]);
 		return;
 	}
-	snprintf(check->detail, sizeof(check->detail), "not mounted, or not to be entered: the tracepoint variant needs it");
-	snprintf(check->remedy, sizeof(check->remedy),
-		 "mount -t tracefs tracefs /sys/kernel/tracing (poolscope tries this itself when it needs it and may).");
+	snprintf(check->detail, sizeof(check->detail), "%s: the tracepoint variant needs it",
+		 is_closed ? "not to be entered" : "not mounted");
+	snprintf(check->remedy, sizeof(check->remedy), "%s",
+		 is_closed ? "It is for root, or with CAP_DAC_READ_SEARCH: whether it is mounted only they see."
+			   : "mount -t tracefs tracefs /sys/kernel/tracing (poolscope tries this itself when it needs it and may).");
 }
 
 static void check_memlock(const char *root, struct privilege_check *check)

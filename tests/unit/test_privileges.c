@@ -79,6 +79,7 @@ static void bare_machine(void **state)
 	assert_false(check(root, "BTF")->ok);
 	assert_non_null(strstr(check(root, "BTF")->remedy, "CONFIG_DEBUG_INFO_BTF"));
 	assert_false(check(root, "tracefs")->ok);
+	assert_string_equal(check(root, "tracefs")->detail, "not mounted: the tracepoint variant needs it");
 	assert_non_null(strstr(check(root, "tracefs")->remedy, "mount -t tracefs"));
 	assert_true(check(root, "lockdown")->ok);
 }
