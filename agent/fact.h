@@ -42,7 +42,7 @@ enum fact_kind {
 	FACT_THREAD_EXITED,  /* time_ns is when it ended */
 	FACT_THREAD_RENAMED, /* `thread.name` is the new name */
 	FACT_THREAD_SAMPLED, /* state and CPU time */
-	FACT_THREAD_ASKED,   /* thread.id, .has_run, .state: of a newborn (model_due_newborns()) */
+	FACT_THREAD_ASKED,   /* thread.id, .has_run, .is_unsure, .state: of a newborn (model_due_newborns()) */
 	FACT_THREAD_ROUTINE, /* its start routine, once resolved to a symbol and a module */
 	FACT_THREAD_RUNNING, /* a sample found it on a CPU, or ready for one; `thread.id` alone is set */
 	FACT_RUNNING_SAMPLED, /* that sample is complete: whoever was not told with this time did not run */
@@ -195,13 +195,14 @@ struct fact_thread {
 	char name[FACT_NAME_SIZE];
 	bool is_leader, is_io_worker; /* io_worker: PF_IO_WORKER */
 	bool has_run;      /* ASKED: not: it is not asleep, and has had hardly any CPU since it was born */
+	bool is_unsure;    /* ASKED, who has not run: for a moment it has, and may have slept since and just woken */
 	bool cpu_is_exact; /* who has run, if for a moment only, has another cpu_ns */
 	uint64_t tls_base;            /* thread pointer (thread control block); 0: not known */
 	uint64_t stack_pointer;       /* 0: not known */
 	uint64_t stack_start, stack_length; /* exact range from clone3 or the descriptor; 0: not known */
 	uint64_t start_routine;             /* user address; 0: not known */
 	uint64_t start_argument;            /* what the routine was given; SEEN, BORN; 0: not known, or none */
-	uint64_t waited_ns; /* RENAMED: for a CPU, since it was born; UNKNOWN_U64: not known */
+	uint64_t waited_ns; /* RENAMED: for a CPU, since it was born; UNKNOWN_U64: not known, or it waits still */
 	char state;                         /* SEEN, SAMPLED, ASKED: as in /proc/PID/stat; 0: not known */
 	uint64_t cpu_ns;                    /* SEEN, SAMPLED: user + system; UNKNOWN_U64: not known */
 	uint64_t faults;                    /* SEEN, SAMPLED, EXITED: page faults so far; UNKNOWN_U64: not known */

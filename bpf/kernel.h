@@ -120,8 +120,8 @@ struct sched_entity {
 };
 
 struct sched_info { /* empty without CONFIG_SCHED_INFO */
-	unsigned long pcount;
 	unsigned long long run_delay;
+	unsigned long long last_queued;
 };
 
 #if defined(__TARGET_ARCH_x86)

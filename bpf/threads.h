@@ -262,8 +262,8 @@ static __always_inline __u64 task_waited(struct task_struct *task, bool is_typed
 {
 	if (!bpf_core_field_exists(task->sched_info.run_delay))
 		return ~0ULL;
-	if (!FOLLOW(is_typed, task, sched_info.pcount)) /* it waits still */
-		return bpf_ktime_get_boot_ns() - FOLLOW(is_typed, task, start_boottime);
+	if (FOLLOW(is_typed, task, sched_info.last_queued)) /* named by another while it waits: for how long is not counted yet */
+		return ~0ULL;
 	return FOLLOW(is_typed, task, sched_info.run_delay);
 }
 

@@ -19,9 +19,9 @@ void engine_ask_newborns(struct engine *engine)
 		const struct watched *watched = watched_list_find(&engine->watched, due[i].target);
 
 		fact.target = due[i].target;
-		fact.thread.id = due[i].id;
-		fact.thread.has_run = !watched || watched->ended ||
-				      procfs_has_run(engine->procfs, watched->info.pid, due[i].id.tid, &fact.thread.state);
+		fact.thread = (struct fact_thread){.id = due[i].id, .has_run = true};
+		if (watched && !watched->ended)
+			procfs_ask(engine->procfs, watched->info.pid, &fact.thread);
 		fact.time_ns = boottime(); /* what it has done by then is in the ring */
 		(void)model_apply(engine->model, &fact);
 	}

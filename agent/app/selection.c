@@ -265,6 +265,10 @@ static int attach_found(struct selection *selection, struct engine *engine, bool
 		}
 		if (procfs_describe(selection->procfs, pids[i], &target))
 			continue;
+		if (!target.execed && engine_follows(engine, target.parent_pid)) {
+			*follows = true; /* it takes after its parent: it is missed, as one that was forked before the attach */
+			continue;
+		}
 		if (match(selection, &target, &entry) && selection->by_config) {
 			pass(passed, &n_passed, &target);
 			continue;

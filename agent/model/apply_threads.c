@@ -290,6 +290,11 @@ int apply_thread_asked(struct model *model, struct target *target, const struct 
 		thread->asked_ns = fact->time_ns;
 		return 0;
 	}
+	if (fact->thread.is_unsure && !thread->unrun_ns && !thread->unsure_ns) {
+		thread->unsure_ns = fact->time_ns;
+		thread->asked_ns = 0;
+		return 0;
+	}
 	if (!target->threads.n_unrun)
 		target_note_recent_ends(target);
 	target->threads.n_unrun += !thread->unrun_ns;

@@ -158,8 +158,11 @@ void judge_threads_then(struct model *model, struct target *target, uint32_t poo
 	show_now(judged);
 }
 
-void judge_threads_besides(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t after_ns,
-			   uint64_t now_ns)
+typedef bool judge_beside(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t since_ns,
+			  uint64_t now_ns, enum limit_state *ret_before);
+
+static void judge_threads_beside(struct model *model, struct target *target, uint32_t pool, judge_beside *judged_by, uint64_t threads,
+				 uint64_t since_ns, uint64_t now_ns)
 {
 	struct pool *judged = &target->pools.pool[pool];
 	struct limit_track *track = &judged->limits[LIMIT_THREADS];
@@ -168,9 +171,15 @@ void judge_threads_besides(struct model *model, struct target *target, uint32_t 
 
 	if (!is_judged_then(target, pool))
 		return;
-	if (limit_track_foresee(track, threads, &bounds, after_ns, now_ns, &before))
+	if (judged_by(track, threads, &bounds, since_ns, now_ns, &before))
 		note_transition(model, target, judged->name, track, before, now_ns);
 	show_now(judged);
+}
+
+void judge_threads_recalled(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t since_ns,
+			    uint64_t now_ns)
+{
+	judge_threads_beside(model, target, pool, limit_track_recall, threads, since_ns, now_ns);
 }
 
 static void judge_started(struct model *model, struct target *target, uint32_t pool, struct births *births,
@@ -199,7 +208,7 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 	if (target_newborns_are_late(target, now_ns))
 		show_now(judged);
 	else
-		judge_threads_besides(model, target, pool, judged->threads - judged->unread, quiet_ns, now_ns);
+		judge_threads_beside(model, target, pool, limit_track_foresee, judged->threads - judged->unread, quiet_ns, now_ns);
 	judge_started(model, target, pool, &judged->births, judged->limits, now_ns);
 }
 

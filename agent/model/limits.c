@@ -197,6 +197,27 @@ bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct
 	return has_changed(track, before, now_ns, ret_before);
 }
 
+static void latch_recall(struct latch *latch, bool condition, uint64_t since_ns, uint64_t now_ns)
+{
+	if (!condition || latch->on || latch->fell_ns > since_ns)
+		return;
+	latch->on = true;
+	latch->contrary = false;
+	latch->foreseen_ns = now_ns;
+}
+
+bool limit_track_recall(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t since_ns,
+			uint64_t now_ns, enum limit_state *ret_before)
+{
+	enum limit_state before = limit_track_state(track);
+
+	if (!takes_value(track, value, bounds) || track->rule->for_ns)
+		return false;
+	latch_recall(&track->over, is_over(value, track->max), since_ns, now_ns);
+	latch_recall(&track->warn, is_near(track->rule, value, track->max), since_ns, now_ns);
+	return has_changed(track, before, now_ns, ret_before);
+}
+
 static uint64_t latch_deadline(const struct limit_track *track, const struct latch *latch)
 {
 	return latch->contrary ? add_saturated(latch->contrary_since_ns,

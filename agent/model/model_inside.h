@@ -33,6 +33,8 @@ enum { HISTORY_ANON, HISTORY_FILE, HISTORY_SHMEM, HISTORY_TOTAL, HISTORY_CGROUP,
 #define SETTLING_NS NSEC_PER_SEC
 /* DESIGN.md, "a newborn that still carries its creator's name": how long its rename is waited for. */
 #define NAME_WAIT_NS (20 * NSEC_PER_MSEC)
+/* Who seems to have had no CPU may have woken just now: it is asked again. */
+#define UNSURE_NS (2 * NSEC_PER_MSEC)
 /* Who gets no CPU for so long is what it seems. */
 #define UNRUN_NS (10 * NSEC_PER_SEC)
 /* A share of less time than this says nothing: who has just begun was on a CPU all the time. */
@@ -341,9 +343,9 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 void judge_threads_found(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t now_ns);
 /* A pool's count changed at a time that all have passed. */
 void judge_threads_then(struct model *model, struct target *target, uint32_t pool, int32_t change, uint64_t then_ns);
-/* So many live in a pool, or lived after a time and it is not known when: too many are told at once. */
-void judge_threads_besides(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t after_ns,
-			   uint64_t now_ns);
+/* So many lived in a pool at some time since the first one, as is found now: too many are told at once. */
+void judge_threads_recalled(struct model *model, struct target *target, uint32_t pool, uint64_t threads, uint64_t since_ns,
+			    uint64_t now_ns);
 void judge_release(struct model *model, struct target *target, uint64_t now_ns);
 void judge_target(struct model *model, struct target *target, bool memory_too, uint64_t now_ns);
 uint64_t target_judge_deadline(const struct target *target);

@@ -124,7 +124,7 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 		if (most > pool->threads_peak)
 			pool->threads_peak = (uint32_t)most;
 		if (most > pool->threads - pool->unread)
-			judge_threads_besides(model, target, index, most, target->briefs_ns, now_ns);
+			judge_threads_recalled(model, target, index, most, target->briefs_ns, now_ns);
 	}
 	target->briefs_ns = now_ns;
 	briefs_forget(briefs);
@@ -135,6 +135,8 @@ uint64_t thread_settle_due(const struct thread *thread)
 {
 	uint64_t last_ns = add_saturated(thread->known_ns, UNRUN_NS), wait_ns, due_ns;
 
+	if (!thread->unrun_ns && thread->unsure_ns)
+		return add_saturated(thread->unsure_ns, UNSURE_NS);
 	if (!thread->unrun_ns)
 		return add_saturated(thread->known_ns, NAME_WAIT_NS);
 	wait_ns = thread->unrun_ns > thread->known_ns ? (thread->unrun_ns - thread->known_ns) / 2 : 0;
@@ -199,7 +201,7 @@ size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newbor
 
 	for (uint32_t i = target_first_due(target); i != THREAD_NONE && count < max; i = thread->pending_next) {
 		thread = &target->threads.thread[i];
-		if (thread_settle_due(thread) > now_ns && !thread->unrun_ns)
+		if (thread_settle_due(thread) > now_ns && !thread->unrun_ns && !thread->unsure_ns)
 			break;
 		if (thread->asked_ns || thread_settle_due(thread) > now_ns || !thread->living)
 			continue;
@@ -217,7 +219,7 @@ uint64_t target_settle_deadline(const struct target *target)
 	for (uint32_t i = target_first_due(target); i != THREAD_NONE; i = thread->pending_next) {
 		thread = &target->threads.thread[i];
 		deadline = thread_settle_due(thread) < deadline ? thread_settle_due(thread) : deadline;
-		if (!thread->unrun_ns)
+		if (!thread->unrun_ns && !thread->unsure_ns)
 			break;
 	}
 	return deadline;

@@ -58,6 +58,7 @@ struct thread {
 	uint64_t birth_turn; /* its number among target.turns: since then it is known to live */
 	uint64_t known_ns, exited_ns, renamed_ns, seen_ns; /* seen: by SEEN or SAMPLED */
 	uint64_t unrun_ns; /* while pending: when it was told that it has had no CPU yet; 0: it was not */
+	uint64_t unsure_ns; /* when that was not sure, the first time; 0: it was */
 	uint64_t blocked_ns; /* of these the last when it did not want one; 0: none */
 	bool was_stopped; /* then */
 	uint64_t asked_ns; /* when it was told that it has; UINT64_MAX: it is being asked; 0: not yet, or again */

@@ -36,8 +36,8 @@ int procfs_cmdline(struct procfs *procfs, uint32_t pid, char *buffer, size_t siz
 int procfs_threads(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink);
 /* FACT_THREAD_SAMPLED for each thread. */
 int procfs_sample(struct procfs *procfs, uint32_t target, uint32_t pid, const struct fact_sink *sink);
-/* False: it wants a CPU, or is stopped, and has had hardly any time on one since it was born. */
-bool procfs_has_run(struct procfs *procfs, uint32_t pid, uint32_t tid, char *ret_state);
+/* Of a newborn, by thread->id.tid: what FACT_THREAD_ASKED tells. */
+void procfs_ask(struct procfs *procfs, uint32_t pid, struct fact_thread *thread);
 /* FACT_SEED_BEGIN, FACT_RANGE_SEEN for each private mapping, FACT_SEED_END. */
 int procfs_seed(struct procfs *procfs, uint32_t target, uint32_t pid, enum seed_reason reason,
 		const struct fact_sink *sink);

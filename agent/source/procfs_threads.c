@@ -66,28 +66,31 @@ int procfs_sample(struct procfs *procfs, uint32_t target, uint32_t pid, const st
 /* Who has had less than that could not do much. */
 #define HAS_RUN_NS 1000000
 
-/* CPU time is the first number of schedstat (Documentation/scheduler/sched-stats.rst). */
-static bool has_hardly_run(int dirfd, const char *path, char **buffer, size_t *size)
+/* CPU time, and how often it got a CPU: the first and the third number of schedstat (Documentation/scheduler/sched-stats.rst). */
+static bool has_hardly_run(int dirfd, const char *path, char **buffer, size_t *size, unsigned long long *ret_times)
 {
 	unsigned long long ran_ns;
 
-	return file_read(dirfd, path, buffer, size) > 0 && sscanf(*buffer, "%llu", &ran_ns) == 1 && ran_ns < HAS_RUN_NS;
+	return file_read(dirfd, path, buffer, size) > 0 && sscanf(*buffer, "%llu %*u %llu", &ran_ns, ret_times) == 2 &&
+	       ran_ns < HAS_RUN_NS;
 }
 
 /* Its first moment may have passed in the kernel: since Linux 6.18 who is beyond a quota is stopped on its way out. D is who
  * is frozen, too (cgroup v1); who is by cgroup v2 cannot be told from who sleeps. */
-bool procfs_has_run(struct procfs *procfs, uint32_t pid, uint32_t tid, char *ret_state)
+void procfs_ask(struct procfs *procfs, uint32_t pid, struct fact_thread *thread)
 {
+	unsigned long long times, own_times;
 	struct proc_stat stat;
 	char path[64];
 
-	*ret_state = '\0';
-	if (procfs_stat(procfs, pid, tid, &stat) < 0 || !strchr("RTtD", stat.state))
-		return true;
-	*ret_state = stat.state;
-	snprintf(path, sizeof(path), "%u/task/%u/schedstat", pid, tid);
-	if (!has_hardly_run(procfs->fd, path, &procfs->buffer, &procfs->buffer_size))
-		return true;
+	thread->has_run = true;
+	if (procfs_stat(procfs, pid, thread->id.tid, &stat) < 0 || !strchr("RTtD", stat.state))
+		return;
+	snprintf(path, sizeof(path), "%u/task/%u/schedstat", pid, thread->id.tid);
+	if (!has_hardly_run(procfs->fd, path, &procfs->buffer, &procfs->buffer_size, &times))
+		return;
 	/* A kernel that does not count has 0 for who asks, too. */
-	return has_hardly_run(AT_FDCWD, "/proc/self/schedstat", &procfs->buffer, &procfs->buffer_size);
+	thread->has_run = !has_hardly_run(AT_FDCWD, "/proc/self/schedstat", &procfs->buffer, &procfs->buffer_size, &own_times);
+	thread->state = stat.state;
+	thread->is_unsure = stat.state == 'R' && times;
 }

@@ -44,7 +44,7 @@ static const struct recording_kind {
 	[FACT_THREAD_SEEN] = {"seen", NAME, {THREAD}},
 	[FACT_THREAD_EXITED] = {"exited", 0, {WHO}},
 	[FACT_THREAD_RENAMED] = {"renamed", NAME, {WHO}},
-	[FACT_THREAD_ASKED] = {"asked", 0, {WHO, FIELD(thread.has_run), FIELD(thread.state)}},
+	[FACT_THREAD_ASKED] = {"asked", 0, {WHO, FIELD(thread.has_run), FIELD(thread.is_unsure), FIELD(thread.state)}},
 	[FACT_THREAD_SAMPLED] = {"sampled", 0, {WHO, FIELD(thread.state), FIELD(thread.cpu_ns)}},
 	[FACT_RANGE_MADE] = {"made", 0, {CALLER, FIELD(range.protection), FIELD(range.flags)}},
 	[FACT_RANGE_FREED] = {"freed", 0, {CALLER}},

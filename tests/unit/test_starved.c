@@ -161,11 +161,57 @@ static void who_ended_before_it_was_known(void **state)
 	script_end(&s);
 }
 
+/* It is over its limit though the warning of a smaller one came and went since the last refresh. */
+static void a_warning_hides_no_starved_burst(void **state)
+{
+	struct script s = {0};
+	struct newborn due[ASKED];
+	size_t count;
+
+	limit(&s, pools[OF_WORK], LIMIT_THREADS, 5);
+	s.limits[0].clear_for_ns = 0;
+	s.limits[0].warn_ratio = 1;
+	script_begin(&s);
+	leader(&s);
+	tick(&s);
+	refresh(&s);
+	for (uint32_t number = 200; number < 205; number++) {
+		born(&s, number, "app");
+		routine(&s, number, "libfoo.so", "work");
+	}
+	run_for(&s, 50 * MSEC);
+	for (uint32_t number = 200; number < 205; number++)
+		exited(&s, number);
+	run_for(&s, 100 * MSEC);
+	expect_transition(&s, pools[OF_WORK], LIMIT_OK, LIMIT_WARN, 5);
+	expect_transition(&s, pools[OF_WORK], LIMIT_WARN, LIMIT_OK, 0);
+	for (uint32_t number = 300; number < 309; number++) {
+		born(&s, number, "app");
+		routine(&s, number, "libfoo.so", "work");
+	}
+	pass(&s, 20 * MSEC);
+	count = model_due_newborns(s.model, s.now, due, ASKED);
+	assert_int_equal(count, 9);
+	for (size_t i = 0; i < count; i++)
+		feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread = {.id = due[i].id, .state = 'R'}});
+	pass(&s, 27 * MSEC);
+	for (uint32_t number = 300; number < 309; number++)
+		exited(&s, number);
+	run_for(&s, 500 * MSEC);
+	assert_int_equal(pool(refresh(&s), pools[OF_WORK])->threads_peak, 9);
+	assert_int_equal(pool_limit(&s.snapshot->targets[0], pools[OF_WORK], LIMIT_THREADS)->violations, 1);
+	run_for(&s, 500 * MSEC);
+	assert_int_equal(pool_limit(refresh(&s), pools[OF_WORK], LIMIT_THREADS)->state, LIMIT_OK);
+	assert_int_equal(pool_limit(&s.snapshot->targets[0], pools[OF_WORK], LIMIT_THREADS)->violations, 1);
+	script_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_more_than_lived_at_once),
 		cmocka_unit_test(who_ended_before_it_was_known),
+		cmocka_unit_test(a_warning_hides_no_starved_burst),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
