@@ -205,10 +205,8 @@ void judge_threads(struct model *model, struct target *target, uint32_t pool, ui
 	/* What came before is told before. What fell just now may have risen since, which is about to be told as it was. */
 	target_pass_recent(model, target, target_placed_until(target, now_ns), now_ns);
 	quiet_ns = sooner(quiet_ns, target->passed_ns);
-	if (target_newborns_are_late(target, now_ns))
-		show_now(judged);
-	else
-		judge_threads_beside(model, target, pool, limit_track_foresee, judged->threads - judged->unread, quiet_ns, now_ns);
+	judge_threads_beside(model, target, pool, target_newborns_are_late(target, now_ns) ? limit_track_hide : limit_track_foresee,
+			     judged->threads - judged->unread, quiet_ns, now_ns);
 	judge_started(model, target, pool, &judged->births, judged->limits, now_ns);
 }
 

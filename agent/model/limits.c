@@ -179,22 +179,31 @@ static bool latch_foresee(struct latch *latch, bool condition, bool is_quiet, ui
 	return true;
 }
 
-bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
-			 uint64_t now_ns, enum limit_state *ret_before)
+static bool foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, bool is_quiet, uint64_t now_ns,
+		    enum limit_state *ret_before)
 {
 	enum limit_state before = limit_track_state(track);
-	bool is_quiet, is_told;
+	bool is_told;
 
-	if (!takes_value(track, value, bounds))
+	if (!takes_value(track, value, bounds) || track->rule->for_ns)
 		return false;
-	if (track->rule->for_ns)
-		return false;
-	is_quiet = is_quiet_since(track, after_ns, now_ns);
 	is_told = latch_foresee(&track->over, is_over(value, track->max), is_quiet, now_ns);
 	is_told &= latch_foresee(&track->warn, is_near(track->rule, value, track->max), is_quiet, now_ns);
 	if (!is_told)
 		track->hidden_ns = now_ns;
 	return has_changed(track, before, now_ns, ret_before);
+}
+
+bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
+			 uint64_t now_ns, enum limit_state *ret_before)
+{
+	return foresee(track, value, bounds, is_quiet_since(track, after_ns, now_ns), now_ns, ret_before);
+}
+
+bool limit_track_hide(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
+		      uint64_t now_ns, enum limit_state *ret_before)
+{
+	return foresee(track, value, bounds, false, now_ns, ret_before);
 }
 
 static void latch_recall(struct latch *latch, bool condition, uint64_t since_ns, uint64_t now_ns)

@@ -44,6 +44,9 @@ bool limit_track_judge(struct limit_track *track, uint64_t value, const struct l
  * what is judged in order. */
 bool limit_track_foresee(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
 			 uint64_t now_ns, enum limit_state *ret_before);
+/* It turns on nothing now: what has risen is to be told in order. */
+bool limit_track_hide(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t after_ns,
+		      uint64_t now_ns, enum limit_state *ret_before);
 /* The same for a value that is found to have been at some time since the first one: unless it was on since then. */
 bool limit_track_recall(struct limit_track *track, uint64_t value, const struct limit_bounds *bounds, uint64_t since_ns,
 			uint64_t now_ns, enum limit_state *ret_before);

@@ -326,6 +326,47 @@ static void a_late_name_of_who_had_to_wait(void **state)
 	named_late('D', 30 * MSEC, 2, 1);
 }
 
+/* Who sleeps for its 20 ms, and is awake as it is asked, is asked again: it lived with those that were born after it. */
+static void who_has_just_woken_is_no_starved_one(void **state)
+{
+	struct script s = {0};
+	struct newborn due[8];
+	size_t count;
+
+	limit(&s, "libfoo.so:work", LIMIT_THREADS, 5);
+	script_begin(&s);
+	leader(&s);
+	refresh(&s);
+	born(&s, 300, "app");
+	routine(&s, 300, "libfoo.so", "work");
+	pass(&s, 16 * MSEC);
+	for (uint32_t number = 301; number < 306; number++) {
+		born(&s, number, "app");
+		routine(&s, number, "libfoo.so", "work");
+	}
+	pass(&s, 4 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 8), 1);
+	feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread = {.id = due[0].id, .is_unsure = true, .state = 'R'}});
+	model_judge(s.model, s.now);
+	assert_int_equal(model_deadline(s.model), s.now + 2 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 8), 0);
+	pass(&s, 2 * MSEC);
+	assert_int_equal(model_due_newborns(s.model, s.now, due, 8), 1);
+	feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread = {.id = due[0].id, .has_run = true}});
+	model_judge(s.model, s.now);
+	pass(&s, 12 * MSEC);
+	exited(&s, 300);
+	pass(&s, 2 * MSEC);
+	count = model_due_newborns(s.model, s.now, due, 8);
+	assert_int_equal(count, 5);
+	for (size_t i = 0; i < count; i++)
+		feed(&s, (struct fact){.kind = FACT_THREAD_ASKED, .thread = {.id = due[i].id, .has_run = true}});
+	run_for(&s, 100 * MSEC);
+	assert_int_equal(pool(refresh(&s), "libfoo.so:work")->threads_peak, 6);
+	assert_int_equal(pool_limit(&s.snapshot->targets[0], "libfoo.so:work", LIMIT_THREADS)->violations, 1);
+	script_end(&s);
+}
+
 /* The tick comes when their names, which they took at once, are in the ring yet. */
 static void names_that_are_left_in_the_ring(void **state)
 {
@@ -405,6 +446,7 @@ int main(void)
 		cmocka_unit_test(over_once),
 		cmocka_unit_test(what_came_before_the_answer_is_heard),
 		cmocka_unit_test(a_late_name_of_who_had_to_wait),
+		cmocka_unit_test(who_has_just_woken_is_no_starved_one),
 		cmocka_unit_test(names_that_are_left_in_the_ring),
 		cmocka_unit_test(found_right_after_its_birth),
 	};
