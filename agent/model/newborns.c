@@ -62,7 +62,7 @@ bool target_briefs_wait(const struct target *target, uint64_t now_ns)
 
 bool thread_had_to_wait(const struct target *target, const struct thread *thread)
 {
-	return thread->unrun_ns || target->threads.n_unrun;
+	return thread->unrun_ns || target->threads.n_unrun || target->briefs.count;
 }
 
 void thread_note_brief(struct model *model, struct target *target, const struct thread *thread, bool member,

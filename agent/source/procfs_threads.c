@@ -90,7 +90,7 @@ void procfs_ask(struct procfs *procfs, uint32_t pid, struct fact_thread *thread)
 	if (!has_hardly_run(procfs->fd, path, &procfs->buffer, &procfs->buffer_size, &times))
 		return;
 	/* A kernel that does not count has 0 for who asks, too. */
-	thread->has_run = !has_hardly_run(AT_FDCWD, "/proc/self/schedstat", &procfs->buffer, &procfs->buffer_size, &own_times);
+	thread->has_run = has_hardly_run(AT_FDCWD, "/proc/self/schedstat", &procfs->buffer, &procfs->buffer_size, &own_times);
 	thread->state = stat.state;
 	thread->is_unsure = stat.state == 'R' && times;
 }

@@ -214,6 +214,46 @@ static void refuses_what_is_no_process(void **state)
 	waitpid(zombie, NULL, 0);
 }
 
+static bool is_stopped_at_once(void)
+{
+	struct fact_thread asked = {0};
+	pid_t child = fork();
+
+	if (child == 0) {
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, NULL, WUNTRACED), child);
+	asked.id.tid = (uint32_t)child;
+	procfs_ask(procfs, (uint32_t)child, &asked);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_false(asked.is_unsure);
+	return !asked.has_run && asked.state == 'T';
+}
+
+/* Who works has run, and who sleeps; who is stopped has not, if it could do hardly anything before. */
+static void asks_newborns(void **state)
+{
+	struct fact_thread asked = {.id.tid = (uint32_t)getpid()};
+	struct helper helper;
+	clock_t begun = clock();
+	int stopped = 0;
+
+	while (clock() - begun < CLOCKS_PER_SEC / 100)
+		;
+	procfs_ask(procfs, (uint32_t)getpid(), &asked);
+	assert_true(asked.has_run);
+	helper_start(&helper);
+	asked = (struct fact_thread){.id.tid = helper.tid};
+	procfs_ask(procfs, (uint32_t)getpid(), &asked);
+	assert_true(asked.has_run);
+	helper_end(&helper);
+	for (int i = 0; i < 20; i++)
+		stopped += is_stopped_at_once();
+	assert_int_not_equal(stopped, 0); /* on a slow machine some take longer than a moment for their first step */
+}
+
 static void refuses_kernel_threads(void **state)
 {
 	uint32_t *pids = NULL;
@@ -270,6 +310,7 @@ int main(void)
 		cmocka_unit_test(describes_itself),
 		cmocka_unit_test(runtimes_of_real_programs),
 		cmocka_unit_test(refuses_what_is_no_process),
+		cmocka_unit_test(asks_newborns),
 		cmocka_unit_test(refuses_kernel_threads),
 		cmocka_unit_test(finds_by_name),
 	};
