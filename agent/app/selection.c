@@ -255,7 +255,7 @@ static int attach_found(struct selection *selection, struct engine *engine, bool
 	for (size_t i = 0; i < count && !loop_end_is_asked(); i++) {
 		struct fact_target target = {.pid = pids[i]};
 		uint32_t entry = 0;
-		bool follow;
+		bool follow, is_child;
 
 		if (pids[i] == (uint32_t)getpid() || engine_has(engine, pids[i]))
 			continue;
@@ -265,16 +265,15 @@ static int attach_found(struct selection *selection, struct engine *engine, bool
 		}
 		if (procfs_describe(selection->procfs, pids[i], &target))
 			continue;
-		if (!target.execed && engine_follows(engine, target.parent_pid)) {
-			*follows = true; /* it takes after its parent: it is missed, as one that was forked before the attach */
-			continue;
-		}
-		if (match(selection, &target, &entry) && selection->by_config) {
+		is_child = !target.execed && engine_follows(engine, target.parent_pid); /* then it takes after its parent */
+		if (!is_child && match(selection, &target, &entry) && selection->by_config) {
 			pass(passed, &n_passed, &target);
 			continue;
 		}
-		follow = entry_follows(selection, entry);
-		error = *unwatched ? -E2BIG : engine_attach(engine, pids[i], follow, explain);
+		follow = is_child || entry_follows(selection, entry);
+		error = *unwatched ? -E2BIG
+			: is_child ? engine_attach_child(engine, pids[i], explain)
+				   : engine_attach(engine, pids[i], follow, explain);
 		if (error == -ENOMEM)
 			return error;
 		*unwatched += lacked_room(error);

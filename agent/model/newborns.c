@@ -125,6 +125,7 @@ void target_count_briefs(struct model *model, struct target *target, uint64_t no
 			pool->threads_peak = (uint32_t)most;
 		if (most > pool->threads - pool->unread)
 			judge_threads_recalled(model, target, index, most, target->briefs_ns, now_ns);
+		judge_threads_then(model, target, index, 0, target->passed_ns); /* that was: it may be over by now */
 	}
 	target->briefs_ns = now_ns;
 	briefs_forget(briefs);
@@ -201,7 +202,7 @@ size_t target_due_newborns(struct target *target, uint64_t now_ns, struct newbor
 
 	for (uint32_t i = target_first_due(target); i != THREAD_NONE && count < max; i = thread->pending_next) {
 		thread = &target->threads.thread[i];
-		if (thread_settle_due(thread) > now_ns && !thread->unrun_ns && !thread->unsure_ns)
+		if (thread_settle_due(thread) > now_ns && !thread->unrun_ns)
 			break;
 		if (thread->asked_ns || thread_settle_due(thread) > now_ns || !thread->living)
 			continue;
@@ -219,7 +220,7 @@ uint64_t target_settle_deadline(const struct target *target)
 	for (uint32_t i = target_first_due(target); i != THREAD_NONE; i = thread->pending_next) {
 		thread = &target->threads.thread[i];
 		deadline = thread_settle_due(thread) < deadline ? thread_settle_due(thread) : deadline;
-		if (!thread->unrun_ns && !thread->unsure_ns)
+		if (!thread->unrun_ns)
 			break;
 	}
 	return deadline;
