@@ -278,4 +278,5 @@ def test_growth_of_all_together_has_a_bound(tools, bound):
         return
     took_s = (max(f["time"] for f in facts.of("made", length=1 << 20)) -
               min(f["time"] for f in facts.of("made", length=1 << 20))) / 1e9
-    assert bound / 2 <= len(stacks) <= bound * (1 + took_s) + os.cpu_count() + 1, took_s
+    # Two CPUs at once may spend one for two: a few in a hundred.
+    assert bound / 2 <= len(stacks) <= 1.1 * bound * (1 + took_s) + os.cpu_count() + 1, took_s
